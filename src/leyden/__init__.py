@@ -1,0 +1,1 @@
+"""Leyden: a PyTorch Lightning + Hydra project template."""

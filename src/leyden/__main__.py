@@ -1,0 +1,7 @@
+"""``python -m leyden`` is the same as ``leyden``."""
+
+import sys
+
+from leyden.cli.main import main
+
+sys.exit(main())

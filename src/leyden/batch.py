@@ -1,0 +1,39 @@
+"""What the data module hands to the task: one batch, and the sizes that every batch shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """One batch of rows.
+
+    Attributes:
+        inputs: keyword arguments of the network's ``forward``, each ``(batch, ...)``.
+        targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
+            after mixing; ``None`` where they are not known.
+        rows: ``(batch,)`` int64 row numbers in the data set's cache.
+        seed: seeds every random choice made on this batch, so that a batch is the same whichever
+            process, worker or resumed run makes it.
+    """
+
+    inputs: dict[str, Tensor]
+    targets: Tensor | None
+    rows: Tensor
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """The facts of a data set that networks and tasks are sized by.
+
+    Attributes:
+        network_sizes: keyword arguments that every network of this kind of data takes, such as
+            ``input_shape`` and ``num_outputs``.
+        class_names: names of the classes in the order of their indices; empty for other targets.
+    """
+
+    network_sizes: Mapping[str, Any]
+    class_names: tuple[str, ...] = ()

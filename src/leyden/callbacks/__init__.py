@@ -1,0 +1,1 @@
+"""Callbacks: behaviour that every task can have."""

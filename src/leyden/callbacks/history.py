@@ -1,0 +1,70 @@
+"""The metric history of a run, in ``metrics.csv``."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+FIRST_COLUMNS = ("epoch", "step", "lr")
+
+
+class MetricHistory(Callback):
+    """Writes one row an epoch; the rows so far travel in the checkpoint.
+
+    Lightning's own CSV logger deletes the file when a run is continued and knows nothing of the
+    rows that a crash made obsolete. Here a continued run rewrites the file from the checkpoint it
+    continues, so each epoch stands in it once. The best value so far of the monitored metric is
+    one of the columns.
+
+    Args:
+        monitor: the metric whose best value is tracked.
+        mode: whether lower (``min``) or higher (``max``) is better.
+        filename: name of the file in the run folder.
+    """
+
+    def __init__(self, *, monitor: str, mode: str, filename: str = "metrics.csv") -> None:
+        self.monitor = monitor
+        self.mode = mode
+        self.filename = filename
+        self.rows: list[dict[str, float]] = []
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the monitored metric over the whole run, before a resume too."""
+        values = [row[self.monitor] for row in self.rows if self.monitor in row]
+        if not values:
+            return None
+        return min(values) if self.mode == "min" else max(values)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Add the epoch's row before checkpoints are written."""
+        row = {"epoch": float(trainer.current_epoch), "step": float(trainer.global_step)}
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append(row)
+        if self.best is not None:
+            row[f"{self.monitor}_best"] = self.best
+            for logger in trainer.loggers:
+                logger.log_metrics({f"{self.monitor}_best": self.best}, step=trainer.global_step)
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._write(Path(trainer.default_root_dir) / self.filename)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows of the run that is continued."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
+
+    def _write(self, path: Path) -> None:
+        names = {name for row in self.rows for name in row}
+        columns = [name for name in FIRST_COLUMNS if name in names]
+        columns += sorted(names - set(columns))
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        with unfinished.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        unfinished.replace(path)

@@ -1,0 +1,64 @@
+"""Progress: a bar while an epoch runs, a line of metrics when it has ended."""
+
+import logging
+import sys
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+class EpochProgress(ProgressBar):
+    """Logs one line an epoch, and draws a bar where standard error is a terminal.
+
+    Args:
+        refresh_rate: steps between two drawings; each costs as much as a small step.
+    """
+
+    def __init__(self, *, refresh_rate: int = 20) -> None:
+        super().__init__()
+        self.refresh_rate = refresh_rate
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Begin a bar."""
+        if trainer.is_global_zero and sys.stderr.isatty():
+            description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            total = int(trainer.num_training_batches)
+            self.bar = tqdm(desc=description, total=total, unit="batch", leave=False)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Advance the bar, seldom."""
+        if self.bar is not None and (batch_idx + 1) % self.refresh_rate == 0:
+            self.bar.update(batch_idx + 1 - self.bar.n)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Replace the bar by a line."""
+        self._close()
+        metrics = [
+            f"{name} {float(value):.4f}"
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(("train/", "val/"))
+        ]
+        if trainer.is_global_zero:
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            log.info("%s  %s", epoch, "  ".join(metrics))
+
+    def on_exception(self, *_: Any) -> None:
+        """Take an unfinished bar off the screen."""
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

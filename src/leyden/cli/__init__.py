@@ -1,0 +1,1 @@
+"""The command line: one file a command; what is slow to import is imported when it is needed."""

@@ -1,0 +1,26 @@
+"""``leyden evaluate run=RUN``: metrics of a finished run."""
+
+import json
+from collections.abc import Sequence
+
+from leyden.cli.arguments import split
+from leyden.cli.logs import quiet
+
+USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
+
+Prints the metrics of a run on its validation and test parts, as JSON. RUN is a run folder or a
+checkpoint file. Overrides change the run's own config: data.root=PATH, trainer=cpu, …"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command."""
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    arguments = split(words, "run")
+    chosen = arguments.required("run", "leyden evaluate run=runs/digits/TIME")
+    arguments.refuse_bare()
+    quiet()
+    from leyden.workflows.evaluate import evaluate
+
+    print(json.dumps(evaluate(chosen, arguments.overrides), indent=1))

@@ -1,0 +1,56 @@
+"""``leyden COMMAND``: find the command, run it, turn errors into exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from leyden.errors import UserError, did_you_mean
+
+COMMANDS = {
+    "train": "fit, then test the best checkpoint; -m sweeps",
+    "evaluate": "metrics of a finished run",
+    "predict": "predictions for raw files, as CSV or JSON lines",
+}
+
+OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        Exit status: 0 done, 2 the user's input is at fault, 130 interrupted. Other errors come
+        with their traceback, which makes the status 1.
+    """
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(_help())
+        return OK
+    try:
+        _run(command, rest)
+    except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"leyden: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("leyden: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return OK
+
+
+def _run(command: str, words: Sequence[str]) -> None:
+    if command not in COMMANDS:
+        raise UserError(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}")
+    import_module(f"leyden.cli.{command}").run(words)
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
+    return (
+        "usage: leyden COMMAND [KEY=VALUE …]\n\n"
+        f"{commands}\n\n"
+        "`leyden COMMAND --help` tells more. Keys are those of conf/: `leyden train --cfg job` "
+        "prints them."
+    )

@@ -1,0 +1,48 @@
+"""``leyden predict run=RUN input=PATH…``: predictions for raw files."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from leyden.cli.arguments import split
+from leyden.cli.logs import quiet
+from leyden.errors import UserError, did_you_mean
+
+USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
+
+Prints one row per input. RUN is a run folder or a checkpoint file, PATH a file or a folder."""
+
+FORMATS = ("csv", "jsonl")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command."""
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    arguments = split(words, "run", "input", "format")
+    chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
+    output_format = arguments.one("format") or "csv"
+    if output_format not in FORMATS:
+        raise UserError(f"format={output_format} is unknown.{did_you_mean(output_format, FORMATS)}")
+    quiet()
+    from leyden.workflows.predict import predict
+
+    inputs = [*arguments.own.get("input", []), *arguments.bare]
+    rows = predict(chosen, inputs, arguments.overrides)
+    if output_format == "csv":
+        _print_csv(rows)
+    else:
+        for row in rows:
+            print(json.dumps(row))
+
+
+def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(row))
+            writer.writeheader()
+        writer.writerow(row)

@@ -1,0 +1,126 @@
+"""``leyden train``: start a run, continue one, or sweep."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+
+from leyden.cli.arguments import Arguments, split
+from leyden.cli.logs import append_to
+from leyden.config.check import check
+from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load
+from leyden.config.origins import as_user_error, composed_origin, frozen_origin
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder, existing_folder, newest_unfinished
+
+log = logging.getLogger(__name__)
+
+RUNS = Path("runs")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: the config or another input is at fault.
+    """
+    arguments = split(words, "run", "resume")
+    resume = _wants_resume(arguments)
+    flags = [word for word in arguments.bare if word.startswith("-")]
+    try:
+        if chosen := arguments.one("run"):
+            _continue(existing_folder(chosen), arguments.overrides)
+            return
+        if not flags:
+            frozen = _composed(arguments.overrides)
+            if resume and (unfinished := newest_unfinished(frozen, RUNS)):
+                _continue(unfinished)
+                return
+        _start([*arguments.bare, *arguments.overrides], resume=resume)
+    except Exception as error:
+        if (worded := as_user_error(error, arguments.overrides)) is None:
+            raise
+        raise worded from error
+
+
+def _wants_resume(arguments: Arguments) -> bool:
+    resume = arguments.one("resume")
+    if resume not in (None, "auto"):
+        raise UserError(
+            f"resume={resume} is unknown. Expected resume=auto, which continues the newest "
+            "unfinished run of this config, or run=RUN to continue a certain one."
+        )
+    return resume == "auto"
+
+
+def _composed(overrides: Sequence[str]) -> Config:
+    """Compose and check a config before any folder is made."""
+    choices = compose(overrides, with_hydra=True).hydra.runtime.choices
+    frozen = freeze(compose(overrides))
+    check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
+    return frozen
+
+
+def _start(words: Sequence[str], *, resume: bool) -> None:
+    """Hand over to Hydra, which makes the folder of the run, or of every run of a sweep."""
+    sys.argv = ["leyden train", *words]
+    with _errors_are_raised():
+        hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
+            partial(_job, resume=resume)
+        )()
+
+
+def _job(config: Config, *, resume: bool) -> float | None:
+    """Run one job of Hydra's.
+
+    Returns:
+        The best value of the monitored metric, for sweepers that optimise it.
+    """
+    settings = HydraConfig.get()
+    frozen = freeze(config)
+    overrides, choices = settings.overrides.task, settings.runtime.choices
+    check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
+    folder = RunFolder(Path(settings.runtime.output_dir))
+    if resume and (unfinished := newest_unfinished(frozen, RUNS)):
+        log.info("continuing %s", unfinished.path)
+        folder = unfinished
+    return _train(frozen, folder)
+
+
+def _continue(folder: RunFolder, overrides: Sequence[str] = ()) -> None:
+    append_to(folder.log)
+    frozen = load(folder.config, overrides)
+    check(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
+    _train(frozen, folder)
+
+
+def _train(config: Config, folder: RunFolder) -> float | None:
+    from leyden.workflows.train import train  # imports torch
+
+    metrics = train(config, folder)
+    shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
+    path = os.path.relpath(folder.path)
+    log.info("metrics:\n%s", shown)
+    log.info("run folder: %s", path)
+    log.info("look at it: tensorboard --logdir %s", path)
+    return metrics.get(str(config.monitor))
+
+
+@contextmanager
+def _errors_are_raised() -> Iterator[None]:
+    """Keep Hydra from printing an error and exiting with 1."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before

@@ -1,0 +1,1 @@
+"""Data modules: rows are read, cleaned, cached, split, augmented and normalised."""

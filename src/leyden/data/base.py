@@ -1,0 +1,246 @@
+"""The base data module: from a source of rows to batches on the device."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from leyden.batch import Batch, DataSpec
+from leyden.data import cache
+from leyden.data.cleaning import Cleaning
+from leyden.data.rows import Rows
+from leyden.data.sampler import BatchOrder
+from leyden.data.splits import stratified_split
+from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+"""Changes a batch of raw rows ``(batch, ...)`` at random; same shape and dtype out."""
+
+
+class DataModule(LightningDataModule, ABC):
+    """Rows are read and cleaned once into a cache, split, and fetched a whole batch at a time.
+
+    A data set declares where its rows come from (``source_settings``, ``read``). A kind of data
+    declares what is fitted on the training part and how raw rows become network inputs
+    (``fit``, ``normalisation``, ``network_sizes``, ``read_inputs``).
+
+    Args:
+        name: folder of the cache, and name of the run unless told otherwise.
+        batch_size: rows per batch and process.
+        num_workers: loader processes; rows are memory-mapped, so zero is usually fastest.
+        seed: of the order of batches and of augmentation.
+        val_fraction: share of the training rows held out where the source has no validation part.
+        test_fraction: share held out where the source has no test part.
+        split_seed: of the split alone, so that runs with different seeds share their test part.
+        cleaning: the cleaning steps that run.
+        augment: named augmentations, applied in order to training batches on their device.
+        cache_dir: where caches are kept; the user's cache folder by default.
+    """
+
+    raw_field: ClassVar[str]
+    """Name of the cached array, and of the network's input, that augmentation acts on."""
+
+    class_names: tuple[str, ...] | None = None
+    """Declared by a data set whose targets are indices; else taken from the cache."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        seed: int = 0,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        cleaning: Cleaning | None = None,
+        augment: Mapping[str, Augmentation] | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.split_seed = split_seed
+        self.cleaning = cleaning or Cleaning()
+        self.augment = dict(augment or {})
+        self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        self.statistics: dict[str, Tensor] = {}
+        self._cache: cache.Cache | None = None
+        self._parts: dict[str, NDArray[np.int64]] = {}
+        self._normalise: nn.Module | None = None
+
+    @abstractmethod
+    def source_settings(self) -> dict[str, Any]:
+        """Say what the source is, cheaply: plain values that change when its rows would."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Rows]:
+        """Yield the rows of the source in chunks, in an order that never changes."""
+
+    @abstractmethod
+    def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
+        """Fit the preprocessing's statistics on the training rows alone."""
+
+    @abstractmethod
+    def normalisation(self) -> nn.Module:
+        """Build the module that turns raw rows on a device into the network's input."""
+
+    @abstractmethod
+    def network_sizes(self) -> dict[str, Any]:
+        """Give the keyword arguments that size every network of this kind."""
+
+    @abstractmethod
+    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], Tensor]:
+        """Read files to predict on.
+
+        Returns:
+            A name per row, and the raw rows ``(rows, ...)``.
+        """
+
+    def prepare_data(self) -> None:
+        """Read, clean and cache the rows, unless another run or process has done so."""
+        folder = self._cache_folder()
+        if not folder.is_dir():
+            log.info("preparing %s in %s", self.name, folder)
+        cache.prepare(folder, self.read(), steps=self.cleaning, class_names=self.class_names)
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
+        """Map the cache, split it, and fit the preprocessing on the training part."""
+        if self._cache is not None:
+            return
+        self._cache = cache.read(self._cache_folder())
+        if self.class_names is not None and self.class_names != self._cache.class_names:
+            raise UserError(
+                f"The classes of the data differ from those of the checkpoint: expected "
+                f"{list(self.class_names)}, got {list(self._cache.class_names)}. Give the data "
+                "that the run was trained on, or train a new run."
+            )
+        self.class_names = self._cache.class_names
+        self._parts = self._split(self._cache)
+        if not self.statistics:
+            self.statistics = self.fit(self._cache.arrays, self._parts["train"])
+
+    @property
+    def cached(self) -> cache.Cache:
+        """The prepared rows, once ``setup`` has run."""
+        if self._cache is None:
+            raise RuntimeError("call prepare_data() and setup() first")
+        return self._cache
+
+    @property
+    def spec(self) -> DataSpec:
+        """The sizes and class names that networks and tasks take."""
+        return DataSpec(network_sizes=self.network_sizes(), class_names=self.class_names or ())
+
+    def part(self, part: str) -> NDArray[np.int64]:
+        """List the row numbers of ``train``, ``val`` or ``test``."""
+        return self._parts[part]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of training rows in an order drawn anew each epoch."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of validation rows."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of test rows."""
+        return self._loader("test")
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
+        """Augment (in training) and normalise a batch on its device."""
+        raw = batch.inputs[self.raw_field]
+        if self.trainer is not None and self.trainer.training and self.augment:
+            generator = torch.Generator(raw.device).manual_seed(batch.seed)
+            for augmentation in self.augment.values():
+                raw = augmentation(raw, generator)
+        if self._normalise is None:
+            self._normalise = self.normalisation().to(raw.device)
+        return batch._replace(inputs={**batch.inputs, self.raw_field: self._normalise(raw)})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the fitted preprocessing as plain containers and tensors."""
+        return {"class_names": list(self.class_names or ()), "statistics": self.statistics}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take fitted preprocessing over from a checkpoint."""
+        self.class_names = tuple(state_dict["class_names"])
+        self.statistics = state_dict["statistics"]
+        self._normalise = None
+
+    def _cache_folder(self) -> Path:
+        settings = {
+            "module": f"{type(self).__module__}.{type(self).__qualname__}",
+            "source": self.source_settings(),
+            "cleaning": vars(self.cleaning),
+        }
+        return self.cache_dir / str(self.name) / cache.fingerprint(settings)
+
+    def _split(self, cached: cache.Cache) -> dict[str, NDArray[np.int64]]:
+        train, val, test = (cached.rows_of(part) for part in ("train", "val", "test"))
+        train = np.union1d(train, cached.rows_of("all"))
+        if len(test) == 0:
+            train, test = self._hold_out(train, self.test_fraction, cached)
+        if len(val) == 0:
+            train, val = self._hold_out(train, self.val_fraction, cached)
+        parts = {"train": train, "val": val, "test": test}
+        if empty := [part for part, rows in parts.items() if len(rows) == 0]:
+            raise UserError(
+                f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
+                "rows. Add data, or raise data.val_fraction and data.test_fraction."
+            )
+        return parts
+
+    def _hold_out(
+        self, rows: NDArray[np.int64], fraction: float, cached: cache.Cache
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return stratified_split(rows, cached.targets[rows], fraction=fraction, seed=self.split_seed)
+
+    def _loader(self, part: str) -> DataLoader[Batch]:
+        rows = torch.from_numpy(self._parts[part])
+        training = part == "train"
+        order = BatchOrder(
+            rows,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            shuffle=training,
+            # A short last batch makes the loss noisy and batch norm fail on one row.
+            drop_last=training and len(rows) >= self.batch_size,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+        )
+        return DataLoader(
+            _CachedRows(self.cached),
+            sampler=order,
+            batch_size=None,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+        )
+
+
+class _CachedRows(Dataset[Batch]):
+    """Fetches a whole batch from the cache at once."""
+
+    def __init__(self, cached: cache.Cache) -> None:
+        self.inputs = {name: torch.from_numpy(array) for name, array in cached.arrays.items()}
+        self.targets = torch.from_numpy(cached.targets)
+
+    def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
+        seed, rows = key
+        inputs = {name: array[rows] for name, array in self.inputs.items()}
+        return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)

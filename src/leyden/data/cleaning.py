@@ -1,0 +1,195 @@
+"""Cleaning: find rows that would teach or measure the wrong thing, drop them, and say so.
+
+Only training and validation rows are ever dropped by comparison: a test part that the source
+itself sets apart stays as it is, so that published figures remain comparable. What is wrong with
+it is still counted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.rows import RejectedItem
+
+RowMask = NDArray[np.bool_]
+
+Twins = NDArray[np.intp]
+"""For each row the number of the row that it is equal to, or -1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaning:
+    """Which cleaning steps run; one that is off counts nothing and drops nothing.
+
+    Attributes:
+        unreadable: skip items that can't be read; when off, the first one is an error.
+        contradictions: drop training rows whose equal inputs carry different targets.
+        duplicates: keep the first of several equal rows of one part.
+        leakage: drop training rows that stand in validation or test too, and validation rows that
+            stand in test.
+    """
+
+    unreadable: bool = True
+    contradictions: bool = True
+    duplicates: bool = True
+    leakage: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one cleaning step found and dropped, with a reason for each finding."""
+
+    enabled: bool
+    found: int = 0
+    dropped: int = 0
+    findings: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleaningReport:
+    """The record of a data set's cleaning, written as ``cleaning.json``."""
+
+    items_read: int
+    rows_kept: int
+    steps: dict[str, StepReport]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Convert to plain containers."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, report: dict[str, Any]) -> "CleaningReport":
+        """Make a report of what ``as_dict`` gave."""
+        steps = {name: StepReport(**step) for name, step in report["steps"].items()}
+        return cls(**report | {"steps": steps})
+
+
+def clean(
+    *,
+    digests: NDArray[np.void],
+    targets: NDArray[np.generic],
+    parts: NDArray[np.str_],
+    sources: Sequence[str],
+    rejected: Sequence[RejectedItem],
+    steps: Cleaning,
+) -> tuple[RowMask, CleaningReport]:
+    """Compare all rows by their digests and targets.
+
+    Args:
+        digests: ``(rows,)`` digest of each row's inputs.
+        targets: ``(rows,)`` targets.
+        parts: ``(rows,)`` part of each row, as the source gave it.
+        sources: name of each row, for the report.
+        rejected: items that could not be read.
+        steps: the steps that run.
+
+    Returns:
+        Mask of the rows to keep, and the report.
+    """
+    _, content = np.unique(digests, return_inverse=True)
+    rows = _Compared(
+        content=content, targets=targets, parts=parts, keep=np.ones(len(targets), dtype=bool)
+    )
+    unreadable = StepReport(
+        enabled=steps.unreadable,
+        found=len(rejected),
+        dropped=len(rejected),
+        findings=[asdict(item) for item in rejected],
+    )
+    reports = {"unreadable": unreadable}
+    finders: dict[str, Callable[[_Compared], Twins]] = {
+        "contradictions": _contradictions,
+        "duplicates": _duplicates,
+        "leakage": _leakage,
+    }
+    for name, find in finders.items():
+        if getattr(steps, name):
+            reports[name] = _drop(rows, find(rows), sources)
+        else:
+            reports[name] = StepReport(enabled=False)
+    report = CleaningReport(
+        items_read=len(targets) + len(rejected), rows_kept=int(rows.keep.sum()), steps=reports
+    )
+    return rows.keep, report
+
+
+def table(report: CleaningReport) -> str:
+    """Lay the report out as a table for the log."""
+    lines = [f"cleaning: {report.items_read} items read, {report.rows_kept} rows kept"]
+    for name, step in report.steps.items():
+        outcome = f"{step.found} found, {step.dropped} dropped" if step.enabled else "switched off"
+        lines.append(f"  {name:<15} {outcome}")
+    return "\n".join(lines)
+
+
+@dataclass(kw_only=True)
+class _Compared:
+    """All rows while they are compared; ``keep`` shrinks from step to step."""
+
+    content: NDArray[np.intp]
+    targets: NDArray[np.generic]
+    parts: NDArray[np.str_]
+    keep: RowMask
+
+    def first_of(self, among: RowMask) -> Twins:
+        """Find for each row the first one among some that has its content."""
+        first = np.full(self.content.max(initial=-1) + 1, -1, dtype=np.intp)
+        candidates = np.flatnonzero(among)[::-1]
+        first[self.content[candidates]] = candidates
+        return first[self.content]
+
+    def nobody(self) -> Twins:
+        """Begin with no row that has a twin."""
+        return np.full(len(self.content), -1, dtype=np.intp)
+
+
+def _drop(rows: _Compared, twins: Twins, sources: Sequence[str]) -> StepReport:
+    """Drop the rows that have a twin, but for those of the test part, and report all."""
+    found = twins >= 0
+    dropped = found & (rows.parts != "test")
+    rows.keep &= ~dropped
+    findings = [
+        {"source": sources[row], "reason": f"same content as {sources[twins[row]]}"}
+        for row in np.flatnonzero(found).tolist()
+    ]
+    return StepReport(
+        enabled=True, found=int(found.sum()), dropped=int(dropped.sum()), findings=findings
+    )
+
+
+def _contradictions(rows: _Compared) -> Twins:
+    """Point each row to one with the same content and part but another target."""
+    twins = rows.nobody()
+    order = np.lexsort((rows.targets, rows.content, rows.parts))
+    content, parts, targets = rows.content[order], rows.parts[order], rows.targets[order]
+    same = (content[1:] == content[:-1]) & (parts[1:] == parts[:-1])
+    group = np.concatenate(([0], np.cumsum(~same)))
+    for contradicting in np.unique(group[1:][same & (targets[1:] != targets[:-1])]):
+        members = order[group == contradicting]
+        for row in members:
+            twins[row] = members[rows.targets[members] != rows.targets[row]][0]
+    return twins
+
+
+def _duplicates(rows: _Compared) -> Twins:
+    """Point each repeated row to the first of its kind in the same part."""
+    twins = rows.nobody()
+    for part in np.unique(rows.parts):
+        among = rows.keep & (rows.parts == part)
+        first = rows.first_of(among)
+        repeated = among & (first != np.arange(len(first)))
+        twins[repeated] = first[repeated]
+    return twins
+
+
+def _leakage(rows: _Compared) -> Twins:
+    """Point rows of an earlier part to their equals in a later one."""
+    twins = rows.nobody()
+    for part, later in (("val", ["test"]), ("train", ["val", "test"])):
+        first = rows.first_of(rows.keep & np.isin(rows.parts, later))
+        leaking = rows.keep & (rows.parts == part) & (first >= 0)
+        twins[leaking] = first[leaking]
+    return twins

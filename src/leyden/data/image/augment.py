@@ -1,0 +1,114 @@
+"""Augmentations of whole image batches, on the batch's device.
+
+Each takes raw images ``(batch, channels, height, width)`` of any dtype and draws one random
+choice per image from the generator it is given.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """Mirror left and right with some probability."""
+
+    probability: float = 0.5
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Flip some of the images."""
+        chosen = _uniform(images, generator) < self.probability
+        return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """Move by up to some pixels in both directions; what comes in from outside is black.
+
+    The same as padding and cutting a random piece of the old size.
+    """
+
+    pixels: int = 1
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Shift every image by its own offset."""
+        batch, channels, height, width = images.shape
+        padded = nn.functional.pad(images, [self.pixels] * 4)
+        offsets = _integers(images, generator, 2 * self.pixels + 1, count=2)
+        row = offsets[:, :1] + torch.arange(height, device=images.device)
+        column = offsets[:, 1:] + torch.arange(width, device=images.device)
+        return padded[
+            torch.arange(batch, device=images.device).view(-1, 1, 1, 1),
+            torch.arange(channels, device=images.device).view(1, -1, 1, 1),
+            row.view(batch, 1, height, 1),
+            column.view(batch, 1, 1, width),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizedCrop:
+    """Cut out a random piece and scale it back to the full size.
+
+    Attributes:
+        min_area: smallest share of the image's area that a piece may have.
+        max_stretch: largest ratio between the changes of height and width.
+    """
+
+    min_area: float = 0.5
+    max_stretch: float = 1.33
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Crop every image by its own rectangle."""
+        area = self.min_area + (1 - self.min_area) * _uniform(images, generator)
+        stretch = self.max_stretch ** (_uniform(images, generator) - 0.5)
+        height = (area.sqrt() * stretch).clamp(max=1)
+        width = (area.sqrt() / stretch).clamp(max=1)
+        theta = torch.zeros(len(images), 2, 3, device=images.device)
+        theta[:, 0, 0] = width
+        theta[:, 1, 1] = height
+        theta[:, 0, 2] = (1 - width) * (2 * _uniform(images, generator) - 1)
+        theta[:, 1, 2] = (1 - height) * (2 * _uniform(images, generator) - 1)
+        grid = nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
+        pieces = nn.functional.grid_sample(
+            images.float(), grid, padding_mode="border", align_corners=False
+        )
+        return pieces if images.is_floating_point() else pieces.round().to(images.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erase:
+    """Black out one rectangle (Zhong et al. 2017, arXiv:1708.04896).
+
+    Attributes:
+        probability: share of the images that lose a rectangle.
+        max_side: longest side of it, as a share of the image's.
+    """
+
+    probability: float = 0.25
+    max_side: float = 0.4
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Erase a piece of some of the images."""
+        _, _, height, width = images.shape
+        chosen = _uniform(images, generator) < self.probability
+        rows = self._span(images, generator, height)
+        columns = self._span(images, generator, width)
+        hole = chosen.view(-1, 1, 1) & rows.unsqueeze(2) & columns.unsqueeze(1)
+        return images.masked_fill(hole.unsqueeze(1), 0)
+
+    def _span(self, images: Tensor, generator: torch.Generator, size: int) -> Tensor:
+        """Draw an interval per image, as a mask ``(batch, size)``."""
+        length = (_uniform(images, generator) * self.max_side * size).ceil()
+        start = (_uniform(images, generator) * (size - length + 1)).floor()
+        position = torch.arange(size, device=images.device)
+        return (position >= start.unsqueeze(1)) & (position < (start + length).unsqueeze(1))
+
+
+def _uniform(images: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(len(images), generator=generator, device=images.device)
+
+
+def _integers(images: Tensor, generator: torch.Generator, high: int, *, count: int) -> Tensor:
+    shape = (len(images), count)
+    return torch.randint(high, shape, generator=generator, device=images.device)

@@ -1,0 +1,115 @@
+"""Images in folders: one sub-folder per class."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from leyden.data.image.files import FILE_SUFFIXES, MODES, read_image
+from leyden.data.image.module import ImageData
+from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
+from leyden.errors import UserError
+
+GIVEN_PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+FILES_PER_CHUNK = 256
+
+
+class ImageFolder(ImageData):
+    """PNG, JPEG, WebP and other images of any size, resized to one.
+
+    Either ``root/CLASS/*`` or ``root/{train,val,test}/CLASS/*``; a part that is not given is split
+    off the training part.
+
+    Args:
+        root: the folder.
+        image_size: (height, width) that all images are brought to.
+        channels: 1 for grey, 3 for RGB.
+        options: those of every data module.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        image_size: tuple[int, int] = (64, 64),
+        channels: Literal[1, 3] = 3,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if channels not in MODES:
+            raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+        self.root = Path(root).expanduser()
+        self.image_shape = (channels, *image_size)
+
+    def source_settings(self) -> dict[str, Any]:
+        """Fingerprint every file by its path, size and time, and the shape it is brought to."""
+        files = [
+            (str(file.relative_to(self.root)), file.stat().st_size, file.stat().st_mtime_ns)
+            for _, _, file in self._files()
+        ]
+        return {"root": str(self.root.resolve()), "files": files, "shape": self.image_shape}
+
+    def read(self) -> Iterator[Rows]:
+        """Decode the files, part by part and class by class."""
+        for part in (*GIVEN_PARTS, "all"):
+            items = [(name, file) for p, name, file in self._files() if p == part]
+            for start in range(0, len(items), FILES_PER_CHUNK):
+                yield self._decode(part, items[start : start + FILES_PER_CHUNK])
+
+    def _decode(self, part: Part, items: list[tuple[str, Path]]) -> Rows:
+        images, targets, sources, rejected = [], [], [], []
+        for class_name, file in items:
+            source = str(file.relative_to(self.root))
+            try:
+                images.append(read_image(file, self.image_shape))
+            except UnreadableError as error:
+                rejected.append(RejectedItem(source=source, reason=str(error)))
+                continue
+            targets.append(class_name)
+            sources.append(source)
+        stacked = np.stack(images) if images else np.empty((0, *self.image_shape), np.uint8)
+        return Rows(
+            arrays={"images": stacked},
+            targets=np.array(targets, dtype=str),
+            part=part,
+            sources=sources,
+            rejected=rejected,
+        )
+
+    def _files(self) -> Iterator[tuple[Part, str, Path]]:
+        """List (part, class name, file) in a fixed order."""
+        if not self.root.is_dir():
+            raise UserError(
+                f"data.root={self.root} is not a folder. Expected one sub-folder per class."
+            )
+        parts = [part for part in GIVEN_PARTS if (self.root / part).is_dir()]
+        if "train" not in parts:
+            yield from self._class_files("all", self.root)
+            return
+        for part in parts:
+            yield from self._class_files(part, self.root / part)
+
+    def _class_files(self, part: Part, folder: Path) -> Iterator[tuple[Part, str, Path]]:
+        classes = sorted(entry for entry in folder.iterdir() if _is_visible_folder(entry))
+        if len(classes) < 2:
+            raise UserError(
+                f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
+                "least."
+            )
+        for class_folder in classes:
+            files = sorted(
+                file for file in class_folder.rglob("*") if file.suffix.lower() in FILE_SUFFIXES
+            )
+            if not files:
+                raise UserError(
+                    f"The class folder {class_folder} holds no image. Expected files that end in "
+                    f"{', '.join(FILE_SUFFIXES)}; add some or remove the folder."
+                )
+            for file in files:
+                yield part, class_folder.name, file
+
+
+def _is_visible_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")

@@ -1,0 +1,26 @@
+"""Errors that are the user's to mend, and how they are worded."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """The input is at fault, not the program.
+
+    The message is one paragraph: what was expected, what came, the remedy. The command line prints
+    it without a traceback and exits with status 2.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Word a hint with the known names nearest to a mistaken one.
+
+    Returns:
+        ``" Did you mean 'adamw'?"`` with its leading space, or the sorted known names where none
+        is near, or an empty string where nothing is known.
+    """
+    candidates = sorted(set(known))
+    near = get_close_matches(name, candidates, n=3, cutoff=0.6)
+    if near:
+        return f" Did you mean {' or '.join(repr(match) for match in near)}?"
+    return f" Known: {', '.join(candidates)}." if candidates else ""

@@ -1,0 +1,1 @@
+"""Losses that torch lacks; its own are named in ``conf/loss/`` directly."""

@@ -1,0 +1,52 @@
+"""Cross-entropy that turns away from what is already easy."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class FocalLoss(nn.Module):
+    """Cross-entropy with each class's term weighted by ``(1 - probability) ** gamma``.
+
+    Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv:1708.02002, eq. 4), for several
+    classes and for soft targets. Examples that are classified with confidence weigh little, so rare
+    and hard ones drive the training. Equal to cross-entropy at ``gamma`` 0.
+
+    Args:
+        gamma: How strongly easy examples are discounted; the paper's choice is 2.
+        label_smoothing: Share of each target that is spread evenly over all classes.
+    """
+
+    def __init__(self, *, gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if gamma < 0.0:
+            raise ValueError(f"gamma must be at least 0, got {gamma}: 0 is cross-entropy.")
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ValueError(
+                f"label_smoothing must be in [0, 1], got {label_smoothing}: 0.1 is common."
+            )
+        self.gamma = gamma
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Average the loss over the batch.
+
+        Args:
+            logits: ``(batch, classes)``, floating.
+            targets: Class indices, ``(batch,)`` of int64, or class probabilities,
+                ``(batch, classes)``, floating.
+
+        Returns:
+            A scalar.
+        """
+        # bfloat16 and float16 cannot tell a probability near 1 from 1.
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        log_probabilities = functional.log_softmax(logits, dim=1, dtype=dtype)
+        classes = logits.shape[1]
+        if not targets.is_floating_point():
+            targets = functional.one_hot(targets, classes)
+        targets = targets.to(dtype) * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        # At exactly 0 the power has an infinite slope wherever gamma is below 1.
+        misses = (-torch.expm1(log_probabilities)).clamp_min(torch.finfo(dtype).tiny)
+        losses = -targets * misses.pow(self.gamma) * log_probabilities  # (batch, classes)
+        return losses.sum(dim=1).mean()

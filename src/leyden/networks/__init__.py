@@ -1,0 +1,1 @@
+"""Networks: tensors in, tensors out, each from an input layer over hidden layers to an output."""

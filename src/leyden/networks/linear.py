@@ -1,0 +1,31 @@
+"""Multinomial logistic or linear regression: the baseline that every network has to beat."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from leyden.networks.layers import check_num_outputs, check_sizes
+
+
+class Linear(nn.Module):
+    """One linear layer over the flattened input.
+
+    Args:
+        input_shape: Shape of one example, any number of dimensions.
+        num_outputs: Classes or regression targets.
+    """
+
+    def __init__(self, *, input_shape: Sequence[int], num_outputs: int) -> None:
+        super().__init__()
+        check_sizes("input_shape", input_shape)
+        check_num_outputs(num_outputs)
+        self.input_layer = nn.Flatten()
+        self.hidden_layers = nn.Sequential()  # none: a linear model
+        self.output_layer = nn.Linear(math.prod(input_shape), num_outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map ``(batch, *input_shape)`` to logits ``(batch, num_outputs)``."""
+        features = self.input_layer(images)  # (batch, prod(input_shape))
+        logits: Tensor = self.output_layer(self.hidden_layers(features))
+        return logits

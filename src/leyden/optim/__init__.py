@@ -1,0 +1,1 @@
+"""Optimisation that torch lacks: learning-rate schedules by run length, parameter groups, Lion."""

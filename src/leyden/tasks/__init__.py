@@ -1,0 +1,1 @@
+"""Tasks: LightningModules that join a network, a loss, metrics, an optimizer and a schedule."""

@@ -1,0 +1,167 @@
+"""The base task: everything but the loss and the metrics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import Metric, MetricCollection
+
+from leyden.batch import Batch, DataSpec
+from leyden.optim.parameter_groups import parameter_groups
+from leyden.optim.schedules import ScheduleConfig
+
+Stage = Literal["train", "val", "test"]
+STAGES: tuple[Stage, ...] = ("train", "val", "test")
+MEASURED: tuple[Stage, ...] = ("val", "test")
+
+
+class Task(LightningModule, ABC):
+    """A network with what is needed to train and measure it.
+
+    A task declares ``step`` (the loss of a batch; it updates the stage's metrics) and
+    ``predictions`` (what is told about a row outside training). Losses and metrics are gathered
+    on the device and logged once an epoch as ``<stage>/<name>``: logging each step costs as much
+    as a small network's whole step.
+
+    Args:
+        spec: sizes and class names of the data.
+        metrics: of validation and test; given by the subclass.
+        network: builds the network from the spec's sizes.
+        optimizer: builds the optimizer from parameter groups.
+        scheduler: builds the schedule from the optimizer and the run's number of steps.
+        channels_last: keep weights and images in channels-last memory, which convolutions in
+            bfloat16 gain from.
+        compile_network: compile the network in place, so that checkpoints keep their names.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: DataSpec,
+        metrics: MetricCollection,
+        network: Callable[..., nn.Module],
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        scheduler: Callable[..., ScheduleConfig],
+        channels_last: bool = False,
+        compile_network: bool = False,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.network = network(**spec.network_sizes)
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.losses = nn.ModuleDict({f"{stage}_loss": MeanLoss() for stage in STAGES})
+        self.metrics = nn.ModuleDict({f"{stage}_metrics": metrics.clone() for stage in MEASURED})
+        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        if compile_network:
+            self.network.compile()
+
+    @abstractmethod
+    def step(self, batch: Batch, stage: Stage) -> Tensor:
+        """Compute the mean loss of a batch and update the metrics of the stage."""
+
+    def update_metrics(self, stage: Stage, predicted: Tensor, targets: Tensor) -> None:
+        """Count a batch in the metrics of its stage; training has none but its loss."""
+        if stage in MEASURED:
+            gathered = self.metrics[f"{stage}_metrics"]
+            assert isinstance(gathered, MetricCollection)
+            gathered.update(predicted, targets)
+
+    @abstractmethod
+    def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
+        """Turn logits ``(batch, ...)`` into columns of plain values, one value a row."""
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Run the network on normalised inputs."""
+        return self.network(  # type: ignore[no-any-return]
+            **{name: self._in_memory_format(value) for name, value in inputs.items()}
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Compute the loss that is minimised."""
+        return self._measured_step(batch, "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Measure a validation batch."""
+        self._measured_step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Measure a test batch."""
+        self._measured_step(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Mapping[str, list[Any]]:  # noqa: ARG002
+        """Predict one batch."""
+        return self.predictions(self(batch.inputs))
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training loss."""
+        self._log_stage("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's validation loss and metrics."""
+        self._log_stage("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test loss and metrics."""
+        self._log_stage("test")
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Build the optimizer over decaying and non-decaying parameters, and its schedule."""
+        optimizer = self.optimizer(parameter_groups(self.network))
+        schedule = self.scheduler(
+            optimizer, total_steps=int(self.trainer.estimated_stepping_batches)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
+
+    def _in_memory_format(self, value: Tensor) -> Tensor:
+        return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value
+
+    def _measured_step(self, batch: Batch, stage: Stage) -> Tensor:
+        loss = self.step(batch, stage)
+        gathered = self.losses[f"{stage}_loss"]
+        assert isinstance(gathered, MeanLoss)
+        gathered.update(loss.detach(), len(batch.rows))
+        return loss
+
+    def _log_stage(self, stage: Stage) -> None:
+        """Log what the stage has gathered, and begin anew."""
+        values = {f"{stage}/loss": _drain(self.losses[f"{stage}_loss"])}
+        if stage in MEASURED:
+            metrics: dict[str, Tensor] = _drain(self.metrics[f"{stage}_metrics"])
+            values |= {f"{stage}/{name}": value for name, value in metrics.items()}
+        self.log_dict(values)
+
+
+class MeanLoss(Metric):
+    """Mean of per-batch means, weighted by rows; sums live on the device and sync over ranks."""
+
+    full_state_update = False
+    total: Tensor
+    rows: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("rows", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, loss: Tensor, rows: int) -> None:
+        """Add the mean loss ``()`` of a batch."""
+        self.total += loss * rows
+        self.rows += rows
+
+    def compute(self) -> Tensor:
+        """Give the mean over all rows so far."""
+        return (self.total / self.rows).float()
+
+
+def _drain(gathered: nn.Module) -> Any:
+    assert isinstance(gathered, Metric | MetricCollection)
+    value = gathered.compute()
+    gathered.reset()
+    return value

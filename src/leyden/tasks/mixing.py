@@ -1,0 +1,72 @@
+"""Mixing pairs of training rows and their targets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixup:
+    """Blend each row with another one of its batch (Zhang et al. 2018, arXiv:1710.09412).
+
+    Attributes:
+        alpha: of the symmetric Beta distribution that one blend per batch is drawn from.
+    """
+
+    alpha: float = 0.2
+
+    def __call__(
+        self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Blend floating-point inputs ``(batch, ...)`` and one-hot targets."""
+        random = np.random.default_rng(seed)
+        kept = random.beta(self.alpha, self.alpha)
+        partner = _partners(targets, random)
+        mixed = {name: value.lerp(value[partner], 1 - kept) for name, value in inputs.items()}
+        return mixed, _blend_targets(targets, partner, kept, num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutMix:
+    """Paste a rectangle of another image of the batch (Yun et al. 2019, arXiv:1905.04899).
+
+    Attributes:
+        alpha: of the symmetric Beta distribution that the kept share of the area is drawn from.
+    """
+
+    alpha: float = 1.0
+
+    def __call__(
+        self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Paste into images ``(batch, channels, height, width)``; targets by the pasted area."""
+        random = np.random.default_rng(seed)
+        side = (1 - random.beta(self.alpha, self.alpha)) ** 0.5
+        top, left = random.random(2)
+        partner = _partners(targets, random)
+        images = inputs["images"]
+        height, width = images.shape[2:]
+        rows, columns = _span(height, side, top), _span(width, side, left)
+        mixed = images.clone()
+        mixed[:, :, rows, columns] = images[partner][:, :, rows, columns]
+        pasted = (rows.stop - rows.start) * (columns.stop - columns.start)
+        kept = 1 - pasted / (height * width)
+        return {"images": mixed}, _blend_targets(targets, partner, kept, num_classes)
+
+
+def _span(size: int, side: float, position: float) -> slice:
+    length = round(size * side)
+    start = round((size - length) * position)
+    return slice(start, start + length)
+
+
+def _partners(targets: Tensor, random: np.random.Generator) -> Tensor:
+    return torch.from_numpy(random.permutation(len(targets))).to(targets.device)
+
+
+def _blend_targets(targets: Tensor, partner: Tensor, kept: float, num_classes: int) -> Tensor:
+    one_hot = nn.functional.one_hot(targets, num_classes).float()
+    return one_hot.lerp(one_hot[partner], 1 - kept)

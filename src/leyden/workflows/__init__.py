@@ -1,0 +1,1 @@
+"""Workflows: from a frozen config to what a command promises."""

@@ -1,0 +1,35 @@
+"""Evaluate: metrics of a finished run."""
+
+from collections.abc import Sequence
+
+from lightning.pytorch import Trainer, seed_everything
+
+from leyden.config.build import build
+from leyden.workflows.finished import load_run
+
+
+def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
+    """Measure a run's checkpoint on the validation and test parts of its data.
+
+    Args:
+        run: a run folder or a checkpoint file.
+        overrides: changes to the run's own config, such as ``data.root`` for other data.
+
+    Returns:
+        Metrics by stage and name.
+    """
+    finished = load_run(run, overrides)
+    seed_everything(finished.config.seed, workers=True, verbose=False)
+    trainer: Trainer = build(
+        finished.config,
+        "trainer",
+        logger=False,
+        callbacks=[],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    metrics: dict[str, float] = {}
+    for measure in (trainer.validate, trainer.test):
+        metrics |= measure(finished.task, datamodule=finished.data, verbose=False)[0]
+    return metrics

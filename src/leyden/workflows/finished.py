@@ -1,0 +1,56 @@
+"""A finished run, loaded again from its checkpoint alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from leyden.callbacks.run_record import KEY
+from leyden.config.check import check
+from leyden.config.compose import Config, from_plain
+from leyden.config.origins import frozen_origin
+from leyden.data.base import DataModule
+from leyden.errors import UserError
+from leyden.runs.checkpoint import load_checkpoint
+from leyden.runs.folder import RunFolder, find_run
+from leyden.tasks.base import Task
+from leyden.workflows.parts import build_data, build_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """A trained task and its fitted data module, which has not read any data."""
+
+    folder: RunFolder
+    checkpoint: Path
+    config: Config
+    data: DataModule
+    task: Task
+
+
+def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
+    """Rebuild a run from a run folder or a checkpoint file.
+
+    Args:
+        run: what the user gave.
+        overrides: changes to the run's own config.
+
+    Raises:
+        UserError: the run is missing or damaged, or its weights do not fit the changed config.
+    """
+    folder, path = find_run(run)
+    checkpoint = load_checkpoint(path)
+    record = checkpoint[KEY]
+    config = from_plain(record["config"], overrides)
+    check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
+    data = build_data(config)
+    data.load_state_dict(record["data"])
+    task = build_task(config, data)
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(
+            f"The weights of {path} do not fit the network of the config: {error}. Leave the "
+            "network's own keys as they were in the run."
+        ) from error
+    return FinishedRun(folder=folder, checkpoint=path, config=config, data=data, task=task)

@@ -1,0 +1,127 @@
+"""Train: fit, then test the best checkpoint."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Trainer, seed_everything
+
+from leyden.callbacks.history import MetricHistory
+from leyden.callbacks.run_record import RunRecord
+from leyden.config.compose import Config, save, to_plain
+from leyden.data.base import DataModule
+from leyden.data.cleaning import table
+from leyden.runs.checkpoint import load_checkpoint
+from leyden.runs.folder import RunFolder, write_json
+from leyden.runs.provenance import provenance
+from leyden.workflows.parts import build_data, build_task, build_trainer
+
+log = logging.getLogger(__name__)
+
+STAGES = ("train/", "val/", "test/")
+
+
+def train(config: Config, folder: RunFolder) -> dict[str, float]:
+    """Start a run in a folder, or continue the one that stands there.
+
+    Args:
+        config: a frozen and checked config.
+        folder: the run folder; its last checkpoint, if there is one, is continued.
+
+    Returns:
+        The final metrics, by stage and name.
+    """
+    save(config, folder.config)
+    folder.write_status("running")
+    try:
+        metrics = _fit_and_test(config, folder)
+    except KeyboardInterrupt:
+        folder.write_status("interrupted")
+        raise
+    except BaseException as error:
+        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    folder.write_status("finished")
+    return metrics
+
+
+def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
+    seed_everything(config.seed, workers=True, verbose=False)
+    data = build_data(config)
+    data.prepare_data()
+    data.setup("fit")
+    _report_data(data, folder)
+    task = build_task(config, data)
+    record = RunRecord(record=_record(config, data))
+    trainer = build_trainer(config, folder.path, extra=[record])
+    resumed = folder.last if folder.last.is_file() else None
+    if resumed is not None:
+        epoch = load_checkpoint(resumed)["epoch"]
+        log.info("continuing from %s, after epoch %d", resumed, epoch)
+    trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+    metrics = _final_metrics(trainer, folder)
+    if folder.best.is_file():
+        tested = trainer.test(
+            task, datamodule=data, ckpt_path=folder.best, weights_only=True, verbose=False
+        )
+        metrics |= tested[0]
+    folder.merge_metrics(metrics)
+    _log_hyperparameters(config, trainer, metrics)
+    return metrics
+
+
+def _report_data(data: DataModule, folder: RunFolder) -> None:
+    cached = data.cached
+    write_json(folder.cleaning, cached.cleaning_report().as_dict())
+    log.info(table(cached.cleaning_report()))
+    counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
+    log.info("data: %s, %d classes; rows: %s", data.name, len(cached.class_names), counts)
+
+
+def _record(config: Config, data: DataModule) -> dict[str, Any]:
+    return {
+        "config": to_plain(config),
+        "class_names": list(data.spec.class_names),
+        "data_fingerprint": data.cached.fingerprint,
+        **provenance(),
+    }
+
+
+def _final_metrics(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
+    """Give the metrics of the best epoch, so that they belong to the tested checkpoint."""
+    if not folder.best.is_file():
+        return {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(STAGES)
+        }
+    best_epoch = load_checkpoint(folder.best)["epoch"]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, MetricHistory):
+            row = next(row for row in callback.rows if row["epoch"] == best_epoch)
+            return {name: value for name, value in row.items() if name.startswith(STAGES)}
+    return {}
+
+
+def _log_hyperparameters(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+    """Put what a person tunes, and the metrics that it led to, into the loggers."""
+    plain = to_plain(config, resolve=True)
+    tuned = {"seed": config.seed}
+    for group in ("data", "network", "loss", "optimizer", "scheduler"):
+        tuned |= _flat(plain.get(group) or {}, group)
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_hyperparams"):
+            logger.log_hyperparams(tuned, dict(metrics))
+
+
+def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Flatten to dotted keys, leaving out targets and paths."""
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if key.startswith("_") or key in ("root", "path", "cache_dir"):
+            continue
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}.{key}")
+        else:
+            flat[f"{prefix}.{key}"] = str(value) if isinstance(value, list) else value
+    return flat

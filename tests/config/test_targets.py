@@ -1,0 +1,429 @@
+import importlib
+import inspect
+import operator
+import pkgutil
+import subprocess
+import sys
+import textwrap
+
+import lightning.pytorch.callbacks
+import pytest
+import torch
+import torchmetrics
+
+from leyden.config import targets
+from leyden.config.targets import Target, bind, resolve
+from leyden.errors import UserError
+
+
+def public_classes(module):
+    names = (name for name in vars(module) if not name.startswith("_"))
+    found = ((name, getattr(module, name)) for name in names)
+    return [
+        f"{module.__name__}.{name}"
+        for name, value in found
+        if inspect.isclass(value)
+        and value.__module__.startswith(module.__name__)
+        # The decorator for deprecated classes puts a constructor of its own before theirs.
+        and not hasattr(value, "__deprecated__")
+    ]
+
+
+TARGETS = [
+    *public_classes(torch.optim),
+    *public_classes(torch.optim.lr_scheduler),
+    *public_classes(torch.optim.swa_utils),
+    *public_classes(torch.nn),
+    *(f"lightning.pytorch.callbacks.{name}" for name in lightning.pytorch.callbacks.__all__),
+    *(f"torchmetrics.{name}" for name in torchmetrics.__all__ if name[0].isupper()),
+    "lightning.pytorch.Trainer",
+    "lightning.pytorch.accelerators.CPUAccelerator",
+    "lightning.pytorch.loggers.CSVLogger",
+    "lightning.pytorch.loggers.MLFlowLogger",
+    "lightning.pytorch.loggers.TensorBoardLogger",
+    "lightning.pytorch.loggers.WandbLogger",
+    "lightning.pytorch.plugins.MixedPrecision",
+    "lightning.pytorch.plugins.TorchCheckpointIO",
+    "lightning.pytorch.profilers.PyTorchProfiler",
+    "lightning.pytorch.profilers.SimpleProfiler",
+    "lightning.pytorch.strategies.DDPStrategy",
+    "lightning.pytorch.strategies.FSDPStrategy",
+    "lightning.pytorch.strategies.ModelParallelStrategy",
+    "torch.nn.functional.cross_entropy",
+    "torch.nn.init.kaiming_normal_",
+    "torchmetrics.functional.accuracy",
+]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_source_says_what_the_object_says(name):
+    module, _, attribute = name.rpartition(".")
+    real = getattr(importlib.import_module(module), attribute)
+    assert shape(resolve(name).signature) == shape(inspect.signature(real))
+
+
+def shape(signature):
+    return [(p.name, p.kind, p.default is p.empty) for p in signature.parameters.values()]
+
+
+ATTACKS = [
+    "os.system",
+    "builtins.eval",
+    "eval",
+    "",
+    "subprocess.run",
+    "torch.load",
+    "torch.hub.load",
+    "torch.jit.load",
+    "torch.serialization.load",
+    "torch.nn",
+    "torch.nn.",
+    "torch.nn.os.system",
+    "torch.nn.Linear.forward",
+    "torch.nn.Module.__init__",
+    "torch.nn.Module.__class__.__subclasses__",
+    "torch.nn.__builtins__.eval",
+    "torch.nn.modules.module.torch.load",
+    "torch.nn.functional.importlib.import_module",
+    "torch.nn.functional.torch.hub.load",
+    "torch.nn.utils._deprecation_utils.lazy_deprecated_import",
+    "torch.nn.attention._fa3.register_flash_attention_fa3",
+    "torch.nn.attention.register_flash_attention_impl",
+    "torch.optim.lr_scheduler.partial",
+    "torch.optim.lr_scheduler.types.FunctionType",
+    "torch.nnx.Linear",
+    "torchmetrics.metric.torch.load",
+    "torchmetrics.multimodal.CLIPScore",
+    "torchmetrics.functional.multimodal.clip_score",
+    "torchmetrics.text.BERTScore",
+    "torchmetrics.utilities.checks.check_forward_full_state_property",
+    "lightning.pytorch.LightningModule.load_from_checkpoint",
+    "lightning.pytorch.Trainer.fit",
+    "lightning.pytorch.accelerators.cuda.subprocess.run",
+    "lightning.pytorch.accelerators.find_usable_cuda_devices",
+    "lightning.pytorch.callbacks.model_checkpoint.shutil.rmtree",
+    "lightning.pytorch.plugins.TorchCheckpointIO.load_checkpoint",
+    "lightning.pytorch.strategies.StrategyRegistry.get",
+    "lightning.pytorch.strategies.fsdp.torch.load",
+    "lightning.fabric.plugins.io.torch_io.os.system",
+    "lightning.fabric.utilities.cloud_io._load",
+    "leyden.errors.UserError",
+    "leyden.datax.Images",
+    "leyden.data.anything.subprocess.run",
+    "leyden.data.archives.extract",
+    "leyden.data.archives.shutil.rmtree",
+    "leyden.config.targets.resolve",
+]
+
+
+@pytest.mark.parametrize("target", ATTACKS)
+def test_attacks_are_refused(target):
+    with pytest.raises(UserError, match="_target_"):
+        resolve(target)
+
+
+def test_nothing_is_imported():
+    program = """
+        import sys
+        from leyden.config.targets import bind, resolve
+        from leyden.errors import UserError
+
+        bind(resolve("torch.optim.AdamW"), {"lr": 0.1}, partial=True, where="optimizer")
+        bind(resolve("lightning.pytorch.Trainer"), {"devices": 1}, partial=False, where="trainer")
+        before = set(sys.modules)
+        for target in sys.argv[1:]:
+            try:
+                resolve(target)
+            except UserError:
+                continue
+            sys.exit(f"{target} was accepted")
+        assert before == set(sys.modules), set(sys.modules) - before
+        assert not {"torch", "lightning", "torchmetrics", "numpy"} & set(sys.modules)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), *ATTACKS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_resolve_names_where_it_is_defined():
+    assert resolve("torch.optim.AdamW").canonical == "torch.optim.adamw.AdamW"
+    trainer = resolve("lightning.pytorch.Trainer")
+    assert trainer.target == "lightning.pytorch.Trainer"
+    assert trainer.canonical == "lightning.pytorch.trainer.trainer.Trainer"
+    assert trainer.is_class
+    assert not resolve("torch.nn.functional.cross_entropy").is_class
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "torch.optim.AdamWW",
+            "_target_ 'torch.optim.AdamWW' does not exist: torch.optim has no 'AdamWW'. "
+            "Did you mean 'AdamW'",
+        ),
+        ("torch.optim.adamw.adamw_", "torch.optim.adamw has no 'adamw_'. Did you mean 'adamw'"),
+        ("torch.nn.crossentropyloss", "Did you mean 'CrossEntropyLoss'"),
+        ("torch.optim.schedulers.StepLR", "torch.optim has no 'schedulers'"),
+        ("leyden.network.MLP", "Did you mean 'leyden.networks'"),
+        ("torchvision.models.resnet18", "add the package to TRUSTED in src/leyden/config/targets"),
+        ("os.system", "'os.system' is not in a trusted package"),
+        ("torch.nn.Linear.forward", "it is inside torch.nn.modules.linear.Linear"),
+        ("torch.nn.functional.max_pool2d", "'max_pool2d' is no class or function"),
+        ("torch.nn.modules", "is a module"),
+        ("torch nn", "is not a dotted name"),
+    ],
+)
+def test_refusals_say_why(target, message):
+    with pytest.raises(UserError) as caught:
+        resolve(target)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_package_that_is_missing(monkeypatch):
+    monkeypatch.setattr(targets, "TRUSTED", ("not_there",))
+    with pytest.raises(UserError, match="is 'not_there' installed"):
+        resolve("not_there.Thing")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, request):
+    """Write modules of a package of a fresh name, trust it, and return the name."""
+    name = f"{request.node.name.partition('[')[0]}_package"
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(targets, "TRUSTED", (name,))
+    monkeypatch.setattr(targets, "TRUSTED_FUNCTIONS", (name,))
+
+    def write(**modules):
+        for module, text in modules.items():
+            (folder / f"{module}.py").write_text(textwrap.dedent(text))
+        return name
+
+    return write
+
+
+def assert_same(package, *names):
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        importlib.import_module(module.name)
+    for name in names:
+        real = operator.attrgetter(name)(sys.modules[package])
+        found = resolve(f"{package}.{name}")
+        assert shape(found.signature) == shape(inspect.signature(real)), name
+        assert found.canonical == f"{real.__module__}.{real.__name__}"
+
+
+def test_names_are_followed_through_every_import(package):
+    name = package(
+        __init__="from .b import *\nfrom . import a as c\nfrom .a import One as Uno",
+        a="""
+            class One:
+                def __init__(self, x, *, y=1): ...
+            def helper(z): ...
+            Alias = One
+        """,
+        b="""
+            import functools
+            from . import a
+            from .a import One
+            try:
+                from nowhere import Two
+            except ImportError:
+                Two = One
+            if functools:
+                class Three(a.One): ...
+            else:
+                Three = None
+            Four = a.Alias
+            def five(): ...
+            five = functools.cache(five)
+        """,
+    )
+    assert_same(name, "a.One", "a.helper", "a.Alias", "Uno", "c.One")
+    assert_same(name, "One", "Two", "Three", "b.Four", "b.five")
+
+
+def test_what_cannot_be_followed_hides_what_came_before(package):
+    name = package(
+        a="""
+            try:
+                from os import system as run
+            except ImportError:
+                def run(): ...
+            def go(): ...
+            import os
+            go = os.system
+            def up(): ...
+            up: object = os.system
+        """,
+        b="from os import system as c",
+        c="def up(): ...",
+        __init__="from .b import c",
+    )
+    for target in ("a.run", "a.go", "a.up", "c.up"):
+        with pytest.raises(UserError, match="cannot be read"):
+            resolve(f"{name}.{target}")
+
+
+def test_circular_imports_end(package):
+    name = package(
+        a="from .b import Thing\nfrom .b import *",
+        b="from .a import Thing\nMe = Me\nfrom .a import *",
+    )
+    for target in ("a.Thing", "b.Thing", "b.Me", "a.Other"):
+        with pytest.raises(UserError, match=r"cannot be read|does not exist"):
+            resolve(f"{name}.{target}")
+
+
+def test_constructors_come_from_the_nearest_base(package):
+    name = package(
+        a="""
+            from abc import ABC
+            from typing import Generic, NamedTuple, TypeVar, overload
+            T = TypeVar("T")
+            class Root:
+                def __init__(self, root): ...
+            class Left(Root): ...
+            class Right(Root):
+                def __init__(self, right): ...
+            class Diamond(Left, Right): ...
+            class Empty(ABC, Generic[T]): ...
+            class Child(Empty[int]): ...
+            class New:
+                def __new__(cls, new=1): ...
+            class Both(New):
+                def __init__(self, both): ...
+            class Overloaded:
+                @overload
+                def __init__(self, a: int): ...
+                @overload
+                def __init__(self, b: str): ...
+                def __init__(self, *args): ...
+            class Row(NamedTuple):
+                a: int
+                b: str = "x"
+        """,
+    )
+    classes = ("Diamond", "Left", "Empty", "Child", "New", "Both", "Overloaded", "Row")
+    assert_same(name, *(f"a.{cls}" for cls in classes))
+
+
+def test_dataclasses(package):
+    name = package(
+        a="""
+            import dataclasses
+            from dataclasses import KW_ONLY, dataclass, field
+            from typing import ClassVar
+            @dataclass
+            class Base:
+                a: int
+                b: float = 1.0
+                c: list[int] = field(default_factory=list)
+                d: ClassVar[int] = 3
+                e: int = field(default=3, init=False)
+            @dataclass(frozen=True)
+            class Frozen:
+                x: int = field(repr=False)
+            @dataclasses.dataclass(kw_only=True)
+            class Child(Base):
+                f: str
+                b: float = 2.0
+            @dataclass
+            class Mixed:
+                a: int
+                _: KW_ONLY
+                b: int
+            class Plain(Child): ...
+            @dataclass(init=False)
+            class Bare(Base):
+                z: int
+        """,
+    )
+    assert_same(
+        name, *(f"a.{cls}" for cls in ("Base", "Frozen", "Child", "Mixed", "Plain", "Bare"))
+    )
+
+
+def test_a_base_without_source_takes_anything(package):
+    name = package(a="class Map(dict): ...\ndef made(): ...\nclass Odd(made()): ...")
+    for cls in ("Map", "Odd"):
+        assert [*resolve(f"{name}.a.{cls}").signature.parameters] == ["args", "kwargs"]
+
+
+def test_a_syntax_error_names_its_file_and_line(package):
+    name = package(a="x = 1\nclass")
+    with pytest.raises(UserError, match=r"a\.py:2: invalid syntax"):
+        resolve(f"{name}.a.Thing")
+
+
+def bound(target, where="node", *, partial=False, **arguments):
+    bind(resolve(target), arguments, partial=partial, where=where)
+
+
+def test_bind_accepts_what_fits():
+    bound("torch.nn.Linear", in_features=3, out_features=4, bias=False, _convert_="all")
+    bound("torch.optim.AdamW", partial=True, lr=1e-3, betas=[0.9, 0.99], _partial_=True)
+    bound("torch.nn.Sequential", _args_=[{"_target_": "torch.nn.ReLU"}] * 3)
+    bound("torch.nn.Linear", _args_=[3, 4], bias=True)
+    bound("torchmetrics.MeanMetric", anything="passes")
+    bound("lightning.pytorch.Trainer", devices="auto", max_epochs=3, callbacks=[{"_target_": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "message"),
+    [
+        (
+            "torch.nn.Linear",
+            {"in_features": 3, "out_feature": 4},
+            "network.out_feature: torch.nn.Linear takes no argument 'out_feature'. "
+            "Did you mean 'out_features'",
+        ),
+        (
+            "torch.nn.Linear",
+            {},
+            "torch.nn.Linear lacks required arguments: "
+            "set network.in_features, network.out_features.",
+        ),
+        (
+            "torch.nn.Dropout",
+            {"p": "abc"},
+            "network.p: expected a float, got 'abc' (str).",
+        ),
+        (
+            "lightning.pytorch.Trainer",
+            {"max_epochs": "ten"},
+            "network.max_epochs: expected an int or null, got 'ten' (str).",
+        ),
+        (
+            "torch.optim.AdamW",
+            {"lr": None},
+            "network.lr: expected a float or a node with a _target_ (Tensor), got None (NoneType).",
+        ),
+        ("torch.nn.ReLU", {"_args_": [True, 1]}, "network._args_: torch.nn.ReLU takes at most 1"),
+        ("torch.nn.ReLU", {"_args_": ["yes"]}, "network.inplace: expected true or false"),
+        ("torch.nn.ReLU", {"_inplace_": True}, "takes no argument '_inplace_'"),
+    ],
+)
+def test_bind_refuses(target, arguments, message):
+    with pytest.raises(UserError) as caught:
+        bound(target, "network", **arguments)
+    assert message in str(caught.value)
+
+
+def test_bind_lets_partial_wait_for_the_rest():
+    bound("torch.optim.SGD", partial=True)
+    with pytest.raises(UserError, match=r"set node\.params"):
+        bound("torch.optim.SGD")
+
+
+def test_bind_at_the_root_names_the_bare_key():
+    with pytest.raises(UserError, match=r"^inplaced: "):
+        bound("torch.nn.ReLU", "", inplaced=True)
+
+
+def test_targets_are_plain_values():
+    assert resolve("torch.nn.ReLU") == resolve("torch.nn.ReLU")
+    assert isinstance(resolve("torch.nn.ReLU"), Target)
