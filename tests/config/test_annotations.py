@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leyden.config.annotations import accepts, describe, mismatch, signature_of
+from leyden.config.annotations import accepts, describe, mismatch
+from leyden.config.signatures import signature_of
 
 NODE = {"_target_": "torch.nn.ReLU"}
 

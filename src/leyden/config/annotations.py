@@ -1,9 +1,8 @@
 """What the source of a constructor says of its parameters, and which config values fit them."""
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from inspect import Parameter, Signature
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -38,80 +37,13 @@ def accepts(annotation: ast.expr | None, value: Any) -> bool:
     nearer. A nested node with a ``_target_`` stands for the object that it will become. Names that
     the annotation leaves unexplained, aliases among them, accept everything.
     """
-    return annotation is None or any(_fits(member, value) for member in _members(annotation))
+    return annotation is None or any(_fits(member, value) for member in members(annotation))
 
 
 def describe(annotation: ast.expr) -> str:
     """Word what a parameter expects: ``"a float or null"``, ``"one of 'min', 'max'"``."""
-    *others, last = dict.fromkeys(_in_words(member) for member in _members(annotation))
+    *others, last = dict.fromkeys(_in_words(member) for member in members(annotation))
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def constructor_of(definition: ast.ClassDef, lineage: Iterable[ast.ClassDef]) -> Signature | None:
-    """Read the signature that a class body gives, by method or by fields, or None if it gives none.
-
-    Args:
-        definition: The class.
-        lineage: The class and its bases, nearest first; read for the fields of a dataclass only.
-    """
-    lines = flat(definition.body)
-    methods = {line.name: line for line in lines if isinstance(line, Function) and is_real(line)}
-    # Python calls `__new__` first, and so does `inspect` look there first.
-    method = methods.get("__new__") or methods.get("__init__")
-    if method:
-        return signature_of(method, method=True)
-    if any(name_of(base) == "NamedTuple" for base in definition.bases):
-        return Signature(list(_fields(definition, kw_only=False).values()))
-    if _kw_only(definition) is None:
-        return None
-    fields: dict[str, Parameter] = {}
-    for base in reversed(list(lineage)):
-        kw_only = _kw_only(base)
-        fields |= {} if kw_only is None else _fields(base, kw_only=kw_only)
-    return Signature(sorted(fields.values(), key=lambda field: field.kind))
-
-
-def signature_of(function: Function, *, method: bool) -> Signature:
-    """Read a signature, of which annotations and defaults are the ``ast.expr`` of the source.
-
-    Args:
-        function: The definition.
-        method: Leave its first parameter out, which is ``self`` or ``cls``.
-    """
-    names = function.args
-    positional: list[tuple[ast.arg, Any]]
-    positional = [(arg, Parameter.POSITIONAL_ONLY) for arg in names.posonlyargs]
-    positional += [(arg, Parameter.POSITIONAL_OR_KEYWORD) for arg in names.args]
-    # Defaults belong to the last parameters, so the two lists are aligned from their ends.
-    pairs = list(zip_longest(reversed(positional), reversed(names.defaults)))[::-1]
-    parameters = [_parameter(arg, kind, default) for (arg, kind), default in pairs][method:]
-    if names.vararg:
-        parameters.append(_parameter(names.vararg, Parameter.VAR_POSITIONAL))
-    for arg, value in zip(names.kwonlyargs, names.kw_defaults, strict=True):
-        parameters.append(_parameter(arg, Parameter.KEYWORD_ONLY, value))
-    if names.kwarg:
-        parameters.append(_parameter(names.kwarg, Parameter.VAR_KEYWORD))
-    return Signature(parameters)
-
-
-def flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those in their branches, of which the likeliest to run comes last."""
-    for statement in body:
-        branches: Sequence[list[ast.stmt]] = ()
-        match statement:
-            case ast.If(test=test, body=then, orelse=other):
-                branches = (then, other) if name_of(test) == "TYPE_CHECKING" else (other, then)
-            case ast.Try(body=then, handlers=handlers, orelse=other, finalbody=end):
-                branches = (*(handler.body for handler in handlers), then, other, end)
-            case _:
-                yield statement
-        for branch in branches:
-            yield from flat(branch)
-
-
-def is_real(definition: ast.ClassDef | Function) -> bool:
-    """Tell a definition from an ``@overload``, which only informs type checkers."""
-    return all(name_of(decorator) != "overload" for decorator in definition.decorator_list)
 
 
 def name_of(expression: ast.expr) -> str:
@@ -126,58 +58,17 @@ def name_of(expression: ast.expr) -> str:
     return ""
 
 
-def _fields(definition: ast.ClassDef, *, kw_only: bool) -> dict[str, Parameter]:
-    fields = {}
-    for statement in definition.body:
-        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
-            continue
-        name, annotation = statement.target.id, statement.annotation
-        kind = name_of(next(_members(annotation)))
-        options = _options(statement.value, "field")
-        if kind == "KW_ONLY":
-            kw_only = True
-        elif kind != "ClassVar" and _literal(options.get("init"), default=True):
-            named = _literal(options.get("kw_only"), default=kw_only)
-            way = Parameter.KEYWORD_ONLY if named else Parameter.POSITIONAL_OR_KEYWORD
-            default = statement.value
-            if isinstance(default, ast.Call) and name_of(default) == "field":
-                default = options.get("default") or options.get("default_factory")
-            fields[name] = _parameter(ast.arg(name, annotation), way, default)
-    return fields
-
-
-def _kw_only(definition: ast.ClassDef) -> bool | None:
-    """Read the ``kw_only`` of a dataclass with a generated constructor; None of other classes."""
-    for decorator in definition.decorator_list:
-        options = _options(decorator, "dataclass")
-        if name_of(decorator) == "dataclass" and _literal(options.get("init"), default=True):
-            return bool(_literal(options.get("kw_only"), default=False))
-    return None
-
-
-def _options(expression: ast.expr | None, function: str) -> dict[str, ast.expr]:
-    """Return the keyword arguments of a call to a function of this name; of other things none."""
-    if not isinstance(expression, ast.Call) or name_of(expression) != function:
-        return {}
-    return {keyword.arg: keyword.value for keyword in expression.keywords if keyword.arg}
-
-
-def _parameter(arg: ast.arg, kind: Any, default: ast.expr | None = None) -> Parameter:
-    annotation = arg.annotation or Parameter.empty
-    return Parameter(arg.arg, kind, default=default or Parameter.empty, annotation=annotation)
-
-
-def _members(annotation: ast.expr) -> Iterator[ast.expr]:
+def members(annotation: ast.expr) -> Iterator[ast.expr]:
     """Take unions and quotes apart, down to the types that are alternatives."""
     name = name_of(annotation)
     match annotation:
         case ast.Constant(value=str(text)):
-            yield from _members(_parsed(text))
+            yield from members(_parsed(text))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            yield from (*_members(left), *_members(right))
+            yield from (*members(left), *members(right))
         case ast.Subscript() if name in {"Union", "Optional"}:
             for argument in _arguments(annotation):
-                yield from _members(argument)
+                yield from members(argument)
             if name == "Optional":
                 yield ast.Constant(None)
         case _:
@@ -204,7 +95,7 @@ def _fits(annotation: ast.expr, value: Any) -> bool:
 
 
 def _is_literal(choices: Sequence[ast.expr], value: Any) -> bool:
-    known = [_literal(choice, default=...) for choice in choices]
+    known = [literal(choice, default=...) for choice in choices]
     return any(type(value) is type(choice) and value == choice for choice in known)
 
 
@@ -269,7 +160,8 @@ def _in_words(annotation: ast.expr) -> str:
     return _WORDS.get(name, source)
 
 
-def _literal(expression: ast.expr | None, *, default: Any) -> Any:
+def literal(expression: ast.expr | None, *, default: Any) -> Any:
+    """Evaluate an expression of constants; give the default for any other and for none."""
     try:
         return default if expression is None else ast.literal_eval(expression)
     except ValueError:

@@ -7,6 +7,8 @@ from leyden.config.compose import Config, to_plain
 from leyden.config.targets import bind, resolve
 from leyden.errors import UserError
 
+Node = Mapping[str, Any]
+
 Origin = Callable[[str], str]
 """Tells which file or override set a dotted key."""
 
@@ -22,23 +24,28 @@ def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: 
         UserError: a target is unknown or not trusted, an argument is unknown or missing, or a
             value has the wrong type.
     """
-    for where, node in target_nodes(to_plain(config, resolve=True)):
-        arguments = {key: value for key, value in node.items() if not key.startswith("_")}
+    for where, node in target_nodes(to_plain(config), to_plain(config, resolve=True)):
         try:
             target = resolve(str(node["_target_"]))
-            bind(target, arguments, partial=bool(node.get("_partial_")), where=where)
+            bind(target, node, partial=bool(node.get("_partial_")), where=where)
         except UserError as error:
             source = origin(where)
-            raise UserError(f"{error} (set by {source})" if source else str(error)) from error
+            raise UserError(f"{error} Set by {source}." if source else str(error)) from error
 
 
-def target_nodes(node: Any, where: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Walk all nodes that name a target, with their dotted keys."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield where, node
-        for key, child in node.items():
-            yield from target_nodes(child, f"{where}.{key}" if where else str(key))
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from target_nodes(child, f"{where}[{index}]")
+def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[str, Node]]:
+    """Walk all nodes that name a target, with their dotted keys, each at its home only.
+
+    Args:
+        links: plain containers in which a link stands as ``${key}``; they are not followed.
+        resolved: the same with the values in place of the links.
+        where: the dotted key of the node.
+    """
+    if isinstance(links, Mapping):
+        if "_target_" in links:
+            yield where, resolved
+        for key, child in links.items():
+            yield from target_nodes(child, resolved[key], f"{where}.{key}" if where else str(key))
+    elif isinstance(links, list):
+        for index, child in enumerate(links):
+            yield from target_nodes(child, resolved[index], f"{where}[{index}]")

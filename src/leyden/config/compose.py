@@ -9,7 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.errors import UserError, did_you_mean
 
@@ -61,6 +61,9 @@ def freeze(config: Config) -> Config:
     """
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise UserError(f"{key} is missing. Expected a value: give {key}=VALUE.") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}.") from error
     links = OmegaConf.to_container(config, resolve=False)
@@ -124,7 +127,8 @@ def keys(config: Config) -> list[str]:
 
 def _dotted_keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key, child in node.items():
-        yield f"{prefix}{key}"
+        if not key.startswith("_"):
+            yield f"{prefix}{key}"
         if isinstance(child, dict):
             yield from _dotted_keys(child, f"{prefix}{key}.")
 
