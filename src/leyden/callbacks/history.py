@@ -1,10 +1,13 @@
 """The metric history of a run, in ``metrics.csv``."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+
+STAGES = ("train/", "val/", "test/")
 
 FIRST_COLUMNS = ("epoch", "step", "lr")
 
@@ -39,15 +42,19 @@ class MetricHistory(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add the epoch's row before checkpoints are written."""
-        row = {"epoch": float(trainer.current_epoch), "step": float(trainer.global_step)}
-        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row: dict[str, float] = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+        }
+        row |= stage_metrics(trainer.callback_metrics)
         self.rows.append(row)
         if self.best is not None:
-            row[f"{self.monitor}_best"] = self.best
+            best = {f"best/{self.monitor}": self.best}
+            row |= best
             for logger in trainer.loggers:
-                logger.log_metrics({f"{self.monitor}_best": self.best}, step=trainer.global_step)
-        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+                logger.log_metrics(best, step=trainer.global_step)
+        if trainer.is_global_zero:
             self._write(Path(trainer.default_root_dir) / self.filename)
 
     def state_dict(self) -> dict[str, Any]:
@@ -68,3 +75,8 @@ class MetricHistory(Callback):
             writer.writeheader()
             writer.writerows(self.rows)
         unfinished.replace(path)
+
+
+def stage_metrics(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """Pick the metrics of the stages out of all that was logged."""
+    return {name: float(value) for name, value in metrics.items() if name.startswith(STAGES)}

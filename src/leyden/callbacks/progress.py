@@ -8,6 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from leyden.callbacks.history import stage_metrics
+
 log = logging.getLogger(__name__)
 
 
@@ -46,9 +48,7 @@ class EpochProgress(ProgressBar):
         """Replace the bar by a line."""
         self._close()
         metrics = [
-            f"{name} {float(value):.4f}"
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(("train/", "val/"))
+            f"{name} {value:.4f}" for name, value in stage_metrics(trainer.callback_metrics).items()
         ]
         if trainer.is_global_zero:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"

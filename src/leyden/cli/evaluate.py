@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from leyden.cli.arguments import split
-from leyden.cli.logs import quiet
+from leyden.cli.logs import quiet, tame_lightning
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -23,4 +23,5 @@ def run(words: Sequence[str]) -> None:
     quiet()
     from leyden.workflows.evaluate import evaluate
 
+    tame_lightning()
     print(json.dumps(evaluate(chosen, arguments.overrides), indent=1))

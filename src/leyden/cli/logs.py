@@ -2,18 +2,35 @@
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+
+HARMLESS_WARNINGS = (
+    ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
+    "Checkpoint directory .* exists and is not empty",  # a run that is continued
+)
 
 
 def quiet() -> None:
     """Leave standard output to the result; only warnings are shown, on standard error."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=FORMAT)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 def append_to(file: Path) -> None:
     """Log to the terminal and to the end of a file, as Hydra does for a new run."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(file)]
     logging.basicConfig(handlers=handlers, level=logging.INFO, format=FORMAT, force=True)
+
+
+def tame_lightning() -> None:
+    """Let Lightning speak through the log alone, once, and not of what a run's log says anyway.
+
+    It sets its loggers up when it is imported, so this has to come after that.
+    """
+    for package in ("lightning", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(package).handlers.clear()
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from leyden.cli.arguments import split
-from leyden.cli.logs import quiet
+from leyden.cli.logs import quiet, tame_lightning
 from leyden.errors import UserError, did_you_mean
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
@@ -30,6 +30,7 @@ def run(words: Sequence[str]) -> None:
     quiet()
     from leyden.workflows.predict import predict
 
+    tame_lightning()
     inputs = [*arguments.own.get("input", []), *arguments.bare]
     rows = predict(chosen, inputs, arguments.overrides)
     if output_format == "csv":

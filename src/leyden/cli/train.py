@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.logs import append_to
+from leyden.cli.logs import append_to, tame_lightning
 from leyden.config.check import check
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load
 from leyden.config.origins import as_user_error, composed_origin, frozen_origin
@@ -101,8 +101,9 @@ def _continue(folder: RunFolder, overrides: Sequence[str] = ()) -> None:
 
 
 def _train(config: Config, folder: RunFolder) -> float | None:
-    from leyden.workflows.train import train  # imports torch
+    from leyden.workflows.train import train
 
+    tame_lightning()
     metrics = train(config, folder)
     shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
     path = os.path.relpath(folder.path)

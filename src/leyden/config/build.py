@@ -31,7 +31,7 @@ def build(config: Config, key: str, **arguments: Any) -> Any:
 
 def build_all(config: Config, key: str) -> list[Any]:
     """Instantiate the named nodes below a key, in their order; nodes set to null are left out."""
-    return list((build(config, key) or {}).values())
+    return [item for item in (build(config, key) or {}).values() if item is not None]
 
 
 def call(where: str, factory: Any, **arguments: Any) -> Any:

@@ -51,7 +51,7 @@ class DataModule(LightningDataModule, ABC):
     """Name of the cached array, and of the network's input, that augmentation acts on."""
 
     class_names: tuple[str, ...] | None = None
-    """Declared by a data set whose targets are indices; else taken from the cache."""
+    """Declared on the class by a data set whose targets are indices; else those of its rows."""
 
     def __init__(
         self,
@@ -68,6 +68,9 @@ class DataModule(LightningDataModule, ABC):
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
+        _check_at_least_one("batch_size", batch_size)
+        _check_share("val_fraction", val_fraction)
+        _check_share("test_fraction", test_fraction)
         self.name = name
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -116,23 +119,20 @@ class DataModule(LightningDataModule, ABC):
         folder = self._cache_folder()
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
-        cache.prepare(folder, self.read(), steps=self.cleaning, class_names=self.class_names)
+        declared = type(self).class_names  # a checkpoint's names must not shape the cache
+        cache.prepare(folder, self.read(), steps=self.cleaning, class_names=declared)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
         """Map the cache, split it, and fit the preprocessing on the training part."""
         if self._cache is not None:
             return
-        self._cache = cache.read(self._cache_folder())
-        if self.class_names is not None and self.class_names != self._cache.class_names:
-            raise UserError(
-                f"The classes of the data differ from those of the checkpoint: expected "
-                f"{list(self.class_names)}, got {list(self._cache.class_names)}. Give the data "
-                "that the run was trained on, or train a new run."
-            )
-        self.class_names = self._cache.class_names
-        self._parts = self._split(self._cache)
+        cached = cache.read(self._cache_folder())
+        self._check_class_names(self.class_names or cached.class_names, cached)
+        self.class_names = cached.class_names
+        self._parts = self._split(cached)
         if not self.statistics:
-            self.statistics = self.fit(self._cache.arrays, self._parts["train"])
+            self.statistics = self.fit(cached.arrays, self._parts["train"])
+        self._cache = cached
 
     @property
     def cached(self) -> cache.Cache:
@@ -179,14 +179,25 @@ class DataModule(LightningDataModule, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take fitted preprocessing over from a checkpoint."""
+        if self._cache is not None:
+            self._check_class_names(tuple(state_dict["class_names"]), self._cache)
         self.class_names = tuple(state_dict["class_names"])
         self.statistics = state_dict["statistics"]
         self._normalise = None
+
+    def _check_class_names(self, expected: tuple[str, ...], cached: cache.Cache) -> None:
+        if expected != cached.class_names:
+            raise UserError(
+                f"The classes of the data differ from those of the checkpoint: expected "
+                f"{list(expected)}, got {list(cached.class_names)}. Give the data that the run "
+                "was trained on, or train a new run."
+            )
 
     def _cache_folder(self) -> Path:
         settings = {
             "module": f"{type(self).__module__}.{type(self).__qualname__}",
             "source": self.source_settings(),
+            "class_names": type(self).class_names,
             "cleaning": vars(self.cleaning),
         }
         return self.cache_dir / str(self.name) / cache.fingerprint(settings)
@@ -202,7 +213,13 @@ class DataModule(LightningDataModule, ABC):
         if empty := [part for part, rows in parts.items() if len(rows) == 0]:
             raise UserError(
                 f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
-                "rows. Add data, or raise data.val_fraction and data.test_fraction."
+                "rows. Add data, or change data.val_fraction and data.test_fraction."
+            )
+        if len(unseen := np.setdiff1d(cached.targets[cached.kept], cached.targets[train])):
+            names = ", ".join(cached.class_names[index] for index in unseen)
+            raise UserError(
+                f"No training row is left of {names}, which the other parts hold. Add such rows "
+                "to the training part, or take the class out of the others."
             )
         return parts
 
@@ -214,15 +231,16 @@ class DataModule(LightningDataModule, ABC):
     def _loader(self, part: str) -> DataLoader[Batch]:
         rows = torch.from_numpy(self._parts[part])
         training = part == "train"
+        world_size = self.trainer.world_size if self.trainer else 1
         order = BatchOrder(
             rows,
             batch_size=self.batch_size,
             seed=self.seed,
             shuffle=training,
             # A short last batch makes the loss noisy and batch norm fail on one row.
-            drop_last=training and len(rows) >= self.batch_size,
+            drop_last=training and len(rows) >= self.batch_size * world_size,
             rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
+            world_size=world_size,
         )
         return DataLoader(
             _CachedRows(self.cached),
@@ -231,6 +249,16 @@ class DataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
+
+
+def _check_at_least_one(name: str, number: int) -> None:
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {number}")
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ValueError(f"{name} is a share of the rows: expected one in [0, 1), got {share}")
 
 
 class _CachedRows(Dataset[Batch]):

@@ -72,6 +72,15 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def file_state(path: Path) -> tuple[int, int]:
+    """Give a file's size and time in ns, which tell whether it changed; zeros if it is gone."""
+    try:
+        state = path.stat()
+    except FileNotFoundError:  # a link that leads nowhere
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
 def prepare(
     folder: Path,
     chunks: Iterable[Rows],
@@ -92,7 +101,7 @@ def prepare(
     """
     if folder.is_dir():
         return folder
-    with _locked(folder):
+    with locked(folder):
         if folder.is_dir():
             return folder
         unfinished = folder.with_name(f"{folder.name}.unfinished")
@@ -123,7 +132,12 @@ def read(folder: Path) -> Cache:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing a folder; the lock stands beside it.
+
+    Raises:
+        UserError: its parent can't be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f"{folder.name}.lock"))
@@ -194,7 +208,8 @@ def _write(
     np.save(folder / "targets.npy", indices)
     np.save(folder / "parts.npy", parts)
     np.save(folder / "kept.npy", np.flatnonzero(keep))
-    (folder / "sources.txt").write_text("\n".join(columns.sources))
+    # Names of files need not be Unicode.
+    (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
     _write_json(folder / "cleaning.json", report)
     digest = hashlib.blake2b(b"".join(columns.digests) + indices.tobytes(), digest_size=16)
     meta = {"arrays": columns.shapes, "class_names": names, "fingerprint": digest.hexdigest()}

@@ -188,7 +188,7 @@ def _duplicates(rows: _Compared) -> Twins:
 def _leakage(rows: _Compared) -> Twins:
     """Point rows of an earlier part to their equals in a later one."""
     twins = rows.nobody()
-    for part, later in (("val", ["test"]), ("train", ["val", "test"])):
+    for part, later in (("val", ["test"]), ("train", ["val", "test"]), ("all", ["val", "test"])):
         first = rows.first_of(rows.keep & np.isin(rows.parts, later))
         leaking = rows.keep & (rows.parts == part) & (first >= 0)
         twins[leaking] = first[leaking]

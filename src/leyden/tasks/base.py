@@ -84,8 +84,14 @@ class Task(LightningModule, ABC):
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Compute the loss that is minimised."""
-        return self._measured_step(batch, "train")
+        """Compute the loss that is minimised; the last batch logs the epoch's mean.
+
+        Callbacks see the end of an epoch before this module does, so that would be too late.
+        """
+        loss = self._measured_step(batch, "train")
+        if self.trainer.is_last_batch:
+            self._log_stage("train", on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Measure a validation batch."""
@@ -98,10 +104,6 @@ class Task(LightningModule, ABC):
     def predict_step(self, batch: Batch, batch_idx: int) -> Mapping[str, list[Any]]:  # noqa: ARG002
         """Predict one batch."""
         return self.predictions(self(batch.inputs))
-
-    def on_train_epoch_end(self) -> None:
-        """Log the epoch's training loss."""
-        self._log_stage("train")
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's validation loss and metrics."""
@@ -129,13 +131,13 @@ class Task(LightningModule, ABC):
         gathered.update(loss.detach(), len(batch.rows))
         return loss
 
-    def _log_stage(self, stage: Stage) -> None:
+    def _log_stage(self, stage: Stage, **how: Any) -> None:
         """Log what the stage has gathered, and begin anew."""
         values = {f"{stage}/loss": _drain(self.losses[f"{stage}_loss"])}
         if stage in MEASURED:
             metrics: dict[str, Tensor] = _drain(self.metrics[f"{stage}_metrics"])
             values |= {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(values)
+        self.log_dict(values, **how)
 
 
 class MeanLoss(Metric):

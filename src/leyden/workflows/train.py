@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
 
-from leyden.callbacks.history import MetricHistory
+from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
 from leyden.config.compose import Config, save, to_plain
 from leyden.data.base import DataModule
@@ -17,8 +17,6 @@ from leyden.runs.provenance import provenance
 from leyden.workflows.parts import build_data, build_task, build_trainer
 
 log = logging.getLogger(__name__)
-
-STAGES = ("train/", "val/", "test/")
 
 
 def train(config: Config, folder: RunFolder) -> dict[str, float]:
@@ -31,17 +29,19 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
     Returns:
         The final metrics, by stage and name.
     """
-    save(config, folder.config)
-    folder.write_status("running")
-    try:
-        metrics = _fit_and_test(config, folder)
-    except KeyboardInterrupt:
-        folder.write_status("interrupted")
-        raise
-    except BaseException as error:
-        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    folder.write_status("finished")
+    with folder.held():
+        save(config, folder.config)
+        folder.write_status("running")
+        try:
+            metrics = _fit_and_test(config, folder)
+        except BaseException as error:
+            # Lightning turns an interrupt into an exit.
+            if KeyboardInterrupt in (type(error), type(error.__context__)):
+                folder.write_status("interrupted")
+                raise KeyboardInterrupt from error
+            folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        folder.write_status("finished")
     return metrics
 
 
@@ -88,19 +88,11 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
 
 
 def _final_metrics(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
-    """Give the metrics of the best epoch, so that they belong to the tested checkpoint."""
+    """Give the metrics of the epoch that the best checkpoint was written in."""
     if not folder.best.is_file():
-        return {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(STAGES)
-        }
-    best_epoch = load_checkpoint(folder.best)["epoch"]
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, MetricHistory):
-            row = next(row for row in callback.rows if row["epoch"] == best_epoch)
-            return {name: value for name, value in row.items() if name.startswith(STAGES)}
-    return {}
+        return stage_metrics(trainer.callback_metrics)
+    state = load_checkpoint(folder.best)["callbacks"].get(MetricHistory.__qualname__)
+    return stage_metrics(state["rows"][-1]) if state else {}
 
 
 def _log_hyperparameters(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:

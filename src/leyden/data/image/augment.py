@@ -62,8 +62,9 @@ class ResizedCrop:
         """Crop every image by its own rectangle."""
         area = self.min_area + (1 - self.min_area) * _uniform(images, generator)
         stretch = self.max_stretch ** (_uniform(images, generator) - 0.5)
-        height = (area.sqrt() * stretch).clamp(max=1)
-        width = (area.sqrt() / stretch).clamp(max=1)
+        stretch = stretch.clamp(area.sqrt(), area.rsqrt())  # no side longer than the image's
+        height = area.sqrt() * stretch
+        width = area.sqrt() / stretch
         theta = torch.zeros(len(images), 2, 3, device=images.device)
         theta[:, 0, 0] = width
         theta[:, 1, 1] = height
@@ -73,7 +74,7 @@ class ResizedCrop:
         pieces = nn.functional.grid_sample(
             images.float(), grid, padding_mode="border", align_corners=False
         )
-        return pieces if images.is_floating_point() else pieces.round().to(images.dtype)
+        return (pieces if images.is_floating_point() else pieces.round()).to(images.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Erase:
 
     def _span(self, images: Tensor, generator: torch.Generator, size: int) -> Tensor:
         """Draw an interval per image, as a mask ``(batch, size)``."""
-        length = (_uniform(images, generator) * self.max_side * size).ceil()
+        length = (_uniform(images, generator) * int(self.max_side * size)).ceil()
         start = (_uniform(images, generator) * (size - length + 1)).floor()
         position = torch.arange(size, device=images.device)
         return (position >= start.unsqueeze(1)) & (position < (start + length).unsqueeze(1))

@@ -1,6 +1,8 @@
 """Fashion-MNIST with its official test part."""
 
 import gzip
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data import cache
 from leyden.data.download import RemoteFile, fetch
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Part, Rows
@@ -60,8 +63,12 @@ class FashionMNIST(ImageData):
         self.mirrors = mirrors
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the canonical files, which are the same wherever they come from."""
-        return {"files": CHECKSUMS}
+        """Name the canonical files, or those of ``root``, which may be any."""
+        if self.root is None:
+            return {"files": CHECKSUMS}
+        folder = self._folder()
+        files = [cache.file_state(folder / name) for name in CHECKSUMS]
+        return {"root": str(folder.resolve()), "files": files}
 
     def read(self) -> Iterator[Rows]:
         """Yield the training part, then the test part."""
@@ -69,10 +76,12 @@ class FashionMNIST(ImageData):
         for part, prefix in PARTS:
             images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
             targets = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
-            if len(images) != len(targets):
+            expected = (len(targets), *self.image_shape[1:])
+            if images.shape != expected or targets.ndim != 1:
                 raise UserError(
-                    f"{folder} holds {len(images)} {part} images but {len(targets)} labels. "
-                    "Replace the four files by the canonical ones."
+                    f"{folder} holds {part} images of shape {images.shape} and labels of shape "
+                    f"{targets.shape}; expected as many labels as images of 28x28. Replace the "
+                    "four files by the canonical ones."
                 )
             yield Rows(
                 arrays={"images": images[:, np.newaxis]},
@@ -92,9 +101,10 @@ class FashionMNIST(ImageData):
         if all((SYSTEM_FOLDER / name).is_file() for name in CHECKSUMS):
             return SYSTEM_FOLDER
         folder = self.cache_dir / "downloads" / "fashion_mnist"
-        for name, checksum in CHECKSUMS.items():
-            urls = tuple(f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors)
-            fetch(RemoteFile(name=name, urls=urls, checksum=checksum), folder)
+        with cache.locked(folder):
+            for name, checksum in CHECKSUMS.items():
+                urls = tuple(f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors)
+                fetch(RemoteFile(name=name, urls=urls, checksum=checksum), folder)
         return folder
 
 
@@ -109,14 +119,17 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} can't be read: {error}. Replace it by a whole copy.") from error
     magic = int.from_bytes(content[:4], "big")
     dimensions = magic - IDX_UBYTE_MAGIC
     if dimensions not in range(1, 5):
         raise UserError(f"{path} is no IDX file of unsigned bytes (it begins {content[:4]!r}).")
-    shape = np.frombuffer(content, dtype=">i4", offset=4, count=dimensions)
-    values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions)
-    if len(values) != shape.prod():
-        raise UserError(f"{path} holds {len(values)} values where its header says {shape.prod()}.")
-    return values.reshape(shape)
+    header, values = content[4 : 4 + 4 * dimensions], content[4 + 4 * dimensions :]
+    shape = [int.from_bytes(header[at : at + 4], "big") for at in range(0, 4 * dimensions, 4)]
+    if len(values) != math.prod(shape):
+        raise UserError(
+            f"{path} holds {len(values)} values where its header says {math.prod(shape)}. Replace "
+            "it by a whole copy."
+        )
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)

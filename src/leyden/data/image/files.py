@@ -11,7 +11,20 @@ from leyden.data.rows import UnreadableError
 
 FILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+"""What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
+
 MODES = {1: "L", 3: "RGB"}
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the image files below a folder in a fixed order, but for hidden ones."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in FILE_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -30,10 +43,12 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     channels, height, width = shape
     try:
         with warnings.catch_warnings():
+            # Torn metadata does no harm where the pixels can be read.
+            warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 upright = ImageOps.exif_transpose(image)
-                colours = _on_black(upright).convert(MODES[channels])
+                colours = _on_black(_eight_bits(upright)).convert(MODES[channels])
                 fitted = ImageOps.fit(colours, (width, height), Image.Resampling.BILINEAR)
     except UnidentifiedImageError as error:
         raise UnreadableError(
@@ -45,6 +60,15 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         raise UnreadableError(str(error)) from error
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16 bits a pixel down to 8; Pillow itself would cut off all above 255."""
+    if image.mode in {"I", "F"}:
+        raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from leyden.data.image.files import FILE_SUFFIXES, MODES, read_image
+from leyden.data import cache
+from leyden.data.image.files import FILE_SUFFIXES, MODES, image_files, read_image
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
 from leyden.errors import UserError
@@ -46,7 +47,7 @@ class ImageFolder(ImageData):
     def source_settings(self) -> dict[str, Any]:
         """Fingerprint every file by its path, size and time, and the shape it is brought to."""
         files = [
-            (str(file.relative_to(self.root)), file.stat().st_size, file.stat().st_mtime_ns)
+            (str(file.relative_to(self.root)), *cache.file_state(file))
             for _, _, file in self._files()
         ]
         return {"root": str(self.root.resolve()), "files": files, "shape": self.image_shape}
@@ -85,23 +86,32 @@ class ImageFolder(ImageData):
                 f"data.root={self.root} is not a folder. Expected one sub-folder per class."
             )
         parts = [part for part in GIVEN_PARTS if (self.root / part).is_dir()]
-        if "train" not in parts:
+        if not parts:
             yield from self._class_files("all", self.root)
             return
+        self._check_parts(parts)
         for part in parts:
             yield from self._class_files(part, self.root / part)
 
+    def _check_parts(self, parts: list[Part]) -> None:
+        """Refuse a layout in which a part would be taken for a class, or for nothing."""
+        others = sorted({entry.name for entry in _visible_folders(self.root)}.difference(parts))
+        if "train" not in parts or others:
+            raise UserError(
+                f"data.root={self.root} holds {', '.join([*parts, *others])}. Expected either a "
+                "sub-folder per class, or train/ with val/ and test/ as you like, and nothing "
+                "else; rename the folders, those of classes called like a part too."
+            )
+
     def _class_files(self, part: Part, folder: Path) -> Iterator[tuple[Part, str, Path]]:
-        classes = sorted(entry for entry in folder.iterdir() if _is_visible_folder(entry))
+        classes = _visible_folders(folder)
         if len(classes) < 2:
             raise UserError(
                 f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
                 "least."
             )
         for class_folder in classes:
-            files = sorted(
-                file for file in class_folder.rglob("*") if file.suffix.lower() in FILE_SUFFIXES
-            )
+            files = image_files(class_folder)
             if not files:
                 raise UserError(
                     f"The class folder {class_folder} holds no image. Expected files that end in "
@@ -111,5 +121,7 @@ class ImageFolder(ImageData):
                 yield part, class_folder.name, file
 
 
-def _is_visible_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
+def _visible_folders(folder: Path) -> list[Path]:
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )

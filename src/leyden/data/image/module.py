@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
-from leyden.data.image.files import FILE_SUFFIXES, read_image
+from leyden.data.image.files import FILE_SUFFIXES, image_files, read_image
 from leyden.data.rows import UnreadableError
 from leyden.errors import UserError
 
-ROWS_PER_CHUNK = 4096
+ROWS_PER_CHUNK = 256
 
 
 class ImageData(DataModule):
@@ -30,12 +30,13 @@ class ImageData(DataModule):
         channels = self.image_shape[0]
         total, squares, count = np.zeros(channels), np.zeros(channels), 0
         for start in range(0, len(rows), ROWS_PER_CHUNK):
-            images = arrays["images"][rows[start : start + ROWS_PER_CHUNK]] / 255.0
+            # Sums of whole numbers are exact, so that a channel that never changes has no spread.
+            images = arrays["images"][rows[start : start + ROWS_PER_CHUNK]].astype(np.float64)
             total += images.sum(axis=(0, 2, 3))
             squares += np.square(images).sum(axis=(0, 2, 3))
             count += images.size // channels
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+        mean = total / count / 255
+        std = np.sqrt(np.maximum(count * squares - total**2, 0.0)) / count / 255
         return {"mean": torch.tensor(mean).float(), "std": torch.tensor(std).float()}
 
     def normalisation(self) -> nn.Module:
@@ -84,7 +85,7 @@ class NormaliseImages(nn.Module):
 
 def _image_files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in FILE_SUFFIXES)
+        files = image_files(path)
         if not files:
             raise UserError(
                 f"No image found below {path}. Expected files that end in "

@@ -1,0 +1,59 @@
+# Every target that needs the environment makes it first; a second call finds it up to date.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+PIP_ARGS ?=
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint types format lock tensorboard clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 16
+	@echo
+	@echo "  make train ARGS='network=mlp optimizer.lr=0.01'       hands arguments on"
+	@echo "  make setup PIP_ARGS='--extra-index-url URL'           chooses another build of torch"
+
+setup: $(STAMP) ## make .venv and install what constraints.txt says
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1). Give another: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+train: $(STAMP) ## train: the digits, or what ARGS says
+	$(BIN)/leyden train $(ARGS)
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(STAMP) ## check types
+	$(BIN)/mypy
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix --select I
+	$(BIN)/ruff format
+
+lock: ## resolve the newest versions and write constraints.txt
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet $(PIP_ARGS) -e '.[dev]'
+	$(VENV)-lock/bin/pip freeze --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > constraints.txt
+	rm -rf $(VENV)-lock
+
+tensorboard: $(STAMP) ## look at all runs
+	$(BIN)/tensorboard --logdir runs
+
+clean: ## remove the environment and what tools left; runs stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
