@@ -282,3 +282,23 @@ def test_from_torch_names_the_metric() -> None:
 def test_bad_tunables_are_named(name: str, tunables: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(tunables))):
         build(name, sgd(), 10, **tunables)
+
+
+def test_a_longer_run_stretches_the_cycle_that_it_continues():
+    def built(total_steps):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
+        return optimizer, schedules.one_cycle(optimizer, total_steps=total_steps)["scheduler"]
+
+    def advance(optimizer, scheduler, steps):
+        for _ in range(steps):
+            optimizer.step()
+            scheduler.step()
+
+    short = built(10)
+    advance(*short, 9)
+    optimizer, longer = built(20)
+    longer.load_state_dict(short[1].state_dict())
+    advance(optimizer, longer, 3)
+    uninterrupted = built(20)
+    advance(*uninterrupted, 12)
+    assert longer.get_last_lr() == uninterrupted[1].get_last_lr()

@@ -185,7 +185,8 @@ class DataModule(LightningDataModule, ABC):
         self.statistics = state_dict["statistics"]
         self._normalise = None
 
-    def _check_class_names(self, expected: tuple[str, ...], cached: cache.Cache) -> None:
+    @staticmethod
+    def _check_class_names(expected: tuple[str, ...], cached: cache.Cache) -> None:
         if expected != cached.class_names:
             raise UserError(
                 f"The classes of the data differ from those of the checkpoint: expected "

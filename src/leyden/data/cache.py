@@ -175,6 +175,8 @@ class _Columns:
         self.sources.extend(rows.sources)
         for name, array in rows.arrays.items():
             dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
+            same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
+            assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
             self.shapes[name] = (dtype, [shape[0] + count, *shape[1:]])
             with (folder / f"{name}.bin").open("ab") as stream:
                 stream.write(np.ascontiguousarray(array).data)

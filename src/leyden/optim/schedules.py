@@ -66,7 +66,7 @@ def one_cycle(
     if math.isclose(pct_start * steps, 1.0):
         pct_start = 0.5 / steps  # torch divides by the length of a rise that ends where it starts
     return _by_step(
-        OneCycleLR(
+        _OneCycle(
             optimizer,
             max_lr=[float(group["lr"]) for group in optimizer.param_groups],
             total_steps=steps,
@@ -200,6 +200,17 @@ def from_torch(
     if monitor is not None:
         schedule["monitor"] = monitor
     return schedule
+
+
+class _OneCycle(OneCycleLR):
+    """One cycle over the length that it was built for, when a shorter run is loaded as well."""
+
+    PROGRESS = ("last_epoch", "_step_count", "_last_lr")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over how far the run has come, not how long it was meant to be."""
+        progress = {name: state_dict[name] for name in self.PROGRESS}
+        super().load_state_dict(progress)
 
 
 def _warm_up_then(

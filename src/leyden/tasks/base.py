@@ -116,9 +116,7 @@ class Task(LightningModule, ABC):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Build the optimizer over decaying and non-decaying parameters, and its schedule."""
         optimizer = self.optimizer(parameter_groups(self.network))
-        schedule = self.scheduler(
-            optimizer, total_steps=int(self.trainer.estimated_stepping_batches)
-        )
+        schedule = self.scheduler(optimizer, total_steps=self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
 
     def _in_memory_format(self, value: Tensor) -> Tensor:

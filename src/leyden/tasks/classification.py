@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
@@ -14,8 +15,9 @@ from torchmetrics.classification import (
 from leyden.batch import Batch, DataSpec
 from leyden.tasks.base import Stage, Task
 
-AUROC_THRESHOLDS = 200
-"""The curve is binned, so that its memory does not grow with the rows."""
+AUROC_THRESHOLDS = (0.0, *torch.linspace(-30, 16, 198).sigmoid().tolist(), 1.0)
+"""The curve is binned, so that its memory does not grow with the rows. Even steps of the log odds
+tell the sure from the surer, where even steps of the probability would see ties."""
 
 
 class Mix(Protocol):
@@ -37,7 +39,7 @@ class Classification(Task):
     """Learns one of several classes per row.
 
     Metrics: ``accuracy``, ``f1`` (mean over classes) and ``auroc`` (one against the rest, mean
-    over classes).
+    over classes weighted by their rows, so that a class without any does not count).
 
     Args:
         spec: sizes and class names of the data.
@@ -88,6 +90,8 @@ def _metrics(num_classes: int) -> MetricCollection:
         {
             "accuracy": MulticlassAccuracy(average="micro", **sizes),
             "f1": MulticlassF1Score(average="macro", **sizes),
-            "auroc": MulticlassAUROC(thresholds=AUROC_THRESHOLDS, **sizes),
+            "auroc": MulticlassAUROC(
+                average="weighted", thresholds=list(AUROC_THRESHOLDS), **sizes
+            ),
         }
     )

@@ -11,7 +11,7 @@ from leyden.data.rows import UnreadableError
 
 FILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
 
 MODES = {1: "L", 3: "RGB"}

@@ -54,10 +54,20 @@ class ImageFolder(ImageData):
 
     def read(self) -> Iterator[Rows]:
         """Decode the files, part by part and class by class."""
+        files = list(self._files())
+        readable: set[str] = set()
         for part in (*GIVEN_PARTS, "all"):
-            items = [(name, file) for p, name, file in self._files() if p == part]
+            items = [(name, file) for p, name, file in files if p == part]
             for start in range(0, len(items), FILES_PER_CHUNK):
-                yield self._decode(part, items[start : start + FILES_PER_CHUNK])
+                rows = self._decode(part, items[start : start + FILES_PER_CHUNK])
+                readable.update(rows.targets.tolist())
+                yield rows
+        lost = sorted({name for _, name, _ in files} - readable)
+        if lost and readable:
+            raise UserError(
+                f"Not one file of {', '.join(lost)} in {self.root} can be read. Mend the files, or "
+                "remove the folder of the class."
+            )
 
     def _decode(self, part: Part, items: list[tuple[str, Path]]) -> Rows:
         images, targets, sources, rejected = [], [], [], []

@@ -1,0 +1,99 @@
+"""Timing whole commands, and writing what came out with the hardware it came from."""
+
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One finished command: seconds of wall time, seconds of CPU time, what it printed."""
+
+    wall: float
+    cpu: float
+    returncode: int
+    output: str
+
+
+def command(words: Sequence[str], *, folder: Path) -> Measured:
+    """Run ``leyden`` with these words in a folder, as a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "leyden", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(
+        wall=wall, cpu=cpu, returncode=done.returncode, output=done.stdout + done.stderr
+    )
+
+
+def metrics_of(folder: Path) -> dict[str, float]:
+    """Read the metrics of the only run below a folder."""
+    (path,) = folder.glob("runs/**/metrics.json")
+    metrics: dict[str, float] = json.loads(path.read_text())
+    return metrics
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Give the median with the least and the greatest value."""
+    middle = statistics.median(values)
+    if len(values) == 1:
+        return f"{middle:.{digits}f}"
+    return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def write_section(
+    title: str, note: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Replace one section of RESULTS.md, leaving the others as they are."""
+    table = [header, ["---"] * len(header), *rows]
+    lines = [f"## {title}", "", note, "", hardware(), ""]
+    lines += ["| " + " | ".join(row) + " |" for row in table]
+    section = "\n".join(lines) + "\n"
+    print(section)
+    text = RESULTS.read_text() if RESULTS.exists() else "# Results of the benchmarks\n"
+    pattern = re.compile(rf"## {re.escape(title)}\n.*?(?=\n## |\Z)", re.DOTALL)
+    if pattern.search(text):
+        text = pattern.sub(lambda _: section, text)
+    else:
+        text = f"{text.rstrip()}\n\n{section}"
+    RESULTS.write_text(text)
+
+
+def hardware() -> str:
+    """Describe the machine, the versions and the day in one line."""
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    day = datetime.now(UTC).date().isoformat()
+    return (
+        f"{_processor()}, {os.cpu_count()} cores; {platform.system()}, "
+        f"Python {platform.python_version()}, {versions}; {day}."
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (model := re.search(r"model name\s*: (.*)", cpuinfo.read_text())):
+        return model[1]
+    return platform.processor()
