@@ -24,10 +24,19 @@ class EpochProgress(ProgressBar):
         super().__init__()
         self.refresh_rate = refresh_rate
         self.bar: tqdm[Any] | None = None
+        self.enabled = True
+
+    def disable(self) -> None:
+        """Fall silent: Lightning asks this of all ranks but the first."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Speak again."""
+        self.enabled = True
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Begin a bar."""
-        if trainer.is_global_zero and sys.stderr.isatty():
+        if self.enabled and sys.stderr.isatty():
             description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             total = int(trainer.num_training_batches)
             self.bar = tqdm(desc=description, total=total, unit="batch", leave=False)
@@ -50,7 +59,7 @@ class EpochProgress(ProgressBar):
         metrics = [
             f"{name} {value:.4f}" for name, value in stage_metrics(trainer.callback_metrics).items()
         ]
-        if trainer.is_global_zero:
+        if self.enabled:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             log.info("%s  %s", epoch, "  ".join(metrics))
 

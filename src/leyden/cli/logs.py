@@ -5,6 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from leyden.runs.ranks import rank
+
 FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 HARMLESS_WARNINGS = (
@@ -19,8 +21,15 @@ def quiet() -> None:
 
 
 def append_to(file: Path) -> None:
-    """Log to the terminal and to the end of a file, as Hydra does for a new run."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(file)]
+    """Log to the terminal and to the end of a file, as Hydra does for a new run.
+
+    Ranks but the first log to files of their own beside it.
+    """
+    if rank() > 0:
+        file = file.with_suffix(f".rank{rank()}{file.suffix}")
+    handlers: list[logging.Handler] = [logging.FileHandler(file)]
+    if rank() == 0:
+        handlers.append(logging.StreamHandler(sys.stdout))
     logging.basicConfig(handlers=handlers, level=logging.INFO, format=FORMAT, force=True)
 
 

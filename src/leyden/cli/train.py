@@ -18,6 +18,7 @@ from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, lo
 from leyden.config.origins import as_user_error, composed_origin, frozen_origin
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, newest_unfinished
+from leyden.runs.ranks import is_launched
 
 log = logging.getLogger(__name__)
 
@@ -101,16 +102,26 @@ def _continue(folder: RunFolder, overrides: Sequence[str] = ()) -> None:
 
 
 def _train(config: Config, folder: RunFolder) -> float | None:
+    from leyden.workflows.launch import launch, processes  # imports torch
     from leyden.workflows.train import train
 
     tame_lightning()
-    metrics = train(config, folder)
+    if (count := processes(config)) > 1:
+        launch(config, folder, count)
+    else:
+        train(config, folder)
+    if not is_launched():
+        _report(folder)
+    return folder.read_metrics().get(str(config.monitor))
+
+
+def _report(folder: RunFolder) -> None:
+    metrics = folder.read_metrics()
     shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
     path = os.path.relpath(folder.path)
     log.info("metrics:\n%s", shown)
     log.info("run folder: %s", path)
     log.info("look at it: tensorboard --logdir %s", path)
-    return metrics.get(str(config.monitor))
 
 
 @contextmanager

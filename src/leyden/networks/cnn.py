@@ -37,7 +37,7 @@ class CNN(nn.Module):
         *,
         input_shape: Sequence[int],
         num_outputs: int,
-        channels: Sequence[int] = (64, 128, 256),
+        channels: Sequence[int] = (48, 96, 192),
         activation: str = "relu",
         dropout: float = 0.0,
     ) -> None:

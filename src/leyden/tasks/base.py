@@ -135,7 +135,8 @@ class Task(LightningModule, ABC):
         if stage in MEASURED:
             metrics: dict[str, Tensor] = _drain(self.metrics[f"{stage}_metrics"])
             values |= {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(values, **how)
+        # The values are the same on every rank already; Lightning wants to be told so.
+        self.log_dict(values, sync_dist=True, **how)
 
 
 class MeanLoss(Metric):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
@@ -14,6 +15,7 @@ from leyden.data.cleaning import table
 from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
+from leyden.runs.ranks import rank
 from leyden.workflows.parts import build_data, build_task, build_trainer
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,14 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
     Returns:
         The final metrics, by stage and name.
     """
+    if rank() > 0:
+        return _fit_and_test(config, folder)
     with folder.held():
         save(config, folder.config)
         folder.write_status("running")
         try:
             metrics = _fit_and_test(config, folder)
+            write_json(folder.metrics, metrics)
         except BaseException as error:
             # Lightning turns an interrupt into an exit.
             if KeyboardInterrupt in (type(error), type(error.__context__)):
@@ -54,25 +59,28 @@ def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
     task = build_task(config, data)
     record = RunRecord(record=_record(config, data))
     trainer = build_trainer(config, folder.path, extra=[record])
-    resumed = folder.last if folder.last.is_file() else None
-    if resumed is not None:
-        epoch = load_checkpoint(resumed)["epoch"]
-        log.info("continuing from %s, after epoch %d", resumed, epoch)
-    trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+    trainer.fit(task, datamodule=data, ckpt_path=_last_checkpoint(folder), weights_only=True)
     metrics = _final_metrics(trainer, folder)
     if folder.best.is_file():
         tested = trainer.test(
             task, datamodule=data, ckpt_path=folder.best, weights_only=True, verbose=False
         )
         metrics |= tested[0]
-    folder.merge_metrics(metrics)
     _log_hyperparameters(config, trainer, metrics)
     return metrics
 
 
+def _last_checkpoint(folder: RunFolder) -> Path | None:
+    if not folder.last.is_file():
+        return None
+    log.info("continuing after epoch %d", load_checkpoint(folder.last)["epoch"] + 1)
+    return folder.last
+
+
 def _report_data(data: DataModule, folder: RunFolder) -> None:
     cached = data.cached
-    write_json(folder.cleaning, cached.cleaning_report().as_dict())
+    if rank() == 0:
+        write_json(folder.cleaning, cached.cleaning_report().as_dict())
     log.info(table(cached.cleaning_report()))
     counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
     log.info("data: %s, %d classes; rows: %s", data.name, len(cached.class_names), counts)

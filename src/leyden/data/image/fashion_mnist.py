@@ -125,11 +125,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     dimensions = magic - IDX_UBYTE_MAGIC
     if dimensions not in range(1, 5):
         raise UserError(f"{path} is no IDX file of unsigned bytes (it begins {content[:4]!r}).")
-    header, values = content[4 : 4 + 4 * dimensions], content[4 + 4 * dimensions :]
-    shape = [int.from_bytes(header[at : at + 4], "big") for at in range(0, 4 * dimensions, 4)]
-    if len(values) != math.prod(shape):
+    begin = 4 + 4 * dimensions
+    shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, begin, 4)]
+    if len(content) != begin + math.prod(shape):
         raise UserError(
-            f"{path} holds {len(values)} values where its header says {math.prod(shape)}. Replace "
-            "it by a whole copy."
+            f"{path} holds {len(content) - begin} values where its header says {math.prod(shape)}. "
+            "Replace it by a whole copy."
         )
-    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8, offset=begin).reshape(shape)

@@ -1,0 +1,173 @@
+"""The folder of a run: ``runs/<name>/<time>/``."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from leyden.config.compose import Config, load
+from leyden.errors import UserError, did_you_mean
+
+State = Literal["running", "finished", "interrupted", "failed"]
+
+CHECKPOINT_SUFFIX = ".ckpt"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names everything that stands in a run's folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The run's frozen config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """Final metrics by stage and name."""
+        return self.path / "metrics.json"
+
+    @property
+    def cleaning(self) -> Path:
+        """What cleaning found in the run's data."""
+        return self.path / "cleaning.json"
+
+    @property
+    def status(self) -> Path:
+        """State, times and error of the run."""
+        return self.path / "status.json"
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        return self.path / "train.log"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best monitored value."""
+        return self.path / "checkpoints" / f"best{CHECKPOINT_SUFFIX}"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints" / f"last{CHECKPOINT_SUFFIX}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        Raises:
+            UserError: one does already.
+        """
+        lock = FileLock(self.path / "run.lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                f"The run {self.path} is being trained by another process. Wait for it to end, or "
+                "start a new run."
+            ) from error
+        with lock:
+            yield
+        lock.release()
+
+    def read_status(self) -> dict[str, Any]:
+        """Give the status, empty where the run was cut off before it wrote one."""
+        if not self.status.is_file():
+            return {}
+        try:
+            status: dict[str, Any] = json.loads(self.status.read_text())
+        except json.JSONDecodeError:
+            return {}
+        return status
+
+    def write_status(self, state: State, *, error: str | None = None) -> None:
+        """Record a change of state; the first one is the start."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        started = self.read_status().get("started", now)
+        ended = None if state == "running" else now
+        status = {"state": state, "started": started, "ended": ended, "error": error}
+        write_json(self.status, status)
+
+    def read_metrics(self) -> dict[str, float]:
+        """Give the final metrics by stage and name, empty before the run's end."""
+        if not self.metrics.is_file():
+            return {}
+        metrics: dict[str, float] = json.loads(self.metrics.read_text())
+        return metrics
+
+
+def find_run(run: str) -> tuple[RunFolder, Path]:
+    """Find the folder and the checkpoint that a user means.
+
+    Args:
+        run: a run folder (its best checkpoint is meant) or a checkpoint file.
+
+    Raises:
+        UserError: there is no such run, or it has no checkpoint yet.
+    """
+    path = Path(run).expanduser().resolve()
+    if path.is_file():
+        if path.suffix != CHECKPOINT_SUFFIX:
+            raise UserError(
+                f"run={run} is neither a run folder nor a checkpoint. Expected a folder below "
+                f"runs/ or a file that ends in {CHECKPOINT_SUFFIX}."
+            )
+        inside = path.parent.name == "checkpoints"
+        return RunFolder(path.parent.parent if inside else path.parent), path
+    folder = existing_folder(run)
+    checkpoint = next((file for file in (folder.best, folder.last) if file.is_file()), None)
+    if checkpoint is None:
+        raise UserError(
+            f"The run {run} has no checkpoint: it ended before its first epoch did. Continue it "
+            f"with `leyden train run={run}`, or give another run."
+        )
+    return folder, checkpoint
+
+
+def existing_folder(run: str) -> RunFolder:
+    """Find a run folder, finished or not.
+
+    Raises:
+        UserError: there is none at this path.
+    """
+    folder = RunFolder(Path(run).expanduser().resolve())
+    if folder.config.is_file():
+        return folder
+    if not folder.path.exists():
+        parent = folder.path.parent
+        siblings = [run.parent.name for run in parent.glob("*/config.yaml")]
+        raise UserError(
+            f"run={run} does not exist. Expected a run folder or a checkpoint file."
+            f"{did_you_mean(folder.path.name, siblings) if siblings else ''}"
+        )
+    raise UserError(f"run={run} is no run: it holds no config.yaml. Expected runs/NAME/TIME.")
+
+
+def newest_unfinished(config: Config, runs: Path) -> RunFolder | None:
+    """Find the newest run of this name and this very config that has not finished.
+
+    Args:
+        config: a frozen config.
+        runs: the folder that holds all runs.
+    """
+    configs = (runs / config.name).glob("**/config.yaml")
+    for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
+        folder = RunFolder(path.parent.resolve())
+        if folder.read_status().get("state") != "finished" and load(path) == config:
+            return folder
+    return None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(path)
