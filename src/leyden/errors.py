@@ -12,6 +12,18 @@ class UserError(Exception):
     """
 
 
+class FaultyKeyError(UserError):
+    """One key of the config is at fault.
+
+    Attributes:
+        key: its dotted name.
+    """
+
+    def __init__(self, key: str, fault: str) -> None:
+        super().__init__(f"{key}: {fault}")
+        self.key = key
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Word a hint with the known names nearest to a mistaken one.
 

@@ -56,9 +56,8 @@ class EpochProgress(ProgressBar):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Replace the bar by a line."""
         self._close()
-        metrics = [
-            f"{name} {value:.4f}" for name, value in stage_metrics(trainer.callback_metrics).items()
-        ]
+        values = sorted(stage_metrics(trainer.callback_metrics).items())
+        metrics = [f"{name} {value:.4f}" for name, value in values]
         if self.enabled:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             log.info("%s  %s", epoch, "  ".join(metrics))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.config.origins import worded
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -24,4 +25,5 @@ def run(words: Sequence[str]) -> None:
     from leyden.workflows.evaluate import evaluate
 
     tame_lightning()
-    print(json.dumps(evaluate(chosen, arguments.overrides), indent=1))
+    with worded(arguments.overrides):
+        print(json.dumps(evaluate(chosen, arguments.overrides), indent=1))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(command, rest)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
+            traceback.print_exc()
         print(f"leyden: {error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:

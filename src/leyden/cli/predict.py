@@ -8,6 +8,7 @@ from typing import Any
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.config.origins import worded
 from leyden.errors import UserError, did_you_mean
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
@@ -32,12 +33,13 @@ def run(words: Sequence[str]) -> None:
 
     tame_lightning()
     inputs = [*arguments.own.get("input", []), *arguments.bare]
-    rows = predict(chosen, inputs, arguments.overrides)
-    if output_format == "csv":
-        _print_csv(rows)
-    else:
-        for row in rows:
-            print(json.dumps(row))
+    with worded(arguments.overrides):
+        rows = predict(chosen, inputs, arguments.overrides)
+        if output_format == "csv":
+            _print_csv(rows)
+        else:
+            for row in rows:
+                print(json.dumps(row))
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:

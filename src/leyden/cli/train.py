@@ -15,7 +15,7 @@ from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.config.check import check
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load
-from leyden.config.origins import as_user_error, composed_origin, frozen_origin
+from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, newest_unfinished
 from leyden.runs.ranks import is_launched
@@ -34,20 +34,18 @@ def run(words: Sequence[str]) -> None:
     arguments = split(words, "run", "resume")
     resume = _wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
-    try:
+    with worded(arguments.overrides):
         if chosen := arguments.one("run"):
+            arguments.refuse_bare()
             _continue(existing_folder(chosen), arguments.overrides)
             return
+        rest = [*arguments.bare, *arguments.overrides]
         if not flags:
-            frozen = _composed(arguments.overrides)
+            frozen = _composed(rest)
             if resume and (unfinished := newest_unfinished(frozen, RUNS)):
                 _continue(unfinished)
                 return
-        _start([*arguments.bare, *arguments.overrides], resume=resume)
-    except Exception as error:
-        if (worded := as_user_error(error, arguments.overrides)) is None:
-            raise
-        raise worded from error
+        _start(rest, resume=resume)
 
 
 def _wants_resume(arguments: Arguments) -> bool:

@@ -30,8 +30,13 @@ def build(config: Config, key: str, **arguments: Any) -> Any:
 
 
 def build_all(config: Config, key: str) -> list[Any]:
-    """Instantiate the named nodes below a key, in their order; nodes set to null are left out."""
-    return [item for item in (build(config, key) or {}).values() if item is not None]
+    """Instantiate the named nodes below a key, in their order; nodes set to null are left out.
+
+    A key that is missing, as after ``logger=[]``, holds none.
+    """
+    if not config.get(key):
+        return []
+    return [item for item in build(config, key).values() if item is not None]
 
 
 def call(where: str, factory: Any, **arguments: Any) -> Any:

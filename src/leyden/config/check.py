@@ -5,7 +5,7 @@ from typing import Any
 
 from leyden.config.compose import Config, to_plain
 from leyden.config.targets import bind, resolve
-from leyden.errors import UserError
+from leyden.errors import FaultyKeyError, UserError
 
 Node = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: 
             target = resolve(str(node["_target_"]))
             bind(target, node, partial=bool(node.get("_partial_")), where=where)
         except UserError as error:
-            source = origin(where)
+            source = origin(error.key if isinstance(error, FaultyKeyError) else f"{where}._target_")
             raise UserError(f"{error} Set by {source}." if source else str(error)) from error
 
 

@@ -18,6 +18,9 @@ Config = DictConfig
 
 ROOT_CONFIG = "train"
 
+ACROSS_GROUPS = ("experiment", "debug")
+"""Groups that hold keys of others."""
+
 
 def _conf_folder() -> Path:
     """Find ``conf/``: inside an installed wheel, else at the top of the checkout."""
@@ -108,8 +111,13 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
     options, known = groups(), keys(config)
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
+        if override.is_sweep_override():
+            raise UserError(
+                f"The override {override.input_line} gives several values, where one is expected. "
+                "Only `leyden train -m` sweeps, and only over new runs."
+            )
         if key in options:
-            changed[key] = compose([str(override.input_line)])[key]
+            _choose(changed, key, str(override.input_line))
         elif key in known or override.is_add():
             OmegaConf.update(changed, key, override.value(), force_add=True)
         else:
@@ -118,6 +126,18 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
                 f"{did_you_mean(key, known)}"
             )
     return freeze(changed)
+
+
+def _choose(config: Config, group: str, override: str) -> None:
+    """Put another option in the place of a group's."""
+    if group in ACROSS_GROUPS:
+        raise UserError(
+            f"The override {override} chooses keys of many groups, which a run has settled. Give "
+            f"the keys that you need, as conf/{group}/ holds them: KEY=VALUE."
+        )
+    key = group.replace("/", ".")
+    option = OmegaConf.select(compose([override]), key)
+    OmegaConf.update(config, key, option, merge=False, force_add=True)
 
 
 def keys(config: Config) -> list[str]:

@@ -1,36 +1,39 @@
 """Where a config value was set, and what a person may have meant by an unknown one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import CONF, ROOT_CONFIG, compose, groups, keys
+from leyden.config.compose import ACROSS_GROUPS, CONF, ROOT_CONFIG, compose, groups, keys
 from leyden.errors import UserError, did_you_mean
 
 
 def composed_origin(
-    key: str, *, overrides: Sequence[str], choices: Mapping[str, str | None]
+    key: str, *, overrides: Sequence[str], choices: Mapping[str, str | Sequence[str] | None]
 ) -> str:
     """Name what set a dotted key of a composed config: an override, or a file of ``conf/``.
 
     Args:
-        key: such as ``network.dropout``; an override of a key inside it counts too.
+        key: such as ``network.dropout``; an override of a key inside or around it counts too.
         overrides: those of the command line.
-        choices: the chosen option of each group, as Hydra records them.
+        choices: the chosen options of each group, as Hydra records them.
     """
     if override := _override_of(key, overrides):
         return f"the override {override}"
-    for group in ("debug", "experiment"):
-        if (option := choices.get(group)) and _sets(f"{group}/{option}", key.split(".")):
-            return f"conf/{group}/{option}.yaml"
-    group, *inner = key.split(".")
-    option = choices.get(group)
-    if option and _sets(f"{group}/{option}", inner):
-        return f"conf/{group}/{option}.yaml"
+    path = key.split(".")
+    places = [(group, path) for group in reversed(ACROSS_GROUPS)]
+    places += [("/".join(path[:depth]), path[depth:]) for depth in range(len(path), 0, -1)]
+    for group, inner in places:
+        chosen = choices.get(group) or []
+        for option in [chosen] if isinstance(chosen, str) else reversed(chosen):
+            if file := _setter(f"{group}/{option}", inner):
+                return file
     return f"conf/{ROOT_CONFIG}.yaml"
 
 
@@ -40,8 +43,29 @@ def frozen_origin(key: str, *, overrides: Sequence[str], path: Path) -> str:
     return f"the override {override}" if override else str(path)
 
 
+@contextmanager
+def worded(overrides: Sequence[str]) -> Iterator[None]:
+    """Turn errors of Hydra and OmegaConf into ones that a person can act on.
+
+    Raises:
+        UserError: one was raised inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (for_users := as_user_error(error, overrides)) is None:
+            raise
+        raise for_users from error
+
+
 def as_user_error(error: Exception, overrides: Sequence[str]) -> UserError | None:
     """Word an error of Hydra or OmegaConf for a person; ``None`` if it is of another kind."""
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            f"The override {error.override} can't be parsed: {str(error).splitlines()[0]}. "
+            "Expected KEY=VALUE with all brackets and quotes closed; put a value that holds "
+            "special characters in quotes of its own: 'KEY=\"VALUE\"'."
+        )
     if isinstance(error, MissingConfigException):
         return UserError(_unknown_option(error))
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -52,14 +76,27 @@ def as_user_error(error: Exception, overrides: Sequence[str]) -> UserError | Non
 def _override_of(key: str, overrides: Sequence[str]) -> str | None:
     for override in reversed(overrides):
         name = override.lstrip("+~").split("=")[0]
-        if name == key or name.startswith(f"{key}."):
+        around = key.startswith(f"{name}.") and name not in groups()
+        if name == key or name.startswith(f"{key}.") or around:
             return override
     return None
 
 
-def _sets(config: str, path: Sequence[str]) -> bool:
+def _setter(config: str, path: Sequence[str]) -> str | None:
+    """Name the file that sets a key: that of a config, or of one that its defaults list names."""
     file = CONF / f"{config}.yaml"
-    node = yaml.safe_load(file.read_text()) if file.is_file() else None
+    if not file.is_file():
+        return None
+    node = yaml.safe_load(file.read_text()) or {}
+    if _holds(node, path):
+        return f"conf/{config}.yaml"
+    defaults = node.get("defaults", [])
+    group = config.rpartition("/")[0]
+    siblings = (f"{group}/{item}" for item in reversed(defaults) if isinstance(item, str))
+    return next(filter(None, (_setter(sibling, path) for sibling in siblings)), None)
+
+
+def _holds(node: Any, path: Sequence[str]) -> bool:
     for name in path:
         if not isinstance(node, dict) or name not in node:
             return False

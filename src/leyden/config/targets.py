@@ -11,7 +11,7 @@ from typing import Any
 
 from leyden.config import annotations
 from leyden.config.sources import Class, Found, Function, Module, find_module, lookup, signature_of
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import FaultyKeyError, UserError, did_you_mean
 
 # What a config may name: these, and what is defined under them.
 _ROOMS = ("callbacks", "data", "losses", "networks", "optim", "tasks")
@@ -105,10 +105,11 @@ def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: 
         if name in known:
             fault = annotations.mismatch(known[name], value)
             if fault:
-                raise UserError(f"{key}{name}: {fault}.")
+                raise FaultyKeyError(f"{key}{name}", f"{fault}.")
         elif all(p.kind is not Parameter.VAR_KEYWORD for p in parameters):
             hint = _hint(name, known)
-            raise UserError(f"{key}{name}: {target.target} takes no argument {name!r}.{hint}")
+            fault = f"{target.target} takes no argument {name!r}.{hint}"
+            raise FaultyKeyError(f"{key}{name}", fault)
     required = (name for name, p in known.items() if p.default is Parameter.empty)
     missing = [f"{key}{name}" for name in required if name not in given]
     if missing and not partial:

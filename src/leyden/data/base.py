@@ -18,7 +18,7 @@ from leyden.data import cache
 from leyden.data.cleaning import Cleaning
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
-from leyden.data.splits import stratified_split
+from leyden.data.splits import Split
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,19 @@ class DataModule(LightningDataModule, ABC):
         val_fraction: share of the training rows held out where the source has no validation part.
         test_fraction: share held out where the source has no test part.
         split_seed: of the split alone, so that runs with different seeds share their test part.
+        folds: number of folds for cross-validation, of which one is the test part.
+        fold: the number of that one, from 0.
         cleaning: the cleaning steps that run.
-        augment: named augmentations, applied in order to training batches on their device.
+        augment: named augmentations, applied in order to raw training batches on their device.
+        augment_inputs: the same, applied after normalisation to what the network gets.
         cache_dir: where caches are kept; the user's cache folder by default.
     """
 
     raw_field: ClassVar[str]
-    """Name of the cached array, and of the network's input, that augmentation acts on."""
+    """Name of the cached array that augmentation and normalisation act on."""
+
+    network_field: ClassVar[str]
+    """Name of the network's input that normalisation gives."""
 
     class_names: tuple[str, ...] | None = None
     """Declared on the class by a data set whose targets are indices; else those of its rows."""
@@ -63,23 +69,29 @@ class DataModule(LightningDataModule, ABC):
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        folds: int | None = None,
+        fold: int = 0,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation] | None = None,
+        augment_inputs: Mapping[str, Augmentation] | None = None,
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
         _check_at_least_one("batch_size", batch_size)
-        _check_share("val_fraction", val_fraction)
-        _check_share("test_fraction", test_fraction)
         self.name = name
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
-        self.split_seed = split_seed
+        self.split = Split(
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            seed=split_seed,
+            folds=folds,
+            fold=fold,
+        )
         self.cleaning = cleaning or Cleaning()
         self.augment = dict(augment or {})
+        self.augment_inputs = dict(augment_inputs or {})
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
         self.statistics: dict[str, Tensor] = {}
         self._cache: cache.Cache | None = None
@@ -114,6 +126,10 @@ class DataModule(LightningDataModule, ABC):
             A name per row, and the raw rows ``(rows, ...)``.
         """
 
+    def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
+        """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
+        return CachedRows(cached)
+
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""
         folder = self._cache_folder()
@@ -129,7 +145,7 @@ class DataModule(LightningDataModule, ABC):
         cached = cache.read(self._cache_folder())
         self._check_class_names(self.class_names or cached.class_names, cached)
         self.class_names = cached.class_names
-        self._parts = self._split(cached)
+        self._parts = self.split.parts(cached)
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, self._parts["train"])
         self._cache = cached
@@ -164,14 +180,17 @@ class DataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Augment (in training) and normalise a batch on its device."""
-        raw = batch.inputs[self.raw_field]
-        if self.trainer is not None and self.trainer.training and self.augment:
-            generator = torch.Generator(raw.device).manual_seed(batch.seed)
-            for augmentation in self.augment.values():
-                raw = augmentation(raw, generator)
+        values = batch.inputs[self.raw_field]
+        training = self.trainer is not None and self.trainer.training
+        generator = torch.Generator(values.device).manual_seed(batch.seed)
+        if training:
+            values = _augmented(values, self.augment, generator)
         if self._normalise is None:
-            self._normalise = self.normalisation().to(raw.device)
-        return batch._replace(inputs={**batch.inputs, self.raw_field: self._normalise(raw)})
+            self._normalise = self.normalisation().to(values.device)
+        values = self._normalise(values)
+        if training:
+            values = _augmented(values, self.augment_inputs, generator)
+        return batch._replace(inputs={self.network_field: values})
 
     def state_dict(self) -> dict[str, Any]:
         """Give the fitted preprocessing as plain containers and tensors."""
@@ -203,32 +222,6 @@ class DataModule(LightningDataModule, ABC):
         }
         return self.cache_dir / str(self.name) / cache.fingerprint(settings)
 
-    def _split(self, cached: cache.Cache) -> dict[str, NDArray[np.int64]]:
-        train, val, test = (cached.rows_of(part) for part in ("train", "val", "test"))
-        train = np.union1d(train, cached.rows_of("all"))
-        if len(test) == 0:
-            train, test = self._hold_out(train, self.test_fraction, cached)
-        if len(val) == 0:
-            train, val = self._hold_out(train, self.val_fraction, cached)
-        parts = {"train": train, "val": val, "test": test}
-        if empty := [part for part, rows in parts.items() if len(rows) == 0]:
-            raise UserError(
-                f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
-                "rows. Add data, or change data.val_fraction and data.test_fraction."
-            )
-        if len(unseen := np.setdiff1d(cached.targets[cached.kept], cached.targets[train])):
-            names = ", ".join(cached.class_names[index] for index in unseen)
-            raise UserError(
-                f"No training row is left of {names}, which the other parts hold. Add such rows "
-                "to the training part, or take the class out of the others."
-            )
-        return parts
-
-    def _hold_out(
-        self, rows: NDArray[np.int64], fraction: float, cached: cache.Cache
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return stratified_split(rows, cached.targets[rows], fraction=fraction, seed=self.split_seed)
-
     def _loader(self, part: str) -> DataLoader[Batch]:
         rows = torch.from_numpy(self._parts[part])
         training = part == "train"
@@ -244,7 +237,7 @@ class DataModule(LightningDataModule, ABC):
             world_size=world_size,
         )
         return DataLoader(
-            _CachedRows(self.cached),
+            self.dataset(self.cached),
             sampler=order,
             batch_size=None,
             num_workers=self.num_workers,
@@ -252,17 +245,20 @@ class DataModule(LightningDataModule, ABC):
         )
 
 
+def _augmented(
+    values: Tensor, augmentations: Mapping[str, Augmentation], generator: torch.Generator
+) -> Tensor:
+    for augmentation in augmentations.values():
+        values = augmentation(values, generator)
+    return values
+
+
 def _check_at_least_one(name: str, number: int) -> None:
     if number < 1:
         raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-def _check_share(name: str, share: float) -> None:
-    if not 0 <= share < 1:
-        raise ValueError(f"{name} is a share of the rows: expected one in [0, 1), got {share}")
-
-
-class _CachedRows(Dataset[Batch]):
+class CachedRows(Dataset[Batch]):
     """Fetches a whole batch from the cache at once."""
 
     def __init__(self, cached: cache.Cache) -> None:

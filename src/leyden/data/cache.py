@@ -34,18 +34,20 @@ class Cache:
     Attributes:
         path: its folder.
         arrays: the inputs, ``(rows, ...)``, mapped from disk.
-        targets: ``(rows,)`` int64 class indices.
+        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict.
         parts: ``(rows,)`` part that the source gave each row.
         kept: row numbers that survived cleaning.
-        class_names: names in the order of the indices.
+        groups: ``(rows,)`` int64 number of each row's group; ``None`` where there are none.
+        class_names: names in the order of the indices; empty for numbers.
         fingerprint: digest of the rows' bytes and targets.
     """
 
     path: Path
     arrays: dict[str, NDArray[Any]]
-    targets: NDArray[np.int64]
+    targets: NDArray[np.generic]
     parts: NDArray[np.str_]
     kept: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
     class_names: tuple[str, ...]
     fingerprint: str
 
@@ -126,6 +128,7 @@ def read(folder: Path) -> Cache:
         targets=np.load(folder / "targets.npy"),
         parts=np.load(folder / "parts.npy"),
         kept=np.load(folder / "kept.npy"),
+        groups=np.load(groups) if (groups := folder / "groups.npy").is_file() else None,
         class_names=tuple(meta["class_names"]),
         fingerprint=meta["fingerprint"],
     )
@@ -160,6 +163,7 @@ class _Columns:
     digests: list[bytes] = field(default_factory=list)
     targets: list[NDArray[np.generic]] = field(default_factory=list)
     parts: list[NDArray[np.str_]] = field(default_factory=list)
+    groups: list[NDArray[np.str_]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     rejected: list[RejectedItem] = field(default_factory=list)
     shapes: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
@@ -173,6 +177,8 @@ class _Columns:
         self.targets.append(rows.targets)
         self.parts.append(np.full(count, rows.part, dtype="U5"))
         self.sources.extend(rows.sources)
+        if rows.groups is not None:
+            self.groups.append(rows.groups)
         for name, array in rows.arrays.items():
             dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
             same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
@@ -187,8 +193,9 @@ def _write(
 ) -> None:
     columns = _Columns()
     for rows in chunks:
-        if rows.rejected and not steps.unreadable:
-            first = rows.rejected[0]
+        unreadable = [item for item in rows.rejected if item.step == "unreadable"]
+        if unreadable and not steps.unreadable:
+            first = unreadable[0]
             raise UserError(
                 f"{first.source} can't be read: {first.reason}. Mend or remove it, or let such "
                 "items be skipped and reported with data.cleaning.unreadable=true."
@@ -210,6 +217,9 @@ def _write(
     np.save(folder / "targets.npy", indices)
     np.save(folder / "parts.npy", parts)
     np.save(folder / "kept.npy", np.flatnonzero(keep))
+    if columns.groups:
+        _, groups = np.unique(np.concatenate(columns.groups), return_inverse=True)
+        np.save(folder / "groups.npy", groups.astype(np.int64))
     # Names of files need not be Unicode.
     (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
     _write_json(folder / "cleaning.json", report)
@@ -232,9 +242,11 @@ def _row_digests(arrays: dict[str, NDArray[np.generic]]) -> Iterator[bytes]:
 
 def _encode(
     targets: NDArray[np.generic], class_names: Sequence[str] | None
-) -> tuple[list[str], NDArray[np.int64]]:
+) -> tuple[list[str], NDArray[np.generic]]:
     if class_names is not None:
         return list(class_names), targets.astype(np.int64)
+    if targets.dtype.kind == "f":
+        return [], targets.astype(np.float32)
     names, indices = np.unique(targets, return_inverse=True)
     return [str(name) for name in names], indices.astype(np.int64)
 

@@ -6,7 +6,7 @@ it is still counted.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ Twins = NDArray[np.intp]
 @dataclass(frozen=True, kw_only=True)
 class Cleaning:
     """Which cleaning steps run; one that is off counts nothing and drops nothing.
+
+    A kind of data adds steps of its own in a subclass; it judges them item by item as it reads.
 
     Attributes:
         unreadable: skip items that can't be read; when off, the first one is an error.
@@ -83,7 +85,7 @@ def clean(
         targets: ``(rows,)`` targets.
         parts: ``(rows,)`` part of each row, as the source gave it.
         sources: name of each row, for the report.
-        rejected: items that could not be read.
+        rejected: items that did not become rows.
         steps: the steps that run.
 
     Returns:
@@ -93,17 +95,15 @@ def clean(
     rows = _Compared(
         content=content, targets=targets, parts=parts, keep=np.ones(len(targets), dtype=bool)
     )
-    unreadable = StepReport(
-        enabled=steps.unreadable,
-        found=len(rejected),
-        dropped=len(rejected),
-        findings=[asdict(item) for item in rejected],
-    )
-    reports = {"unreadable": unreadable}
     finders: dict[str, Callable[[_Compared], Twins]] = {
         "contradictions": _contradictions,
         "duplicates": _duplicates,
         "leakage": _leakage,
+    }
+    reports = {
+        step.name: _rejections(step.name, rejected, enabled=getattr(steps, step.name))
+        for step in fields(steps)
+        if step.name not in finders
     }
     for name, find in finders.items():
         if getattr(steps, name):
@@ -144,6 +144,16 @@ class _Compared:
     def nobody(self) -> Twins:
         """Begin with no row that has a twin."""
         return np.full(len(self.content), -1, dtype=np.intp)
+
+
+def _rejections(step: str, rejected: Sequence[RejectedItem], *, enabled: bool) -> StepReport:
+    """Report what a step turned away while the items were read."""
+    findings = [
+        {"source": item.source, "reason": item.reason} for item in rejected if item.step == step
+    ]
+    return StepReport(
+        enabled=enabled, found=len(findings), dropped=len(findings), findings=findings
+    )
 
 
 def _drop(rows: _Compared, twins: Twins, sources: Sequence[str]) -> StepReport:

@@ -17,10 +17,11 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedItem:
-    """An item of the source that could not become a row."""
+    """An item of the source that did not become a row, and the cleaning step that says so."""
 
     source: str
     reason: str
+    step: str = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +30,12 @@ class Rows:
 
     Attributes:
         arrays: the inputs in their compact dtype, ``(rows, ...)`` each.
-        targets: ``(rows,)`` class names (str), or indices (int64) where the data set declares
-            its ``class_names``.
+        targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
+            ``class_names``, or numbers (float) to predict.
         part: the part that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
-        rejected: items of this chunk that could not be read.
+        rejected: items of this chunk that did not become rows.
+        groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
     """
 
     arrays: dict[str, NDArray[np.generic]]
@@ -41,3 +43,4 @@ class Rows:
     part: Part
     sources: Sequence[str]
     rejected: Sequence[RejectedItem] = ()
+    groups: NDArray[np.str_] | None = None

@@ -74,9 +74,10 @@ class RunFolder:
                 f"The run {self.path} is being trained by another process. Wait for it to end, or "
                 "start a new run."
             ) from error
-        with lock:
+        try:
             yield
-        lock.release()
+        finally:
+            lock.release()
 
     def read_status(self) -> dict[str, Any]:
         """Give the status, empty where the run was cut off before it wrote one."""

@@ -105,6 +105,13 @@ class Task(LightningModule, ABC):
         """Predict one batch."""
         return self.predictions(self(batch.inputs))
 
+    def on_train_epoch_end(self) -> None:
+        """Log the loss of an epoch that ended before its last batch, by max_steps or max_time."""
+        gathered = self.losses["train_loss"]
+        assert isinstance(gathered, MeanLoss)
+        if gathered.update_called:
+            self._log_stage("train")
+
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's validation loss and metrics."""
         self._log_stage("val")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 from leyden.callbacks.run_record import KEY
 from leyden.config.check import check
@@ -15,6 +16,9 @@ from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task
+
+LONGEST_REASON = 400
+"""Characters of torch's list of the weights that do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,8 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise UserError(
-            f"The weights of {path} do not fit the network of the config: {error}. Leave the "
-            "network's own keys as they were in the run."
+            f"The weights of {path} do not fit the network of the config: "
+            f"{shorten(str(error), LONGEST_REASON)}. Leave the network's own keys as they were in "
+            "the run."
         ) from error
     return FinishedRun(folder=folder, checkpoint=path, config=config, data=data, task=task)

@@ -31,6 +31,6 @@ def predict(
     for start in range(0, len(raw), data.batch_size):
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
-            columns = task.predictions(task({data.raw_field: normalise(raw[batch])}))
+            columns = task.predictions(task({data.network_field: normalise(raw[batch])}))
         for name, *values in zip(names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}

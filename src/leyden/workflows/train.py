@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
 from leyden.config.compose import Config, save, to_plain
 from leyden.data.base import DataModule
 from leyden.data.cleaning import table
+from leyden.errors import UserError
 from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
@@ -45,6 +48,8 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
                 folder.write_status("interrupted")
                 raise KeyboardInterrupt from error
             folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            if isinstance(error, MisconfigurationException):
+                raise UserError(f"Lightning refuses the config: {error}") from error
             raise
         folder.write_status("finished")
     return metrics
@@ -108,10 +113,17 @@ def _log_hyperparameters(config: Config, trainer: Trainer, metrics: Mapping[str,
     plain = to_plain(config, resolve=True)
     tuned = {"seed": config.seed}
     for group in ("data", "network", "loss", "optimizer", "scheduler"):
-        tuned |= _flat(plain.get(group) or {}, group)
+        node = plain.get(group) or {}
+        tuned[group] = str(node.get("_target_")).rpartition(".")[2]
+        tuned |= _flat(node, group)
+    # Names of their own: TensorBoard drops a curve when a value comes at step 0 under its name.
+    final = {f"final/{name}": value for name, value in metrics.items()}
     for logger in trainer.loggers:
-        if hasattr(logger, "log_hyperparams"):
-            logger.log_hyperparams(tuned, dict(metrics))
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(tuned, final)
+        else:
+            logger.log_hyperparams(tuned)
+            logger.log_metrics(final)
 
 
 def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:

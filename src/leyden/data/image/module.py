@@ -20,7 +20,7 @@ ROWS_PER_CHUNK = 256
 class ImageData(DataModule):
     """Images of one size; a subclass says where they come from and declares ``image_shape``."""
 
-    raw_field = "images"
+    raw_field = network_field = "images"
 
     image_shape: tuple[int, int, int]
     """(channels, height, width) of every cached image."""
