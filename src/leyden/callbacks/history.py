@@ -7,6 +7,8 @@ from typing import Any, SupportsFloat
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from leyden.errors import UserError, did_you_mean
+
 STAGES = ("train/", "val/", "test/")
 
 FIRST_COLUMNS = ("epoch", "step", "lr")
@@ -39,6 +41,18 @@ class MetricHistory(Callback):
         if not values:
             return None
         return min(values) if self.mode == "min" else max(values)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Refuse to monitor what nobody measures.
+
+        Raises:
+            UserError: the monitored metric was not logged.
+        """
+        if not trainer.sanity_checking and self.monitor not in trainer.callback_metrics:
+            known = stage_metrics(trainer.callback_metrics)
+            raise UserError(
+                f"monitor={self.monitor} is not measured.{did_you_mean(self.monitor, known)}"
+            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add the epoch's row before checkpoints are written."""

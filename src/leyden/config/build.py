@@ -4,6 +4,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from leyden.config.compose import Config
 from leyden.errors import UserError
@@ -60,6 +61,6 @@ def _as_user_error(key: str, error: InstantiationException) -> Exception:
             f"{key} needs a package that is not installed: {cause}. Install the extra that its "
             "file in conf/ names."
         )
-    if isinstance(cause, ValueError | TypeError):
+    if isinstance(cause, ValueError | TypeError | MisconfigurationException):
         return UserError(f"{key}: {cause}")
     return error

@@ -45,7 +45,8 @@ class DataModule(LightningDataModule, ABC):
         folds: number of folds for cross-validation, of which one is the test part.
         fold: the number of that one, from 0.
         cleaning: the cleaning steps that run.
-        augment: named augmentations, applied in order to raw training batches on their device.
+        augment: named augmentations, applied in order to raw training batches on their device;
+            one that is ``None`` is switched off.
         augment_inputs: the same, applied after normalisation to what the network gets.
         cache_dir: where caches are kept; the user's cache folder by default.
     """
@@ -72,8 +73,8 @@ class DataModule(LightningDataModule, ABC):
         folds: int | None = None,
         fold: int = 0,
         cleaning: Cleaning | None = None,
-        augment: Mapping[str, Augmentation] | None = None,
-        augment_inputs: Mapping[str, Augmentation] | None = None,
+        augment: Mapping[str, Augmentation | None] | None = None,
+        augment_inputs: Mapping[str, Augmentation | None] | None = None,
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -90,10 +91,10 @@ class DataModule(LightningDataModule, ABC):
             fold=fold,
         )
         self.cleaning = cleaning or Cleaning()
-        self.augment = dict(augment or {})
-        self.augment_inputs = dict(augment_inputs or {})
+        self.augment = _switched_on(augment)
+        self.augment_inputs = _switched_on(augment_inputs)
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
-        self.statistics: dict[str, Tensor] = {}
+        self.statistics: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
         self._parts: dict[str, NDArray[np.int64]] = {}
         self._normalise: nn.Module | None = None
@@ -107,8 +108,12 @@ class DataModule(LightningDataModule, ABC):
         """Yield the rows of the source in chunks, in an order that never changes."""
 
     @abstractmethod
-    def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Fit the preprocessing's statistics on the training rows alone."""
+    def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Fit the preprocessing's statistics on the training rows alone.
+
+        Returns:
+            Tensors and plain containers: they are kept in checkpoints.
+        """
 
     @abstractmethod
     def normalisation(self) -> nn.Module:
@@ -233,6 +238,7 @@ class DataModule(LightningDataModule, ABC):
             shuffle=training,
             # A short last batch makes the loss noisy and batch norm fail on one row.
             drop_last=training and len(rows) >= self.batch_size * world_size,
+            repeat=bool(getattr(self.trainer, "overfit_batches", 0)),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
@@ -243,6 +249,12 @@ class DataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
+
+
+def _switched_on(
+    augmentations: Mapping[str, Augmentation | None] | None,
+) -> dict[str, Augmentation]:
+    return {name: item for name, item in (augmentations or {}).items() if item is not None}
 
 
 def _augmented(

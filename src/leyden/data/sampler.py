@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import SequentialSampler
+
+WORD = 2**64 - 1
 
 
-class BatchOrder(Sampler[tuple[int, Tensor]]):
+class BatchOrder(SequentialSampler):
     """Yields whole batches: the batch's own seed and its row numbers.
 
     No generator state is kept between batches, so any batch of any epoch can be made again by
-    whoever knows its number. Lightning calls ``set_epoch`` before each epoch.
+    whoever knows its number. Lightning calls ``set_epoch`` before each epoch; it replaces every
+    sampler that is not sequential by one of single rows where ``overfit_batches`` is set.
 
     Args:
         rows: ``(n,)`` int64 row numbers to draw from.
@@ -20,6 +22,7 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
         seed: of the order and of each batch's augmentation.
         shuffle: draw a new order every epoch.
         drop_last: leave an incomplete last batch out.
+        repeat: yield the first epoch again and again, for networks that are to learn it by heart.
         rank: of the process; each takes its share of every global batch.
         world_size: number of processes.
     """
@@ -32,6 +35,7 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
         seed: int,
         shuffle: bool,
         drop_last: bool,
+        repeat: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -40,6 +44,7 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
         self.seed = seed
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.repeat = repeat
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
@@ -48,7 +53,7 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
         full, rest = divmod(len(self.rows), self.batch_size * self.world_size)
         return full + (not self.drop_last and rest > self.rank)
 
-    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
         order = self.rows[self._permutation()] if self.shuffle else self.rows
         global_batches = torch.split(order, self.batch_size * self.world_size)
         for step, rows in enumerate(global_batches[: len(self)]):
@@ -57,7 +62,7 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration yields."""
-        self.epoch = epoch
+        self.epoch = 0 if self.repeat else epoch
 
     def _permutation(self) -> Tensor:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
@@ -65,5 +70,14 @@ class BatchOrder(Sampler[tuple[int, Tensor]]):
 
 
 def derived_seed(*parts: int) -> int:
-    """Mix several non-negative numbers into one 63-bit seed."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """Mix several numbers into one 63-bit seed, by rounds of SplitMix64.
+
+    Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
+    """
+    state = 0
+    for part in parts:
+        state = (state + part + 0x9E3779B97F4A7C15) & WORD
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & WORD
+        state ^= state >> 31
+    return state >> 1
