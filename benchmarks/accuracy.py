@@ -15,7 +15,7 @@ NOTE = (
 EXPERIMENTS: tuple[tuple[str, Sequence[str], int], ...] = (
     ("digits", (), 5),
     ("fashion_mnist_fast", ("experiment=fashion_mnist_fast",), 3),
-    ("fashion_mnist", ("experiment=fashion_mnist",), 3),
+    ("fashion_mnist", ("experiment=fashion_mnist",), 2),
 )
 
 

@@ -47,7 +47,6 @@ class DataModule(LightningDataModule, ABC):
         cleaning: the cleaning steps that run.
         augment: named augmentations, applied in order to raw training batches on their device;
             one that is ``None`` is switched off.
-        augment_inputs: the same, applied after normalisation to what the network gets.
         cache_dir: where caches are kept; the user's cache folder by default.
     """
 
@@ -74,7 +73,6 @@ class DataModule(LightningDataModule, ABC):
         fold: int = 0,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
-        augment_inputs: Mapping[str, Augmentation | None] | None = None,
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -92,7 +90,6 @@ class DataModule(LightningDataModule, ABC):
         )
         self.cleaning = cleaning or Cleaning()
         self.augment = _switched_on(augment)
-        self.augment_inputs = _switched_on(augment_inputs)
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
         self.statistics: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
@@ -130,10 +127,6 @@ class DataModule(LightningDataModule, ABC):
         Returns:
             A name per row, and the raw rows ``(rows, ...)``.
         """
-
-    def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
-        """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
-        return CachedRows(cached)
 
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""
@@ -185,17 +178,14 @@ class DataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Augment (in training) and normalise a batch on its device."""
-        values = batch.inputs[self.raw_field]
-        training = self.trainer is not None and self.trainer.training
-        generator = torch.Generator(values.device).manual_seed(batch.seed)
-        if training:
-            values = _augmented(values, self.augment, generator)
+        raw = batch.inputs[self.raw_field]
+        if self.trainer is not None and self.trainer.training:
+            generator = torch.Generator(raw.device).manual_seed(batch.seed)
+            for augmentation in self.augment.values():
+                raw = augmentation(raw, generator)
         if self._normalise is None:
-            self._normalise = self.normalisation().to(values.device)
-        values = self._normalise(values)
-        if training:
-            values = _augmented(values, self.augment_inputs, generator)
-        return batch._replace(inputs={self.network_field: values})
+            self._normalise = self.normalisation().to(raw.device)
+        return batch._replace(inputs={self.network_field: self._normalise(raw)})
 
     def state_dict(self) -> dict[str, Any]:
         """Give the fitted preprocessing as plain containers and tensors."""
@@ -243,7 +233,7 @@ class DataModule(LightningDataModule, ABC):
             world_size=world_size,
         )
         return DataLoader(
-            self.dataset(self.cached),
+            _CachedRows(self.cached),
             sampler=order,
             batch_size=None,
             num_workers=self.num_workers,
@@ -257,20 +247,12 @@ def _switched_on(
     return {name: item for name, item in (augmentations or {}).items() if item is not None}
 
 
-def _augmented(
-    values: Tensor, augmentations: Mapping[str, Augmentation], generator: torch.Generator
-) -> Tensor:
-    for augmentation in augmentations.values():
-        values = augmentation(values, generator)
-    return values
-
-
 def _check_at_least_one(name: str, number: int) -> None:
     if number < 1:
         raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-class CachedRows(Dataset[Batch]):
+class _CachedRows(Dataset[Batch]):
     """Fetches a whole batch from the cache at once."""
 
     def __init__(self, cached: cache.Cache) -> None:

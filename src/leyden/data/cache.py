@@ -9,8 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from leyden.data.cleaning import Cleaning, CleaningReport, clean
-from leyden.data.rows import Ragged, RejectedItem, Rows
+from leyden.data.rows import RejectedItem, Rows
 from leyden.errors import UserError
 
 FORMAT = 1
@@ -34,7 +33,7 @@ class Cache:
 
     Attributes:
         path: its folder.
-        arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones, mapped from disk.
+        arrays: the inputs, ``(rows, ...)``, mapped from disk.
         targets: ``(rows,)`` int64 class indices, or float32 numbers to predict.
         parts: ``(rows,)`` part that the source gave each row.
         kept: row numbers that survived cleaning.
@@ -44,7 +43,7 @@ class Cache:
     """
 
     path: Path
-    arrays: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
     targets: NDArray[np.generic]
     parts: NDArray[np.str_]
     kept: NDArray[np.int64]
@@ -118,13 +117,11 @@ def prepare(
 def read(folder: Path) -> Cache:
     """Map a prepared cache into memory."""
     meta = json.loads((folder / "meta.json").read_text())
-    arrays: dict[str, Any] = {
-        name: mapped(folder / f"{name}.bin", dtype, shape)
+    arrays: dict[str, NDArray[Any]] = {
+        # Copy-on-write: torch wants writable memory, and the file must never change.
+        name: np.memmap(folder / f"{name}.bin", mode="c", dtype=dtype, shape=tuple(shape))
         for name, (dtype, shape) in meta["arrays"].items()
     }
-    for name, values in arrays.items():
-        if (offsets := folder / f"{name}.offsets.npy").is_file():
-            arrays[name] = Ragged(values=values, offsets=np.load(offsets))
     return Cache(
         path=folder,
         arrays=arrays,
@@ -135,13 +132,6 @@ def read(folder: Path) -> Cache:
         class_names=tuple(meta["class_names"]),
         fingerprint=meta["fingerprint"],
     )
-
-
-def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Map an array's file copy-on-write: torch wants writable memory, the file must not change."""
-    if 0 in shape:
-        return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
-    return np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape))
 
 
 @contextmanager
@@ -176,15 +166,11 @@ class _Columns:
     groups: list[NDArray[np.str_]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     rejected: list[RejectedItem] = field(default_factory=list)
-    changed: Counter[str] = field(default_factory=Counter)
-    signatures: list[NDArray[np.uint32]] = field(default_factory=list)
     shapes: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
-    lengths: dict[str, list[NDArray[np.int64]]] = field(default_factory=dict)
 
     def add(self, rows: Rows, folder: Path) -> None:
         count = len(rows.targets)
         self.rejected.extend(rows.rejected)
-        self.changed.update(rows.changed)
         if count == 0:
             return
         self.digests.extend(_row_digests(rows.arrays))
@@ -193,21 +179,13 @@ class _Columns:
         self.sources.extend(rows.sources)
         if rows.groups is not None:
             self.groups.append(rows.groups)
-        if rows.signatures is not None:
-            self.signatures.append(rows.signatures)
         for name, array in rows.arrays.items():
-            if isinstance(array, Ragged):
-                self.lengths.setdefault(name, []).append(np.diff(array.offsets))
-                array = array.values  # noqa: PLW2901  # rows of any length make one flat array
-            self._append(name, array, folder)
-
-    def _append(self, name: str, array: NDArray[Any], folder: Path) -> None:
-        dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
-        same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
-        assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
-        self.shapes[name] = (dtype, [shape[0] + len(array), *shape[1:]])
-        with (folder / f"{name}.bin").open("ab") as stream:
-            stream.write(np.ascontiguousarray(array).data)
+            dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
+            same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
+            assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
+            self.shapes[name] = (dtype, [shape[0] + count, *shape[1:]])
+            with (folder / f"{name}.bin").open("ab") as stream:
+                stream.write(np.ascontiguousarray(array).data)
 
 
 def _write(
@@ -234,8 +212,6 @@ def _write(
         parts=parts,
         sources=columns.sources,
         rejected=columns.rejected,
-        changed=columns.changed,
-        signatures=np.concatenate(columns.signatures) if columns.signatures else None,
         steps=steps,
     )
     np.save(folder / "targets.npy", indices)
@@ -244,9 +220,6 @@ def _write(
     if columns.groups:
         _, groups = np.unique(np.concatenate(columns.groups), return_inverse=True)
         np.save(folder / "groups.npy", groups.astype(np.int64))
-    for name, lengths in columns.lengths.items():
-        offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
-        np.save(folder / f"{name}.offsets.npy", offsets)
     # Names of files need not be Unicode.
     (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
     _write_json(folder / "cleaning.json", report)
@@ -258,11 +231,8 @@ def _write(
 DIGEST_SIZE = 16
 
 
-def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:
-    columns = [
-        array if isinstance(array, Ragged) else np.ascontiguousarray(array)
-        for array in arrays.values()
-    ]
+def _row_digests(arrays: dict[str, NDArray[np.generic]]) -> Iterator[bytes]:
+    columns = [np.ascontiguousarray(array) for array in arrays.values()]
     for row in zip(*columns, strict=True):
         digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
         for value in row:

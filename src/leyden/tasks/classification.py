@@ -1,9 +1,9 @@
 """Classification: one label per row."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
@@ -14,10 +14,6 @@ from torchmetrics.classification import (
 
 from leyden.batch import Batch, DataSpec
 from leyden.tasks.base import Stage, Task
-
-AUROC_THRESHOLDS = (0.0, *torch.linspace(-30, 16, 198).sigmoid().tolist(), 1.0)
-"""The curve is binned, so that its memory does not grow with the rows. Even steps of the log odds
-tell the sure from the surer, where even steps of the probability would see ties."""
 
 
 class Mix(Protocol):
@@ -86,12 +82,15 @@ class Classification(Task):
 def _metrics(num_classes: int) -> MetricCollection:
     # Validating arguments would look at the values of each batch, and so wait for the device.
     sizes: dict[str, Any] = {"num_classes": num_classes, "validate_args": False}
+    with warnings.catch_warnings():
+        # The probabilities are kept until the epoch ends: binning them costs more time than that
+        # costs memory, and tells the sure from the surer badly.
+        warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
+        auroc = MulticlassAUROC(average="weighted", **sizes)
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(average="micro", **sizes),
             "f1": MulticlassF1Score(average="macro", **sizes),
-            "auroc": MulticlassAUROC(
-                average="weighted", thresholds=list(AUROC_THRESHOLDS), **sizes
-            ),
+            "auroc": auroc,
         }
     )

@@ -1,0 +1,39 @@
+import pytest
+
+from leyden.cli.arguments import split
+from leyden.errors import UserError
+
+
+def test_words_are_split_three_ways():
+    arguments = split(["run=a", "seed=1", "-m", "b.png", "x=y=z"], "run")
+
+    assert arguments.own == {"run": ["a"]}
+    assert arguments.overrides == ["seed=1", "x=y=z"]
+    assert arguments.bare == ["-m", "b.png"]
+
+
+def test_only_own_keys_are_taken():
+    arguments = split(["runs=a", "run.x=b", "+run=c"], "run")
+
+    assert arguments.own == {}
+    assert arguments.overrides == ["runs=a", "run.x=b", "+run=c"]
+
+
+def test_the_last_value_counts_and_all_are_kept():
+    arguments = split(["input=a", "input=b=c"], "input")
+
+    assert arguments.one("input") == "b=c"
+    assert arguments.own["input"] == ["a", "b=c"]
+    assert arguments.one("run") is None
+
+
+@pytest.mark.parametrize("words", [[], ["run="]], ids=str)
+def test_required_key_comes_with_an_example(words):
+    with pytest.raises(UserError, match=r"run= is missing.*leyden do run=X"):
+        split(words, "run").required("run", "leyden do run=X")
+
+
+def test_bare_words_are_refused():
+    split(["seed=1"]).refuse_bare()
+    with pytest.raises(UserError, match=r"'sed' is not understood.*KEY=VALUE"):
+        split(["sed"]).refuse_bare()

@@ -1,0 +1,220 @@
+"""Commands as a shell sees them: exit codes, streams, imports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from leyden.cli.main import COMMANDS, main
+
+TRACEBACK = "Traceback (most recent call last)"
+
+USER_ERRORS = {
+    "unknown command": (["trian"], ["'trian'", "Did you mean 'train'"]),
+    "unknown key": (
+        ["train", "optimizer.lrr=1"],
+        ["optimizer.lrr=1", "Did you mean 'optimizer.lr'"],
+    ),
+    "unknown option": (["train", "network=cn"], ["network", "'cn'", "Did you mean 'cnn'", "mlp"]),
+    "unknown group": (["train", "nework=cnn"], ["nework=cnn", "Did you mean 'network'"]),
+    "wrong type": (
+        ["train", "optimizer.betas=wrong", "optimizer.lr=0.1"],
+        ["optimizer.betas", "expected a list", "'wrong'", "the override optimizer.betas=wrong"],
+    ),
+    "missing value": (["train", "data=image_folder"], ["data.root is missing", "data.root=VALUE"]),
+    "untrusted target": (
+        ["train", "network=mlp", "network._target_=os.system", "network.dropout=0.1"],
+        ["'os.system' is refused", "targets.py", "the override network._target_=os.system"],
+    ),
+    "unparsable override": (
+        ["train", "network.channels=[1"],
+        ["network.channels=[1", "can't be parsed", "brackets"],
+    ),
+    "bare word": (["train", "network"], ["network", "KEY=VALUE"]),
+    "unknown resume": (["train", "resume=yes"], ["resume=yes", "resume=auto", "run=RUN"]),
+    "missing run": (["train", "run=nowhere"], ["run=nowhere does not exist", "run folder"]),
+    "no run": (["train", "run=."], ["run=. is no run", "config.yaml"]),
+    "flag beside run": (["train", "run=nowhere", "-m"], ["'-m' is not understood"]),
+    "unknown key in a sweep": (["train", "-m", "optimizer.lrr=1,2"], ["Did you mean"]),
+    "evaluate nothing": (["evaluate"], ["run= is missing", "leyden evaluate run="]),
+    "predict nothing": (["predict"], ["run= is missing", "leyden predict run="]),
+    "unknown format": (["predict", "run=x", "format=jsonn"], ["format=jsonn", "'jsonl'"]),
+    "evaluate a bare word": (["evaluate", "run=x", "y"], ["'y' is not understood"]),
+}
+
+
+def one_paragraph(text: str) -> bool:
+    return text.startswith("leyden: ") and text.endswith(".\n") and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("case", USER_ERRORS)
+def test_user_errors_exit_with_2_and_one_paragraph(case, leyden, tmp_path):
+    words, expected = USER_ERRORS[case]
+
+    done = leyden(*words)
+
+    assert done.code == 2
+    assert one_paragraph(done.err), done.err
+    assert [text for text in expected if text not in done.err] == []
+    assert done.out == ""
+    assert list(tmp_path.glob("runs/*/*[!p]")) == []
+
+
+def test_user_error_in_a_process_of_its_own(leyden_process, tmp_path):
+    done = leyden_process("train", "network=cn", cwd=tmp_path)
+
+    assert done.code == 2
+    assert one_paragraph(done.err), done.err
+    assert done.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_error_shows_the_traceback_too(leyden, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    done = leyden("train", "network=cn")
+
+    assert done.code == 2
+    assert TRACEBACK in done.err
+    assert "leyden: The group network has no option 'cn'" in done.err
+
+
+def test_other_errors_exit_with_1_and_a_traceback(leyden_process, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import leyden.cli.arguments as a\n"
+        "def split(*_): raise RuntimeError('broken')\n"
+        "a.split = split\n"
+    )
+
+    done = leyden_process("train", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+
+    assert done.code == 1
+    assert TRACEBACK in done.err
+    assert "RuntimeError: broken" in done.err
+
+
+def test_interrupt_exits_with_130(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leyden.cli.train.run", interrupted)
+
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == "leyden: interrupted\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]], ids=str)
+def test_help_lists_the_commands(words, leyden):
+    done = leyden(*words)
+
+    assert done.code == 0
+    assert done.err == ""
+    assert [command for command in COMMANDS if command not in done.out] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, leyden):
+    done = leyden(command, "--help")
+
+    assert done.code == 0
+    assert f"leyden {command}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["train", "--cfg", "job"], 0),
+        (["evaluate", "--help"], 0),
+        (["predict", "--help"], 0),
+        (["train", "optimizer.lr=high"], 2),
+        (["train", "-m", "optimizer.lr=high,low"], 2),
+        (["train", "run=nowhere"], 2),
+    ],
+    ids=str,
+)
+def test_torch_is_not_imported_for(words, code, tmp_path):
+    script = (
+        "import json, sys\n"
+        "from leyden.cli.main import main\n"
+        f"code = main({words!r})\n"
+        "print(json.dumps([code, 'torch' in sys.modules, 'lightning' in sys.modules]))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout.splitlines()[-1]) == [code, False, False]
+
+
+def test_config_is_printed(leyden):
+    done = leyden("train", "--cfg", "job", "optimizer.lr=0.5")
+
+    assert done.code == 0
+    assert "lr: 0.5" in done.out
+    assert "runs/" not in done.out
+
+
+def test_console_script_is_the_same(tmp_path):
+    script = Path(sys.executable).with_name("leyden")
+
+    done = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0
+    assert "usage: leyden COMMAND" in done.stdout
+
+
+class Harmful:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_pickled_checkpoint_is_refused_and_not_executed(command, leyden, tmp_path):
+    torch.save({"leyden": Harmful(tmp_path / "executed")}, tmp_path / "evil.ckpt")
+
+    done = leyden(command, "run=evil.ckpt", "input=x.png" if command == "predict" else "seed=0")
+
+    assert done.code == 2
+    assert one_paragraph(done.err), done.err
+    assert "is refused" in done.err
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    {
+        "cut": lambda content: content[: len(content) // 2],
+        "empty": lambda _: b"",
+        "text": lambda _: b"not a checkpoint",
+        "flipped": lambda content: content[:200] + b"\xff" * 3000 + content[3200:],
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_damaged_checkpoint_is_named(damage, leyden, own_run):
+    checkpoint = own_run / "checkpoints" / "best.ckpt"
+    checkpoint.write_bytes(damage[1](checkpoint.read_bytes()))
+
+    done = leyden("evaluate", f"run={own_run}")
+
+    assert done.code == 2
+    assert one_paragraph(done.err), done.err
+    assert str(checkpoint) in done.err
+    assert "damaged" in done.err
+
+
+def test_strange_checkpoint_is_named(leyden, tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "strange.ckpt")
+
+    done = leyden("evaluate", "run=strange.ckpt")
+
+    assert done.code == 2
+    assert "holds no record of a run" in done.err

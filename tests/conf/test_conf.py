@@ -1,0 +1,162 @@
+"""Every file of conf/ is found by walking it, and tested unasked."""
+
+import functools
+import inspect
+from typing import Any
+
+import pytest
+import yaml
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from leyden.config.check import check, target_nodes
+from leyden.config.compose import (
+    ACROSS_GROUPS,
+    CONF,
+    Config,
+    compose,
+    freeze,
+    groups,
+    keys,
+    to_plain,
+    with_overrides,
+)
+
+FILES = sorted(file.relative_to(CONF).as_posix() for file in CONF.rglob("*.yaml"))
+OPTIONS = [f"{group}={option}" for group, options in groups().items() for option in options]
+WITHIN = {group: options for group, options in groups().items() if group not in ACROSS_GROUPS}
+
+
+def own_keys(option: str) -> dict[str, Any]:
+    return yaml.safe_load((CONF / f"{option.replace('=', '/')}.yaml").read_text()) or {}
+
+
+OF_ONE_FILE = [
+    option
+    for option in OPTIONS
+    if option.partition("=")[0] in WITHIN
+    and "defaults" not in own_keys(option)
+    and option != "task/mix=none"
+]
+SWAPS = [
+    (f"{group}={old}", f"{group}={new}")
+    for group, options in WITHIN.items()
+    for old, new in zip(options, [*options[1:], options[0]], strict=True)
+    if old != new
+]
+
+
+@functools.cache
+def missing(option: str) -> list[str]:
+    """Give what the option has no default for."""
+    return [f"{key}=given" for key in sorted(OmegaConf.missing_keys(composed(option)))]
+
+
+@functools.cache
+def composed(option: str) -> Config:
+    """Compose the default config with one other option; ``""`` is the default itself."""
+    return compose([option] if option else [])
+
+
+@functools.cache
+def frozen(option: str) -> Config:
+    """Freeze a composed config; nobody may change it, as it is shared."""
+    given = missing(option)
+    return freeze(compose([option, *given]) if given else composed(option))
+
+
+def test_there_are_files_of_every_group() -> None:
+    assert len(FILES) > 30
+    assert {"data", "network", "task", "task/mix", "experiment", "debug"} < set(groups())
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_first_comment_says_what_it_is(file: str) -> None:
+    lines = (CONF / file).read_text().splitlines()
+    if lines[0].startswith("# @package "):
+        lines = lines[1:]
+
+    assert lines[0].startswith("# ")
+    assert lines[0].endswith((".", "?"))
+    assert len(lines[0].split()) >= 5
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_are_short(file: str) -> None:
+    lines = (CONF / file).read_text().splitlines()
+
+    # The root config holds Hydra's help text too.
+    assert len(lines) <= (50 if file == "train.yaml" else 40)
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+def test_option_passes_the_check(option: str) -> None:
+    check(frozen(option))
+
+
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+def test_targets_really_accept_their_keys(option: str) -> None:
+    config = frozen(option)
+
+    nodes = list(target_nodes(to_plain(config), to_plain(config, resolve=True)))
+
+    assert len(nodes) > 8
+    for where, node in nodes:
+        target = get_object(node["_target_"])
+        given = {key for key in node if key not in {"_target_", "_partial_"}}
+        assert given <= accepted(target), where
+        bind = inspect.signature(target).bind_partial
+        if not node.get("_partial_"):
+            bind = inspect.signature(target).bind
+        bind(**{key: node[key] for key in given})
+
+
+def accepted(target: Any) -> set[str]:
+    """Name the arguments of a function, or of a constructor and those it hands options on to."""
+    constructors = [target]
+    if inspect.isclass(target):
+        constructors = [c.__init__ for c in target.__mro__ if "__init__" in vars(c)]
+    names: set[str] = set()
+    for constructor in constructors:
+        parameters = inspect.signature(constructor).parameters.values()
+        names |= {p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD}
+        if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+@pytest.mark.parametrize(("old", "new"), SWAPS)
+def test_swapping_leaves_no_key_behind(old: str, new: str) -> None:
+    swapped = with_overrides(frozen(old), [new, *missing(new)])
+
+    assert set(keys(swapped)) == set(keys(frozen(new)))
+    assert swapped == frozen(new)
+
+
+@pytest.mark.parametrize("option", OF_ONE_FILE)
+def test_options_hold_the_keys_of_their_file_alone(option: str) -> None:
+    node = OmegaConf.select(frozen(option), option.partition("=")[0].replace("/", "."))
+
+    assert set(node) == set(own_keys(option))
+
+
+@pytest.mark.parametrize("group", ["callbacks", "logger"])
+@pytest.mark.parametrize("option", ["", *OPTIONS])
+def test_callbacks_and_loggers_are_named(option: str, group: str) -> None:
+    nodes = to_plain(frozen(option))[group]
+
+    assert isinstance(nodes, dict)
+    for name, node in nodes.items():
+        assert name.isidentifier()
+        assert node is None or "_target_" in node
+
+
+def test_no_file_crosses_groups_but_experiments_and_debugging() -> None:
+    crossing = {
+        file.partition("/")[0]
+        for file in FILES
+        if (CONF / file).read_text().startswith("# @package _global_")
+    }
+
+    assert crossing == set(ACROSS_GROUPS)

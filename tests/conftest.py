@@ -1,0 +1,99 @@
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from leyden.cli.main import main
+
+HARMLESS_WARNINGS = (
+    "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch
+    "ignore:No (positive|negative) samples in targets",  # a class without rows weighs nothing
+    "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
+)
+
+
+def pytest_configure(config):
+    for harmless in HARMLESS_WARNINGS:
+        config.addinivalue_line("filterwarnings", harmless)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def alone_on_this_machine(tmp_path_factory):
+    """Keep the user's cache out of the tests, and leave the other cores to other work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEYDEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+        yield
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def leyden_process():
+    """Run ``leyden`` as a user does: in a process of its own, in a folder of the test's."""
+
+    def run(*words, cwd, options=(), **environment):
+        done = subprocess.run(
+            [sys.executable, *options, "-m", "leyden", *map(str, words)],
+            cwd=cwd,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def leyden(tmp_path, monkeypatch, capsys):
+    """Run ``leyden`` in this process, which has torch imported already; runs go to tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    yield run
+    for handler in set(logger.handlers) - set(handlers):
+        handler.close()
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def shared_run(tmp_path_factory, leyden_process):
+    """Give the folder of a finished run of two epochs, which tests may read but not change."""
+    folder = tmp_path_factory.mktemp("shared")
+    done = leyden_process(
+        "train", "network=linear", "trainer.max_epochs=2", "name=shared", cwd=folder
+    )
+    assert done.code == 0, done.err
+    (run,) = (folder / "runs" / "shared").iterdir()
+    return run
+
+
+@pytest.fixture
+def own_run(shared_run, tmp_path):
+    """Give a copy of the shared run that a test may change."""
+    return Path(shutil.copytree(shared_run, tmp_path / "runs" / "shared" / shared_run.name))

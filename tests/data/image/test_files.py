@@ -1,0 +1,243 @@
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leyden.data.image.files import FILE_SUFFIXES, image_files, read_image
+from leyden.data.rows import UnreadableError
+
+SIZE = (20, 30)
+"""(height, width) of the test picture."""
+
+ORIENTATION = 0x0112
+
+
+def picture():
+    """A smooth picture that survives compression, unlike on all four sides."""
+    rows, columns = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
+    red, green, blue = rows * 12, columns * 8, 120 + 0 * rows
+    return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
+
+
+def grey_of(image):
+    return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def saved(path, image=None, **options):
+    (image or picture()).save(path, **options)
+    return path
+
+
+def sixteen_bits(grey):
+    return Image.fromarray(grey.astype(np.uint16) * 257)
+
+
+def differ(got, expected):
+    return np.abs(got.astype(int) - expected.astype(int)).mean()
+
+
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
+def test_every_format_is_read_as_rgb_and_as_grey(tmp_path, suffix):
+    path = saved(tmp_path / f"a{suffix}")
+
+    colours = read_image(path, (3, *SIZE))
+    grey = read_image(path, (1, *SIZE))
+
+    assert (colours.shape, colours.dtype) == ((3, *SIZE), np.uint8)
+    assert (grey.shape, grey.dtype) == ((1, *SIZE), np.uint8)
+    assert differ(colours, np.asarray(picture()).transpose(2, 0, 1)) < 6
+    assert differ(grey[0], grey_of(picture())) < 6
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_every_mode_is_read(tmp_path, mode):
+    suffix = "tif" if mode in {"CMYK", "YCbCr"} else "png"
+    image = picture().convert(mode)
+    path = saved(tmp_path / f"a.{suffix}", image)
+
+    got = read_image(path, (3, *SIZE))
+
+    assert differ(got, np.asarray(image.convert("RGB")).transpose(2, 0, 1)) < 3
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, name, channels):
+    grey = grey_of(picture())
+    path = saved(tmp_path / name, sixteen_bits(grey))
+
+    got = read_image(path, (channels, *SIZE))
+
+    assert np.array_equal(got, np.broadcast_to(grey, got.shape))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_pixels_without_an_agreed_range_are_refused(tmp_path, dtype):
+    path = saved(tmp_path / "a.tif", Image.fromarray(grey_of(picture()).astype(dtype)))
+
+    with pytest.raises(UnreadableError, match="save it with 8 or 16 bits"):
+        read_image(path, (1, *SIZE))
+
+
+def test_a_cmyk_jpeg_keeps_its_colours(tmp_path):
+    path = saved(tmp_path / "a.jpg", picture().convert("CMYK"), quality=95)
+
+    assert differ(read_image(path, (3, *SIZE)), np.asarray(picture()).transpose(2, 0, 1)) < 6
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_the_first_frame_of_an_animation_is_read(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    path = saved(tmp_path / f"a.{suffix}", frames[0], save_all=True, append_images=frames[1:])
+
+    assert read_image(path, (3, 8, 8)).mean(axis=(1, 2)) == pytest.approx([255, 0, 0], abs=3)
+
+
+def test_what_hides_under_transparent_pixels_is_black(tmp_path):
+    image = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    image.paste((200, 100, 50, 255), (0, 0, 8, 4))
+
+    got = read_image(saved(tmp_path / "a.png", image), (3, 8, 8))
+
+    assert got[:, 0, 0].tolist() == [200, 100, 50]
+    assert got[:, 7, 0].tolist() == [0, 0, 0]
+
+
+def test_a_palette_with_a_transparent_colour_is_laid_on_black(tmp_path):
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([255, 255, 255, 200, 100, 50])
+    image.paste(1, (0, 0, 8, 4))
+
+    got = read_image(saved(tmp_path / "a.png", image, transparency=0), (3, 8, 8))
+
+    assert got[:, [0, 7], 0].T.tolist() == [[200, 100, 50], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda pixels: pixels),
+        (3, lambda pixels: pixels[::-1, ::-1]),
+        (6, lambda pixels: np.rot90(pixels, -1)),
+        (8, lambda pixels: np.rot90(pixels)),
+    ],
+)
+@pytest.mark.parametrize("sixteen", [False, True])
+def test_a_photo_is_turned_upright(tmp_path, orientation, upright, sixteen):
+    grey = grey_of(picture())
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    image = sixteen_bits(grey) if sixteen else Image.fromarray(grey)
+    expected = upright(grey)
+
+    got = read_image(saved(tmp_path / "a.png", image, exif=exif), (1, *expected.shape))
+
+    assert np.array_equal(got[0], expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 50), (50, 3000), (1, 400), (7, 5)])
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 8, 24), (3, 1, 1)])
+def test_any_size_fits_any_shape(tmp_path, size, shape):
+    path = saved(tmp_path / "a.png", Image.new("RGB", size, (10, 20, 30)))
+
+    got = read_image(path, shape)
+
+    assert got.shape == shape
+    assert got.flags.c_contiguous
+    expected = [10, 20, 30] if shape[0] == 3 else [18]
+    assert np.array_equal(got, np.broadcast_to(np.array(expected).reshape(-1, 1, 1), shape))
+
+
+def test_the_middle_of_a_wide_image_is_kept_undistorted(tmp_path):
+    image = Image.new("L", (3000, 50), 0)
+    image.paste(255, (1475, 0, 1525, 50))
+
+    assert read_image(saved(tmp_path / "a.png", image), (1, 50, 50)).min() == 255
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that says it is huge."""
+    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b"", "empty file", id="empty"),
+        pytest.param(b"just some text", "not an image", id="text"),
+        pytest.param(
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", id="eps"
+        ),
+        pytest.param(bomb(10_000, 10_000), "decompression bomb", id="big"),
+        pytest.param(bomb(60_000, 60_000), "decompression bomb", id="huge"),
+    ],
+)
+def test_what_is_no_image_is_unreadable_and_says_why(tmp_path, content, reason):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+
+    with pytest.raises(UnreadableError, match=reason):
+        read_image(path, (3, 8, 8))
+
+
+def test_a_torn_jpeg_is_unreadable(tmp_path):
+    path = saved(tmp_path / "a.jpg")
+    path.write_bytes(path.read_bytes()[:-200])
+
+    with pytest.raises(UnreadableError, match=r"(?i)truncated"):
+        read_image(path, (3, 8, 8))
+
+
+def test_a_missing_file_and_a_folder_are_unreadable(tmp_path):
+    for path in (tmp_path / "missing.png", tmp_path):
+        with pytest.raises(UnreadableError):
+            read_image(path, (3, 8, 8))
+
+
+@pytest.mark.parametrize("suffix", [*FILE_SUFFIXES, "16.png", "cmyk.jpg"])
+def test_damaged_files_give_an_image_or_are_unreadable(tmp_path, suffix):
+    image = {"16.png": sixteen_bits(grey_of(picture())), "cmyk.jpg": picture().convert("CMYK")}
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    options = {} if suffix in {".gif", ".bmp"} else {"exif": exif}
+    path = saved(tmp_path / f"a{suffix}", image.get(suffix), **options)
+    whole = path.read_bytes()
+    chance = random.Random(0)
+    outcomes = set()
+
+    for _ in range(200):
+        damaged = bytearray(whole)
+        if chance.random() < 0.3:
+            del damaged[chance.randrange(len(whole)) :]
+        for _ in range(chance.randrange(4)):
+            place = chance.randrange(chance.choice([64, len(whole)]))
+            damaged[place : place + 1] = chance.randbytes(1)
+        path.write_bytes(damaged)
+        try:
+            got = read_image(path, (3, 8, 8))
+        except UnreadableError:
+            outcomes.add("unreadable")
+        else:
+            assert (got.shape, got.dtype) == ((3, 8, 8), np.uint8)
+            outcomes.add("read")
+
+    assert outcomes == {"read", "unreadable"}
+
+
+def test_image_files_are_listed_in_order_but_for_hidden_and_other_ones(tmp_path):
+    names = ["b.png", "a.JPG", "deep/c.webp", ".hidden/d.png", "deep/.e.png", "notes.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    listed = [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)]
+
+    assert listed == ["a.JPG", "b.png", "deep/c.webp"]

@@ -1,0 +1,119 @@
+import itertools
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from leyden.data.sampler import BatchOrder, derived_seed
+
+SIZES = list(itertools.product((1, 2, 7, 8, 9, 31), (1, 4, 8, 40), (1, 2, 3), (False, True)))
+
+
+def order_of(n=20, *, batch_size=4, seed=0, shuffle=True, drop_last=False, rank=0, world_size=1):
+    return BatchOrder(
+        torch.arange(100, 100 + n),
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+def batches(order, epoch=0):
+    order.set_epoch(epoch)
+    return [rows.tolist() for _, rows in order]
+
+
+def seeds(order, epoch=0):
+    order.set_epoch(epoch)
+    return [seed for seed, _ in order]
+
+
+def joined(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
+@pytest.mark.parametrize(("n", "batch_size", "world_size", "drop_last"), SIZES)
+def test_ranks_share_every_global_batch_and_count_their_own(n, batch_size, world_size, drop_last):
+    ranks = [
+        order_of(n, batch_size=batch_size, drop_last=drop_last, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    alone = batches(order_of(n, batch_size=batch_size * world_size, drop_last=drop_last))
+
+    shares = [batches(order) for order in ranks]
+
+    together = [joined(step) for step in itertools.zip_longest(*shares, fillvalue=[])]
+    assert [len(share) for share in shares] == [len(order) for order in ranks]
+    assert together == alone
+    assert all(0 < len(rows) <= batch_size for rows in joined(shares))
+    if not drop_last:
+        assert sorted(joined(together)) == list(range(100, 100 + n))
+
+
+def test_dropping_the_last_batch_leaves_only_full_ones():
+    assert [len(rows) for rows in batches(order_of(11, drop_last=True))] == [4, 4]
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 17])
+def test_every_row_comes_once_an_epoch(epoch):
+    assert sorted(joined(batches(order_of(21), epoch))) == list(range(100, 121))
+
+
+def test_an_epoch_can_be_made_again():
+    order = order_of()
+    first = batches(order, 3), seeds(order, 3)
+    batches(order, 4)
+
+    assert (batches(order, 3), seeds(order, 3)) == first
+    assert (batches(order_of(), 3), seeds(order_of(), 3)) == first
+
+
+@pytest.mark.parametrize("other", [{"epoch": 1}, {"seed": 1}])
+def test_another_epoch_or_seed_is_another_order_with_other_seeds(other):
+    changed = order_of(seed=other.get("seed", 0))
+    epoch = other.get("epoch", 0)
+
+    assert batches(changed, epoch) != batches(order_of())
+    assert not set(seeds(changed, epoch)) & set(seeds(order_of()))
+
+
+def test_every_batch_of_every_rank_has_its_own_seed():
+    ranks = [order_of(rank=rank, world_size=2) for rank in range(2)]
+
+    drawn = joined(seeds(order, epoch) for order in ranks for epoch in range(3))
+
+    assert len(set(drawn)) == len(drawn) == 18
+
+
+def test_rows_keep_their_order_without_shuffling():
+    order = order_of(6, shuffle=False)
+
+    assert batches(order, 0) == batches(order, 1) == [[100, 101, 102, 103], [104, 105]]
+
+
+def test_a_seed_is_a_torch_seed():
+    assert all(0 <= derived_seed(number, 0) < 2**63 for number in range(1000))
+    assert len({derived_seed(number, 0) for number in range(1000)}) == 1000
+
+
+class Echo(torch.utils.data.Dataset):
+    def __getitem__(self, key):
+        return key
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_loader_processes_change_nothing(epoch):
+    here, elsewhere = (
+        DataLoader(Echo(), sampler=order_of(), batch_size=None, num_workers=workers)
+        for workers in (0, 2)
+    )
+    for loader in (here, elsewhere):
+        loader.sampler.set_epoch(epoch)
+
+    fetched = [[(seed, rows.tolist()) for seed, rows in loader] for loader in (here, elsewhere)]
+
+    assert fetched[0] == fetched[1]
+    assert len(fetched[0]) == len(here) == 5

@@ -1,0 +1,196 @@
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from torch import nn
+from torch.utils.data import DataLoader
+
+from leyden.batch import Batch, DataSpec
+from leyden.optim.schedules import constant
+from leyden.tasks.classification import Classification
+from leyden.tasks.mixing import CutMix, Mixup
+
+NAMES = ("ant", "bee", "cow")
+SIZES = (40, 40, 7)
+
+
+class Echo(nn.Module):
+    """Gives its input as logits, times a learnable one."""
+
+    def __init__(self, *, num_outputs, sureness=1.0):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_outputs))
+        self.sureness = sureness
+
+    def forward(self, images):
+        return images.flatten(1) * self.scale * self.sureness
+
+
+class Batches(LightningDataModule):
+    """Noisy logits of their targets, in batches of uneven size."""
+
+    def __init__(self, present=(0, 1, 2)):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.batches = []
+        for number, rows in enumerate(SIZES):
+            drawn = torch.randint(len(present), (rows,), generator=generator)
+            targets = torch.tensor(present)[drawn]
+            logits = torch.randn(rows, 3, generator=generator)
+            logits[torch.arange(rows), targets] += 1
+            inputs = {"images": logits.view(rows, 3, 1, 1)}
+            self.batches.append(
+                Batch(inputs=inputs, targets=targets, rows=torch.arange(rows), seed=number)
+            )
+
+    @property
+    def logits(self):
+        return torch.cat([batch.inputs["images"].flatten(1) for batch in self.batches])
+
+    @property
+    def targets(self):
+        return torch.cat([batch.targets for batch in self.batches])
+
+    def train_dataloader(self):
+        return DataLoader(self.batches, batch_size=None)
+
+    val_dataloader = test_dataloader = predict_dataloader = train_dataloader
+
+
+def task_of(*, sureness=1.0, loss=None, lr=0.0, **options):
+    return Classification(
+        spec=DataSpec(network_sizes={"num_outputs": 3}, class_names=NAMES),
+        network=partial(Echo, sureness=sureness),
+        loss=loss or nn.CrossEntropyLoss(),
+        optimizer=partial(torch.optim.SGD, lr=lr),
+        scheduler=constant,
+        **options,
+    )
+
+
+def trainer_of(tmp_path, **options):
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    return Trainer(
+        **quiet | {"accelerator": "cpu", "max_epochs": 1, "default_root_dir": tmp_path} | options
+    )
+
+
+def fitted(tmp_path, task, data, **options):
+    trainer = trainer_of(tmp_path, num_sanity_val_steps=0, **options)
+    trainer.fit(task, datamodule=data)
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+def measured(data, *, sureness=1.0):
+    """The same figures by scikit-learn."""
+    logits, targets = (data.logits * sureness).double(), data.targets
+    probabilities, predicted = logits.softmax(dim=1), logits.argmax(dim=1)
+    present = targets.unique().tolist()
+    areas = [roc_auc_score(targets == index, probabilities[:, index]) for index in present]
+    weights = torch.bincount(targets)[present] / len(targets)
+    return {
+        "loss": nn.functional.cross_entropy(logits, targets).item(),
+        "accuracy": accuracy_score(targets, predicted),
+        "f1": f1_score(targets, predicted, average="macro"),
+        "auroc": sum(area * weight.item() for area, weight in zip(areas, weights, strict=True)),
+    }
+
+
+def near(figures, stage):
+    tolerance = {"auroc": 0.005}  # the curve is binned
+    return {
+        f"{stage}/{name}": pytest.approx(value, abs=tolerance.get(name, 1e-5))
+        for name, value in figures.items()
+    }
+
+
+def test_training_logs_what_scikit_learn_computes(tmp_path):
+    data = Batches()
+
+    logged = fitted(tmp_path, task_of(), data)
+
+    expected = measured(data)
+    assert logged == near(expected, "val") | near({"loss": expected["loss"]}, "train")
+
+
+def test_testing_logs_what_scikit_learn_computes(tmp_path):
+    data = Batches()
+
+    logged = trainer_of(tmp_path).test(task_of(), datamodule=data, verbose=False)[0]
+
+    assert logged == near(measured(data), "test")
+
+
+@pytest.mark.parametrize("sureness", [0.5, 3.0, 6.0])
+def test_the_auroc_does_not_depend_on_how_sure_the_network_is(tmp_path, sureness):
+    data = Batches()
+
+    logged = trainer_of(tmp_path).test(task_of(sureness=sureness), datamodule=data, verbose=False)
+
+    assert logged[0] == near(measured(data, sureness=sureness), "test")
+
+
+def test_a_class_without_rows_does_not_count(tmp_path):
+    data = Batches(present=(0, 2))
+
+    logged = trainer_of(tmp_path).test(task_of(), datamodule=data, verbose=False)[0]
+
+    assert logged == near(measured(data), "test")
+
+
+@pytest.mark.parametrize("mix", [Mixup(alpha=1.0), CutMix()])
+def test_training_rows_alone_are_mixed(tmp_path, mix):
+    data = Batches()
+    wide = [batch.inputs["images"].view(-1, 1, 3, 1) for batch in data.batches]
+    data.batches = [
+        batch._replace(inputs={"images": images})
+        for batch, images in zip(data.batches, wide, strict=True)
+    ]
+
+    logged = fitted(tmp_path, task_of(mix=mix), data)
+
+    losses = []
+    for batch in data.batches:
+        inputs, targets = mix(batch.inputs, batch.targets, num_classes=3, seed=batch.seed)
+        logits = inputs["images"].flatten(1)
+        losses.append(nn.functional.cross_entropy(logits, targets) * len(batch.rows))
+    expected = sum(losses).item() / len(data.targets)
+    assert logged["train/loss"] == pytest.approx(expected, rel=1e-5)
+    assert logged["val/loss"] == pytest.approx(measured(data)["loss"], rel=1e-5)
+    assert expected != pytest.approx(measured(data)["loss"], rel=1e-2)
+
+
+def test_the_given_loss_is_minimised(tmp_path):
+    data = Batches()
+
+    logged = fitted(tmp_path, task_of(loss=lambda logits, _: (logits - 7).square().mean()), data)
+
+    assert logged["val/loss"] == pytest.approx((data.logits - 7).square().mean().item(), rel=1e-5)
+
+
+def test_predictions_are_class_names_and_probabilities(tmp_path):
+    data = Batches()
+
+    columns = trainer_of(tmp_path).predict(task_of(), datamodule=data)
+
+    probability, index = data.logits.softmax(dim=1).max(dim=1)
+    classes = [name for batch in columns for name in batch["class"]]
+    probabilities = [value for batch in columns for value in batch["probability"]]
+    assert classes == [NAMES[i] for i in index.tolist()]
+    assert probabilities == pytest.approx(probability.tolist())
+    assert [len(batch["class"]) for batch in columns] == list(SIZES)
+
+
+def test_metrics_leave_no_trace_in_the_state():
+    assert list(task_of().state_dict()) == ["network.scale"]
+
+
+def test_half_precision_logits_give_whole_probabilities():
+    got = task_of().predictions(torch.tensor([[1.0, 2.0, 4.0]], dtype=torch.bfloat16))
+
+    expected = torch.tensor([1.0, 2.0, 4.0]).softmax(dim=0).max().item()
+    assert got == {"class": ["cow"], "probability": [pytest.approx(expected)]}
