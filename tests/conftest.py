@@ -14,6 +14,9 @@ from leyden.cli.main import main
 HARMLESS_WARNINGS = (
     "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch
     "ignore:No (positive|negative) samples in targets",  # a class without rows weighs nothing
+    "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
+    "ignore:SWA is currently only supported every epoch",  # it replaces the schedule in the end
+    "ignore:Swapping scheduler",
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
 )
 

@@ -47,7 +47,7 @@ USER_ERRORS = {
 
 
 def one_paragraph(text: str) -> bool:
-    return text.startswith("leyden: ") and text.endswith(".\n") and text.count("\n") == 1
+    return text.startswith("leyden: ") and text.endswith((".\n", "?\n")) and text.count("\n") == 1
 
 
 @pytest.mark.parametrize("case", USER_ERRORS)

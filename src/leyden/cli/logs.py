@@ -12,6 +12,7 @@ FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
     "No (positive|negative) samples in targets",  # a part that lacks a class, which AUROC weighs 0
+    ".*smaller than the logging interval",  # metrics are logged once an epoch
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
 )
 

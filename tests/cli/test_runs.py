@@ -1,0 +1,200 @@
+"""A run from start to prediction, as a user sees it: real processes in a folder of their own."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+QUICK = ("network=linear", "callbacks.early_stopping=null")
+
+
+def history(run):
+    with (run / "metrics.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def weights(run):
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return checkpoint["state_dict"]
+
+
+def started(*words, cwd, epochs):
+    """Start a run and wait until it has written some epochs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leyden", "train", *words],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        files = list(cwd.glob("runs/*/*/metrics.csv"))
+        if files and len(files[0].read_text().splitlines()) > epochs:
+            return process, files[0].parent
+        time.sleep(0.02)
+    raise AssertionError("the run wrote no history in time")
+
+
+def test_a_run_leaves_everything_in_its_folder(shared_run):
+    names = {path.name for path in shared_run.iterdir()}
+    expected = {"config.yaml", "metrics.json", "metrics.csv", "status.json", "cleaning.json"}
+    assert expected | {"train.log", "checkpoints"} <= names
+    assert json.loads((shared_run / "status.json").read_text())["state"] == "finished"
+    assert [row["epoch"] for row in history(shared_run)] == ["0", "1"]
+    last = torch.load(shared_run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+    assert last["leyden"]["class_names"] == [str(digit) for digit in range(10)]
+
+
+def test_tensorboard_shows_scalars(shared_run):
+    events = EventAccumulator(str(shared_run))
+    events.Reload()
+    assert {"train/loss", "val/loss", "val/accuracy"} <= set(events.Tags()["scalars"])
+
+
+def test_evaluate_gives_the_metrics_of_the_run(shared_run, leyden):
+    recorded = json.loads((shared_run / "metrics.json").read_text())
+
+    done = leyden("evaluate", f"run={shared_run}")
+
+    assert done.code == 0
+    measured = json.loads(done.out)
+    assert measured == {name: recorded[name] for name in measured}
+
+
+def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):
+    pixels = np.round(load_digits().images[0] * (255 / 16)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "zero.png")
+
+    done = leyden("predict", f"run={shared_run}", f"input={tmp_path}/zero.png", "format=jsonl")
+
+    row = json.loads(done.out)
+    assert row["file"].endswith("zero.png")
+    assert row["class"] in "0123456789"
+    assert 0.1 <= row["probability"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("evaluate", "run=nowhere"), "does not exist"),
+        (("predict", "run={run}", "input=nowhere.png"), "does not exist"),
+        (("predict", "run={run}", "input={run}/config.yaml"), "can't be read as an image"),
+        (("evaluate", "run={run}", "network.width=3"), "unknown key"),
+    ],
+)
+def test_wrong_paths_are_the_users_to_mend(shared_run, leyden, words, message):
+    done = leyden(*(word.format(run=shared_run) for word in words))
+
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_a_torn_checkpoint_is_refused(own_run, leyden):
+    best = own_run / "checkpoints" / "best.ckpt"
+    best.write_bytes(best.read_bytes()[:2000])
+
+    done = leyden("evaluate", f"run={own_run}")
+
+    assert done.code == 2
+    assert "damaged" in done.err
+
+
+def test_a_checkpoint_that_holds_code_is_refused_unexecuted(tmp_path, leyden):
+    class Attack:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/executed",)
+
+    torch.save({"leyden": Attack()}, tmp_path / "bad.ckpt")
+
+    done = leyden("evaluate", f"run={tmp_path}/bad.ckpt")
+
+    assert done.code == 2
+    assert "refused" in done.err
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(leyden_process, tmp_path):
+    words = (*QUICK, "trainer.max_epochs=60", "name=killed")
+    process, run = started(*words, cwd=tmp_path, epochs=2)
+    process.kill()
+    process.wait()
+    assert len(history(run)) < 60
+
+    done = leyden_process("train", *words, "resume=auto", cwd=tmp_path)
+
+    assert done.code == 0, done.err
+    assert list((tmp_path / "runs" / "killed").iterdir()) == [run]
+    assert [int(row["epoch"]) for row in history(run)] == list(range(60))
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert leyden_process("train", *words, cwd=whole).code == 0
+    (unbroken,) = (whole / "runs" / "killed").iterdir()
+    resumed = weights(run)
+    for name, value in weights(unbroken).items():
+        assert torch.equal(value, resumed[name]), name
+    assert history(run) == history(unbroken)
+
+
+def test_an_interrupted_run_says_so(tmp_path):
+    process, run = started(*QUICK, "trainer.max_epochs=500", cwd=tmp_path, epochs=1)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=60) == 130
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
+
+
+def test_seed_zero_is_a_seed(leyden, tmp_path):
+    quick = (*QUICK, "trainer.max_epochs=1")
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert leyden("train", *quick, f"seed={seed}", f"name={name}").code == 0
+    a, b, c = (weights(next((tmp_path / "runs" / name).iterdir())) for name in "abc")
+    key = "network.output_layer.weight"
+    assert torch.equal(a[key], b[key])
+    assert not torch.equal(a[key], c[key])
+
+
+def test_a_sweep_has_a_folder_a_job(leyden, tmp_path):
+    done = leyden("train", "-m", *QUICK, "trainer.max_epochs=1", "optimizer.lr=0.01,0.001")
+
+    assert done.code == 0
+    (sweep,) = (tmp_path / "runs" / "digits").iterdir()
+    assert {(sweep / job / "metrics.json").is_file() for job in ("0", "1")} == {True}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("callbacks=[default,ema]",),
+        ("callbacks=[default,swa]", "trainer.max_epochs=3"),
+        ("network=cnn", "task/mix=cutmix", "trainer=debug"),
+        ("scheduler=plateau", "trainer.gradient_clip_val=1.0"),
+        ("optimizer=lion", "task/mix=mixup", "debug=smoke"),
+    ],
+)
+def test_options_train(leyden, words):
+    done = leyden("train", "network=linear", "trainer.max_epochs=1", *words)
+
+    assert done.code == 0, done.err
+
+
+def test_two_ranks_share_one_run(leyden_process, tmp_path):
+    ranks = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1")
+
+    done = leyden_process("train", *QUICK, *ranks, "name=ranks", cwd=tmp_path)
+
+    assert done.code == 0, done.err
+    (run,) = (tmp_path / "runs" / "ranks").iterdir()
+    assert len(history(run)) == 1
+    assert (run / "train.rank1.log").is_file()
