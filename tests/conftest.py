@@ -73,7 +73,10 @@ def leyden(tmp_path, monkeypatch, capsys):
     handlers, level = logger.handlers[:], logger.level
 
     def run(*words):
-        code = main([str(word) for word in words])
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as end:  # of Hydra's, after its help
+            code = end.code or 0
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 

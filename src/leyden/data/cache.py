@@ -101,31 +101,17 @@ def prepare(
     Raises:
         UserError: the source holds no row, or the folder can't be written.
     """
-    write = partial(_write, chunks=chunks, steps=steps, class_names=class_names)
-    write_once(folder, write)
-    return folder
-
-
-def write_once(folder: Path, write: Callable[[Path], None]) -> None:
-    """Make a folder unless it is there, whole or not at all; others who come wait meanwhile.
-
-    Args:
-        folder: its parent holds the lock.
-        write: fills the empty folder that it is given.
-
-    Raises:
-        UserError: the folder can't be written.
-    """
     if folder.is_dir():
-        return
+        return folder
     with locked(folder):
         if folder.is_dir():
-            return
+            return folder
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        write(unfinished)
+        _write(unfinished, chunks, steps=steps, class_names=class_names)
         unfinished.rename(folder)
+    return folder
 
 
 def read(folder: Path) -> Cache:
@@ -203,7 +189,7 @@ class _Columns:
 
 
 def _write(
-    folder: Path, *, chunks: Iterable[Rows], steps: Cleaning, class_names: Sequence[str] | None
+    folder: Path, chunks: Iterable[Rows], *, steps: Cleaning, class_names: Sequence[str] | None
 ) -> None:
     columns = _Columns()
     for rows in chunks:
