@@ -117,3 +117,46 @@ def test_loader_processes_change_nothing(epoch):
 
     assert fetched[0] == fetched[1]
     assert len(fetched[0]) == len(here) == 5
+
+
+def sized_order(*, shuffle, n=1000, rank=0, world_size=1):
+    rows = torch.arange(n)
+    return BatchOrder(
+        rows,
+        sizes=(rows * 37) % 101,
+        batch_size=8,
+        seed=0,
+        shuffle=shuffle,
+        drop_last=False,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_rows_of_like_size_share_a_batch(shuffle):
+    order = sized_order(shuffle=shuffle)
+
+    sizes = [[row * 37 % 101 for row in batch] for batch in batches(order)]
+
+    spreads = [max(batch) - min(batch) for batch in sizes]
+    assert sorted(joined(batches(order))) == list(range(1000))
+    assert sum(spreads) / len(spreads) < 8  # about 80 where they are drawn alike
+
+
+def test_batches_of_like_size_come_in_an_order_drawn_each_epoch():
+    order = sized_order(shuffle=True)
+
+    first, second = batches(order, epoch=0), batches(order, epoch=1)
+
+    assert first == batches(order, epoch=0)
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+    means = [sum(row * 37 % 101 for row in batch) for batch in first]
+    assert means != sorted(means)
+
+
+def test_ranks_share_batches_of_like_size():
+    shares = [batches(sized_order(shuffle=True, rank=rank, world_size=2)) for rank in range(2)]
+
+    together = joined(joined(step) for step in itertools.zip_longest(*shares, fillvalue=[]))
+    assert sorted(together) == list(range(1000))

@@ -15,7 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
 from leyden.data import cache
+from leyden.data.batches import CachedRows
 from leyden.data.cleaning import Cleaning
+from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
 from leyden.data.splits import Split
@@ -47,6 +49,7 @@ class DataModule(LightningDataModule, ABC):
         cleaning: the cleaning steps that run.
         augment: named augmentations, applied in order to raw training batches on their device;
             one that is ``None`` is switched off.
+        augment_inputs: the same, applied after normalisation to what the network gets.
         cache_dir: where caches are kept; the user's cache folder by default.
     """
 
@@ -73,6 +76,7 @@ class DataModule(LightningDataModule, ABC):
         fold: int = 0,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
+        augment_inputs: Mapping[str, Augmentation | None] | None = None,
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -90,6 +94,7 @@ class DataModule(LightningDataModule, ABC):
         )
         self.cleaning = cleaning or Cleaning()
         self.augment = _switched_on(augment)
+        self.augment_inputs = _switched_on(augment_inputs)
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
         self.statistics: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
@@ -121,12 +126,28 @@ class DataModule(LightningDataModule, ABC):
         """Give the keyword arguments that size every network of this kind."""
 
     @abstractmethod
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], Tensor]:
+    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
         """Read files to predict on.
 
         Returns:
-            A name per row, and the raw rows ``(rows, ...)``.
+            A name per row, and the raw rows: a batch's fields, ``(rows, ...)`` each.
         """
+
+    def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
+        """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
+        return CachedRows(cached)
+
+    def row_sizes(self, rows: NDArray[np.int64]) -> Tensor | None:  # noqa: ARG002
+        """Give the sizes ``(rows,)`` of uneven rows, so that a batch holds rows of like size."""
+        return None
+
+    def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Turn the fields of a raw batch into the network's inputs, on the batch's device."""
+        values = raw[self.raw_field]
+        if self._normalise is None:
+            self._normalise = self.normalisation().to(values.device)
+        others = {name: value for name, value in raw.items() if name != self.raw_field}
+        return {self.network_field: self._normalise(values)} | others
 
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""
@@ -134,7 +155,7 @@ class DataModule(LightningDataModule, ABC):
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
         declared = type(self).class_names  # a checkpoint's names must not shape the cache
-        cache.prepare(folder, self.read(), steps=self.cleaning, class_names=declared)
+        prepare(folder, self.read, steps=self.cleaning, class_names=declared)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
         """Map the cache, split it, and fit the preprocessing on the training part."""
@@ -178,14 +199,13 @@ class DataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Augment (in training) and normalise a batch on its device."""
-        raw = batch.inputs[self.raw_field]
-        if self.trainer is not None and self.trainer.training:
-            generator = torch.Generator(raw.device).manual_seed(batch.seed)
-            for augmentation in self.augment.values():
-                raw = augmentation(raw, generator)
-        if self._normalise is None:
-            self._normalise = self.normalisation().to(raw.device)
-        return batch._replace(inputs={self.network_field: self._normalise(raw)})
+        if self.trainer is None or not self.trainer.training:
+            return batch._replace(inputs=self.network_inputs(batch.inputs))
+        generator = torch.Generator(batch.rows.device).manual_seed(batch.seed)
+        raw = _augmented(batch.inputs, self.raw_field, self.augment, generator)
+        inputs = self.network_inputs(raw)
+        inputs = _augmented(inputs, self.network_field, self.augment_inputs, generator)
+        return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:
         """Give the fitted preprocessing as plain containers and tensors."""
@@ -219,10 +239,12 @@ class DataModule(LightningDataModule, ABC):
 
     def _loader(self, part: str) -> DataLoader[Batch]:
         rows = torch.from_numpy(self._parts[part])
+        sizes = self.row_sizes(self._parts[part])
         training = part == "train"
         world_size = self.trainer.world_size if self.trainer else 1
         order = BatchOrder(
             rows,
+            sizes=sizes,
             batch_size=self.batch_size,
             seed=self.seed,
             shuffle=training,
@@ -233,7 +255,7 @@ class DataModule(LightningDataModule, ABC):
             world_size=world_size,
         )
         return DataLoader(
-            _CachedRows(self.cached),
+            self.dataset(self.cached),
             sampler=order,
             batch_size=None,
             num_workers=self.num_workers,
@@ -247,19 +269,18 @@ def _switched_on(
     return {name: item for name, item in (augmentations or {}).items() if item is not None}
 
 
+def _augmented(
+    inputs: Mapping[str, Tensor],
+    field: str,
+    augmentations: Mapping[str, Augmentation],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    values = inputs[field]
+    for augmentation in augmentations.values():
+        values = augmentation(values, generator)
+    return {**inputs, field: values}
+
+
 def _check_at_least_one(name: str, number: int) -> None:
     if number < 1:
         raise ValueError(f"{name} must be at least 1, got {number}")
-
-
-class _CachedRows(Dataset[Batch]):
-    """Fetches a whole batch from the cache at once."""
-
-    def __init__(self, cached: cache.Cache) -> None:
-        self.inputs = {name: torch.from_numpy(array) for name, array in cached.arrays.items()}
-        self.targets = torch.from_numpy(cached.targets)
-
-    def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
-        seed, rows = key
-        inputs = {name: array[rows] for name, array in self.inputs.items()}
-        return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)

@@ -5,13 +5,14 @@ so a changed setting never reads a stale one. It is written beside its place und
 renamed when it is whole: whoever sees the folder sees all of it.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from leyden.data.cleaning import Cleaning, CleaningReport, clean
-from leyden.data.rows import RejectedItem, Rows
+from leyden.data.cleaning import CleaningReport
+from leyden.data.rows import Ragged
 from leyden.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout below changes, so that older caches are not read."""
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Cache:
 
     Attributes:
         path: its folder.
-        arrays: the inputs, ``(rows, ...)``, mapped from disk.
+        arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones, mapped from disk.
         targets: ``(rows,)`` int64 class indices, or float32 numbers to predict.
         parts: ``(rows,)`` part that the source gave each row.
         kept: row numbers that survived cleaning.
@@ -43,7 +46,7 @@ class Cache:
     """
 
     path: Path
-    arrays: dict[str, NDArray[Any]]
+    arrays: dict[str, Any]
     targets: NDArray[np.generic]
     parts: NDArray[np.str_]
     kept: NDArray[np.int64]
@@ -83,45 +86,44 @@ def file_state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def prepare(
-    folder: Path,
-    chunks: Iterable[Rows],
-    *,
-    steps: Cleaning,
-    class_names: Sequence[str] | None,
-) -> Path:
-    """Write the cache unless it is there; processes that come meanwhile wait and then read it.
+def write_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make a folder unless it is there, whole or not at all; others who come wait meanwhile.
 
     Args:
-        folder: where the cache belongs. Its parent holds the lock.
-        chunks: the rows; not touched where the cache exists.
-        steps: the cleaning steps to run.
-        class_names: names of the indices in the targets, or ``None`` where targets are names.
+        folder: its parent holds the lock.
+        write: fills the empty folder that it is given.
 
     Raises:
-        UserError: the source holds no row, or the folder can't be written.
+        UserError: the folder can't be written, or its disk is full.
     """
     if folder.is_dir():
-        return folder
+        return
     with locked(folder):
         if folder.is_dir():
-            return folder
+            return
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        _write(unfinished, chunks, steps=steps, class_names=class_names)
-        unfinished.rename(folder)
-    return folder
+        try:
+            unfinished.mkdir()
+            write(unfinished)
+            unfinished.rename(folder)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise _unwritable(folder.parent, error) from error
 
 
 def read(folder: Path) -> Cache:
     """Map a prepared cache into memory."""
     meta = json.loads((folder / "meta.json").read_text())
-    arrays: dict[str, NDArray[Any]] = {
-        # Copy-on-write: torch wants writable memory, and the file must never change.
-        name: np.memmap(folder / f"{name}.bin", mode="c", dtype=dtype, shape=tuple(shape))
+    arrays: dict[str, Any] = {
+        name: mapped(folder / f"{name}.bin", dtype, shape)
         for name, (dtype, shape) in meta["arrays"].items()
     }
+    for name, values in arrays.items():
+        if (offsets := folder / f"{name}.offsets.npy").is_file():
+            arrays[name] = Ragged(values=values, offsets=np.load(offsets))
     return Cache(
         path=folder,
         arrays=arrays,
@@ -132,6 +134,13 @@ def read(folder: Path) -> Cache:
         class_names=tuple(meta["class_names"]),
         fingerprint=meta["fingerprint"],
     )
+
+
+def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Map an array's file copy-on-write: torch wants writable memory, the file must not change."""
+    if 0 in shape:
+        return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
+    return np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape))
 
 
 @contextmanager
@@ -146,120 +155,15 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder.with_name(f"{folder.name}.lock"))
         lock.acquire()
     except OSError as error:
-        raise UserError(
-            f"The cache folder {folder.parent} can't be written: {error}. Give another one with "
-            "data.cache_dir=PATH or the environment variable LEYDEN_CACHE."
-        ) from error
+        raise _unwritable(folder.parent, error) from error
     try:
         yield
     finally:
         lock.release()
 
 
-@dataclass(kw_only=True)
-class _Columns:
-    """What is gathered row by row while the inputs stream to disk."""
-
-    digests: list[bytes] = field(default_factory=list)
-    targets: list[NDArray[np.generic]] = field(default_factory=list)
-    parts: list[NDArray[np.str_]] = field(default_factory=list)
-    groups: list[NDArray[np.str_]] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    rejected: list[RejectedItem] = field(default_factory=list)
-    shapes: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
-
-    def add(self, rows: Rows, folder: Path) -> None:
-        count = len(rows.targets)
-        self.rejected.extend(rows.rejected)
-        if count == 0:
-            return
-        self.digests.extend(_row_digests(rows.arrays))
-        self.targets.append(rows.targets)
-        self.parts.append(np.full(count, rows.part, dtype="U5"))
-        self.sources.extend(rows.sources)
-        if rows.groups is not None:
-            self.groups.append(rows.groups)
-        for name, array in rows.arrays.items():
-            dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
-            same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
-            assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
-            self.shapes[name] = (dtype, [shape[0] + count, *shape[1:]])
-            with (folder / f"{name}.bin").open("ab") as stream:
-                stream.write(np.ascontiguousarray(array).data)
-
-
-def _write(
-    folder: Path, chunks: Iterable[Rows], *, steps: Cleaning, class_names: Sequence[str] | None
-) -> None:
-    columns = _Columns()
-    for rows in chunks:
-        unreadable = [item for item in rows.rejected if item.step == "unreadable"]
-        if unreadable and not steps.unreadable:
-            first = unreadable[0]
-            raise UserError(
-                f"{first.source} can't be read: {first.reason}. Mend or remove it, or let such "
-                "items be skipped and reported with data.cleaning.unreadable=true."
-            )
-        columns.add(rows, folder)
-    if not columns.targets:
-        raise UserError(_nothing_readable(columns.rejected))
-    targets = np.concatenate(columns.targets)
-    names, indices = _encode(targets, class_names)
-    parts = np.concatenate(columns.parts)
-    keep, report = clean(
-        digests=np.frombuffer(b"".join(columns.digests), dtype=f"V{DIGEST_SIZE}"),
-        targets=indices,
-        parts=parts,
-        sources=columns.sources,
-        rejected=columns.rejected,
-        steps=steps,
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The cache folder {folder} can't be written: {error}. Give another one with "
+        "data.cache_dir=PATH or the environment variable LEYDEN_CACHE."
     )
-    np.save(folder / "targets.npy", indices)
-    np.save(folder / "parts.npy", parts)
-    np.save(folder / "kept.npy", np.flatnonzero(keep))
-    if columns.groups:
-        _, groups = np.unique(np.concatenate(columns.groups), return_inverse=True)
-        np.save(folder / "groups.npy", groups.astype(np.int64))
-    # Names of files need not be Unicode.
-    (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
-    _write_json(folder / "cleaning.json", report)
-    digest = hashlib.blake2b(b"".join(columns.digests) + indices.tobytes(), digest_size=16)
-    meta = {"arrays": columns.shapes, "class_names": names, "fingerprint": digest.hexdigest()}
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
-
-
-DIGEST_SIZE = 16
-
-
-def _row_digests(arrays: dict[str, NDArray[np.generic]]) -> Iterator[bytes]:
-    columns = [np.ascontiguousarray(array) for array in arrays.values()]
-    for row in zip(*columns, strict=True):
-        digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
-        for value in row:
-            digest.update(value)
-        yield digest.digest()
-
-
-def _encode(
-    targets: NDArray[np.generic], class_names: Sequence[str] | None
-) -> tuple[list[str], NDArray[np.generic]]:
-    if class_names is not None:
-        return list(class_names), targets.astype(np.int64)
-    if targets.dtype.kind == "f":
-        return [], targets.astype(np.float32)
-    names, indices = np.unique(targets, return_inverse=True)
-    return [str(name) for name in names], indices.astype(np.int64)
-
-
-def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
-    if not rejected:
-        return "The data set holds no rows. Expected at least one; check data.root."
-    first = rejected[0]
-    return (
-        f"None of the {len(rejected)} items of the data set can be read. "
-        f"The first: {first.source}: {first.reason}."
-    )
-
-
-def _write_json(path: Path, report: CleaningReport) -> None:
-    path.write_text(json.dumps(report.as_dict(), indent=1))

@@ -5,13 +5,14 @@ itself sets apart stays as it is, so that published figures remain comparable. W
 it is still counted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.near import near_twins
 from leyden.data.rows import RejectedItem
 
 RowMask = NDArray[np.bool_]
@@ -25,6 +26,8 @@ class Cleaning:
     """Which cleaning steps run; one that is off counts nothing and drops nothing.
 
     A kind of data adds steps of its own in a subclass; it judges them item by item as it reads.
+    Only a step called ``near_duplicates`` compares rows, by the signatures that the kind gives.
+    Fields that are not boolean are settings of steps.
 
     Attributes:
         unreadable: skip items that can't be read; when off, the first one is an error.
@@ -42,7 +45,7 @@ class Cleaning:
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one cleaning step found and dropped, with a reason for each finding."""
+    """What one cleaning step found (or changed) and dropped, with a reason for each row dropped."""
 
     enabled: bool
     found: int = 0
@@ -77,6 +80,8 @@ def clean(
     sources: Sequence[str],
     rejected: Sequence[RejectedItem],
     steps: Cleaning,
+    changed: Mapping[str, int] | None = None,
+    signatures: NDArray[np.uint32] | None = None,
 ) -> tuple[RowMask, CleaningReport]:
     """Compare all rows by their digests and targets.
 
@@ -87,32 +92,43 @@ def clean(
         sources: name of each row, for the report.
         rejected: items that did not become rows.
         steps: the steps that run.
+        changed: how many rows each step of the kind changed.
+        signatures: ``(rows, hashes)`` that tell near-duplicates, where the kind gives them.
 
     Returns:
         Mask of the rows to keep, and the report.
     """
     _, content = np.unique(digests, return_inverse=True)
     rows = _Compared(
-        content=content, targets=targets, parts=parts, keep=np.ones(len(targets), dtype=bool)
+        content=content,
+        targets=targets,
+        parts=parts,
+        keep=np.ones(len(targets), dtype=bool),
+        signatures=signatures,
     )
     finders: dict[str, Callable[[_Compared], Twins]] = {
         "contradictions": _contradictions,
         "duplicates": _duplicates,
         "leakage": _leakage,
+        "near_duplicates": _near_duplicates,
     }
     reports = {
-        step.name: _rejections(step.name, rejected, enabled=getattr(steps, step.name))
+        step.name: _rejections(
+            step.name,
+            rejected,
+            enabled=getattr(steps, step.name),
+            changed=(changed or {}).get(step.name, 0),
+        )
         for step in fields(steps)
-        if step.name not in finders
+        if step.name not in finders and isinstance(getattr(steps, step.name), bool)
     }
     for name, find in finders.items():
-        if getattr(steps, name):
+        if getattr(steps, name, False):
             reports[name] = _drop(rows, find(rows), sources)
-        else:
+        elif hasattr(steps, name):
             reports[name] = StepReport(enabled=False)
-    report = CleaningReport(
-        items_read=len(targets) + len(rejected), rows_kept=int(rows.keep.sum()), steps=reports
-    )
+    items = len(targets) + sum(item.dropped for item in rejected)
+    report = CleaningReport(items_read=items, rows_kept=int(rows.keep.sum()), steps=reports)
     return rows.keep, report
 
 
@@ -133,6 +149,7 @@ class _Compared:
     targets: NDArray[np.generic]
     parts: NDArray[np.str_]
     keep: RowMask
+    signatures: NDArray[np.uint32] | None
 
     def first_of(self, among: RowMask) -> Twins:
         """Find for each row the first one among some that has its content."""
@@ -141,18 +158,25 @@ class _Compared:
         first[self.content[candidates]] = candidates
         return first[self.content]
 
+    def likeness(self, row: int, twin: int) -> str:
+        """Word how a row and its twin are alike."""
+        equal = self.content[row] == self.content[twin]
+        return "same content" if equal else "nearly the same content"
+
     def nobody(self) -> Twins:
         """Begin with no row that has a twin."""
         return np.full(len(self.content), -1, dtype=np.intp)
 
 
-def _rejections(step: str, rejected: Sequence[RejectedItem], *, enabled: bool) -> StepReport:
-    """Report what a step turned away while the items were read."""
-    findings = [
-        {"source": item.source, "reason": item.reason} for item in rejected if item.step == step
-    ]
+def _rejections(
+    step: str, rejected: Sequence[RejectedItem], *, enabled: bool, changed: int
+) -> StepReport:
+    """Report what a step turned away or changed while the items were read."""
+    items = [item for item in rejected if item.step == step]
+    findings = [{"source": item.source, "reason": item.reason} for item in items]
+    dropped = sum(item.dropped for item in items)
     return StepReport(
-        enabled=enabled, found=len(findings), dropped=len(findings), findings=findings
+        enabled=enabled, found=len(items) + changed, dropped=dropped, findings=findings
     )
 
 
@@ -162,7 +186,10 @@ def _drop(rows: _Compared, twins: Twins, sources: Sequence[str]) -> StepReport:
     dropped = found & (rows.parts != "test")
     rows.keep &= ~dropped
     findings = [
-        {"source": sources[row], "reason": f"same content as {sources[twins[row]]}"}
+        {
+            "source": sources[row],
+            "reason": f"{rows.likeness(row, twins[row])} as {sources[twins[row]]}",
+        }
         for row in np.flatnonzero(found).tolist()
     ]
     return StepReport(
@@ -203,3 +230,13 @@ def _leakage(rows: _Compared) -> Twins:
         leaking = rows.keep & (rows.parts == part) & (first >= 0)
         twins[leaking] = first[leaking]
     return twins
+
+
+def _near_duplicates(rows: _Compared) -> Twins:
+    """Point rows to a nearly equal one of a later part, or else an earlier one of their own."""
+    if rows.signatures is None:
+        return rows.nobody()
+    kept = np.flatnonzero(rows.keep)
+    rank = np.select([rows.parts[kept] == "test", rows.parts[kept] == "val"], [0, 1], default=2)
+    order = kept[np.argsort(rank, kind="stable")]
+    return near_twins(rows.signatures, order=order, fixed=rows.parts == "test")

@@ -1,8 +1,8 @@
 """Rows as a source yields them, before cleaning."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,45 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedItem:
-    """An item of the source that did not become a row, and the cleaning step that says so."""
+    """An item of the source that did not become a row, and the cleaning step that says so.
+
+    One that is not dropped became a row all the same, and is only reported: a step found fault
+    with it, but it stands in the test part that the source sets apart.
+    """
 
     source: str
     reason: str
     step: str = "unreadable"
+    dropped: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ragged:
+    """Rows of uneven length in one flat array.
+
+    Attributes:
+        values: all rows, one after the other.
+        offsets: ``(rows + 1,)`` int64; row ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
+    """
+
+    values: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Iterable[NDArray[Any]], *, dtype: np.dtype[Any]) -> "Ragged":
+        """Join rows ``(length,)``, of which there may be none."""
+        parts = list(rows)
+        ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+        return cls(values=np.concatenate([np.empty(0, dtype), *parts], dtype=dtype), offsets=ends)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[row] for row in range(len(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +63,22 @@ class Rows:
     """A chunk of consecutive rows.
 
     Attributes:
-        arrays: the inputs in their compact dtype, ``(rows, ...)`` each.
+        arrays: the inputs in their compact dtype, ``(rows, ...)`` or ragged each.
         targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
             ``class_names``, or numbers (float) to predict.
         part: the part that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
         rejected: items of this chunk that did not become rows.
         groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
+        changed: how many of these rows a cleaning step of the kind changed, by step.
+        signatures: ``(rows, hashes)`` whose share of equal columns tells how alike two rows are.
     """
 
-    arrays: dict[str, NDArray[np.generic]]
+    arrays: Mapping[str, NDArray[Any] | Ragged]
     targets: NDArray[np.generic]
     part: Part
     sources: Sequence[str]
     rejected: Sequence[RejectedItem] = ()
     groups: NDArray[np.str_] | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
+    signatures: NDArray[np.uint32] | None = None

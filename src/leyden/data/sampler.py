@@ -8,6 +8,9 @@ from torch.utils.data import SequentialSampler
 
 WORD = 2**64 - 1
 
+POOLED_BATCHES = 50
+"""Batches whose rows are sorted by size together: enough for little padding, and yet random."""
+
 
 class BatchOrder(SequentialSampler):
     """Yields whole batches: the batch's own seed and its row numbers.
@@ -18,6 +21,7 @@ class BatchOrder(SequentialSampler):
 
     Args:
         rows: ``(n,)`` int64 row numbers to draw from.
+        sizes: ``(n,)`` size of each row; rows of like size then share a batch.
         batch_size: rows per batch.
         seed: of the order and of each batch's augmentation.
         shuffle: draw a new order every epoch.
@@ -35,6 +39,7 @@ class BatchOrder(SequentialSampler):
         seed: int,
         shuffle: bool,
         drop_last: bool,
+        sizes: Tensor | None = None,
         repeat: bool = False,
         rank: int = 0,
         world_size: int = 1,
@@ -44,6 +49,7 @@ class BatchOrder(SequentialSampler):
         self.seed = seed
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.sizes = sizes
         self.repeat = repeat
         self.rank = rank
         self.world_size = world_size
@@ -54,9 +60,7 @@ class BatchOrder(SequentialSampler):
         return full + (not self.drop_last and rest > self.rank)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
-        order = self.rows[self._permutation()] if self.shuffle else self.rows
-        global_batches = torch.split(order, self.batch_size * self.world_size)
-        for step, rows in enumerate(global_batches[: len(self)]):
+        for step, rows in enumerate(self._global_batches()[: len(self)]):
             share = rows.tensor_split(self.world_size)[self.rank]
             yield derived_seed(self.seed, self.epoch, step, self.rank), share
 
@@ -64,9 +68,20 @@ class BatchOrder(SequentialSampler):
         """Choose the epoch that the next iteration yields."""
         self.epoch = 0 if self.repeat else epoch
 
-    def _permutation(self) -> Tensor:
+    def _global_batches(self) -> list[Tensor]:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
-        return torch.randperm(len(self.rows), generator=generator)
+        size = self.batch_size * self.world_size
+        order = torch.arange(len(self.rows))
+        if self.shuffle:
+            order = torch.randperm(len(self.rows), generator=generator)
+        if self.sizes is None:
+            return list(torch.split(self.rows[order], size))
+        pools = torch.split(order, size * POOLED_BATCHES)
+        like = torch.cat([pool[self.sizes[pool].argsort(stable=True)] for pool in pools])
+        *full, last = torch.split(self.rows[like], size)
+        if self.shuffle:
+            full = [full[i] for i in torch.randperm(len(full), generator=generator).tolist()]
+        return [*full, last]
 
 
 def derived_seed(*parts: int) -> int:

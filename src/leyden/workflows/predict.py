@@ -27,10 +27,10 @@ def predict(
     finished = load_run(run, overrides)
     data, task = finished.data, finished.task.eval()
     names, raw = data.read_inputs(inputs)
-    normalise = data.normalisation()
-    for start in range(0, len(raw), data.batch_size):
+    for start in range(0, len(names), data.batch_size):
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
-            columns = task.predictions(task({data.network_field: normalise(raw[batch])}))
+            fields = {field: rows[batch] for field, rows in raw.items()}
+            columns = task.predictions(task(data.network_inputs(fields)))
         for name, *values in zip(names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}

@@ -97,8 +97,9 @@ def test_inputs_are_read_from_files_and_folders(images, tmp_path):
     names, raw = Given(images).read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.png"])
 
     assert names == [f"{tmp_path}/deep/b.png", f"{tmp_path}/a.png"]
-    assert (raw.shape, raw.dtype) == ((2, 3, 4, 5), torch.uint8)
-    assert raw[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 255, 0]]
+    pixels = raw["images"]
+    assert (pixels.shape, pixels.dtype) == ((2, 3, 4, 5), torch.uint8)
+    assert pixels[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 255, 0]]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class ImageData(DataModule):
         """Size networks by the images' shape and the number of classes."""
         return {"input_shape": self.image_shape, "num_outputs": len(self.class_names or ())}
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], Tensor]:
+    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
         """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
         files = [file for path in paths for file in _image_files(Path(path))]
         images = []
@@ -59,7 +59,7 @@ class ImageData(DataModule):
                     f"{file} can't be read as an image: {error}. Expected one of "
                     f"{', '.join(FILE_SUFFIXES)}; mend the file or leave it out of input=."
                 ) from error
-        return [str(file) for file in files], torch.from_numpy(np.stack(images))
+        return [str(file) for file in files], {"images": torch.from_numpy(np.stack(images))}
 
 
 class NormaliseImages(nn.Module):

@@ -1,0 +1,64 @@
+"""Near-duplicates: rows whose signatures agree in most of their columns.
+
+A signature is a row of min-wise hashes, as in Broder 1997, "On the resemblance and containment of
+documents": the share of equal columns of two rows estimates the Jaccard similarity of the sets
+they were made of. Pairs worth comparing are those equal in one whole band of columns (Leskovec,
+Rajaraman & Ullman, "Mining of Massive Datasets", section 3.4).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEAR = 0.8
+"""Share of equal columns from which two rows count as near-duplicates."""
+
+BAND_COLUMNS = 4
+"""With 64 columns, a pair of similarity 0.8 is compared with probability 0.9998."""
+
+MOST_ROUNDS = 100
+"""Rows of one bucket that others are compared with, so that no bucket costs its size squared."""
+
+
+def near_twins(
+    signatures: NDArray[np.uint32], *, order: NDArray[np.intp], fixed: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Point rows to one that is nearly the same and comes before them in an order.
+
+    Args:
+        signatures: ``(rows, columns)`` min-wise hashes.
+        order: ``(n,)`` numbers of the rows to compare, those to keep first.
+        fixed: ``(rows,)`` rows that stay, even where they have a twin, and so may be one.
+
+    Returns:
+        ``(rows,)`` number of the twin, or -1.
+    """
+    twins = np.full(len(signatures), -1, dtype=np.intp)
+    for first in range(0, signatures.shape[1], BAND_COLUMNS):
+        rows = order[(twins[order] < 0) | fixed[order]]
+        band = signatures[rows, first : first + BAND_COLUMNS]
+        _, buckets = np.unique(band, axis=0, return_inverse=True)
+        _compare(signatures, rows, buckets, twins, fixed)
+    return twins
+
+
+def _compare(
+    signatures: NDArray[np.uint32],
+    rows: NDArray[np.intp],
+    buckets: NDArray[np.intp],
+    twins: NDArray[np.intp],
+    fixed: NDArray[np.bool_],
+) -> None:
+    """Compare the rows of each bucket to its first one, then what is left to the next one."""
+    for _ in range(MOST_ROUNDS):
+        crowded = np.bincount(buckets)[buckets] > 1
+        rows, buckets = rows[crowded], buckets[crowded]
+        if len(rows) == 0:
+            return
+        _, leaders, buckets = np.unique(buckets, return_index=True, return_inverse=True)
+        leader = rows[leaders[buckets]]
+        near = (signatures[rows] == signatures[leader]).mean(axis=1) >= NEAR
+        near &= rows != leader
+        found = near & (twins[rows] < 0)
+        twins[rows[found]] = leader[found]
+        left = (rows != leader) & (~near | fixed[rows])
+        rows, buckets = rows[left], buckets[left]
