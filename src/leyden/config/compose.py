@@ -87,8 +87,21 @@ def save(config: Config, path: Path) -> None:
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a frozen config and change it by overrides."""
-    return from_plain(yaml.safe_load(path.read_text()), overrides)
+    """Read a frozen config and change it by overrides.
+
+    Raises:
+        UserError: the file is damaged, or an override can't be applied.
+    """
+    try:
+        plain = yaml.safe_load(path.read_text())
+    except yaml.YAMLError:
+        plain = None
+    if not isinstance(plain, dict):
+        raise UserError(
+            f"{path} is damaged: it does not hold the config of a run. Start a new run; what this "
+            "one has learned is in its checkpoints, which `leyden evaluate` and `predict` take."
+        )
+    return from_plain(plain, overrides)
 
 
 def from_plain(config: dict[str, Any], overrides: Sequence[str] = ()) -> Config:

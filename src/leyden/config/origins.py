@@ -15,7 +15,7 @@ from leyden.errors import UserError, did_you_mean
 
 
 def composed_origin(
-    key: str, *, overrides: Sequence[str], choices: Mapping[str, str | Sequence[str] | None]
+    key: str, *, overrides: Sequence[str], choices: Mapping[str, str | None]
 ) -> str:
     """Name what set a dotted key of a composed config: an override, or a file of ``conf/``.
 
@@ -30,8 +30,7 @@ def composed_origin(
     places = [(group, path) for group in reversed(ACROSS_GROUPS)]
     places += [("/".join(path[:depth]), path[depth:]) for depth in range(len(path), 0, -1)]
     for group, inner in places:
-        chosen = choices.get(group) or []
-        for option in [chosen] if isinstance(chosen, str) else reversed(chosen):
+        for option in _chosen(group, choices):
             if file := _setter(f"{group}/{option}", inner):
                 return file
     return f"conf/{ROOT_CONFIG}.yaml"
@@ -80,6 +79,14 @@ def _override_of(key: str, overrides: Sequence[str]) -> str | None:
         if name == key or name.startswith(f"{key}.") or around:
             return override
     return None
+
+
+def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
+    """List the options of a group that may set a key."""
+    if group not in choices:  # Hydra does not record choices that are lists
+        return groups().get(group, [])
+    option = choices[group]
+    return [option] if option else []
 
 
 def _setter(config: str, path: Sequence[str]) -> str | None:

@@ -162,9 +162,16 @@ def newest_unfinished(config: Config, runs: Path) -> RunFolder | None:
     configs = (runs / config.name).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
         folder = RunFolder(path.parent.resolve())
-        if folder.read_status().get("state") != "finished" and load(path) == config:
+        if folder.read_status().get("state") != "finished" and _holds(path, config):
             return folder
     return None
+
+
+def _holds(path: Path, config: Config) -> bool:
+    try:
+        return bool(load(path) == config)
+    except UserError:  # damaged, or of another version
+        return False
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -67,10 +67,9 @@ def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
     trainer.fit(task, datamodule=data, ckpt_path=_last_checkpoint(folder), weights_only=True)
     metrics = _final_metrics(trainer, folder)
     if folder.best.is_file():
-        tested = trainer.test(
-            task, datamodule=data, ckpt_path=folder.best, weights_only=True, verbose=False
-        )
-        metrics |= tested[0]
+        # Given the path, the trainer would let callbacks put the weights that they average back.
+        task.load_state_dict(load_checkpoint(folder.best)["state_dict"])
+        metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
     _log_hyperparameters(config, trainer, metrics)
     return metrics
 

@@ -1,0 +1,66 @@
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from leyden.callbacks.progress import EpochProgress
+
+
+def trainer(**changes: Any) -> Any:
+    usual = {"is_global_zero": True, "current_epoch": 1, "max_epochs": 3}
+    usual |= {"num_training_batches": 50, "callback_metrics": {"val/loss": 0.25}}
+    return SimpleNamespace(**usual | changes)
+
+
+def test_an_epoch_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        EpochProgress().on_train_epoch_end(trainer(), None)
+
+    assert caplog.messages == ["epoch 2/3  val/loss 0.2500"]
+
+
+def test_disabled_it_is_silent_until_enabled(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    caplog.set_level(logging.INFO)
+    progress = EpochProgress()
+
+    progress.disable()
+    progress.on_train_epoch_start(trainer())
+    progress.on_train_epoch_end(trainer(), None)
+    assert progress.bar is None
+    assert caplog.messages == []
+
+    progress.enable()
+    progress.on_train_epoch_end(trainer(), None)
+    assert len(caplog.messages) == 1
+
+
+def test_there_is_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = EpochProgress()
+
+    progress.on_train_epoch_start(trainer())
+    progress.on_train_batch_end(trainer(), None, None, None, 19)
+
+    assert progress.bar is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar_that_moves_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    progress = EpochProgress(refresh_rate=20)
+    progress.on_train_epoch_start(trainer())
+    bar = progress.bar
+    assert bar is not None
+
+    seen = []
+    for batch in range(50):
+        progress.on_train_batch_end(trainer(), None, None, None, batch)
+        seen.append(bar.n)
+    progress.on_exception()
+
+    assert (seen[18], seen[19], seen[38], seen[39], seen[49]) == (0, 20, 20, 40, 40)
+    assert bar.total == 50
+    assert progress.bar is None

@@ -1,0 +1,90 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leyden.config.compose import compose, freeze
+from leyden.runs.folder import RunFolder
+from leyden.workflows.train import train
+
+
+def test_a_process_prints_json_alone(shared_run, leyden_process, tmp_path):
+    done = leyden_process("evaluate", f"run={shared_run}", cwd=tmp_path)
+
+    assert done.code == 0, done.err
+    recorded = json.loads((shared_run / "metrics.json").read_text())
+    measured = json.loads(done.out)
+    assert measured == {name: recorded[name] for name in measured}
+    assert {name.partition("/")[0] for name in measured} == {"val", "test"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_checkpoint_may_lie_outside_its_run(name, shared_run, leyden, tmp_path):
+    # In two epochs whose loss falls, the last is the best.
+    shutil.copy(shared_run / "checkpoints" / f"{name}.ckpt", tmp_path / "copied.ckpt")
+    recorded = json.loads((shared_run / "metrics.json").read_text())
+
+    done = leyden("evaluate", "run=copied.ckpt")
+
+    assert json.loads(done.out)["test/accuracy"] == recorded["test/accuracy"]
+
+
+@pytest.mark.parametrize(
+    "override", ["data.batch_size=7", "trainer=cpu", "task/mix=cutmix", "loss=focal"]
+)
+def test_overrides_change_how_it_is_measured(override, shared_run, leyden):
+    recorded = json.loads((shared_run / "metrics.json").read_text())
+
+    done = leyden("evaluate", f"run={shared_run}", override)
+
+    assert done.code == 0, done.err
+    measured = json.loads(done.out)
+    assert measured["test/accuracy"] == pytest.approx(recorded["test/accuracy"])
+    same_loss = measured["test/loss"] == pytest.approx(recorded["test/loss"], rel=1e-5)
+    assert same_loss == (override != "loss=focal")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("data.batchsize=7", "Did you mean 'data.batch_size'"),
+        ("data.batch_size=seven", "Set by the override data.batch_size=seven"),
+        ("data.batch_size=[7", "can't be parsed"),
+        ("trainer=gppu", "Did you mean 'gpu'"),
+        ("debug=smoke", "conf/debug/"),
+        ("network=cnn", "do not fit the network of the config"),
+    ],
+)
+def test_wrong_overrides_are_the_users_to_mend(override, expected, shared_run, leyden):
+    done = leyden("evaluate", f"run={shared_run}", override)
+
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""
+
+
+def test_data_may_have_moved(leyden, tmp_path):
+    random = np.random.default_rng(0)
+    for name, brightness in {"dark": 60, "light": 200}.items():
+        (tmp_path / "old" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = random.integers(brightness - 50, brightness + 50, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "old" / name / f"{index}.png")
+    words = ["data=image_folder", "data.root=old", "data.image_size=[8,8]", "data.channels=1"]
+    words += ["network=linear", "trainer.max_epochs=1", "data.batch_size=8", "trainer=cpu"]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    metrics = train(freeze(compose(words)), folder)
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    lost = leyden("evaluate", f"run={folder.path}")
+    found = leyden("evaluate", f"run={folder.path}", "data.root=new")
+
+    assert lost.code == 2
+    assert f"data.root={tmp_path / 'old'} is not a folder" in lost.err
+    measured = json.loads(found.out)
+    assert measured == {name: metrics[name] for name in measured}

@@ -1,0 +1,97 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from leyden.config.compose import compose, freeze
+from leyden.runs.folder import RunFolder
+from leyden.workflows.finished import load_run
+from leyden.workflows.train import train
+
+WORDS = ["network=mlp", "trainer.max_epochs=6", "optimizer.lr=0.01", "trainer=cpu"]
+
+
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("good"))
+    metrics = train(freeze(compose(WORDS)), folder)
+    assert metrics["test/accuracy"] > 0.9
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def unseen(good_run, tmp_path_factory):
+    """Give the first test rows as PNG files, their class names, and what the run says of them."""
+    finished = load_run(str(good_run))
+    data, task = finished.data, finished.task.eval()
+    data.prepare_data()
+    data.setup("test")
+    batch = next(iter(data.test_dataloader()))
+    names = [data.class_names[index] for index in batch.targets.tolist()]
+    folder = tmp_path_factory.mktemp("png")
+    for index, image in enumerate(batch.inputs["images"]):
+        Image.fromarray(image[0].numpy()).save(folder / f"{index:03}.png")
+    with torch.inference_mode():
+        said = task.predictions(task(data.on_after_batch_transfer(batch, 0).inputs))
+    return folder, names, said
+
+
+def test_most_digits_are_recognised(good_run, unseen, leyden):
+    folder, names, _ = unseen
+
+    done = leyden("predict", f"run={good_run}", f"input={folder}")
+
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert list(rows[0]) == ["file", "class", "probability"]
+    right = [row["class"] == name for row, name in zip(rows, names, strict=True)]
+    assert np.mean(right) > 0.8
+
+
+def test_predictions_are_those_of_the_training_pipeline(good_run, unseen, leyden):
+    folder, _, said = unseen
+
+    done = leyden("predict", f"run={good_run}", f"input={folder}", "format=jsonl")
+
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["file"] for row in rows] == sorted(map(str, folder.iterdir()))
+    assert [row["class"] for row in rows] == said["class"]
+    assert [row["probability"] for row in rows] == pytest.approx(said["probability"], abs=1e-6)
+
+
+def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
+    files = sorted(unseen[0].iterdir())[:5]
+    words = [f"input={files[0]}", *files[1:4], f"input={files[4]}"]
+
+    done = leyden("predict", f"run={good_run}", "data.batch_size=2", *words)
+
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert {row["file"] for row in rows} == {str(file) for file in files}
+    expected = dict(zip(map(str, files), unseen[2]["class"], strict=False))
+    assert {row["file"]: row["class"] for row in rows} == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "Nothing to predict"),
+        (["input=nowhere.png"], "nowhere.png does not exist"),
+        (["input=text.png"], "text.png can't be read as an image"),
+        (["input=empty"], "No image found below empty"),
+        (["input=text.png", "data.size=3"], "names an unknown key"),
+    ],
+)
+def test_wrong_inputs_are_the_users_to_mend(words, expected, good_run, leyden, tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty").mkdir()
+
+    done = leyden("predict", f"run={good_run}", *words)
+
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1
+    assert done.out == ""

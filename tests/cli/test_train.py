@@ -1,0 +1,305 @@
+"""``leyden train``: what a run writes, how it is continued, what is refused on the way."""
+
+import csv
+import json
+import shutil
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from leyden.config.compose import load
+from leyden.runs.folder import RunFolder
+
+QUICK = ("network=linear", "trainer.max_epochs=2", "callbacks.early_stopping=null")
+
+
+def history(run):
+    with (run / "metrics.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def checkpoint(run, name="last"):
+    return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def same_weights(one, other):
+    left, right = one["state_dict"], other["state_dict"]
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+def status(run):
+    return json.loads((run / "status.json").read_text())
+
+
+def only_run(folder, name="digits"):
+    (run,) = (folder / "runs" / name).iterdir()
+    return run
+
+
+def test_history_has_a_row_an_epoch_and_the_metrics_as_columns(shared_run):
+    rows = history(shared_run)
+
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    metrics = {f"val/{name}" for name in ("loss", "accuracy", "f1", "auroc")}
+    assert {"epoch", "step", "lr", "train/loss", "best/val/loss", *metrics} == set(rows[0])
+    assert all(value for row in rows for value in row.values())
+
+
+def test_final_metrics_are_those_of_the_best_epoch_and_of_the_test(shared_run):
+    metrics = json.loads((shared_run / "metrics.json").read_text())
+    best = min(history(shared_run), key=lambda row: float(row["val/loss"]))
+
+    for name in ("train/loss", "val/loss", "val/accuracy"):
+        assert metrics[name] == float(best[name])
+    assert {f"test/{name}" for name in ("loss", "accuracy", "f1", "auroc")} < set(metrics)
+
+
+def test_the_config_is_resolved_and_outlives_the_environment(shared_run):
+    config = load(shared_run / "config.yaml")
+
+    assert config.name == "shared"
+    assert "hydra" not in config
+    assert "${oc." not in (shared_run / "config.yaml").read_text()
+
+
+def test_the_log_and_the_cleaning_report_are_kept(shared_run):
+    log = (shared_run / "train.log").read_text()
+
+    assert "epoch 2/2" in log
+    assert "test/accuracy" in log
+    report = json.loads((shared_run / "cleaning.json").read_text())
+    assert report["rows_kept"] == 1797
+
+
+def test_status_tells_when_and_how_it_ended(shared_run):
+    found = status(shared_run)
+
+    assert found["state"] == "finished"
+    assert found["error"] is None
+    assert found["started"] <= found["ended"]
+
+
+def test_a_checkpoint_records_where_it_came_from(shared_run):
+    record = checkpoint(shared_run, "best")["leyden"]
+
+    assert record["config"]["name"] == "shared"
+    assert record["versions"]["torch"]
+    assert record["data_fingerprint"]
+    assert "network=linear" in record["command"]
+    assert record["data"]["class_names"] == [str(digit) for digit in range(10)]
+
+
+def test_tensorboard_has_hyperparameters_with_real_metrics(shared_run):
+    metrics = json.loads((shared_run / "metrics.json").read_text())
+    events = EventAccumulator(str(shared_run))
+    events.Reload()
+
+    values = {}
+    for summary in events.summary_metadata.values():
+        if summary.plugin_data.plugin_name == "hparams":
+            start = HParamsPluginData.FromString(summary.plugin_data.content).session_start_info
+            values |= dict(start.hparams)
+    assert values["optimizer.lr"].number_value == 0.003
+    assert values["network"].string_value == "Linear"
+    assert not [name for name in values if "_target_" in name or "root" in name]
+    final = events.Scalars("final/test/accuracy")[-1].value
+    assert final == pytest.approx(metrics["test/accuracy"])
+    assert "hp_metric" not in events.Tags()["scalars"]
+    assert [event.step for event in events.Scalars("val/loss")] == [36, 73]
+
+
+def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
+    done = leyden("train", *QUICK, "mode=max")  # of a loss that falls
+
+    assert done.code == 0, done.err
+    run = only_run(tmp_path)
+    assert checkpoint(run, "best")["epoch"] == 0
+    assert checkpoint(run, "last")["epoch"] == 1
+    recorded = json.loads((run / "metrics.json").read_text())
+    assert recorded["val/loss"] == float(history(run)[0]["val/loss"])
+
+
+@pytest.mark.usefixtures("own_run")
+def test_resume_auto_starts_a_run_where_none_is_unfinished(leyden, tmp_path):
+    config = ("network=linear", "trainer.max_epochs=2", "name=shared")
+
+    assert leyden("train", *config, "resume=auto").code == 0
+
+    assert len(list((tmp_path / "runs" / "shared").iterdir())) == 2
+
+
+def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
+    (own_run / "status.json").write_text('{"state": "running"}')
+    config = ("network=linear", "trainer.max_epochs=2", "name=shared")
+
+    assert leyden("train", *config, "seed=1", "resume=auto").code == 0
+    assert len(list((tmp_path / "runs" / "shared").iterdir())) == 2
+    assert status(own_run)["state"] == "running"
+
+    assert leyden("train", *config, "resume=auto").code == 0
+    assert len(list((tmp_path / "runs" / "shared").iterdir())) == 2
+    assert status(own_run)["state"] == "finished"
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_over(leyden, own_run, shared_run):
+    shutil.rmtree(own_run / "checkpoints")
+    for name in ("metrics.csv", "metrics.json"):
+        (own_run / name).unlink()
+    (own_run / "status.json").write_text('{"state": "running"}')
+
+    done = leyden("train", f"run={own_run}")
+
+    assert done.code == 0, done.err
+    assert history(own_run) == history(shared_run)
+    assert same_weights(checkpoint(own_run), checkpoint(shared_run))
+
+
+def test_a_finished_run_stays_what_it_is(leyden, own_run, shared_run):
+    done = leyden("train", f"run={own_run}")
+
+    assert done.code == 0, done.err
+    assert history(own_run) == history(shared_run)
+    assert (own_run / "metrics.json").read_text() == (shared_run / "metrics.json").read_text()
+
+
+def test_a_finished_run_is_extended(leyden, own_run, shared_run):
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=4")
+
+    assert done.code == 0, done.err
+    rows = history(own_run)
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert rows[:2] == history(shared_run)
+    assert checkpoint(own_run)["epoch"] == 3
+    assert load(own_run / "config.yaml").trainer.max_epochs == 4
+
+
+def test_the_best_checkpoint_survives_a_resume_in_a_moved_folder(leyden, own_run):
+    last = own_run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    key = next(key for key in content["callbacks"] if "'val/loss'" in key and "Model" in key)
+    state = content["callbacks"][key]
+    unbeaten = torch.tensor(0.001)
+    state |= {"best_model_score": unbeaten, "kth_value": unbeaten}
+    state["best_k_models"] = dict.fromkeys(state["best_k_models"], unbeaten)
+    torch.save(content, last)
+    best = (own_run / "checkpoints" / "best.ckpt").read_bytes()
+
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3")
+
+    assert done.code == 0, done.err
+    assert (own_run / "checkpoints" / "best.ckpt").read_bytes() == best
+
+
+def test_a_second_process_on_one_run_is_refused(leyden, own_run):
+    before = (own_run / "config.yaml").read_text()
+
+    with RunFolder(own_run).held():
+        done = leyden("train", f"run={own_run}", "trainer.max_epochs=9")
+
+    assert done.code == 2
+    assert "is being trained by another process" in done.err
+    assert status(own_run)["state"] == "finished"
+    assert (own_run / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("trainer.max_epochs=many", ["expected an int", "the override trainer.max_epochs=many"]),
+        ("trainer.epochs=3", ["unknown key", "'trainer.max_epochs'"]),
+        ("optimizer=adamm", ["optimizer has no option 'adamm'", "'adam'"]),
+        ("trainer.max_epochs=3,4", ["several values"]),
+        ("debug=smoke", ["conf/debug/"]),
+    ],
+)
+def test_wrong_overrides_of_a_run_are_refused(override, expected, leyden, own_run):
+    before = (own_run / "config.yaml").read_text()
+
+    done = leyden("train", f"run={own_run}", override)
+
+    assert done.code == 2
+    assert [text for text in expected if text not in done.err] == []
+    assert (own_run / "config.yaml").read_text() == before
+    assert status(own_run)["state"] == "finished"
+
+
+def test_a_wrong_value_in_a_runs_own_file_names_the_file(leyden, own_run):
+    file = own_run / "config.yaml"
+    file.write_text(file.read_text().replace("max_epochs: 2", "max_epochs: many"))
+
+    done = leyden("train", f"run={own_run}")
+
+    assert done.code == 2
+    assert "trainer.max_epochs: expected an int" in done.err
+    assert f"Set by {file}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["monitor=val/los"], "monitor=val/los is not measured. Did you mean 'val/loss'"),
+        (["trainer.precision=8"], "trainer: Precision 8 is invalid"),
+        (["logger=[]"], "Lightning refuses the config: Cannot use `LearningRateMonitor`"),
+        (["network=cnn", "network.channels=[0]"], "network: "),
+    ],
+)
+def test_a_run_that_fails_says_why(words, expected, leyden, tmp_path):
+    done = leyden("train", *QUICK, *words)
+
+    assert done.code == 2, done.err
+    assert expected in done.err
+    found = status(only_run(tmp_path))
+    assert found["state"] == "failed"
+    assert found["error"]
+
+
+def test_a_failed_run_can_be_mended_and_continued(leyden, tmp_path):
+    assert leyden("train", *QUICK, "monitor=val/los").code == 2
+    run = only_run(tmp_path)
+
+    done = leyden("train", f"run={run}", "monitor=val/loss")
+
+    assert done.code == 0, done.err
+    assert status(run)["state"] == "finished"
+    assert status(run)["error"] is None
+
+
+def test_a_run_needs_no_logger_and_no_callback(leyden, tmp_path):
+    words = ("network=linear", "trainer.max_epochs=1", "logger=[]", "callbacks=[]")
+
+    done = leyden("train", *words)
+
+    assert done.code == 0, done.err
+    assert "val/accuracy" in json.loads((only_run(tmp_path) / "metrics.json").read_text())
+
+
+def test_a_bad_value_in_a_sweep_is_named_and_stops_no_other_job(leyden, tmp_path):
+    done = leyden("train", "-m", *QUICK, "optimizer.lr=0.01,high")
+
+    assert done.code == 2
+    assert "optimizer.lr: expected a float" in done.err
+    assert "the override optimizer.lr=high" in done.err
+    assert status(only_run(tmp_path) / "0")["state"] == "finished"
+
+
+def test_overfitting_repeats_the_same_batches(leyden, tmp_path):
+    words = ("network=mlp", "debug=overfit", "trainer.max_epochs=25", "loss.label_smoothing=0")
+
+    done = leyden("train", *words, "data.batch_size=16", "optimizer.lr=0.01")
+
+    assert done.code == 0, done.err
+    assert float(history(only_run(tmp_path))[-1]["train/loss"]) < 0.05
+
+
+@pytest.mark.parametrize("words", [["callbacks=[default,ema]"], ["task/mix=cutmix"]], ids=str)
+def test_validation_in_training_is_what_evaluate_gives(words, leyden, tmp_path):
+    assert leyden("train", *QUICK, "network=cnn", "network.channels=[8]", *words).code == 0
+    run = only_run(tmp_path)
+
+    done = leyden("evaluate", f"run={run}")
+
+    recorded = json.loads((run / "metrics.json").read_text())
+    measured = json.loads(done.out)
+    assert measured == {name: recorded[name] for name in measured}

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from leyden.config.compose import (
+    Config,
+    compose,
+    freeze,
+    from_plain,
+    groups,
+    keys,
+    load,
+    save,
+    to_plain,
+    with_overrides,
+)
+from leyden.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Config:
+    return freeze(compose([]))
+
+
+def test_groups_are_the_folders_of_conf() -> None:
+    found = groups()
+
+    assert found["network"] == sorted(found["network"])
+    assert "linear" in found["network"]
+    assert found["task/mix"] == ["cutmix", "mixup", "none"]
+    assert "." not in found
+
+
+def test_keys_are_dotted_and_follow_no_link(frozen: Config) -> None:
+    found = keys(frozen)
+
+    assert {"optimizer", "optimizer.lr", "callbacks.checkpoint.monitor", "task.network"} < {*found}
+    assert not [key for key in found if key.startswith("task.network.") or "_target_" in key]
+
+
+def test_hydra_is_left_out_unless_asked_for() -> None:
+    assert "hydra" not in compose([])
+    assert compose(["network=mlp"], with_hydra=True).hydra.runtime.choices.network == "mlp"
+
+
+def test_freezing_evaluates_environment_and_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_NAME", "before")
+    config = compose(["name=${oc.env:MY_NAME}", "+now=${now:%Y}"])
+
+    frozen = freeze(config)
+    monkeypatch.setenv("MY_NAME", "after")
+
+    assert frozen.name == "before"
+    assert frozen.now.isdigit()
+    assert config.name == "after"
+
+
+def test_freezing_keeps_links(frozen: Config) -> None:
+    assert to_plain(frozen)["data"]["seed"] == "${seed}"
+    assert to_plain(frozen)["task"]["network"] == "${network}"
+    assert with_overrides(frozen, ["seed=5"]).data.seed == 5
+
+
+@pytest.mark.parametrize("key", ["root", "path"])
+def test_freezing_makes_paths_of_data_absolute(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert freeze(compose([f"++data.{key}=images"])).data[key] == str(tmp_path / "images")
+    assert freeze(compose([f"++data.{key}='~/images'"])).data[key] == str(Path.home() / "images")
+    assert freeze(compose([f"++data.{key}=null"])).data[key] is None
+
+
+def test_frozen_config_takes_no_unknown_key(frozen: Config) -> None:
+    with pytest.raises(AttributeError):
+        frozen.copy().unknown = 1
+
+
+def test_missing_value_is_named() -> None:
+    with pytest.raises(UserError, match=r"data\.root is missing.*data\.root=VALUE"):
+        freeze(compose(["data=image_folder"]))
+
+
+def test_broken_link_is_named() -> None:
+    with pytest.raises(UserError, match=r"name: .*'nothing' not found"):
+        freeze(compose(["name=${nothing}"]))
+
+
+def test_saved_config_is_loaded_unchanged(frozen: Config, tmp_path: Path) -> None:
+    file = tmp_path / "runs" / "config.yaml"
+
+    save(frozen, file)
+
+    assert load(file) == frozen
+    assert load(file, ["optimizer.lr=0.5"]).optimizer.lr == 0.5
+    assert [path.name for path in file.parent.iterdir()] == ["config.yaml"]
+    assert from_plain(to_plain(frozen)) == frozen
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("optimizer.lr=0.5", "optimizer.lr", 0.5),
+        ("network.channels=[1,2]", "network.channels", [1, 2]),
+        ("callbacks.early_stopping=null", "callbacks.early_stopping", None),
+        ("+optimizer.eps=1e-6", "optimizer.eps", 1e-6),
+        ("++optimizer.lr=2", "optimizer.lr", 2),
+        ("name='a=b'", "name", "a=b"),
+    ],
+)
+def test_override_changes_a_value(frozen: Config, override: str, key: str, value: object) -> None:
+    changed = with_overrides(frozen, [override])
+
+    assert OmegaConf.select(changed, key) == value
+    assert OmegaConf.select(frozen, key) != value or override.startswith("++data")
+
+
+def test_override_changes_a_whole_option(frozen: Config) -> None:
+    changed = with_overrides(frozen, ["network=linear", "task/mix=mixup", "callbacks=[ema]"])
+
+    assert changed.network._target_.endswith("Linear")
+    assert changed.task.mix.alpha == 0.2
+    assert list(changed.callbacks) == ["ema"]
+
+
+def test_later_overrides_reach_into_a_new_option(frozen: Config) -> None:
+    changed = with_overrides(frozen, ["network=mlp", "network.dropout=0.5"])
+
+    assert changed.network.dropout == 0.5
+    assert "channels" not in changed.network
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lrr=1", r"optimizer\.lrr=1 names an unknown key.*'optimizer\.lr'"),
+        ("optimizer.lr=1,2", r"optimizer\.lr=1,2 gives several values"),
+        ("network=cnn,mlp", r"network=cnn,mlp gives several values"),
+        ("debug=smoke", r"debug=smoke .* conf/debug/"),
+        ("experiment=fashion_mnist", r"experiment=fashion_mnist .* conf/experiment/"),
+    ],
+)
+def test_refused_override_is_named(frozen: Config, override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        with_overrides(frozen, [override])

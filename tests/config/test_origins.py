@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+
+from leyden.config import compose as composing
+from leyden.config import origins
+from leyden.config.compose import compose
+from leyden.config.origins import as_user_error, composed_origin, frozen_origin, worded
+from leyden.errors import UserError
+
+
+def origin(key: str, *overrides: str) -> str:
+    choices = compose(overrides, with_hydra=True).hydra.runtime.choices
+    return composed_origin(key, overrides=overrides, choices=choices)
+
+
+@pytest.mark.parametrize(
+    ("key", "overrides", "expected"),
+    [
+        ("optimizer.lr", ["optimizer.lr=1"], "the override optimizer.lr=1"),
+        ("optimizer.lr", ["optimizer.lr=1", "seed=2"], "the override optimizer.lr=1"),
+        ("optimizer.lr", ["optimizer.betas=[1,2]"], "conf/optimizer/adamw.yaml"),
+        ("network.foo", ["+network.foo=1"], "the override +network.foo=1"),
+        ("data.augment.shift", ["data.augment.shift.pixels=2"], "data.augment.shift.pixels=2"),
+        ("data.augment.x.p", ["+data.augment.x={p: 1}"], "the override +data.augment.x={p: 1}"),
+        ("network.dropout", ["network=mlp"], "conf/network/mlp.yaml"),
+        ("trainer.max_epochs", ["trainer=cpu"], "conf/trainer/auto.yaml"),
+        ("trainer.max_time", [], "conf/trainer/auto.yaml"),
+        ("trainer.max_epochs", ["debug=smoke"], "conf/debug/smoke.yaml"),
+        ("trainer.devices", ["debug=smoke"], "conf/trainer/auto.yaml"),
+        ("callbacks.early_stopping.patience", [], "conf/callbacks/early_stopping.yaml"),
+        ("callbacks.ema.decay", ["callbacks=[default,ema]"], "conf/callbacks/ema.yaml"),
+        ("logger.tensorboard.name", [], "conf/logger/tensorboard.yaml"),
+        ("task.mix.alpha", ["task/mix=cutmix"], "conf/task/mix/cutmix.yaml"),
+        ("task.channels_last", [], "conf/task/classification.yaml"),
+        ("seed", [], "conf/train.yaml"),
+    ],
+)
+def test_origin_of_a_composed_key(key: str, overrides: list[str], expected: str) -> None:
+    assert origin(key, *overrides).endswith(expected)
+
+
+def test_experiment_comes_before_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("optimizer:\n  lr: high\n")
+    monkeypatch.setattr(origins, "CONF", tmp_path)
+    choices = {"experiment": "mine", "optimizer": "sgd", "debug": None}
+
+    found = composed_origin("optimizer.lr", overrides=["experiment=mine"], choices=choices)
+
+    assert found == "conf/experiment/mine.yaml"
+
+
+def test_origin_of_a_frozen_key_is_an_override_or_the_runs_file() -> None:
+    file = Path("runs/x/config.yaml")
+
+    assert frozen_origin("seed", overrides=["seed=x"], path=file) == "the override seed=x"
+    assert frozen_origin("seed", overrides=["name=x"], path=file) == str(file)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["network=cn"], ["group network has no option 'cn'", "'cnn'", "conf/network/"]),
+        (["nework=cnn"], ["nework=cnn names an unknown key", "'network'", "+nework="]),
+        (["optimizer.lrr=1"], ["optimizer.lrr=1", "'optimizer.lr'"]),
+        (
+            ["network=mlp", "network.channels=1"],
+            ["network.channels=1 names an unknown key", "'network.norm'"],
+        ),
+        (["seed=[1"], ["seed=[1 can't be parsed", "brackets and quotes"]),
+        (["optimizer.zzz=1"], ["optimizer.zzz=1", "'optimizer.lr'"]),
+        (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
+    ],
+)
+def test_errors_of_hydra_are_worded(overrides: list[str], expected: list[str]) -> None:
+    with pytest.raises(UserError) as caught, worded(overrides):
+        compose(overrides)
+
+    message = str(caught.value)
+    assert [text for text in expected if text not in message] == []
+    assert "\n" not in message
+
+
+def test_unforeseen_errors_of_hydra_keep_their_text_in_one_line() -> None:
+    assert str(as_user_error(HydraException("first\n  second"), [])) == "first second"
+
+
+def test_other_errors_pass() -> None:
+    assert as_user_error(ValueError("x"), []) is None
+    with pytest.raises(ValueError, match=r"^x$"), worded([]):
+        raise ValueError("x")
+
+
+def test_origins_and_composing_share_a_folder() -> None:
+    assert origins.CONF == composing.CONF
