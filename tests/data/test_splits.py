@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leyden.data.splits import stratified_split
+from leyden.data.splits import Split, fold_numbers, grouped_split, stratified_split
 
 TARGETS = np.repeat([0, 1, 2], [100, 40, 10])
 ROWS = np.random.default_rng(0).permutation(1000)[: len(TARGETS)]
@@ -41,3 +41,68 @@ def test_a_class_of_one_row_remains(fraction):
     )
 
     assert 10 in remaining
+
+
+GROUPS = np.random.default_rng(1).integers(0, 30, 300)
+
+
+def test_groups_are_set_apart_whole_until_they_hold_their_share():
+    rows = np.arange(1000, 1300)
+
+    remaining, apart = grouped_split(rows, GROUPS, fraction=0.25, seed=0)
+
+    assert not set(GROUPS[remaining - 1000]) & set(GROUPS[apart - 1000])
+    assert np.array_equal(np.union1d(remaining, apart), rows)
+    assert abs(len(apart) / 300 - 0.25) < 0.03
+
+
+def test_groups_are_drawn_by_the_seed():
+    first, again, other = (
+        grouped_split(np.arange(300), GROUPS, fraction=0.2, seed=seed)[1] for seed in (0, 0, 1)
+    )
+
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_one_group_can_not_be_parted():
+    remaining, apart = grouped_split(np.arange(9), np.zeros(9, dtype=int), fraction=0.4, seed=0)
+
+    assert (len(remaining), len(apart)) == (9, 0)
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_folds_are_of_one_size_and_hold_each_class_alike(folds):
+    numbers = fold_numbers(TARGETS, None, folds=folds, seed=0)
+
+    for fold in range(folds):
+        counts = np.bincount(TARGETS[numbers == fold])
+        assert np.array_equal(counts, np.array([100, 40, 10]) // folds)
+
+
+def test_folds_of_groups_keep_them_whole_and_are_of_like_size():
+    numbers = fold_numbers(TARGETS[np.zeros(300, dtype=int)], GROUPS, folds=5, seed=0)
+
+    assert all(len(set(numbers[group == GROUPS])) == 1 for group in range(30))
+    assert np.ptp(np.bincount(numbers)) <= np.bincount(GROUPS).max()
+
+
+def test_numbers_are_folded_at_random():
+    numbers = fold_numbers(np.linspace(0, 1, 100), None, folds=4, seed=0)
+
+    assert np.bincount(numbers).tolist() == [25] * 4
+    assert not np.array_equal(numbers, np.sort(numbers))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"val_fraction": 1.0}, "val_fraction is a share of the rows"),
+        ({"test_fraction": -0.1}, "test_fraction is a share of the rows"),
+        ({"folds": 1}, "2 folds or more"),
+        ({"folds": 3, "fold": 3}, "got fold 3 of 3"),
+    ],
+)
+def test_a_split_that_makes_no_sense_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Split(**{"val_fraction": 0.1, "test_fraction": 0.1, "seed": 0} | changed)
