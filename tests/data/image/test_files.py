@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leyden.data.image.files import FILE_SUFFIXES, image_files, read_image
+from leyden.data.image.files import IMAGE_FILES, read_image
 from leyden.data.rows import UnreadableError
 
 SIZE = (20, 30)
@@ -39,7 +39,7 @@ def differ(got, expected):
     return np.abs(got.astype(int) - expected.astype(int)).mean()
 
 
-@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_FILES.suffixes)
 def test_every_format_is_read_as_rgb_and_as_grey(tmp_path, suffix):
     path = saved(tmp_path / f"a{suffix}")
 
@@ -202,7 +202,7 @@ def test_a_missing_file_and_a_folder_are_unreadable(tmp_path):
             read_image(path, (3, 8, 8))
 
 
-@pytest.mark.parametrize("suffix", [*FILE_SUFFIXES, "16.png", "cmyk.jpg"])
+@pytest.mark.parametrize("suffix", [*IMAGE_FILES.suffixes, "16.png", "cmyk.jpg"])
 def test_damaged_files_give_an_image_or_are_unreadable(tmp_path, suffix):
     image = {"16.png": sixteen_bits(grey_of(picture())), "cmyk.jpg": picture().convert("CMYK")}
     exif = Image.Exif()
@@ -238,6 +238,6 @@ def test_image_files_are_listed_in_order_but_for_hidden_and_other_ones(tmp_path)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
 
-    listed = [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)]
+    listed = [path.relative_to(tmp_path).as_posix() for path in IMAGE_FILES.below(tmp_path)]
 
     assert listed == ["a.JPG", "b.png", "deep/c.webp"]

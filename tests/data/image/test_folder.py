@@ -256,3 +256,27 @@ def test_a_checkpoint_of_other_classes_does_not_shape_the_cache(tmp_path):
 def test_channels_are_grey_or_colour(tmp_path):
     with pytest.raises(ValueError, match=r"expected 1 \(grey\) or 3 \(RGB\), got 4"):
         folder_data(tmp_path, channels=4)
+
+
+def test_images_of_a_group_stay_in_one_part(tmp_path):
+    tree(tmp_path, *(f"{name}/patient{number}" for name in "ab" for number in range(8)), count=2)
+
+    data = ready(tmp_path, group=r"patient(\d)")
+
+    names = np.array((data.cached.path / "sources.txt").read_text().splitlines())
+    patients = [
+        {name.split("/")[1] for name in names[data.part(part)]} for part in ("train", "val", "test")
+    ]
+    assert all(patients)
+    assert sum(map(len, patients)) == 8
+
+
+def test_a_pattern_reads_the_class(tmp_path):
+    for number in range(10):
+        paint(tmp_path / f"cat.{number}.png")
+        paint(tmp_path / f"dog.{number}.png")
+
+    data = ready(tmp_path, pattern=r"(?P<class>\w+)\.")
+
+    assert data.spec.class_names == ("cat", "dog")
+    assert np.bincount(data.cached.targets).tolist() == [10, 10]

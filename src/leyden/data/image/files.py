@@ -7,24 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
 
-FILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_FILES = FileType(
+    noun="image", suffixes=(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+)
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
 
 MODES = {1: "L", 3: "RGB"}
-
-
-def image_files(folder: Path) -> list[Path]:
-    """List the image files below a folder in a fixed order, but for hidden ones."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in FILE_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

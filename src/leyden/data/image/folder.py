@@ -1,18 +1,16 @@
 """Images in folders: one sub-folder per class."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
 
-from leyden.data import cache
-from leyden.data.image.files import FILE_SUFFIXES, MODES, image_files, read_image
+from leyden.data.folders import LabelledFile, LabelledFolder
+from leyden.data.image.files import IMAGE_FILES, MODES, read_image
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
 from leyden.errors import UserError
-
-GIVEN_PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 FILES_PER_CHUNK = 256
 
@@ -20,11 +18,12 @@ FILES_PER_CHUNK = 256
 class ImageFolder(ImageData):
     """PNG, JPEG, WebP and other images of any size, resized to one.
 
-    Either ``root/CLASS/*`` or ``root/{train,val,test}/CLASS/*``; a part that is not given is split
-    off the training part.
+    A part that is not given is split off the training part.
 
     Args:
-        root: the folder.
+        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
+        pattern: regular expression that reads the class out of paths (``LabelledFolder``).
+        group: regular expression that reads the group out of paths.
         image_size: (height, width) that all images are brought to.
         channels: 1 for grey, 3 for RGB.
         options: those of every data module.
@@ -34,6 +33,8 @@ class ImageFolder(ImageData):
         self,
         *,
         root: str,
+        pattern: str | None = None,
+        group: str | None = None,
         image_size: tuple[int, int] = (64, 64),
         channels: Literal[1, 3] = 3,
         **options: Any,
@@ -41,97 +42,46 @@ class ImageFolder(ImageData):
         super().__init__(**options)
         if channels not in MODES:
             raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
-        self.root = Path(root).expanduser()
+        self.folder = LabelledFolder(root, files=IMAGE_FILES, pattern=pattern, group=group)
         self.image_shape = (channels, *image_size)
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint every file by its path, size and time, and the shape it is brought to."""
-        files = [
-            (str(file.relative_to(self.root)), *cache.file_state(file))
-            for _, _, file in self._files()
-        ]
-        return {"root": str(self.root.resolve()), "files": files, "shape": self.image_shape}
+        """Fingerprint the files, and the shape they are brought to."""
+        return self.folder.settings() | {"shape": self.image_shape}
 
     def read(self) -> Iterator[Rows]:
         """Decode the files, part by part and class by class."""
-        files = list(self._files())
+        files = list(self.folder)
         readable: set[str] = set()
-        for part in (*GIVEN_PARTS, "all"):
-            items = [(name, file) for p, name, file in files if p == part]
-            for start in range(0, len(items), FILES_PER_CHUNK):
-                rows = self._decode(part, items[start : start + FILES_PER_CHUNK])
+        for part, members in groupby(files, key=lambda file: file.part):
+            listed = list(members)
+            for start in range(0, len(listed), FILES_PER_CHUNK):
+                rows = self._decode(part, listed[start : start + FILES_PER_CHUNK])
                 readable.update(rows.targets.tolist())
                 yield rows
-        lost = sorted({name for _, name, _ in files} - readable)
+        lost = sorted({file.target for file in files} - readable)
         if lost and readable:
             raise UserError(
-                f"Not one file of {', '.join(lost)} in {self.root} can be read. Mend the files, or "
-                "remove the folder of the class."
+                f"Not one file of {', '.join(lost)} in {self.folder.root} can be read. Mend the "
+                "files, or remove the folder of the class."
             )
 
-    def _decode(self, part: Part, items: list[tuple[str, Path]]) -> Rows:
-        images, targets, sources, rejected = [], [], [], []
-        for class_name, file in items:
-            source = str(file.relative_to(self.root))
+    def _decode(self, part: Part, files: Sequence[LabelledFile]) -> Rows:
+        images, kept, rejected = [], [], []
+        for file in files:
             try:
-                images.append(read_image(file, self.image_shape))
+                images.append(read_image(file.path, self.image_shape))
             except UnreadableError as error:
-                rejected.append(RejectedItem(source=source, reason=str(error)))
+                rejected.append(RejectedItem(source=file.source, reason=str(error)))
                 continue
-            targets.append(class_name)
-            sources.append(source)
+            kept.append(file)
         stacked = np.stack(images) if images else np.empty((0, *self.image_shape), np.uint8)
+        groups = [file.group for file in kept if file.group is not None]
         return Rows(
             arrays={"images": stacked},
-            targets=np.array(targets, dtype=str),
+            targets=np.array([file.target for file in kept], dtype=str),
             part=part,
-            sources=sources,
+            sources=[file.source for file in kept],
             rejected=rejected,
+            groups=np.array(groups, dtype=str) if groups else None,
         )
-
-    def _files(self) -> Iterator[tuple[Part, str, Path]]:
-        """List (part, class name, file) in a fixed order."""
-        if not self.root.is_dir():
-            raise UserError(
-                f"data.root={self.root} is not a folder. Expected one sub-folder per class."
-            )
-        parts = [part for part in GIVEN_PARTS if (self.root / part).is_dir()]
-        if not parts:
-            yield from self._class_files("all", self.root)
-            return
-        self._check_parts(parts)
-        for part in parts:
-            yield from self._class_files(part, self.root / part)
-
-    def _check_parts(self, parts: list[Part]) -> None:
-        """Refuse a layout in which a part would be taken for a class, or for nothing."""
-        others = sorted({entry.name for entry in _visible_folders(self.root)}.difference(parts))
-        if "train" not in parts or others:
-            raise UserError(
-                f"data.root={self.root} holds {', '.join([*parts, *others])}. Expected either a "
-                "sub-folder per class, or train/ with val/ and test/ as you like, and nothing "
-                "else; rename the folders, those of classes called like a part too."
-            )
-
-    def _class_files(self, part: Part, folder: Path) -> Iterator[tuple[Part, str, Path]]:
-        classes = _visible_folders(folder)
-        if len(classes) < 2:
-            raise UserError(
-                f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
-                "least."
-            )
-        for class_folder in classes:
-            files = image_files(class_folder)
-            if not files:
-                raise UserError(
-                    f"The class folder {class_folder} holds no image. Expected files that end in "
-                    f"{', '.join(FILE_SUFFIXES)}; add some or remove the folder."
-                )
-            for file in files:
-                yield part, class_folder.name, file
-
-
-def _visible_folders(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )

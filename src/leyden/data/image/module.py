@@ -1,7 +1,6 @@
 """The image kind: normalisation per channel, and files to predict on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
-from leyden.data.image.files import FILE_SUFFIXES, image_files, read_image
+from leyden.data.image.files import IMAGE_FILES, read_image
 from leyden.data.rows import UnreadableError
 from leyden.errors import UserError
 
@@ -49,15 +48,15 @@ class ImageData(DataModule):
 
     def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
         """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
-        files = [file for path in paths for file in _image_files(Path(path))]
+        files = IMAGE_FILES.inputs(paths)
         images = []
         for file in files:
             try:
                 images.append(read_image(file, self.image_shape))
             except UnreadableError as error:
                 raise UserError(
-                    f"{file} can't be read as an image: {error}. Expected one of "
-                    f"{', '.join(FILE_SUFFIXES)}; mend the file or leave it out of input=."
+                    f"{file} can't be read as an image: {error}. Expected "
+                    f"{IMAGE_FILES.expected}; mend the file or leave it out of input=."
                 ) from error
         return [str(file) for file in files], {"images": torch.from_numpy(np.stack(images))}
 
@@ -81,17 +80,3 @@ class NormaliseImages(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Scale ``(batch, channels, height, width)``."""
         return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
-
-
-def _image_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        files = image_files(path)
-        if not files:
-            raise UserError(
-                f"No image found below {path}. Expected files that end in "
-                f"{', '.join(FILE_SUFFIXES)}."
-            )
-        return files
-    if not path.is_file():
-        raise UserError(f"The input {path} does not exist. Give files or folders: input=PATH.")
-    return [path]
