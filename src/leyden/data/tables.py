@@ -1,0 +1,288 @@
+"""Reading table files of any size: CSV, TSV, JSON lines and Parquet, chunk by chunk.
+
+Every format gives strings, so that whoever infers a column's type can judge the whole column and
+not only its first rows.
+"""
+
+import gzip
+import itertools
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from leyden.data.encodings import as_utf8, check_encoding
+from leyden.data.json_lines import json_blocks, json_cell
+from leyden.data.rows import RejectedItem
+from leyden.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SEPARATED = (".csv", ".tsv", ".tab", ".txt")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
+FILE_SUFFIXES = (*SEPARATED, *JSON_LINES, *PARQUET)
+
+SEPARATORS = ",;\t|"
+"""Those that are told by the first line."""
+
+BLOCK_BYTES = 1 << 24
+"""Parsed at once; no row may be longer."""
+
+ROWS_PER_CHUNK = 1 << 14
+
+Fault = tuple[int, str]
+"""Number of a row that can't be read, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Consecutive rows of a table.
+
+    Attributes:
+        columns: strings ``(rows,)`` by name of the column; null where a cell is missing.
+        sources: file and number of each row, for people; a header is row 1.
+        rejected: rows that could not be read.
+    """
+
+    columns: "Mapping[str, pa.StringArray]"
+    sources: Sequence[str]
+    rejected: Sequence[RejectedItem] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFile:
+    """A table on disk: the ending of its name tells the format, and ``.gz`` that it is packed.
+
+    Attributes:
+        path: the file.
+        encoding: of text without a byte order mark.
+        separator: between the cells of CSV; ``None`` takes the one that the first line holds most.
+        header: names of the columns, where the first line of a CSV file does not hold them.
+    """
+
+    path: Path
+    encoding: str = "utf-8"
+    separator: str | None = None
+    header: Sequence[str] | None = None
+
+    def column_names(self) -> list[str]:
+        """List the columns in their order.
+
+        Raises:
+            UserError: the file is missing, damaged, of no known format, or has two columns of one
+                name.
+        """
+        with self._worded():
+            names = self._names()
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(
+                f"{self.path} has several columns called {', '.join(repeated)}. Rename all but one."
+            )
+        return names
+
+    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
+        """Read some columns, or all, in chunks of bounded size.
+
+        A row is rejected if it has cells too many or too few, is no JSON object, or is not valid
+        in the encoding.
+
+        Raises:
+            UserError: as for ``column_names``, or there is no such column.
+        """
+        names = self.column_names()
+        wanted = list(dict.fromkeys(names if columns is None else columns))
+        if absent := [column for column in wanted if column not in names]:
+            raise UserError(
+                f"{self.path} has no column {absent[0]!r}.{did_you_mean(absent[0], names)}"
+            )
+        read = {SEPARATED: self._csv_chunks, JSON_LINES: self._json_chunks}
+        with self._worded():
+            yield from read.get(self._format, self._parquet_chunks)(wanted)
+
+    @property
+    def _format(self) -> tuple[str, ...]:
+        packed = self.path.suffix.lower() == ".gz"
+        suffix = Path(self.path.stem if packed else self.path.name).suffix.lower()
+        formats = (SEPARATED, JSON_LINES) if packed else (SEPARATED, JSON_LINES, PARQUET)
+        return next((known for known in formats if suffix in known), ())
+
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        """Check what can be known before, and word what goes wrong with the file as a whole."""
+        if not self.path.is_file():
+            raise UserError(f"The table {self.path} does not exist. Give a file: data.path=FILE.")
+        if not self._format:
+            raise UserError(
+                f"{self.path} is of no known format. Expected a name that ends in "
+                f"{', '.join(FILE_SUFFIXES)}, with .gz behind it where a text is packed; save "
+                "the table as one of these."
+            )
+        check_encoding(self.encoding)
+        try:
+            yield
+        except (OSError, EOFError, ValueError, NotImplementedError, zlib.error) as error:
+            raise UserError(
+                f"{self.path} can't be read as a table: {error}. Replace it by a whole copy in the "
+                "format that its name tells."
+            ) from error
+
+    def _names(self) -> list[str]:
+        if self._format == PARQUET:
+            return list(_pyarrow("parquet").read_schema(self.path).names)
+        with self._open() as stream:
+            if self._format == SEPARATED:
+                return list(self._parsed(stream, skip=lambda _: "skip").schema.names)
+            # Any line may hold a key that all before it lack.
+            rows = (row for block in json_blocks(stream) for row in block.rows)
+            return list(dict.fromkeys(name for row in rows for name in row))
+
+    def _open(self) -> IO[bytes]:
+        """Open as UTF-8; bytes that are not valid in the file's encoding pass through."""
+        opened: Callable[..., Any] = gzip.open if self.path.suffix.lower() == ".gz" else open
+        return as_utf8(opened(self.path, "rb"), self.encoding)
+
+    def _parsed(self, stream: IO[bytes], *, skip: Callable[[Any], str], **conversion: Any) -> Any:
+        """Begin to parse a CSV file."""
+        csv = _pyarrow("csv")
+        parsing = csv.ParseOptions(
+            delimiter=self.separator or self._likely_separator(),
+            newlines_in_values=True,
+            invalid_row_handler=skip,
+        )
+        # Rows are numbered only where one thread parses.
+        reading = csv.ReadOptions(
+            use_threads=False, block_size=BLOCK_BYTES, column_names=self.header
+        )
+        return csv.open_csv(
+            stream,
+            read_options=reading,
+            parse_options=parsing,
+            convert_options=csv.ConvertOptions(**conversion),
+        )
+
+    def _likely_separator(self) -> str:
+        with self._open() as stream:
+            first = stream.readline(BLOCK_BYTES)
+        if b"\0" in first:
+            raise ValueError("it holds zero bytes, so it is no text")
+        return max(SEPARATORS, key=lambda separator: first.count(separator.encode()))
+
+    def _csv_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        pa = _pyarrow()
+        broken: list[Fault] = []
+
+        def skip(row: Any) -> str:
+            cells = f"{row.actual_columns} cells instead of {row.expected_columns}"
+            broken.append((row.number, cells))
+            return "skip"
+
+        # Decoded by pyarrow, one faulty cell would make the whole file unreadable.
+        conversion = {
+            "include_columns": list(wanted),
+            "column_types": dict.fromkeys(wanted, pa.binary()),
+            "null_values": [""],
+            "strings_can_be_null": True,
+            "quoted_strings_can_be_null": False,
+        }
+        number = 1 if self.header else 2
+        with self._open() as stream:
+            for batch in self._parsed(stream, skip=skip, **conversion):
+                skipped = {row for row, _ in broken}
+                numbers = _numbers(number, batch.num_rows, skipped)
+                yield self._decoded(batch, numbers)
+                number = numbers[-1] + 1 if numbers else number
+        if broken:
+            none = dict.fromkeys(wanted, pa.array([], pa.string()))
+            yield self._chunk(none, (), broken)
+
+    def _json_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        pa = _pyarrow()
+        with self._open() as stream:
+            for block in json_blocks(stream):
+                columns = {
+                    name: pa.array([json_cell(row.get(name)) for row in block.rows], pa.string())
+                    for name in wanted
+                }
+                yield self._chunk(columns, block.numbers, block.faults)
+
+    def _parquet_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        string, number = _pyarrow().string(), 1
+        with _pyarrow("parquet").ParquetFile(self.path) as file:
+            for batch in file.iter_batches(ROWS_PER_CHUNK, columns=list(wanted)):
+                columns = {name: batch.column(name).cast(string) for name in wanted}
+                numbers = range(number, number + batch.num_rows)
+                yield self._chunk(columns, numbers)
+                number += batch.num_rows
+
+    def _decoded(self, batch: "pa.RecordBatch", numbers: Sequence[int]) -> Chunk:
+        """Turn bytes to strings, and reject the rows that are not valid."""
+        pa = _pyarrow()
+        faults = dict(_undecodable(batch))
+        if faults:
+            batch = batch.filter(pa.array([row not in faults for row in range(batch.num_rows)]))
+        columns = zip(batch.schema.names, batch.columns, strict=True)
+        return self._chunk(
+            {name: cells.cast(pa.string()) for name, cells in columns},
+            [number for row, number in enumerate(numbers) if row not in faults],
+            [
+                (numbers[row], f"{column} is not valid {self.encoding}; see data.encoding")
+                for row, column in faults.items()
+            ],
+        )
+
+    def _chunk(
+        self,
+        columns: "Mapping[str, pa.StringArray]",
+        numbers: Iterable[int],
+        faults: Iterable[Fault] = (),
+    ) -> Chunk:
+        def source(number: int) -> str:
+            return f"{self.path.name} row {number}"
+
+        return Chunk(
+            columns=columns,
+            sources=[source(number) for number in numbers],
+            rejected=[RejectedItem(source=source(row), reason=reason) for row, reason in faults],
+        )
+
+
+def _numbers(start: int, count: int, skipped: AbstractSet[int]) -> list[int]:
+    """Number rows from one on, past those that were skipped."""
+    later = (number for number in itertools.count(start) if number not in skipped)
+    return list(itertools.islice(later, count))
+
+
+def _undecodable(batch: "pa.RecordBatch") -> Iterator[tuple[int, str]]:
+    """Find rows with a cell that is not UTF-8, and the name of its column."""
+    string = _pyarrow().string()
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            cells.cast(string)
+        except ValueError:
+            for row, cell in enumerate(cells.to_pylist()):
+                if cell is not None and not _is_utf8(cell):
+                    yield row, name
+
+
+def _is_utf8(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _pyarrow(module: str | None = None) -> Any:
+    try:
+        return import_module(f"pyarrow.{module}" if module else "pyarrow")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "Table files need the package pyarrow, which is not installed. Install it with "
+            "pip install 'leyden[table]'."
+        ) from error
