@@ -85,8 +85,7 @@ def test_first_comment_says_what_it_is(file: str) -> None:
 def test_files_are_short(file: str) -> None:
     lines = (CONF / file).read_text().splitlines()
 
-    # The root config holds Hydra's help text too.
-    assert len(lines) <= (50 if file == "train.yaml" else 40)
+    assert len(lines) <= 50
     assert max(map(len, lines)) <= 100
 
 

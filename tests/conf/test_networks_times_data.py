@@ -4,16 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image
 
 from leyden.config.compose import compose, freeze, groups
+from leyden.data.audio import mandarin_tones
 from leyden.data.base import DataModule
-from leyden.data.image.fashion_mnist import SYSTEM_FOLDER
+from leyden.data.image import fashion_mnist
 from leyden.workflows.parts import build_data, build_task
 
 KINDS = groups()["data"]
 NETWORKS = groups()["network"]
+
+PACKAGES = {
+    "fashion_mnist": (fashion_mnist.SYSTEM_FOLDER, "dataset-fashion-mnist"),
+    "mandarin_tones": (mandarin_tones.SYSTEM_FOLDER, "gcin-voice"),
+}
+"""Data sets that come with packages of Debian's."""
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -22,8 +30,11 @@ def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     chosen = [f"data={request.param}", "data.batch_size=8"]
     if request.param == "image_folder":
         return [*chosen, f"data.root={image_folder(tmp_path_factory.mktemp('images'))}"]
-    if request.param == "fashion_mnist" and not SYSTEM_FOLDER.is_dir():
-        pytest.skip(f"no {SYSTEM_FOLDER}: apt-get install dataset-fashion-mnist")
+    if request.param == "audio_folder":
+        return [*chosen, f"data.root={audio_folder(tmp_path_factory.mktemp('sounds'))}"]
+    for name, (place, package) in PACKAGES.items():
+        if request.param == name and not place.is_dir():
+            pytest.skip(f"no {place}: apt-get install {package}")
     return chosen
 
 
@@ -42,6 +53,15 @@ def image_folder(root: Path) -> Path:
         for index in range(20):
             pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def audio_folder(root: Path) -> Path:
+    random = np.random.default_rng(0)
+    for name in ("rain", "wind"):
+        (root / name).mkdir()
+        for index in range(20):
+            soundfile.write(root / name / f"{index}.wav", random.normal(0, 0.1, 4000), 8000)
     return root
 
 

@@ -162,7 +162,7 @@ def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
         return "The data set holds no rows. Expected at least one; check data.root."
     first = rejected[0]
     return (
-        f"None of the {len(rejected)} items of the data set can be read. "
+        f"None of the {len(rejected)} items of the data set is usable. "
         f"The first: {first.source}: {first.reason}."
     )
 

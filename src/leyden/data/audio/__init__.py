@@ -1,0 +1,1 @@
+"""Sound: ``(batch, samples)`` int16 in the cache, a log-mel spectrogram for the network."""

@@ -1,0 +1,54 @@
+"""The cleaning steps of sound: what can be told of each file alone."""
+
+from dataclasses import dataclass
+
+from leyden.data.audio.files import Sound
+from leyden.data.cleaning import Cleaning
+from leyden.data.rows import Part, RejectedItem
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioCleaning(Cleaning):
+    """The steps of every kind of data, and those that listen to the sound itself.
+
+    What is wrong with the test part that a source sets apart is counted, but stays.
+
+    Attributes:
+        silent: drop files without a sound.
+        clipped: drop files that were recorded too loud.
+        too_short: drop files that end before anything can be heard.
+        min_peak: smallest peak of a sound, as a share of full scale; 0.001 is -60 dB.
+        max_clipped: largest share of the samples that may stand at full scale.
+        min_seconds: shortest length of a file.
+    """
+
+    silent: bool = True
+    clipped: bool = True
+    too_short: bool = True
+    min_peak: float = 0.001
+    max_clipped: float = 0.01
+    min_seconds: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("min_peak", "max_clipped"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share: expected 0 to 1, got {getattr(self, name)}")
+
+    def fault(self, sound: Sound) -> tuple[str, str] | None:
+        """Name the first step that finds fault with a sound, and the reason."""
+        if self.too_short and sound.seconds < self.min_seconds:
+            return "too_short", f"{sound.seconds:.3f} s are shorter than {self.min_seconds:g} s"
+        if self.silent and sound.peak < self.min_peak:
+            return "silent", f"its peak of {sound.peak:.5f} is below {self.min_peak:g}"
+        if self.clipped and sound.clipped > self.max_clipped:
+            return "clipped", f"{sound.clipped:.1%} of its samples are at full scale"
+        return None
+
+
+def fault(steps: Cleaning, sound: Sound, *, source: str, part: Part) -> RejectedItem | None:
+    """Report a sound that a step finds fault with; that of a given test part is not dropped."""
+    found = steps.fault(sound) if isinstance(steps, AudioCleaning) else None
+    if found is None:
+        return None
+    step, reason = found
+    return RejectedItem(source=source, reason=reason, step=step, dropped=part != "test")

@@ -1,0 +1,89 @@
+"""Spoken Mandarin syllables: which tone, which initial, for syllables never heard before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from leyden.data import cache
+from leyden.data.audio.files import SOUND_FILES
+from leyden.data.audio.module import AudioData
+from leyden.data.folders import LabelledFile
+from leyden.data.rows import Rows
+from leyden.errors import UserError
+
+SYSTEM_FOLDER = Path("/usr/share/gcin-voice/ogg")
+"""Where Debian's package ``gcin-voice`` puts the files."""
+
+NEUTRAL = "1"
+FIRST = "1"
+CONTOURS = ("2", "3", "4")
+"""How a folder's name ends: the neutral tone in 1, the first tone in no digit."""
+
+INITIALS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
+
+TARGETS = ("tone", "initial")
+
+
+class MandarinTones(AudioData):
+    """2,334 clips of two speakers: every syllable of Mandarin in the four tones that it has.
+
+    Clips of a syllable, whatever the tone and the speaker, stay in one part: what is measured is
+    tone on syllables that were not heard in training. The neutral tone (24 clips) is left out.
+
+    Source: Debian package ``gcin-voice``, ``<zhuyin><tone>/<speaker>.ogg``; speaker 3 under
+    GPL-3/LGPL-3, speaker 5 under CC-BY-3.0.
+
+    Args:
+        root: folder that holds the syllables' folders; that of Debian's package by default.
+        target: ``tone`` (4 classes), or ``initial``: the consonant that the syllable begins with
+            (21 classes; syllables that begin with a vowel are left out).
+        options: those of all sounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        target: Literal["tone", "initial"] = "tone",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if target not in TARGETS:
+            raise ValueError(f"target: expected {' or '.join(TARGETS)}, got {target!r}")
+        self.root = Path(root).expanduser() if root else None
+        self.target = target
+
+    def source_settings(self) -> dict[str, Any]:
+        """Fingerprint every file by its path, size and time, and what shapes the rows."""
+        files = [(clip.source, *cache.file_state(clip.path)) for clip in self._clips()]
+        return {"files": files, "target": self.target} | self.source_shape()
+
+    def read(self) -> Iterator[Rows]:
+        """Decode the syllables in the order of their names."""
+        return self.read_clips(list(self._clips()))
+
+    def _clips(self) -> Iterator[LabelledFile]:
+        folder = self._folder()
+        for file in SOUND_FILES.below(folder):
+            syllable, tone = split_tone(file.parent.name)
+            target = tone if self.target == "tone" else syllable[0]
+            if tone == "neutral" or (self.target == "initial" and target not in INITIALS):
+                continue
+            source = file.relative_to(folder).as_posix()
+            yield LabelledFile(path=file, source=source, target=target, group=syllable)
+
+    def _folder(self) -> Path:
+        folder = self.root or SYSTEM_FOLDER
+        if folder.is_dir() and any(folder.glob("[ㄅ-ㄩ]*/*.ogg")):
+            return folder
+        raise UserError(
+            f"The Mandarin syllables are not in {folder}: expected folders such as ㄇㄚ3 with .ogg "
+            "files. Run apt-get install gcin-voice, or give data.root=PATH."
+        )
+
+
+def split_tone(name: str) -> tuple[str, str]:
+    """Split a folder's name into the syllable and its tone, ``1`` to ``4`` or ``neutral``."""
+    syllable = name.rstrip("1234")
+    mark = name.removeprefix(syllable)
+    return syllable, "neutral" if mark == NEUTRAL else mark or FIRST

@@ -1,0 +1,195 @@
+"""The log-mel spectrogram: what the network hears of a waveform."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leyden.data.audio.files import FULL_SCALE
+
+Samples = TypeVar("Samples", int, Tensor)
+
+FLOOR = 1e-6
+"""Energy added before the logarithm: some 15 dB above what rounding to 16 bits adds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrogram:
+    """What a log-mel spectrogram shall show, whatever the rate of the sound.
+
+    Attributes:
+        mels: bins of frequency.
+        window_seconds: of a frame: longer tells pitches apart, shorter moments.
+        hop_seconds: from frame to frame.
+        min_hertz: lowest frequency that is heard.
+        max_hertz: highest frequency that is heard; half the sample rate where it is not given.
+    """
+
+    mels: int = 64
+    window_seconds: float = 0.025
+    hop_seconds: float = 0.01
+    min_hertz: float = 20.0
+    max_hertz: float | None = None
+
+    def of(self, sample_rate: int) -> "LogMel":
+        """Build the module for sound of a rate in Hz.
+
+        Raises:
+            ValueError: sound of this rate has no such spectrogram.
+        """
+        return LogMel(
+            sample_rate=sample_rate,
+            window=_samples("window_seconds", self.window_seconds, sample_rate),
+            hop=_samples("hop_seconds", self.hop_seconds, sample_rate),
+            mels=self.mels,
+            min_hertz=self.min_hertz,
+            max_hertz=sample_rate / 2 if self.max_hertz is None else self.max_hertz,
+        )
+
+
+class LogMel(nn.Module):
+    """int16 waveforms to the natural logarithm of mel energies.
+
+    The short-time Fourier transform with a Hann window, its power summed by triangular filters
+    (``mel_filters``). Frames are centred on multiples of the hop, silence beyond both ends.
+
+    Args:
+        sample_rate: of the waveforms in Hz.
+        window: samples of a frame.
+        hop: samples from frame to frame.
+        mels: number of filters.
+        min_hertz: where the lowest filter begins.
+        max_hertz: where the highest filter ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        window: int,
+        hop: int,
+        mels: int,
+        min_hertz: float,
+        max_hertz: float,
+    ) -> None:
+        super().__init__()
+        self.mels = mels
+        self.hop = hop
+        self.fourier = 1 << (window - 1).bit_length()  # the next power of two transforms fastest
+        filters = mel_filters(
+            mels,
+            fourier=self.fourier,
+            sample_rate=sample_rate,
+            min_hertz=min_hertz,
+            max_hertz=max_hertz,
+        )
+        self.window: Tensor
+        self.filters: Tensor
+        self.register_buffer("window", torch.hann_window(window) / FULL_SCALE)
+        self.register_buffer("filters", torch.from_numpy(filters).float())
+
+    def frames(self, samples: Samples) -> Samples:
+        """Count the frames of waveforms with so many samples."""
+        return 1 + samples // self.hop
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Map ``(batch, samples)`` to ``(batch, 1, mels, frames(samples))``."""
+        spectrum = torch.stft(
+            waveforms.to(self.window.dtype),
+            self.fourier,
+            hop_length=self.hop,
+            win_length=len(self.window),
+            window=self.window,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        power = torch.view_as_real(spectrum).square().sum(dim=3)  # (batch, fourier // 2 + 1, t)
+        return torch.log(self.filters @ power + FLOOR).unsqueeze(1)
+
+
+class NormaliseMels(nn.Module):
+    """Log-mel spectrograms to zero mean and unit variance per mel bin.
+
+    Args:
+        mean: ``(mels,)`` of the training rows.
+        std: ``(mels,)`` of the training rows; a bin that never changes is only centred.
+    """
+
+    def __init__(self, *, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.offset: Tensor
+        scale = torch.where(std > 0, std, torch.ones_like(std)).reciprocal()
+        self.register_buffer("scale", scale.view(1, 1, -1, 1))
+        self.register_buffer("offset", (-mean * scale).view(1, 1, -1, 1))
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        """Scale ``(batch, 1, mels, frames)``."""
+        return torch.addcmul(self.offset, spectrograms, self.scale)
+
+
+def mel_filters(
+    mels: int, *, fourier: int, sample_rate: int, min_hertz: float, max_hertz: float
+) -> NDArray[np.float64]:
+    """Build triangular filters of equal area, evenly spaced on Slaney's mel scale.
+
+    Slaney 1998, Auditory Toolbox, Technical Report 1998-010, ``mfcc``: the scale is linear up to
+    1 kHz and logarithmic above. The same as ``librosa.filters.mel`` with its defaults.
+
+    Args:
+        mels: number of filters.
+        fourier: samples of the Fourier transform.
+        sample_rate: in Hz.
+        min_hertz: where the lowest filter begins.
+        max_hertz: where the highest filter ends.
+
+    Returns:
+        ``(mels, fourier // 2 + 1)`` weights of the power in each bin.
+
+    Raises:
+        ValueError: a filter would hear nothing, or the range of frequencies is impossible.
+    """
+    if not 0 <= min_hertz < max_hertz <= sample_rate / 2:
+        raise ValueError(
+            f"min_hertz and max_hertz: expected 0 <= min < max <= {sample_rate / 2:g}, half the "
+            f"sample rate, got {min_hertz:g} and {max_hertz:g}"
+        )
+    edges = _hertz(np.linspace(_mel(min_hertz), _mel(max_hertz), mels + 2))
+    lower, centre, upper = (edges[i : mels + i, np.newaxis] for i in range(3))
+    bins = np.linspace(0, sample_rate / 2, fourier // 2 + 1)
+    rising = (bins - lower) / (centre - lower)
+    falling = (upper - bins) / (upper - centre)
+    filters = np.minimum(rising, falling).clip(min=0) * (2 / (upper - lower))
+    if deaf := int((filters.max(axis=1) == 0).sum()):
+        raise ValueError(
+            f"mels: {deaf} of {mels} filters lie between the bins of a {fourier}-point Fourier "
+            "transform; take fewer mels, a longer window, or a wider range of frequencies"
+        )
+    return filters
+
+
+LINEAR_HERTZ_PER_MEL = 200 / 3
+LINEAR_UP_TO = 1000.0
+LOG_STEP = np.log(6.4) / 27
+
+
+def _samples(name: str, seconds: float, sample_rate: int) -> int:
+    samples = round(seconds * sample_rate)
+    if samples < 1:
+        raise ValueError(f"{name}: expected a sample of {sample_rate} Hz at least, got {seconds} s")
+    return samples
+
+
+def _mel(hertz: float) -> float:
+    if hertz < LINEAR_UP_TO:
+        return hertz / LINEAR_HERTZ_PER_MEL
+    return float(LINEAR_UP_TO / LINEAR_HERTZ_PER_MEL + np.log(hertz / LINEAR_UP_TO) / LOG_STEP)
+
+
+def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = mel - LINEAR_UP_TO / LINEAR_HERTZ_PER_MEL
+    linear = mel * LINEAR_HERTZ_PER_MEL
+    return np.where(above < 0, linear, LINEAR_UP_TO * np.exp(LOG_STEP * above))
