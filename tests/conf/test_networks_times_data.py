@@ -1,17 +1,20 @@
-"""Every network option learns from every kind of data that conf/ offers."""
+"""Every network option learns from every kind of data that it is made for, and from no other."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from hydra.utils import get_object
 from PIL import Image
 
 from leyden.config.compose import compose, freeze, groups
 from leyden.data.audio import mandarin_tones
 from leyden.data.base import DataModule
 from leyden.data.image import fashion_mnist
+from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
 
 KINDS = groups()["data"]
@@ -24,14 +27,49 @@ PACKAGES = {
 """Data sets that come with packages of Debian's."""
 
 
+def image_folder(root: Path) -> list[str]:
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (root / name).mkdir()
+        for index in range(20):
+            pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return [f"data.root={root}"]
+
+
+def audio_folder(root: Path) -> list[str]:
+    random = np.random.default_rng(0)
+    for name in ("rain", "wind"):
+        (root / name).mkdir()
+        for index in range(20):
+            soundfile.write(root / name / f"{index}.wav", random.normal(0, 0.1, 4000), 8000)
+    return [f"data.root={root}"]
+
+
+def text_folder(root: Path) -> list[str]:
+    for name in ("cat", "dog"):
+        (root / name).mkdir()
+        for index in range(20):
+            (root / name / f"{index}.txt").write_text(f"the {name} number {index} " * (index + 1))
+    return [f"data.root={root}"]
+
+
+def text_table(root: Path) -> list[str]:
+    rows = [f"the {name} number {index},{name}" for name in ("cat", "dog") for index in range(20)]
+    (root / "pets.csv").write_text("\n".join(["text,pet", *rows]))
+    return [f"data.path={root}/pets.csv", "data.text=text", "data.target=pet"]
+
+
+SOURCES = {make.__name__: make for make in (image_folder, audio_folder, text_folder, text_table)}
+"""What makes the files that a data set reads, and gives the overrides that name them."""
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Give the overrides that choose a data set and its place."""
     chosen = [f"data={request.param}", "data.batch_size=8"]
-    if request.param == "image_folder":
-        return [*chosen, f"data.root={image_folder(tmp_path_factory.mktemp('images'))}"]
-    if request.param == "audio_folder":
-        return [*chosen, f"data.root={audio_folder(tmp_path_factory.mktemp('sounds'))}"]
+    if make := SOURCES.get(request.param):
+        return [*chosen, *make(tmp_path_factory.mktemp(request.param))]
     for name, (place, package) in PACKAGES.items():
         if request.param == name and not place.is_dir():
             pytest.skip(f"no {place}: apt-get install {package}")
@@ -46,30 +84,26 @@ def data(kind: list[str]) -> DataModule:
     return module
 
 
-def image_folder(root: Path) -> Path:
-    random = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (root / name).mkdir()
-        for index in range(20):
-            pixels = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index}.png")
-    return root
-
-
-def audio_folder(root: Path) -> Path:
-    random = np.random.default_rng(0)
-    for name in ("rain", "wind"):
-        (root / name).mkdir()
-        for index in range(20):
-            soundfile.write(root / name / f"{index}.wav", random.normal(0, 0.1, 4000), 8000)
-    return root
+def takes(network: str, data: DataModule) -> bool:
+    """Tell whether a network is made for this kind of data."""
+    node = freeze(compose([f"network={network}"])).network
+    required = {
+        name
+        for name, parameter in inspect.signature(get_object(node["_target_"])).parameters.items()
+        if parameter.default is parameter.empty
+    }
+    return required == set(data.spec.network_sizes)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_batch_gives_a_finite_loss_and_gradients(
+def test_a_batch_gives_a_finite_loss_and_gradients_or_the_network_is_refused(
     network: str, kind: list[str], data: DataModule
 ) -> None:
     config = freeze(compose([*kind, f"network={network}"]))
+    if not takes(network, data):
+        with pytest.raises(UserError, match="Choose a network for this kind of data"):
+            build_task(config, data)
+        return
     task = build_task(config, data)
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
@@ -81,3 +115,7 @@ def test_a_batch_gives_a_finite_loss_and_gradients(
     gradients = [parameter.grad for parameter in task.network.parameters()]
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
     assert any(torch.count_nonzero(gradient) for gradient in gradients)
+
+
+def test_every_kind_has_a_network(data: DataModule) -> None:
+    assert any(takes(network, data) for network in NETWORKS)

@@ -71,7 +71,7 @@ def freeze(config: Config) -> Config:
         raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}.") from error
     links = OmegaConf.to_container(config, resolve=False)
     frozen: Config = OmegaConf.create(_evaluated(links, resolved))
-    for key in ("data.root", "data.path"):
+    for key in ("data.root", "data.path", "data.val_path", "data.test_path"):
         if path := OmegaConf.select(frozen, key):
             OmegaConf.update(frozen, key, str(Path(path).expanduser().resolve()))
     OmegaConf.set_struct(frozen, value=True)
@@ -121,9 +121,11 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
         UserError: an override can't be parsed or names an unknown key.
     """
     changed = config.copy()
-    options, known = groups(), keys(config)
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        key = override.key_or_group
+    options = groups()
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    # Options first: they bring keys that values may then change, wherever they stand.
+    for override in sorted(parsed, key=lambda override: override.key_or_group not in options):
+        key, known = override.key_or_group, keys(changed)
         if override.is_sweep_override():
             raise UserError(
                 f"The override {override.input_line} gives several values, where one is expected. "

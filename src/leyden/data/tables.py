@@ -23,8 +23,8 @@ from leyden.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SEPARATED = (".csv", ".tsv", ".tab", ".txt")
-JSON_LINES = (".jsonl", ".ndjson", ".json")
+SEPARATED = (".csv", ".tsv", ".tab")
+JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 FILE_SUFFIXES = (*SEPARATED, *JSON_LINES, *PARQUET)
 

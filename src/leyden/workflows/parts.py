@@ -1,12 +1,18 @@
 """The objects of a run, built from its config."""
 
+import inspect
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from torch import nn
 
 from leyden.config.build import build, build_all, call
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
+from leyden.errors import UserError
 from leyden.tasks.base import Task
 
 
@@ -17,8 +23,14 @@ def build_data(config: Config) -> DataModule:
 
 
 def build_task(config: Config, data: DataModule) -> Task:
-    """Build the task and its network by the sizes of the data, which must be known."""
-    task: Task = call("network", build(config, "task"), spec=data.spec)
+    """Build the task and its network by the sizes of the data, which must be known.
+
+    Raises:
+        UserError: the network is made for another kind of data.
+    """
+    factory = build(config, "task")
+    _check_fit(factory.keywords["network"], data.spec.network_sizes)
+    task: Task = call("network", factory, spec=data.spec)
     return task
 
 
@@ -40,3 +52,15 @@ def build_trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Tra
         default_root_dir=folder,
     )
     return trainer
+
+
+def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:
+    try:
+        inspect.signature(network).bind(**sizes)
+    except TypeError as error:
+        taken = inspect.signature(network.func).parameters
+        raise UserError(
+            f"network: {network.func.__name__} takes {', '.join(taken)}, but is given "
+            f"{', '.join(sizes)} by the data. Choose a network for this kind of data; the first "
+            "line of each file in conf/network/ says what it is for."
+        ) from error

@@ -1,0 +1,52 @@
+"""Texts in folders: one sub-folder per class."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from leyden.data.folders import LabelledFolder
+from leyden.data.rows import RejectedItem, Rows, UnreadableError
+from leyden.data.text.files import TEXT_FILES, read_text
+from leyden.data.text.module import TextData
+from leyden.data.text.texts import Text, text_rows
+
+
+class TextFolder(TextData):
+    """Text files of any name, one text a file.
+
+    A part that is not given is split off the training part.
+
+    Args:
+        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
+        pattern: regular expression that reads the class out of paths (``LabelledFolder``).
+        group: regular expression that reads the group out of paths.
+        options: those of every text data module.
+    """
+
+    def __init__(
+        self, *, root: str, pattern: str | None = None, group: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.folder = LabelledFolder(root, files=TEXT_FILES, pattern=pattern, group=group)
+
+    def source_settings(self) -> dict[str, Any]:
+        """Fingerprint the files, and how they are decoded."""
+        return self.folder.settings() | {"encoding": self.encoding}
+
+    def read(self) -> Iterator[Rows]:
+        """Read the files, part by part and class by class."""
+        return text_rows(self._texts(), self.steps)
+
+    def _texts(self) -> Iterator[Text | RejectedItem]:
+        for file in self.folder:
+            try:
+                content = read_text(file.path, self.encoding)
+            except UnreadableError as error:
+                yield RejectedItem(source=file.source, reason=str(error))
+                continue
+            yield Text(
+                content=content,
+                source=file.source,
+                target=file.target,
+                part=file.part,
+                group=file.group,
+            )

@@ -1,0 +1,161 @@
+"""The text kind: a vocabulary fitted on the training part, and texts to predict on."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leyden.data import cache
+from leyden.data.base import DataModule
+from leyden.data.cleaning import Cleaning
+from leyden.data.encodings import check_encoding
+from leyden.data.rows import Ragged, UnreadableError
+from leyden.data.tables import FILE_SUFFIXES, TableFile
+from leyden.data.text.cleaning import TextCleaning
+from leyden.data.text.files import TEXT_FILES, read_text
+from leyden.data.text.texts import Text, joined
+from leyden.data.text.tokens import TokenBatches, padded, strings, token_rows
+from leyden.data.text.vocabulary import SMALLEST, encode, load_vocabulary, train_vocabulary
+from leyden.errors import UserError
+
+
+class TextData(DataModule):
+    """Texts of any length; a subclass lists its texts and hands them to ``text_rows``.
+
+    Args:
+        vocab_size: number of tokens that the vocabulary may have.
+        max_tokens: tokens at the beginning of a text that are used.
+        lowercase: make no difference between ``A`` and ``a``.
+        encoding: of files without a byte order mark.
+        cleaning: the cleaning steps that run.
+        options: those of every data module.
+    """
+
+    raw_field = network_field = "tokens"
+
+    text_columns: Sequence[str] = ("text",)
+    """Columns that hold the text, where tables are given to predict on."""
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int = 8000,
+        max_tokens: int = 256,
+        lowercase: bool = True,
+        encoding: str = "utf-8",
+        cleaning: Cleaning | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(cleaning=cleaning or TextCleaning(), **options)
+        if vocab_size < SMALLEST:
+            raise ValueError(f"vocab_size must be at least {SMALLEST}, got {vocab_size}")
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
+        check_encoding(encoding)
+        self.vocab_size = vocab_size
+        self.max_tokens = max_tokens
+        self.lowercase = lowercase
+        self.encoding = encoding
+        self._token_rows: Ragged | None = None
+
+    def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Train the vocabulary, unless one of these texts and settings is cached."""
+        texts = arrays["texts"]
+        content = hashlib.blake2b(digest_size=16)
+        for row in rows.tolist():
+            content.update(len(texts[row]).to_bytes(8, "little") + texts[row].tobytes())
+        settings: dict[str, Any] = {"size": self.vocab_size, "lowercase": self.lowercase}
+        folder = self._folder("vocabulary", settings | {"texts": content.hexdigest()})
+
+        def write(folder: Path) -> None:
+            vocabulary = train_vocabulary(strings(texts, rows), **settings)
+            (folder / "vocabulary.json").write_text(vocabulary, encoding="utf-8")
+
+        cache.write_once(folder, write)
+        return {"vocabulary": (folder / "vocabulary.json").read_text(encoding="utf-8")}
+
+    def normalisation(self) -> nn.Module:
+        """Leave token ids as they are."""
+        return nn.Identity()
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Size networks by the vocabulary and the number of classes."""
+        vocabulary = load_vocabulary(self.statistics["vocabulary"])
+        return {
+            "vocab_size": vocabulary.get_vocab_size(),
+            "num_outputs": len(self.class_names or ()),
+        }
+
+    def dataset(self, cached: cache.Cache) -> TokenBatches:
+        """Make what fetches batches of token ids, with a mask of those that are no padding."""
+        return TokenBatches(self._tokens(cached), cached.targets)
+
+    def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
+        """Give the number of tokens of each row."""
+        return torch.from_numpy(np.diff(self._tokens(self.cached).offsets)[rows])
+
+    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+        """Read texts to predict on: one a file, or one a row of a table."""
+        texts = [text for file in TEXT_FILES.inputs(paths) for text in self.input_texts(file)]
+        cleaned = [self._cleaned_input(text) for text in texts]
+        tokenizer = load_vocabulary(self.statistics["vocabulary"])
+        ids = encode(tokenizer, cleaned, max_tokens=self.max_tokens)
+        rows = Ragged.of(ids, dtype=np.dtype(np.int32))
+        return [text.source for text in texts], padded(rows, np.arange(len(ids)))
+
+    def input_texts(self, file: Path) -> Iterator[Text]:
+        """Read the texts of a file that is given to predict on."""
+        if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
+            yield from self._table_texts(file)
+            return
+        try:
+            yield Text(content=read_text(file, self.encoding), source=str(file))
+        except UnreadableError as error:
+            raise UserError(
+                f"{file} can't be read as text: {error}. Mend the file or leave it out of input=."
+            ) from error
+
+    def _table_texts(self, file: Path) -> Iterator[Text]:
+        table = TableFile(path=file, encoding=self.encoding)
+        for chunk in table.chunks(self.text_columns):
+            for item in chunk.rejected:
+                raise UserError(
+                    f"{item.source} of {file} can't be read: {item.reason}. Mend the row or leave "
+                    "it out of input=."
+                )
+            for source, content in zip(
+                chunk.sources, joined(chunk, self.text_columns), strict=True
+            ):
+                yield Text(content=content, source=source)
+
+    def _cleaned_input(self, text: Text) -> str:
+        content, _ = self.steps.mended(text.content)
+        if not content.strip():
+            raise UserError(f"{text.source} holds no text to predict. Leave it out of input=.")
+        return content
+
+    @property
+    def steps(self) -> TextCleaning:
+        """The cleaning steps, those of texts among them."""
+        assert isinstance(self.cleaning, TextCleaning)
+        return self.cleaning
+
+    def _tokens(self, cached: cache.Cache) -> Ragged:
+        if self._token_rows is None:
+            vocabulary = self.statistics["vocabulary"]
+            settings = {"texts": cached.fingerprint, "vocabulary": vocabulary}
+            self._token_rows = token_rows(
+                self._folder("tokens", settings | {"max_tokens": self.max_tokens}),
+                cached.arrays["texts"],
+                vocabulary=vocabulary,
+                max_tokens=self.max_tokens,
+            )
+        return self._token_rows
+
+    def _folder(self, kind: str, settings: dict[str, Any]) -> Path:
+        return self.cache_dir / str(self.name) / f"{kind}-{cache.fingerprint(settings)}"

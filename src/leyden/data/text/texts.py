@@ -1,0 +1,114 @@
+"""Texts of a source: cleaned chunk by chunk into rows."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from leyden.data.rows import Part, Ragged, RejectedItem, Rows
+from leyden.data.tables import Chunk
+from leyden.data.text.cleaning import TextCleaning
+from leyden.data.text.shingles import signatures
+from leyden.errors import UserError
+
+TEXTS_PER_CHUNK = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text of a data set, before it is cleaned.
+
+    Attributes:
+        content: its characters.
+        source: its name for people.
+        target: its class, by name or index; nothing where it is to be predicted.
+        part: that the source puts it in.
+        group: what must not be torn apart by a split, such as the author; all texts or none.
+    """
+
+    content: str
+    source: str
+    target: str | int = ""
+    part: Part = "all"
+    group: str | None = None
+
+
+def joined(chunk: Chunk, columns: Sequence[str]) -> Iterator[str]:
+    """Join the cells of a row's text columns, one a line; a missing one is empty."""
+    for cells in zip(*(chunk.columns[name].to_pylist() for name in columns), strict=True):
+        yield "\n".join(cell or "" for cell in cells)
+
+
+def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iterator[Rows]:
+    """Clean texts and run the steps that judge them one by one.
+
+    Args:
+        items: the texts, part by part, and items that did not become one.
+        steps: the cleaning steps that run.
+
+    Raises:
+        UserError: no text of some class is left.
+    """
+    classes: set[str | int] = set()
+    left: set[str | int] = set()
+    stream = iter(items)
+    while chunk := list(islice(stream, TEXTS_PER_CHUNK)):
+        classes.update(item.target for item in chunk if isinstance(item, Text))
+        for part, members in _by_part(chunk).items():
+            rows = _cleaned(part, members, steps)
+            left.update(rows.targets.tolist())
+            yield rows
+    lost = sorted(map(str, classes - left))
+    if lost and left:
+        raise UserError(
+            f"Not one text of the class {', '.join(lost)} holds any words. Mend the texts, remove "
+            "the class, or switch steps off in data.cleaning."
+        )
+
+
+def _by_part(
+    items: Iterable[Text | RejectedItem],
+) -> dict[Part, list[Text | RejectedItem]]:
+    """Sort items by part, in their order; one that is rejected goes with the text before it."""
+    parts: dict[Part, list[Text | RejectedItem]] = {}
+    part: Part = "all"
+    for item in items:
+        part = item.part if isinstance(item, Text) else part
+        parts.setdefault(part, []).append(item)
+    return parts
+
+
+def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleaning) -> Rows:
+    kept: list[Text] = []
+    contents: list[str] = []
+    rejected = [item for item in items if isinstance(item, RejectedItem)]
+    changed: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, RejectedItem):
+            continue
+        content, mended = steps.mended(item.content)
+        changed.update(mended)
+        if steps.empty and not content.strip():
+            # Figures of a published test part must remain comparable.
+            drop = part != "test"
+            rejected.append(
+                RejectedItem(source=item.source, reason="holds no text", step="empty", dropped=drop)
+            )
+            if drop:
+                continue
+        kept.append(item)
+        contents.append(content)
+    groups = [item.group for item in kept if item.group is not None]
+    encoded = (np.frombuffer(content.encode(), dtype=np.uint8) for content in contents)
+    return Rows(
+        arrays={"texts": Ragged.of(encoded, dtype=np.dtype(np.uint8))},
+        targets=np.array([item.target for item in kept]),
+        part=part,
+        sources=[item.source for item in kept],
+        rejected=rejected,
+        groups=np.array(groups, dtype=str) if groups else None,
+        changed=changed,
+        signatures=signatures(contents) if steps.near_duplicates else None,
+    )

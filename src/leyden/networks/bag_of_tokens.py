@@ -1,0 +1,82 @@
+"""Bag of tokens: the fast baseline for texts, which knows which tokens there are, not where."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from leyden.networks.layers import (
+    check_dropout,
+    check_num_outputs,
+    check_sizes,
+    make_activation,
+)
+
+HASH_FACTOR = 0x9E3779B1
+"""Knuth's multiplicative hash, 2^32 divided by the golden ratio."""
+
+
+class BagOfTokens(nn.Module):
+    """Mean of the embeddings of tokens and of pairs of neighbours, then fully connected layers.
+
+    Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", arXiv:1607.01759: pairs
+    share a fixed number of embeddings, chosen by a hash.
+
+    Args:
+        vocab_size: Tokens in the vocabulary.
+        num_outputs: Classes or regression targets.
+        width: Of each embedding.
+        pair_buckets: Embeddings that pairs of neighbours share; 0 leaves pairs out.
+        hidden_widths: Units of each hidden layer, first to last; may be empty.
+        activation: A name out of ``leyden.networks.layers.ACTIVATIONS``.
+        dropout: Share of the features dropped before each layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        num_outputs: int,
+        width: int = 64,
+        pair_buckets: int = 32768,
+        hidden_widths: Sequence[int] = (),
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_sizes("vocab_size", [vocab_size])
+        check_num_outputs(num_outputs)
+        check_sizes("width and hidden_widths", [width, *hidden_widths])
+        check_dropout(dropout)
+        if pair_buckets < 0:
+            raise ValueError(f"pair_buckets must be at least 0, got {pair_buckets}.")
+        self.vocab_size = vocab_size
+        self.pair_buckets = pair_buckets
+        self.input_layer = nn.EmbeddingBag(vocab_size + pair_buckets, width, mode="sum")
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        for units in hidden_widths:
+            layers += [nn.Linear(width, units), make_activation(activation), nn.Dropout(dropout)]
+            width = units
+        self.hidden_layers = nn.Sequential(*layers)
+        self.output_layer = nn.Linear(width, num_outputs)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Map token ids ``(batch, length)`` to logits ``(batch, num_outputs)``.
+
+        Args:
+            tokens: Ids, int64.
+            mask: Of the same shape, true where a token is none of the padding.
+        """
+        ids, there = tokens, mask
+        if self.pair_buckets:
+            ids = torch.cat([tokens, self._pairs(tokens)], dim=1)
+            there = torch.cat([mask, mask[:, 1:]], dim=1)
+        weights = there / there.sum(dim=1, keepdim=True)
+        features = self.input_layer(ids, per_sample_weights=weights)  # (batch, width)
+        logits: Tensor = self.output_layer(self.hidden_layers(features))
+        return logits
+
+    def _pairs(self, tokens: Tensor) -> Tensor:
+        """Give the embedding of each token with the next one, ``(batch, length - 1)``."""
+        pair = tokens[:, :-1] * self.vocab_size + tokens[:, 1:]
+        return self.vocab_size + (pair * HASH_FACTOR % 2**32 >> 8) % self.pair_buckets

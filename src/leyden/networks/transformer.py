@@ -1,0 +1,187 @@
+"""Transformers (Vaswani et al. 2017, arXiv:1706.03762): one that reads texts, one that writes them.
+
+Norms stand before each sublayer (Xiong et al. 2020, arXiv:2002.04745), and positions turn queries
+and keys (Su et al. 2021, arXiv:2104.09864), so that texts may have any length.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from leyden.networks.layers import check_dropout, check_num_outputs, check_sizes
+
+EMBEDDING_STD = 0.02
+
+LONGEST_PERIOD = 10_000.0
+"""Of the rotations, in positions."""
+
+
+class Transformer(nn.Module):
+    """Reads a text both ways, and judges the mean of what it made of its tokens.
+
+    Args:
+        vocab_size: Tokens in the vocabulary.
+        num_outputs: Classes or regression targets.
+        width: Features of each token.
+        depth: Blocks.
+        heads: Of attention; ``width`` is split among them.
+        dropout: Share of the features dropped after each sublayer and before the output.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        num_outputs: int,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_num_outputs(num_outputs)
+        self.input_layer = _embedding(vocab_size, width)
+        self.hidden_layers = _Blocks(width, depth, heads, dropout, causal=False)
+        self.output_layer = nn.Linear(width, num_outputs)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Map token ids ``(batch, length)`` to logits ``(batch, num_outputs)``.
+
+        Args:
+            tokens: Ids, int64.
+            mask: Of the same shape, true where a token is none of the padding.
+        """
+        features = self.hidden_layers(self.input_layer(tokens), mask)  # (batch, length, width)
+        weights = (mask / mask.sum(dim=1, keepdim=True)).to(features.dtype)
+        mean = torch.einsum("blw,bl->bw", features, weights)
+        logits: Tensor = self.output_layer(mean)
+        return logits
+
+
+class CausalTransformer(nn.Module):
+    """Reads a text from its beginning, and says for each token what comes next.
+
+    The output layer shares the embeddings' weights (Press & Wolf 2017, arXiv:1608.05859).
+
+    Args:
+        vocab_size: Tokens in the vocabulary.
+        width: Features of each token.
+        depth: Blocks.
+        heads: Of attention; ``width`` is split among them.
+        dropout: Share of the features dropped after each sublayer.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        width: int = 192,
+        depth: int = 4,
+        heads: int = 6,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.input_layer = _embedding(vocab_size, width)
+        self.hidden_layers = _Blocks(width, depth, heads, dropout, causal=True)
+        self.output_layer = nn.Linear(width, vocab_size, bias=False)
+        self.output_layer.weight = self.input_layer.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map token ids ``(batch, length)``, int64, to logits ``(batch, length, vocab_size)``."""
+        features = self.hidden_layers(self.input_layer(tokens))
+        logits: Tensor = self.output_layer(features)
+        return logits
+
+
+class _Blocks(nn.Module):
+    """Blocks in a row, and the norm that the residual stream ends with."""
+
+    def __init__(self, width: int, depth: int, heads: int, dropout: float, *, causal: bool) -> None:
+        super().__init__()
+        check_sizes("width, depth and heads", [width, depth, heads])
+        check_dropout(dropout)
+        if width % (2 * heads):
+            raise ValueError(
+                f"width must be a multiple of twice the heads, got width {width} and {heads} "
+                "heads: positions turn features in pairs."
+            )
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            _Block(width, heads, dropout, causal=causal) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        features = self.dropout(features)
+        for block in self.blocks:
+            features = block(features, mask)
+        result: Tensor = self.norm(features)
+        return result
+
+
+class _Block(nn.Module):
+    """Attention among tokens, then a small network on each of them."""
+
+    def __init__(self, width: int, heads: int, dropout: float, *, causal: bool) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = _Attention(width, heads, causal=causal)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Linear(4 * width, width),
+            nn.Dropout(dropout),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        attended = self.attention(self.attention_norm(features), mask)
+        features = features + self.dropout(attended)
+        result: Tensor = features + self.feed_forward(features)
+        return result
+
+
+class _Attention(nn.Module):
+    """Attention with several heads; no token attends to padding, or if causal, to a later one."""
+
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.causal = causal
+        self.inputs = nn.Linear(width, 3 * width)
+        self.outputs = nn.Linear(width, width)
+
+    def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        batch, length, width = features.shape
+        split = self.inputs(features).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width / heads)
+        attended = functional.scaled_dot_product_attention(
+            _turned(query),
+            _turned(key),
+            value,
+            attn_mask=None if mask is None else mask[:, None, None, :],
+            is_causal=self.causal,
+        )
+        result: Tensor = self.outputs(attended.transpose(1, 2).reshape(batch, length, width))
+        return result
+
+
+def _turned(features: Tensor) -> Tensor:
+    """Turn pairs of features ``(…, length, features)`` by angles that grow with the position."""
+    length, half = features.shape[-2], features.shape[-1] // 2
+    frequency = LONGEST_PERIOD ** (-torch.arange(half, device=features.device) / half)
+    angle = torch.arange(length, device=features.device).unsqueeze(1) * frequency
+    cosine, sine = angle.cos().to(features.dtype), angle.sin().to(features.dtype)
+    first, second = features.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+def _embedding(vocab_size: int, width: int) -> nn.Embedding:
+    check_sizes("vocab_size", [vocab_size])
+    embedding = nn.Embedding(vocab_size, width)
+    nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
+    return embedding

@@ -1,0 +1,95 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from leyden.data.text.table import TextTable
+from leyden.errors import UserError
+
+
+@pytest.fixture
+def table(tmp_path):
+    rows = [f"{'cat' if n % 2 else 'dog'} number {n} {'ran ' * (n % 9)},{n % 2}" for n in range(60)]
+    (tmp_path / "pets.csv").write_text("\n".join(["text,pet", *rows]))
+    return tmp_path / "pets.csv"
+
+
+def module(table, **options):
+    given = {"name": "pets", "text": "text", "target": "pet", "vocab_size": 300, "batch_size": 8}
+    return TextTable(path=str(table), **given | options)
+
+
+def ready(table, **options):
+    data = module(table, **options)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def test_the_vocabulary_comes_from_the_training_part_alone(table):
+    data = ready(table)
+    rows = table.read_text().splitlines()
+    for row in np.concatenate([data.part("val"), data.part("test")]):
+        rows[row + 1] = f"zebra zebra zebra {row},{row % 2}"
+    table.write_text("\n".join(rows))
+
+    other = ready(table)
+
+    assert other.cached.fingerprint != data.cached.fingerprint
+    assert other.statistics == data.statistics
+
+
+def test_batches_hold_texts_of_like_length(table):
+    data = ready(table)
+
+    batches = list(data.train_dataloader())
+
+    assert all(batch.inputs["mask"].any(dim=1).all() for batch in batches)
+    padding = sum((~batch.inputs["mask"]).sum() for batch in batches)
+    tokens = sum(batch.inputs["mask"].numel() for batch in batches)
+    assert padding < 0.2 * tokens
+
+
+def test_a_checkpoint_is_enough_to_predict(table, tmp_path):
+    trained = ready(table, max_tokens=4)
+    file = io.BytesIO()
+    torch.save(trained.state_dict(), file)
+    file.seek(0)
+    restored = module("/nowhere.csv", max_tokens=4)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("<b>cat</b> number 1")
+    (tmp_path / "texts" / "b").write_bytes("dog".encode("utf-16"))
+
+    names, fields = restored.read_inputs([str(tmp_path / "texts"), str(table)])
+
+    assert restored.spec == trained.spec
+    assert [name.rpartition("/")[2] for name in names[:3]] == ["a.txt", "b", "pets.csv row 2"]
+    assert fields["tokens"].shape == (62, 4)
+    assert fields["tokens"][0][:3].equal(fields["tokens"][3][:3])  # row 3: cat number 1 ran
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"sch\xf6n", r"a\.txt can't be read as text: not valid utf-8"),
+        ("a.txt", b" <br> ", r"a\.txt holds no text"),
+        ("a.csv", b"texts\nx\n", "no column 'text'. Did you mean 'texts'"),
+        ("a.csv", b"text,pet\nx\n", r"a\.csv row 2 of .* can't be read: 1 cells instead of 2"),
+    ],
+)
+def test_inputs_that_can_not_be_predicted_are_named(table, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(UserError, match=message):
+        ready(table).read_inputs([str(tmp_path / name)])
+
+
+def test_sizes_and_encodings_that_make_no_sense_are_refused(table):
+    with pytest.raises(ValueError, match="vocab_size must be at least 258"):
+        module(table, vocab_size=100)
+    with pytest.raises(ValueError, match="max_tokens"):
+        module(table, max_tokens=0)
+    with pytest.raises(UserError, match="encoding=utf-9"):
+        module(table, encoding="utf-9")

@@ -1,0 +1,133 @@
+import json
+
+import pytest
+import torch
+
+from leyden.data.text.table import TextTable
+from leyden.errors import UserError
+
+ROWS = [
+    {
+        "subject": f"offer {n}",
+        "body": f"text {n}, " + "x" * n,
+        "label": "ab"[n % 2],
+        "author": n // 4,
+    }
+    for n in range(40)
+]
+
+
+def write(path, rows=ROWS):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def ready(path, **options):
+    data = TextTable(
+        **{"name": "table", "path": str(path), "text": "body", "target": "label", "vocab_size": 300}
+        | options
+    )
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def texts(data, part):
+    return {data.cached.arrays["texts"][row].tobytes().decode() for row in data.part(part)}
+
+
+def report(data, step):
+    return data.cached.cleaning_report().steps[step]
+
+
+def test_a_row_is_a_text_with_its_class(tmp_path):
+    data = ready(write(tmp_path / "a.jsonl"))
+
+    assert data.class_names == ("a", "b")
+    assert len(data.cached.kept) == 40
+    assert data.cached.arrays["texts"][3].tobytes().decode() == "text 3, xxx"
+    assert data.cached.targets.tolist() == [0, 1] * 20
+
+
+def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
+    data = ready(write(tmp_path / "a.jsonl"), text=["subject", "body"])
+
+    names, fields = data.read_inputs([str(write(tmp_path / "b.jsonl", ROWS[3:5]))])
+
+    assert data.cached.arrays["texts"][3].tobytes().decode() == "offer 3\ntext 3, xxx"
+    assert names == ["b.jsonl row 1", "b.jsonl row 2"]
+    batch = data.dataset(data.cached)[0, torch.tensor([3, 4])]
+    assert fields["tokens"].equal(batch.inputs["tokens"])
+    assert fields["mask"].equal(batch.inputs["mask"])
+
+
+def test_files_of_their_own_are_the_parts(tmp_path):
+    data = ready(
+        write(tmp_path / "train.jsonl", ROWS[:30]),
+        test_path=str(write(tmp_path / "test.jsonl", ROWS[30:])),
+    )
+
+    assert texts(data, "test") == {row["body"] for row in ROWS[30:]}
+    assert len(texts(data, "train") | texts(data, "val")) == 30
+
+
+def test_authors_stay_in_one_part(tmp_path):
+    data = ready(write(tmp_path / "a.jsonl"), group="author")
+
+    authors = [set(data.cached.groups[data.part(p)].tolist()) for p in ("train", "val", "test")]
+    assert sum(map(len, authors)) == len(set.union(*authors)) == 10
+
+
+@pytest.mark.parametrize("missing", [None, "", " ", float("nan")])
+def test_rows_without_a_target_are_counted(tmp_path, missing):
+    rows = [*ROWS, {"body": "whose?", "label": missing}, {"body": "no label at all"}]
+
+    data = ready(write(tmp_path / "a.jsonl", rows))
+
+    assert data.class_names == ("a", "b")
+    assert report(data, "unreadable").dropped == 2
+    assert report(data, "unreadable").findings[0] == {
+        "source": "a.jsonl row 41",
+        "reason": "has no value in label",
+    }
+
+
+def test_rows_without_a_text_are_counted(tmp_path):
+    data = ready(write(tmp_path / "a.jsonl", [*ROWS, {"label": "a"}, {"label": "b", "body": " "}]))
+
+    assert report(data, "empty").dropped == 2
+
+
+def test_a_class_of_one_row_is_only_trained_on(tmp_path):
+    data = ready(write(tmp_path / "a.jsonl", [*ROWS, {"label": "rare", "body": "lonely"}]))
+
+    assert "lonely" in texts(data, "train")
+
+
+def test_a_class_that_only_the_test_part_has_is_an_error(tmp_path):
+    test = write(tmp_path / "test.jsonl", [{"label": "new", "body": "never seen"}])
+
+    with pytest.raises(UserError, match="No training row is left of new"):
+        ready(write(tmp_path / "a.jsonl"), test_path=str(test))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text": "bodi"}, "no column 'bodi'. Did you mean 'body'"),
+        ({"target": "lable"}, "no column 'lable'. Did you mean 'label'"),
+        ({"group": "autor"}, "no column 'autor'. Did you mean 'author'"),
+        ({"text": []}, "data.text names no column"),
+        ({"path": "nowhere.csv"}, "nowhere.csv does not exist"),
+    ],
+)
+def test_names_that_are_wrong_are_told(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        ready(**{"path": write(tmp_path / "a.jsonl")} | options)
+
+
+def test_a_table_without_rows_says_so(tmp_path):
+    (tmp_path / "a.csv").write_text("body,label\n")
+
+    with pytest.raises(UserError, match="holds no rows"):
+        ready(tmp_path / "a.csv")

@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from leyden.data.text.vocabulary import (
+    PADDING,
+    SMALLEST,
+    UNKNOWN,
+    encode,
+    load_vocabulary,
+    train_vocabulary,
+)
+
+TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "The Cat"] * 5
+
+
+def trained(size=300, lowercase=True, texts=TEXTS):
+    return train_vocabulary(texts, size=size, lowercase=lowercase)
+
+
+def test_frequent_words_become_one_token():
+    tokenizer = load_vocabulary(trained())
+
+    assert len(encode(tokenizer, ["the cat"], max_tokens=9)[0]) == 2
+
+
+def test_the_order_of_the_texts_makes_no_difference():
+    assert trained() == trained(texts=TEXTS[::-1])
+
+
+@pytest.mark.parametrize(
+    "text", ["the cat", "ünïcode 文字 🎉", "[padding] and [unknown]", "\x00 \n"]
+)
+def test_any_text_can_be_encoded_and_written_again(text):
+    tokenizer = load_vocabulary(trained())
+
+    (ids,) = encode(tokenizer, [text], max_tokens=99)
+
+    assert not {PADDING, UNKNOWN} & set(ids.tolist())
+    assert tokenizer.decode(ids.tolist()).removeprefix(" ") == text
+
+
+def test_case_counts_where_it_is_told_to():
+    for lowercase in (True, False):
+        tokenizer = load_vocabulary(trained(lowercase=lowercase))
+        upper, lower = encode(tokenizer, ["THE CAT", "the cat"], max_tokens=9)
+        assert (upper.tolist() == lower.tolist()) == lowercase
+
+
+def test_long_texts_are_cut_off_and_empty_ones_are_unknown():
+    tokenizer = load_vocabulary(trained())
+
+    long, empty = encode(tokenizer, ["the cat sat", ""], max_tokens=2)
+
+    assert long.tolist() == encode(tokenizer, ["the cat"], max_tokens=2)[0].tolist()
+    assert empty.tolist() == [UNKNOWN]
+
+
+def test_the_size_is_a_bound():
+    assert load_vocabulary(trained(size=SMALLEST)).get_vocab_size() == SMALLEST
+    assert load_vocabulary(trained(size=10_000)).get_vocab_size() < 400
+    assert json.loads(trained())["model"]["type"] == "BPE"
