@@ -46,6 +46,12 @@ def audio_folder(root: Path) -> list[str]:
     return [f"data.root={root}"]
 
 
+def speech_commands(root: Path) -> list[str]:
+    (root / "validation_list.txt").write_text("rain/1.wav\nwind/2.wav\n")
+    (root / "testing_list.txt").write_text("rain/3.wav\nwind/4.wav\n")
+    return audio_folder(root)
+
+
 def text_folder(root: Path) -> list[str]:
     for name in ("cat", "dog"):
         (root / name).mkdir()
@@ -60,7 +66,10 @@ def text_table(root: Path) -> list[str]:
     return [f"data.path={root}/pets.csv", "data.text=text", "data.target=pet"]
 
 
-SOURCES = {make.__name__: make for make in (image_folder, audio_folder, text_folder, text_table)}
+SOURCES = {
+    make.__name__: make
+    for make in (image_folder, audio_folder, speech_commands, text_folder, text_table)
+}
 """What makes the files that a data set reads, and gives the overrides that name them."""
 
 
