@@ -9,7 +9,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint types format lock tensorboard clean
+.PHONY: help setup train test soak lint types format lock tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 16
@@ -31,6 +31,12 @@ train: $(STAMP) ## train: the digits, or what ARGS says
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(STAMP) ## kill a run 200 times, and compare it with one that nobody touched
+	OMP_NUM_THREADS=1 $(BIN)/python tests/workflows/crashes.py $$(mktemp -d) 200 1 0 \
+	  network.channels=[4,8] network.dropout=0.2 data.batch_size=64 trainer.max_epochs=150 \
+	  trainer.accumulate_grad_batches=2 'callbacks=[default,ema]' callbacks.early_stopping=null \
+	  callbacks.checkpoint.save_every_steps=3 task/mix=mixup
 
 lint: $(STAMP) ## check style and the direction of imports
 	$(BIN)/ruff check

@@ -12,6 +12,20 @@ class UserError(Exception):
     """
 
 
+class InterruptedRunError(BaseException):
+    """A run was asked to stop and did, so that it can be continued.
+
+    Like ``KeyboardInterrupt`` it is no ``Exception``: nothing on its way may take it for a failure.
+
+    Attributes:
+        exit_code: the command's.
+    """
+
+    def __init__(self, reason: str, *, exit_code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
 class FaultyKeyError(UserError):
     """One key of the config is at fault.
 

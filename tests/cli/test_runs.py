@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -125,17 +124,17 @@ def test_a_checkpoint_that_holds_code_is_refused_unexecuted(tmp_path, leyden):
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(leyden_process, tmp_path):
-    words = (*QUICK, "trainer.max_epochs=60", "name=killed")
+    words = (*QUICK, "trainer.max_epochs=30", "name=killed")
     process, run = started(*words, cwd=tmp_path, epochs=2)
     process.kill()
     process.wait()
-    assert len(history(run)) < 60
+    assert len(history(run)) < 30
 
     done = leyden_process("train", *words, "resume=auto", cwd=tmp_path)
 
     assert done.code == 0, done.err
     assert list((tmp_path / "runs" / "killed").iterdir()) == [run]
-    assert [int(row["epoch"]) for row in history(run)] == list(range(60))
+    assert [int(row["epoch"]) for row in history(run)] == list(range(30))
     whole = tmp_path / "whole"
     whole.mkdir()
     assert leyden_process("train", *words, cwd=whole).code == 0
@@ -144,15 +143,6 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(leyden_process, t
     for name, value in weights(unbroken).items():
         assert torch.equal(value, resumed[name]), name
     assert history(run) == history(unbroken)
-
-
-def test_an_interrupted_run_says_so(tmp_path):
-    process, run = started(*QUICK, "trainer.max_epochs=500", cwd=tmp_path, epochs=1)
-
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(timeout=60) == 130
-    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
 
 
 def test_seed_zero_is_a_seed(leyden, tmp_path):

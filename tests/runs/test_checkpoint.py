@@ -1,11 +1,15 @@
-from collections.abc import Callable
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
 from leyden.errors import UserError
-from leyden.runs.checkpoint import load_checkpoint
+from leyden.runs.checkpoint import SafeCheckpointIO, load_checkpoint, newest_intact
+from leyden.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -68,3 +72,80 @@ def test_checkpoints_of_others_are_refused(content: object, tmp_path: Path) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.ckpt does not exist"):
         load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_a_flipped_bit_never_goes_unnoticed(written: Path) -> None:
+    content, expected = written.read_bytes(), load_checkpoint(written)
+    for position in range(0, len(content), 997):
+        flipped = bytearray(content)
+        flipped[position] ^= 16
+        written.write_bytes(flipped)
+        try:
+            read = load_checkpoint(written)
+        except UserError:
+            continue
+        assert torch.equal(read["x"], expected["x"])  # the bit was padding
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let writing more to a file fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(written: Path) -> None:
+    whole = written.read_bytes()
+
+    with files_of_at_most(1000), pytest.raises(UserError, match=f"to the folder {written.parent}"):
+        SafeCheckpointIO().save_checkpoint({"x": torch.zeros(5000)}, written)
+
+    assert written.read_bytes() == whole
+    assert [path.name for path in written.parent.iterdir()] == [written.name]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run it as another user")
+def test_a_folder_without_the_right_to_write_is_named(written: Path) -> None:
+    written.parent.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match=f"to the folder {written.parent}"):
+            SafeCheckpointIO().save_checkpoint({}, written)
+    finally:
+        written.parent.chmod(0o700)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path)
+    for step, path in enumerate((folder.previous, folder.last)):
+        SafeCheckpointIO().save_checkpoint({"leyden": {}, "global_step": step}, path)
+    return folder
+
+
+def test_the_last_checkpoint_is_continued(folder: RunFolder) -> None:
+    assert newest_intact(folder) == folder.last
+
+
+def test_a_torn_last_checkpoint_gives_way_to_the_one_before(
+    folder: RunFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.last.write_bytes(folder.last.read_bytes()[:-20])
+
+    assert newest_intact(folder) == folder.previous
+    assert "last.ckpt is left out" in caplog.text
+
+
+def test_a_run_without_any_whole_checkpoint_is_not_begun_anew(folder: RunFolder) -> None:
+    for path in (folder.previous, folder.last):
+        path.write_bytes(b"torn")
+
+    with pytest.raises(UserError, match="damaged"):
+        newest_intact(folder)
+
+
+def test_a_run_without_checkpoints_begins(tmp_path: Path) -> None:
+    assert newest_intact(RunFolder(tmp_path)) is None

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import InterruptedRunError, UserError, did_you_mean
 
 COMMANDS = {
     "train": "fit, then test the best checkpoint; -m sweeps",
@@ -21,8 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit status: 0 done, 2 the user's input is at fault, 130 interrupted. Other errors come
-        with their traceback, which makes the status 1.
+        Exit status: 0 done, 2 the user's input is at fault, 130 interrupted, 75 (try again) stopped
+        from outside with everything saved. Other errors come with their traceback, which makes
+        the status 1.
     """
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help", "help"):
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"leyden: {error}", file=sys.stderr)
         return USER_ERROR
+    except InterruptedRunError as error:
+        print(f"leyden: {error}. Continue with the same command and resume=auto.", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("leyden: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -17,6 +17,7 @@ from leyden.batch import Batch, DataSpec
 from leyden.data import cache
 from leyden.data.batches import CachedRows
 from leyden.data.cleaning import Cleaning
+from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
@@ -254,13 +255,7 @@ class DataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
-        return DataLoader(
-            self.dataset(self.cached),
-            sampler=order,
-            batch_size=None,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-        )
+        return ResumableLoader(self.dataset(self.cached), order=order, num_workers=self.num_workers)
 
 
 def _switched_on(

@@ -54,22 +54,31 @@ class BatchOrder(SequentialSampler):
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self.first = 0
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.rows), self.batch_size * self.world_size)
         return full + (not self.drop_last and rest > self.rank)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
-        for step, rows in enumerate(self._global_batches()[: len(self)]):
-            share = rows.tensor_split(self.world_size)[self.rank]
-            yield derived_seed(self.seed, self.epoch, step, self.rank), share
+        epoch = 0 if self.repeat else self.epoch
+        first, self.first = self.first, 0
+        batches = self._global_batches(epoch)
+        for step in range(first, len(self)):
+            share = batches[step].tensor_split(self.world_size)[self.rank]
+            yield derived_seed(self.seed, epoch, step, self.rank), share
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration yields."""
-        self.epoch = 0 if self.repeat else epoch
+        """Choose the epoch that the next iteration yields, from its beginning if it is another."""
+        if epoch != self.epoch:
+            self.epoch, self.first = epoch, 0
 
-    def _global_batches(self) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+    def resume(self, epoch: int, first: int) -> None:
+        """Let the next iteration begin within an epoch, at the batch of this number."""
+        self.epoch, self.first = epoch, first
+
+    def _global_batches(self, epoch: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch))
         size = self.batch_size * self.world_size
         order = torch.arange(len(self.rows))
         if self.shuffle:

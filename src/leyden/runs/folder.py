@@ -59,6 +59,11 @@ class RunFolder:
         """The newest checkpoint."""
         return self.path / "checkpoints" / f"last{CHECKPOINT_SUFFIX}"
 
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest one."""
+        return self.path / "checkpoints" / f"previous{CHECKPOINT_SUFFIX}"
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep other processes from training in this folder.

@@ -13,6 +13,7 @@ from leyden.config.build import build, build_all, call
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.errors import UserError
+from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
 
 
@@ -34,20 +35,24 @@ def build_task(config: Config, data: DataModule) -> Task:
     return task
 
 
-def build_trainer(config: Config, folder: Path, *, extra: list[Callback]) -> Trainer:
+def build_trainer(
+    config: Config, folder: Path, *, first: list[Callback], last: Callback
+) -> Trainer:
     """Build the trainer with the config's callbacks and loggers, writing below a folder.
 
     Args:
         config: the run's config.
         folder: the run folder.
-        extra: callbacks that come before those of the config.
+        first: callbacks that come before those of the config.
+        last: the callback that comes behind all others; it writes checkpoints.
     """
     placed = config.copy()
     placed.run_dir = str(folder)
     trainer: Trainer = build(
         placed,
         "trainer",
-        callbacks=[*extra, *build_all(placed, "callbacks")],
+        callbacks=[*first, *build_all(placed, "callbacks"), last],
+        plugins=[SafeCheckpointIO()],
         logger=build_all(placed, "logger"),
         default_root_dir=folder,
     )

@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
+from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import Config, save, to_plain
 from leyden.data.base import DataModule
 from leyden.data.cleaning import table
-from leyden.errors import UserError
-from leyden.runs.checkpoint import load_checkpoint
+from leyden.errors import InterruptedRunError, UserError
+from leyden.runs.checkpoint import load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
@@ -34,28 +35,37 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
     Returns:
         The final metrics, by stage and name.
     """
-    if rank() > 0:
-        return _fit_and_test(config, folder)
-    with folder.held():
-        save(config, folder.config)
-        folder.write_status("running")
-        try:
-            metrics = _fit_and_test(config, folder)
-            write_json(folder.metrics, metrics)
-        except BaseException as error:
-            # Lightning turns an interrupt into an exit.
-            if KeyboardInterrupt in (type(error), type(error.__context__)):
-                folder.write_status("interrupted")
-                raise KeyboardInterrupt from error
-            folder.write_status("failed", error=f"{type(error).__name__}: {error}")
-            if isinstance(error, MisconfigurationException):
-                raise UserError(f"Lightning refuses the config: {error}") from error
-            raise
-        folder.write_status("finished")
+    with StopRequest() as request:
+        if rank() > 0:
+            return _fit_and_test(config, folder, request)
+        with folder.held():
+            return _recorded(config, folder, request)
+
+
+def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
+    """Train, and say in the folder how that went."""
+    save(config, folder.config)
+    folder.write_status("running")
+    try:
+        metrics = _fit_and_test(config, folder, request)
+        write_json(folder.metrics, metrics)
+    except InterruptedRunError as error:
+        folder.write_status("interrupted", error=str(error))
+        raise
+    except BaseException as error:
+        # Lightning turns an interrupt into an exit.
+        if KeyboardInterrupt in (type(error), type(error.__context__)):
+            folder.write_status("interrupted")
+            raise KeyboardInterrupt from error
+        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+        if isinstance(error, MisconfigurationException):
+            raise UserError(f"Lightning refuses the config: {error}") from error
+        raise
+    folder.write_status("finished")
     return metrics
 
 
-def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
+def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
     seed_everything(config.seed, workers=True, verbose=False)
     data = build_data(config)
     data.prepare_data()
@@ -63,8 +73,14 @@ def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
     _report_data(data, folder)
     task = build_task(config, data)
     record = RunRecord(record=_record(config, data))
-    trainer = build_trainer(config, folder.path, extra=[record])
-    trainer.fit(task, datamodule=data, ckpt_path=_last_checkpoint(folder), weights_only=True)
+    trainer = build_trainer(
+        config,
+        folder.path,
+        first=[record, ExactResume()],
+        last=GracefulStop(request=request),
+    )
+    checkpoint = newest_intact(folder)
+    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     metrics = _final_metrics(trainer, folder)
     if folder.best.is_file():
         # Given the path, the trainer would let callbacks put the weights that they average back.
@@ -72,13 +88,6 @@ def _fit_and_test(config: Config, folder: RunFolder) -> dict[str, float]:
         metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
     _log_hyperparameters(config, trainer, metrics)
     return metrics
-
-
-def _last_checkpoint(folder: RunFolder) -> Path | None:
-    if not folder.last.is_file():
-        return None
-    log.info("continuing after epoch %d", load_checkpoint(folder.last)["epoch"] + 1)
-    return folder.last
 
 
 def _report_data(data: DataModule, folder: RunFolder) -> None:

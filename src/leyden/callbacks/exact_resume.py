@@ -1,0 +1,167 @@
+"""What a checkpoint needs beside Lightning's own entries to continue as if nothing had happened."""
+
+import logging
+import random
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities.types import LRSchedulerConfig
+from torch import nn
+from torchmetrics import Metric
+
+KEY = "resume"
+"""Where it stands in a checkpoint."""
+
+log = logging.getLogger(__name__)
+
+
+class ExactResume(Callback):
+    """Keeps what Lightning forgets, so that a continued run equals an unbroken one to the bit.
+
+    That is: the place in the epoch, the generators of every rank (dropout draws from them), metrics
+    that are half gathered, the plateau schedule's step (Lightning takes it after the checkpoint of
+    an epoch is written), and the decision to stop early.
+    """
+
+    def __init__(self) -> None:
+        self.resumed: dict[str, Any] | None = None
+        self.epoch_ended = False
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the state of every rank; all of them are here."""
+        loader = trainer.train_dataloader
+        own = {"generators": _generators(), "metrics": dict(_half_gathered(pl_module))}
+        checkpoint[KEY] = {
+            "ranks": _of_all_ranks(trainer, own),
+            "plateaus": [
+                _value_to_come(trainer, each) if self.epoch_ended else None
+                for each in trainer.lr_scheduler_configs
+            ],
+            "should_stop": bool(trainer.should_stop),
+            "loader": loader.state_dict() if isinstance(loader, _Stateful) else None,
+        }
+
+    def on_load_checkpoint(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Take the state over; it is put in place when training starts."""
+        self.resumed = checkpoint.get(KEY)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Timer):
+                # trainer.max_time limits a job, and this is another one.
+                checkpoint["callbacks"].pop(callback.state_key, None)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the state of this rank in place, last of all that is restored."""
+        if self.resumed is None:
+            return
+        for config, value in zip(
+            trainer.lr_scheduler_configs, self.resumed["plateaus"], strict=False
+        ):
+            if value is not None:
+                pl_module.lr_scheduler_step(config.scheduler, value)
+        trainer.should_stop = self.resumed["should_stop"]
+        # Lightning gives the loader its state back only where nobody asked for the number of steps
+        # before, and every schedule does.
+        if isinstance(loader := trainer.train_dataloader, _Stateful):
+            loader.load_state_dict(self.resumed["loader"])
+        ranks = self.resumed["ranks"]
+        if len(ranks) == trainer.world_size:
+            _restore_metrics(pl_module, ranks[trainer.global_rank]["metrics"])
+            _restore_generators(ranks[trainer.global_rank]["generators"])
+        else:
+            log.warning(
+                "The checkpoint is of %d processes, and now there are %d: batches and random "
+                "numbers differ from those of an unbroken run.",
+                len(ranks),
+                trainer.world_size,
+            )
+        self.resumed = None
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """End the restart with its first batch.
+
+        Lightning ends it with the epoch, and so leaves a step of the plateau schedule out.
+        """
+        self.epoch_ended = False
+        if trainer.fit_loop.restarting:
+            trainer.fit_loop.restarting = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note that a checkpoint that is written now is of a whole epoch."""
+        self.epoch_ended = True
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[Any]:
+    if trainer.world_size == 1:
+        return [own]
+    gathered: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(gathered, own)
+    return gathered
+
+
+def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
+    """Give what a plateau schedule will see after the checkpoint of an epoch; else nothing."""
+    due = (trainer.current_epoch + 1) % config.frequency == 0
+    if not (config.reduce_on_plateau and config.interval == "epoch" and due):
+        return None
+    value = trainer.callback_metrics.get(str(config.monitor))
+    return None if value is None else float(value)
+
+
+def _half_gathered(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, metric in module.named_modules():
+        if isinstance(metric, Metric) and metric.update_called:
+            yield name, _on_cpu(metric.metric_state)
+
+
+def _on_cpu(state: Any) -> Any:
+    # A list is copied: it goes on growing while the checkpoint is written.
+    if isinstance(state, dict):
+        return {name: _on_cpu(value) for name, value in state.items()}
+    return [_on_cpu(value) for value in state] if isinstance(state, list) else state.cpu()
+
+
+def _restore_metrics(module: nn.Module, states: dict[str, dict[str, Any]]) -> None:
+    for name, state in states.items():
+        metric = module.get_submodule(name)
+        assert isinstance(metric, Metric)
+        for attribute, value in state.items():
+            setattr(metric, attribute, value)
+        metric.to(metric.device)
+
+
+def _generators() -> dict[str, Any]:
+    """Give the state of the global generators, as plain containers and tensors."""
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002  # the global one is the point
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": cuda,
+        "python": random.getstate(),
+        "numpy": [numpy_state[1].tolist(), *numpy_state[2:]],
+    }
+
+
+def _restore_generators(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    random.setstate(states["python"])
+    np.random.set_state(("MT19937", *states["numpy"]))  # noqa: NPY002

@@ -1,0 +1,56 @@
+"""A run that is killed again and again equals one that nobody touched, to the bit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CRASHES = Path(__file__).with_name("crashes.py")
+
+SMALL = (
+    "network=mlp",
+    "network.hidden_widths=[16]",
+    "network.dropout=0.2",
+    "data.batch_size=64",
+    "callbacks.checkpoint.save_every_steps=3",
+)
+EVERYTHING = (
+    *SMALL,
+    "trainer.max_epochs=25",
+    "trainer.accumulate_grad_batches=2",
+    "callbacks=[default,ema]",
+    "callbacks.early_stopping.patience=3",
+    "scheduler=plateau",
+    "scheduler.patience=0",
+    "task/mix=mixup",
+)
+WORKERS = (
+    *SMALL[2:],
+    "network.channels=[4,8]",
+    "trainer.max_epochs=5",
+    "data.num_workers=2",
+    "callbacks.checkpoint.save_top_k=2",
+)
+TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
+
+
+@pytest.mark.parametrize(
+    ("kills", "ranks", "overrides"),
+    [(30, 1, EVERYTHING), (4, 1, WORKERS), (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu"))],
+    ids=["everything", "workers", "two_ranks"],
+)
+def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
+    done = subprocess.run(
+        [sys.executable, CRASHES, tmp_path, str(kills), str(ranks), "0", *overrides],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout) == {"kills": kills, "differences": []}

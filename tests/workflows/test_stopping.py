@@ -1,0 +1,70 @@
+"""Runs that are stopped from outside: real signals to real processes."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+QUICK = ("network=linear", "callbacks.early_stopping=null", "trainer.max_epochs=2000")
+
+
+def started(*words, cwd):
+    """Start a run and wait until it has written its first epoch."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leyden", "train", *QUICK, *words],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if files := list(cwd.glob("runs/*/*/metrics.csv")):
+            return process, files[0].parent
+        time.sleep(0.02)
+    raise AssertionError(process.communicate()[1])
+
+
+def last_step(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+
+
+def rows(run):
+    with (run / "metrics.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
+)
+def test_a_signal_ends_a_run_behind_its_step(tmp_path, number, code):
+    process, run = started(cwd=tmp_path)
+
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == code, err
+    assert f"stopped by {number.name}" in err
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    assert number.name in status["error"]
+    assert last_step(run) >= int(rows(run)[-1]["step"])
+
+
+def test_max_time_stops_each_job_and_the_next_one_goes_on(tmp_path, leyden):
+    words = ("train", *QUICK, "trainer.max_time=00:00:00:01", "resume=auto")
+
+    first = leyden(*words)
+    (run,) = tmp_path.glob("runs/*/*")
+    before = last_step(run)
+    second = leyden(*words)
+
+    assert (first.code, second.code) == (75, 75), first.err
+    assert "stopped by trainer.max_time" in first.err
+    assert last_step(run) > before
+    assert [int(row["epoch"]) for row in rows(run)] == list(range(len(rows(run))))
