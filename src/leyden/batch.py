@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -23,6 +24,17 @@ class Batch(NamedTuple):
     targets: Tensor | None
     rows: Tensor
     seed: int
+
+    def to(self, device: torch.device) -> "Batch":
+        """Move the tensors to a device, without waiting for them to arrive."""
+        if device == self.rows.device:
+            return self
+        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
+        return self._replace(
+            inputs={name: x.to(device, non_blocking=True) for name, x in self.inputs.items()},
+            targets=targets,
+            rows=self.rows.to(device, non_blocking=True),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

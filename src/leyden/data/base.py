@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
 from leyden.data import cache
-from leyden.data.batches import CachedRows
+from leyden.data.batches import Augmentation, CachedRows, augmented
 from leyden.data.cleaning import Cleaning
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
@@ -25,9 +25,6 @@ from leyden.data.splits import Split
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
-
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-"""Changes a batch of raw rows ``(batch, ...)`` at random; same shape and dtype out."""
 
 
 class DataModule(LightningDataModule, ABC):
@@ -198,14 +195,24 @@ class DataModule(LightningDataModule, ABC):
         """Batches of test rows."""
         return self._loader("test")
 
+    def transfer_batch_to_device(
+        self,
+        batch: Batch,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> Batch:
+        """Move a batch; Lightning's own way looks for tensors in everything that it holds."""
+        return batch.to(device)
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """Augment (in training) and normalise a batch on its device."""
-        if self.trainer is None or not self.trainer.training:
+        changes = self.augment or self.augment_inputs
+        if not (changes and self.trainer and self.trainer.training):
             return batch._replace(inputs=self.network_inputs(batch.inputs))
         generator = torch.Generator(batch.rows.device).manual_seed(batch.seed)
-        raw = _augmented(batch.inputs, self.raw_field, self.augment, generator)
+        raw = augmented(batch.inputs, self.raw_field, self.augment, generator)
         inputs = self.network_inputs(raw)
-        inputs = _augmented(inputs, self.network_field, self.augment_inputs, generator)
+        inputs = augmented(inputs, self.network_field, self.augment_inputs, generator)
         return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:
@@ -262,18 +269,6 @@ def _switched_on(
     augmentations: Mapping[str, Augmentation | None] | None,
 ) -> dict[str, Augmentation]:
     return {name: item for name, item in (augmentations or {}).items() if item is not None}
-
-
-def _augmented(
-    inputs: Mapping[str, Tensor],
-    field: str,
-    augmentations: Mapping[str, Augmentation],
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    values = inputs[field]
-    for augmentation in augmentations.values():
-        values = augmentation(values, generator)
-    return {**inputs, field: values}
 
 
 def _check_at_least_one(name: str, number: int) -> None:

@@ -1,11 +1,17 @@
 """Whole batches, fetched from the cache at once."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from leyden.batch import Batch
 from leyden.data.cache import Cache
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+"""Changes a batch of raw rows ``(batch, ...)`` at random; same shape and dtype out."""
 
 
 class CachedRows(Dataset[Batch]):
@@ -19,3 +25,21 @@ class CachedRows(Dataset[Batch]):
         seed, rows = key
         inputs = {name: array[rows] for name, array in self.inputs.items()}
         return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)
+
+
+def as_it_is(batch: Any) -> Any:
+    """Collate nothing: the loader's default would look through every batch for arrays."""
+    return batch
+
+
+def augmented(
+    inputs: Mapping[str, Tensor],
+    field: str,
+    augmentations: Mapping[str, Augmentation],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Apply augmentations, in their order, to one field of a batch's inputs."""
+    values = inputs[field]
+    for augmentation in augmentations.values():
+        values = augmentation(values, generator)
+    return {**inputs, field: values}

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch
+from leyden.data.batches import as_it_is
 from leyden.data.sampler import BatchOrder
 
 
@@ -24,6 +25,7 @@ class ResumableLoader(DataLoader[Batch]):
             dataset,
             sampler=order,
             batch_size=None,
+            collate_fn=as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             # The global generator belongs to the network: each iterator would draw from it, and so

@@ -65,7 +65,9 @@ class BatchOrder(SequentialSampler):
         first, self.first = self.first, 0
         batches = self._global_batches(epoch)
         for step in range(first, len(self)):
-            share = batches[step].tensor_split(self.world_size)[self.rank]
+            share = batches[step]
+            if self.world_size > 1:
+                share = share.tensor_split(self.world_size)[self.rank]
             yield derived_seed(self.seed, epoch, step, self.rank), share
 
     def set_epoch(self, epoch: int) -> None:

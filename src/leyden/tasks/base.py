@@ -18,6 +18,7 @@ from leyden.optim.schedules import ScheduleConfig
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
 MEASURED: tuple[Stage, ...] = ("val", "test")
+PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class Task(LightningModule, ABC):
@@ -61,6 +62,16 @@ class Task(LightningModule, ABC):
         self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         if compile_network:
             self.network.compile()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a plain attribute at once: the trainer does so some forty times a step.
+
+        A module's own way looks for parameters, buffers and modules of that name and type first.
+        """
+        if type(value) in PLAIN and name in self.__dict__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @abstractmethod
     def step(self, batch: Batch, stage: Stage) -> Tensor:
@@ -122,7 +133,11 @@ class Task(LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Build the optimizer over decaying and non-decaying parameters, and its schedule."""
-        optimizer = self.optimizer(parameter_groups(self.network))
+        groups = parameter_groups(self.network)
+        optimizer = self.optimizer(groups)
+        if not any(group["weight_decay"] for group in optimizer.param_groups):
+            # Nothing decays: one group, and so one kernel, does for all.
+            optimizer = self.optimizer([{"params": [p for g in groups for p in g["params"]]}])
         schedule = self.scheduler(optimizer, total_steps=self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
 
@@ -160,8 +175,8 @@ class MeanLoss(Metric):
 
     def update(self, loss: Tensor, rows: int) -> None:
         """Add the mean loss ``()`` of a batch."""
-        self.total += loss * rows
-        self.rows += rows
+        self.total.add_(loss, alpha=rows)
+        self.rows.add_(rows)
 
     def compute(self) -> Tensor:
         """Give the mean over all rows so far."""

@@ -67,7 +67,8 @@ class Classification(Task):
                 inputs, targets, num_classes=self.num_classes, seed=batch.seed
             )
         logits = self(inputs)
-        self.update_metrics(stage, logits.float().softmax(dim=1), batch.targets)
+        if stage != "train":
+            self.update_metrics(stage, logits.float().softmax(dim=1), batch.targets)
         return self.loss(logits, targets)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:

@@ -33,17 +33,11 @@ class Shift:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Shift every image by its own offset."""
-        batch, channels, height, width = images.shape
+        batch, _, height, width = images.shape
         padded = nn.functional.pad(images, [self.pixels] * 4)
-        offsets = _integers(images, generator, 2 * self.pixels + 1, count=2)
-        row = offsets[:, :1] + torch.arange(height, device=images.device)
-        column = offsets[:, 1:] + torch.arange(width, device=images.device)
-        return padded[
-            torch.arange(batch, device=images.device).view(-1, 1, 1, 1),
-            torch.arange(channels, device=images.device).view(1, -1, 1, 1),
-            row.view(batch, 1, height, 1),
-            column.view(batch, 1, 1, width),
-        ]
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: nothing is copied yet
+        row, column = _integers(images, generator, 2 * self.pixels + 1, count=2).unbind(dim=1)
+        return windows[torch.arange(batch, device=images.device), :, row, column]
 
 
 @dataclass(frozen=True, kw_only=True)

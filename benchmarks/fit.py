@@ -1,0 +1,173 @@
+"""Leyden's full-featured fit against a hand-written loop over the same batches.
+
+Both train the same network with the same optimizer on the same rows in the same order, normalise on
+the batch, and measure accuracy on the validation part once an epoch. Leyden also gathers F1 and
+AUROC, logs, and writes checkpoints, TensorBoard events and the history. All run in one process.
+"""
+
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from leyden.config.build import build
+from leyden.config.compose import Config, compose, freeze
+from leyden.data.base import DataModule
+from leyden.data.sampler import BatchOrder
+from leyden.workflows.parts import build_data, build_task, build_trainer
+from measure import write_section
+
+ROUNDS = 5
+
+NOTE = (
+    "Fashion-MNIST, batches of 128, one thread, float32 unless said. Rows per CPU second of the "
+    f"whole fit: median of n = {ROUNDS} rounds, in which the variants take turns; ratios: medians "
+    "of the ratios within a round."
+)
+
+COMMON = (
+    "data=fashion_mnist",
+    "data.augment=null",
+    "scheduler=constant",
+    "optimizer=adam",
+    "loss.label_smoothing=0",
+    "callbacks.early_stopping=null",
+    "callbacks.summary=null",
+    "+trainer.enable_model_summary=false",
+    "trainer.accelerator=cpu",
+)
+
+RAW = "raw loop, Adam"
+FUSED = "raw loop, fused Adam"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """A network, for how many epochs it is trained, and the ways in which Leyden trains it."""
+
+    name: str
+    words: Sequence[str]
+    epochs: int
+    ways: dict[str, Sequence[str]]
+
+
+CONTESTS = (
+    Contest(
+        name="MLP 784-64-128-64-10",
+        words=("network=mlp", "network.hidden_widths=[64,128,64]"),
+        epochs=3,
+        ways={"Leyden": ()},
+    ),
+    Contest(
+        name="CNN of 0.25M parameters",
+        words=("network=cnn", "network.channels=[32,64,128,128]"),
+        epochs=1,
+        ways={
+            "Leyden": (),
+            "Leyden, bfloat16, channels last": (
+                "trainer.precision=bf16-mixed",
+                "task.channels_last=true",
+            ),
+        },
+    ),
+)
+
+
+def main() -> None:
+    """Hold every contest."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.INFO)
+    rows = [row for contest in CONTESTS for row in _held(contest)]
+    header = ["network", "variant", "rows per CPU s", "to raw Adam", "to raw fused Adam"]
+    write_section("Fit", NOTE, header, rows)
+
+
+def _held(contest: Contest) -> list[list[str]]:
+    words = [*COMMON, *contest.words, f"trainer.max_epochs={contest.epochs}"]
+    config = freeze(compose(words))
+    data = build_data(config)
+    data.prepare_data()
+    data.setup()
+    variants: dict[str, Callable[[], None]] = {
+        RAW: partial(raw_loop, config, data, fused=False),
+        FUSED: partial(raw_loop, config, data, fused=True),
+    }
+    for way, more in contest.ways.items():
+        variants[way] = partial(leyden, freeze(compose([*words, *more])))
+    seconds: dict[str, list[float]] = {variant: [] for variant in variants}
+    for _ in range(ROUNDS):
+        for variant, run in variants.items():
+            start = time.process_time()
+            run()
+            seconds[variant].append(time.process_time() - start)
+    trained = contest.epochs * len(data.part("train"))
+    return [
+        [
+            contest.name,
+            variant,
+            f"{trained / statistics.median(own):,.0f}",
+            f"{_ratio(seconds[RAW], own):.2f}",
+            f"{_ratio(seconds[FUSED], own):.2f}",
+        ]
+        for variant, own in seconds.items()
+    ]
+
+
+def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(reference, own, strict=True))
+
+
+def leyden(config: Config) -> None:
+    """Fit with everything that a run has."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = build_data(config)
+        data.prepare_data()
+        data.setup()
+        trainer = build_trainer(config, Path(folder), extra=[])
+        trainer.fit(build_task(config, data), datamodule=data)
+
+
+def raw_loop(config: Config, data: DataModule, *, fused: bool) -> None:
+    """Fit by hand."""
+    network: nn.Module = build(config, "network")(**data.spec.network_sizes)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.optimizer.lr, fused=fused)
+    loss_of = build(config, "loss")
+    normalise = data.normalisation()
+    images = torch.from_numpy(data.cached.arrays["images"])
+    targets = torch.from_numpy(data.cached.targets)
+    order = BatchOrder(
+        torch.from_numpy(data.part("train")),
+        batch_size=data.batch_size,
+        seed=data.seed,
+        shuffle=True,
+        drop_last=True,
+    )
+    val = torch.from_numpy(data.part("val"))
+    for epoch in range(config.trainer.max_epochs):
+        order.set_epoch(epoch)
+        network.train()
+        for _, rows in order:
+            loss = loss_of(network(normalise(images[rows])), targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        network.eval()
+        with torch.inference_mode():
+            correct = sum(
+                int((network(normalise(images[rows])).argmax(1) == targets[rows]).sum())
+                for rows in torch.split(val, data.batch_size)
+            )
+    assert correct > len(val) / 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What each training step costs beside the network, counted, since clocks differ."""
+
+from collections import Counter
+
+import pytest
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from leyden.config.compose import compose, freeze
+from leyden.tasks.base import Task
+from leyden.workflows.parts import build_data, build_task, build_trainer
+
+WORDS = ("network=mlp", "trainer.max_epochs=1", "trainer=cpu", "callbacks.summary=null")
+STEPS = 5
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of torch that run inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.counts[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def count(tmp_path, monkeypatch):
+    """Count the operations of an epoch of some steps, and the calls that log."""
+
+    def counted(steps, *words):
+        calls: Counter[str] = Counter()
+        log = Task.log
+        monkeypatch.setattr(
+            Task, "log", lambda *args, **how: (calls.update(["log"]), log(*args, **how))
+        )
+        config = freeze(compose([*WORDS, f"trainer.limit_train_batches={steps}", *words]))
+        data = build_data(config)
+        data.prepare_data()
+        data.setup()
+        trainer = build_trainer(config, tmp_path / str(steps), extra=[])
+        with Operations() as operations:
+            trainer.fit(build_task(config, data), datamodule=data)
+        monkeypatch.undo()
+        return operations.counts + calls
+
+    return counted
+
+
+@pytest.fixture
+def per_step(count):
+    """Give what one step more costs."""
+
+    def differences(*words):
+        few, many = count(STEPS, *words), count(2 * STEPS, *words)
+        return {name: (many[name] - few[name]) / STEPS for name in many}
+
+    return differences
+
+
+def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
+    costs = per_step()
+
+    assert costs["_local_scalar_dense"] == 0  # what .item() and float() are made of
+    assert costs["log"] == 0
+    assert costs["addmm"] > 0
+
+
+def test_a_batch_is_gathered_once_and_normalised_in_one_pass(per_step):
+    costs = per_step("data.augment=null")
+
+    assert costs["index"] == 2  # images and targets
+    assert costs["addcmul"] == 1
+    assert costs["_to_copy"] <= 2  # bytes to floats, and the loss to the sum of losses
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_an_optimizer_steps_by_one_kernel_a_group(optimizer, per_step):
+    costs = per_step(f"optimizer={optimizer}")
+
+    kernels = sum(cost for name, cost in costs.items() if name.startswith("_fused_"))
+    assert kernels == (1 if optimizer == "adam" else 2)  # Adam's default decays nothing
