@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from leyden.callbacks.exact_resume import ExactResume
+from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.build import build
 from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
@@ -132,7 +134,12 @@ def leyden(config: Config) -> None:
         data = build_data(config)
         data.prepare_data()
         data.setup()
-        trainer = build_trainer(config, Path(folder), extra=[])
+        trainer = build_trainer(
+            config,
+            Path(folder),
+            first=[ExactResume()],
+            last=GracefulStop(request=StopRequest()),
+        )
         trainer.fit(build_task(config, data), datamodule=data)
 
 

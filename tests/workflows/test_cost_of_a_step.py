@@ -5,6 +5,8 @@ from collections import Counter
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from leyden.callbacks.exact_resume import ExactResume
+from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import compose, freeze
 from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task, build_trainer
@@ -39,7 +41,12 @@ def count(tmp_path, monkeypatch):
         data = build_data(config)
         data.prepare_data()
         data.setup()
-        trainer = build_trainer(config, tmp_path / str(steps), extra=[])
+        trainer = build_trainer(
+            config,
+            tmp_path / str(steps),
+            first=[ExactResume()],
+            last=GracefulStop(request=StopRequest()),
+        )
         with Operations() as operations:
             trainer.fit(build_task(config, data), datamodule=data)
         monkeypatch.undo()
