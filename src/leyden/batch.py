@@ -1,7 +1,7 @@
 """What the data module hands to the task: one batch, and the sizes that every batch shares."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ class Batch(NamedTuple):
     Attributes:
         inputs: keyword arguments of the network's ``forward``, each ``(batch, ...)``.
         targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
-            after mixing; ``None`` where they are not known.
+            after mixing; ``(batch, labels)`` truths (uint8) where a row may have several labels;
+            ``(batch,)`` numbers (float32) to predict; ``None`` where they are not known.
         rows: ``(batch,)`` int64 row numbers in the data set's cache.
         seed: seeds every random choice made on this batch, so that a batch is the same whichever
             process, worker or resumed run makes it.
@@ -44,8 +45,13 @@ class DataSpec:
     Attributes:
         network_sizes: keyword arguments that every network of this kind of data takes, such as
             ``input_shape`` and ``num_outputs``.
-        class_names: names of the classes in the order of their indices; empty for other targets.
+        class_names: names of the classes in the order of their indices, or of the labels; empty
+            for other targets.
+        targets: what was counted of the targets on the training part alone: ``counts``, the rows
+            of each class or label, or ``mean`` and ``std`` of numbers; and their ``kind``, which
+            is ``class``, ``labels`` or ``number``.
     """
 
     network_sizes: Mapping[str, Any]
     class_names: tuple[str, ...] = ()
+    targets: Mapping[str, Any] = field(default_factory=dict)

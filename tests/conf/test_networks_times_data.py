@@ -66,10 +66,24 @@ def text_table(root: Path) -> list[str]:
     return [f"data.path={root}/pets.csv", "data.text=text", "data.target=pet"]
 
 
-SOURCES = {
-    make.__name__: make
-    for make in (image_folder, audio_folder, speech_commands, text_folder, text_table)
-}
+def table(root: Path) -> list[str]:
+    rows = [f"{index},{'old' if index % 3 else ''},{index % 7 > 3}" for index in range(60)]
+    (root / "pets.csv").write_text("\n".join(["weight,age,vaccinated", *rows]))
+    return [f"data.path={root}/pets.csv", "data.target=vaccinated"]
+
+
+def penguins(root: Path) -> list[str]:
+    rows = [
+        f"{'Adelie' if row % 2 else 'Gentoo'},Biscoe,{30 + row % 17}.1,NA,{row % 5},{row},male,2007"
+        for row in range(60)
+    ]
+    (root / "penguins.csv").write_text("\n".join(["species,island,a,b,c,d,sex,year", *rows]))
+    return [f"data.path={root}/penguins.csv"]
+
+
+OWN = (image_folder, audio_folder, speech_commands, text_folder, text_table, table, penguins)
+
+SOURCES = {make.__name__: make for make in OWN}
 """What makes the files that a data set reads, and gives the overrides that name them."""
 
 

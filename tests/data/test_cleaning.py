@@ -85,7 +85,7 @@ def test_a_given_test_part_is_counted_but_kept():
 
     assert kept == [0, 1, 2, 3, 4]
     assert found_by("contradictions", report) == [(2, 3), (3, 2)]
-    assert found_by("duplicates", report) == [(1, 0), (3, 2)]
+    assert found_by("duplicates", report) == [(1, 0)]
     assert all(step.dropped == 0 for step in report.steps.values())
 
 

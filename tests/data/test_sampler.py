@@ -160,3 +160,38 @@ def test_ranks_share_batches_of_like_size():
 
     together = joined(joined(step) for step in itertools.zip_longest(*shares, fillvalue=[]))
     assert sorted(together) == list(range(1000))
+
+
+def weighted_order(**options):
+    classes = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    weights = 1 / torch.bincount(classes).double()[classes]
+    order = BatchOrder(
+        torch.arange(5000, 6000),
+        weights=weights,
+        **{"batch_size": 50, "seed": 0, "shuffle": True, "drop_last": False} | options,
+    )
+    return order, classes
+
+
+def test_weights_say_how_often_a_row_is_drawn():
+    order, classes = weighted_order()
+
+    drawn = torch.cat([torch.as_tensor(rows) for rows in batches(order)])
+
+    assert len(drawn) == 1000
+    counts = torch.bincount(classes[drawn - 5000])
+    assert counts.min() > 270
+    assert counts.max() < 400
+
+
+def test_draws_are_a_function_of_seed_and_epoch():
+    assert batches(weighted_order()[0]) == batches(weighted_order()[0])
+    assert batches(weighted_order()[0]) != batches(weighted_order()[0], epoch=1)
+    assert batches(weighted_order()[0]) != batches(weighted_order(seed=1)[0])
+
+
+def test_ranks_share_the_rows_that_are_drawn():
+    alone = batches(weighted_order()[0])
+    ranks = [batches(weighted_order(batch_size=25, rank=r, world_size=2)[0]) for r in (0, 1)]
+
+    assert [one + other for one, other in zip(*ranks, strict=True)] == alone

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from leyden.data.splits import Split, fold_numbers, grouped_split, stratified_split
+from leyden.data.splits import (
+    Split,
+    fold_numbers,
+    grouped_split,
+    strata,
+    stratified_split,
+    time_numbers,
+    time_split,
+)
 
 TARGETS = np.repeat([0, 1, 2], [100, 40, 10])
 ROWS = np.random.default_rng(0).permutation(1000)[: len(TARGETS)]
@@ -106,3 +114,59 @@ def test_numbers_are_folded_at_random():
 def test_a_split_that_makes_no_sense_is_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         Split(**{"val_fraction": 0.1, "test_fraction": 0.1, "seed": 0} | changed)
+
+
+def test_rows_of_several_labels_are_stratified_by_their_rarest_one():
+    labels = np.zeros((200, 3), dtype=np.uint8)
+    labels[:, 0] = 1
+    labels[:40, 1] = 1
+    labels[:10, 2] = 1
+
+    remaining, apart = stratified_split(np.arange(200), labels, fraction=0.2, seed=0)
+    folds = fold_numbers(labels, None, folds=5, seed=0)
+
+    assert labels[apart].sum(axis=0).tolist() == [40, 8, 2]
+    assert labels[remaining].sum(axis=0).tolist() == [160, 32, 8]
+    assert [int(labels[folds == fold, 2].sum()) for fold in range(5)] == [2] * 5
+
+
+def test_rows_without_any_label_are_a_stratum_of_their_own():
+    labels = np.array([[0, 0]] * 10 + [[1, 0]] * 10 + [[0, 1]] * 10, dtype=np.uint8)
+
+    assert strata(labels).tolist() == [2] * 10 + [0] * 10 + [1] * 10
+
+
+def test_the_latest_rows_are_set_apart():
+    rows = np.arange(100, 200)
+    times = np.random.default_rng(0).permutation(100).astype(float)
+
+    remaining, apart = time_split(rows, times, fraction=0.2)
+
+    assert sorted(times[apart - 100]) == list(range(80, 100))
+    assert np.array_equal(np.union1d(remaining, apart), rows)
+
+
+def test_rows_of_one_time_are_not_torn_apart():
+    times = np.repeat([1.0, 2.0, 3.0], 10)
+
+    remaining, apart = time_split(np.arange(30), times, fraction=0.2)
+
+    assert set(times[apart]) == {3.0}
+    assert set(times[remaining]) == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.99])
+def test_a_time_split_covers_all_rows(fraction):
+    remaining, apart = time_split(np.arange(10), np.arange(10.0), fraction=fraction)
+
+    assert len(remaining) + len(apart) == 10
+    assert len(apart) == pytest.approx(10 * fraction, abs=1)
+
+
+def test_stretches_of_time_hold_equally_many_rows_in_order():
+    times = np.random.default_rng(0).permutation(100).astype(float) ** 2
+
+    numbers = time_numbers(times, stretches=4)
+
+    assert np.bincount(numbers).tolist() == [25] * 4
+    assert (np.diff(numbers[np.argsort(times)]) >= 0).all()

@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
-from leyden.data import cache
+from leyden.data import cache, targets
 from leyden.data.batches import Augmentation, CachedRows, augmented
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning import Cleaning, CleaningReport
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
 from leyden.data.splits import Split
-from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,7 @@ class DataModule(LightningDataModule, ABC):
         split_seed: of the split alone, so that runs with different seeds share their test part.
         folds: number of folds for cross-validation, of which one is the test part.
         fold: the number of that one, from 0.
+        balanced: draw training rows so that every class comes equally often.
         cleaning: the cleaning steps that run.
         augment: named augmentations, applied in order to raw training batches on their device;
             one that is ``None`` is switched off.
@@ -72,6 +72,7 @@ class DataModule(LightningDataModule, ABC):
         split_seed: int = 0,
         folds: int | None = None,
         fold: int = 0,
+        balanced: bool = False,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
         augment_inputs: Mapping[str, Augmentation | None] | None = None,
@@ -90,11 +91,13 @@ class DataModule(LightningDataModule, ABC):
             folds=folds,
             fold=fold,
         )
+        self.balanced = balanced
         self.cleaning = cleaning or Cleaning()
         self.augment = _switched_on(augment)
         self.augment_inputs = _switched_on(augment_inputs)
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
         self.statistics: dict[str, Any] = {}
+        self.target_counts: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
         self._parts: dict[str, NDArray[np.int64]] = {}
         self._normalise: nn.Module | None = None
@@ -160,12 +163,15 @@ class DataModule(LightningDataModule, ABC):
         if self._cache is not None:
             return
         cached = cache.read(self._cache_folder())
-        self._check_class_names(self.class_names or cached.class_names, cached)
+        if self.class_names is not None:
+            cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
         self._parts = self.split.parts(cached)
-        if not self.statistics:
-            self.statistics = self.fit(cached.arrays, self._parts["train"])
+        learnt = self._parts["train"]
         self._cache = cached
+        if not self.statistics:
+            self.statistics = self.fit(cached.arrays, learnt)
+            self.target_counts = targets.counted(cached.targets[learnt], len(self.class_names))
 
     @property
     def cached(self) -> cache.Cache:
@@ -177,7 +183,15 @@ class DataModule(LightningDataModule, ABC):
     @property
     def spec(self) -> DataSpec:
         """The sizes and class names that networks and tasks take."""
-        return DataSpec(network_sizes=self.network_sizes(), class_names=self.class_names or ())
+        return DataSpec(
+            network_sizes=self.network_sizes(),
+            class_names=self.class_names or (),
+            targets=self.target_counts,
+        )
+
+    def cleaning_report(self) -> CleaningReport:
+        """Give what cleaning found, once ``setup`` has run."""
+        return self.cached.cleaning_report()
 
     def part(self, part: str) -> NDArray[np.int64]:
         """List the row numbers of ``train``, ``val`` or ``test``."""
@@ -217,24 +231,21 @@ class DataModule(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Give the fitted preprocessing as plain containers and tensors."""
-        return {"class_names": list(self.class_names or ()), "statistics": self.statistics}
+        return {
+            "class_names": list(self.class_names or ()),
+            "statistics": self.statistics,
+            "target_counts": self.target_counts,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take fitted preprocessing over from a checkpoint."""
-        if self._cache is not None:
-            self._check_class_names(tuple(state_dict["class_names"]), self._cache)
-        self.class_names = tuple(state_dict["class_names"])
+        names = tuple(state_dict["class_names"])
+        if self._cache is not None and names != self._cache.class_names:
+            raise targets.different_classes(names, self._cache.class_names)
+        self.class_names = names
+        self.target_counts = state_dict["target_counts"]
         self.statistics = state_dict["statistics"]
         self._normalise = None
-
-    @staticmethod
-    def _check_class_names(expected: tuple[str, ...], cached: cache.Cache) -> None:
-        if expected != cached.class_names:
-            raise UserError(
-                f"The classes of the data differ from those of the checkpoint: expected "
-                f"{list(expected)}, got {list(cached.class_names)}. Give the data that the run "
-                "was trained on, or train a new run."
-            )
 
     def _cache_folder(self) -> Path:
         settings = {
@@ -246,13 +257,17 @@ class DataModule(LightningDataModule, ABC):
         return self.cache_dir / str(self.name) / cache.fingerprint(settings)
 
     def _loader(self, part: str) -> DataLoader[Batch]:
-        rows = torch.from_numpy(self._parts[part])
-        sizes = self.row_sizes(self._parts[part])
+        numbers = self._parts[part]
+        rows = torch.from_numpy(numbers)
         training = part == "train"
+        weights = None
+        if training and self.balanced:
+            weights = targets.balancing_weights(self.cached.targets[numbers])
         world_size = self.trainer.world_size if self.trainer else 1
         order = BatchOrder(
             rows,
-            sizes=sizes,
+            sizes=self.row_sizes(numbers),
+            weights=weights,
             batch_size=self.batch_size,
             seed=self.seed,
             shuffle=training,

@@ -24,7 +24,7 @@ from leyden.data.cleaning import CleaningReport
 from leyden.data.rows import Ragged
 from leyden.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the layout below changes, so that older caches are not read."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -37,11 +37,14 @@ class Cache:
     Attributes:
         path: its folder.
         arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones, mapped from disk.
-        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict.
+        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
+            ``(rows, labels)`` uint8 where a row may have several labels.
         parts: ``(rows,)`` part that the source gave each row.
         kept: row numbers that survived cleaning.
         groups: ``(rows,)`` int64 number of each row's group; ``None`` where there are none.
-        class_names: names in the order of the indices; empty for numbers.
+        times: ``(rows,)`` float64 order of the rows in time; ``None`` where they have none.
+        class_names: names in the order of the indices, or of the labels; empty for numbers.
+        facts: what the kind has to know of the rows.
         fingerprint: digest of the rows' bytes and targets.
     """
 
@@ -51,12 +54,18 @@ class Cache:
     parts: NDArray[np.str_]
     kept: NDArray[np.int64]
     groups: NDArray[np.int64] | None
+    times: NDArray[np.float64] | None
     class_names: tuple[str, ...]
+    facts: dict[str, Any]
     fingerprint: str
 
     def cleaning_report(self) -> CleaningReport:
         """Read what cleaning found when the cache was written."""
         return CleaningReport.from_dict(json.loads((self.path / "cleaning.json").read_text()))
+
+    def sources(self) -> list[str]:
+        """Read where each row came from."""
+        return (self.path / "sources.txt").read_text(errors="surrogateescape").split("\n")
 
     def rows_of(self, part: str) -> NDArray[np.int64]:
         """List the kept rows that the source put in a part."""
@@ -130,8 +139,10 @@ def read(folder: Path) -> Cache:
         targets=np.load(folder / "targets.npy"),
         parts=np.load(folder / "parts.npy"),
         kept=np.load(folder / "kept.npy"),
-        groups=np.load(groups) if (groups := folder / "groups.npy").is_file() else None,
+        groups=_load_if_there(folder / "groups.npy"),
+        times=_load_if_there(folder / "times.npy"),
         class_names=tuple(meta["class_names"]),
+        facts=meta["facts"],
         fingerprint=meta["fingerprint"],
     )
 
@@ -141,6 +152,10 @@ def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
     if 0 in shape:
         return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
     return np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape))
+
+
+def _load_if_there(path: Path) -> NDArray[Any] | None:
+    return np.load(path) if path.is_file() else None
 
 
 @contextmanager

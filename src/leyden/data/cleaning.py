@@ -32,7 +32,7 @@ class Cleaning:
     Attributes:
         unreadable: skip items that can't be read; when off, the first one is an error.
         contradictions: drop training rows whose equal inputs carry different targets.
-        duplicates: keep the first of several equal rows of one part.
+        duplicates: keep the first of several rows of one part that are equal, targets included.
         leakage: drop training rows that stand in validation or test too, and validation rows that
             stand in test.
     """
@@ -87,7 +87,7 @@ def clean(
 
     Args:
         digests: ``(rows,)`` digest of each row's inputs.
-        targets: ``(rows,)`` targets.
+        targets: ``(rows,)`` or ``(rows, labels)`` targets.
         parts: ``(rows,)`` part of each row, as the source gave it.
         sources: name of each row, for the report.
         rejected: items that did not become rows.
@@ -99,9 +99,10 @@ def clean(
         Mask of the rows to keep, and the report.
     """
     _, content = np.unique(digests, return_inverse=True)
+    _, target = np.unique(targets, axis=0, return_inverse=True)
     rows = _Compared(
         content=content,
-        targets=targets,
+        targets=target,
         parts=parts,
         keep=np.ones(len(targets), dtype=bool),
         signatures=signatures,
@@ -146,17 +147,22 @@ class _Compared:
     """All rows while they are compared; ``keep`` shrinks from step to step."""
 
     content: NDArray[np.intp]
-    targets: NDArray[np.generic]
+    targets: NDArray[np.intp]
     parts: NDArray[np.str_]
     keep: RowMask
     signatures: NDArray[np.uint32] | None
 
-    def first_of(self, among: RowMask) -> Twins:
-        """Find for each row the first one among some that has its content."""
-        first = np.full(self.content.max(initial=-1) + 1, -1, dtype=np.intp)
+    def first_of(self, among: RowMask, *, same_target: bool = False) -> Twins:
+        """Find for each row the first one among some that has its content, or target as well."""
+        keys = self.content
+        if same_target:
+            _, keys = np.unique(
+                keys * (self.targets.max(initial=0) + 1) + self.targets, return_inverse=True
+            )
+        first = np.full(keys.max(initial=-1) + 1, -1, dtype=np.intp)
         candidates = np.flatnonzero(among)[::-1]
-        first[self.content[candidates]] = candidates
-        return first[self.content]
+        first[keys[candidates]] = candidates
+        return first[keys]
 
     def likeness(self, row: int, twin: int) -> str:
         """Word how a row and its twin are alike."""
@@ -204,8 +210,9 @@ def _contradictions(rows: _Compared) -> Twins:
     content, parts, targets = rows.content[order], rows.parts[order], rows.targets[order]
     same = (content[1:] == content[:-1]) & (parts[1:] == parts[:-1])
     group = np.concatenate(([0], np.cumsum(~same)))
+    starts = np.append(np.flatnonzero(np.append(True, ~same)), len(order))
     for contradicting in np.unique(group[1:][same & (targets[1:] != targets[:-1])]):
-        members = order[group == contradicting]
+        members = order[starts[contradicting] : starts[contradicting + 1]]
         for row in members:
             twins[row] = members[rows.targets[members] != rows.targets[row]][0]
     return twins
@@ -216,7 +223,7 @@ def _duplicates(rows: _Compared) -> Twins:
     twins = rows.nobody()
     for part in np.unique(rows.parts):
         among = rows.keep & (rows.parts == part)
-        first = rows.first_of(among)
+        first = rows.first_of(among, same_target=True)
         repeated = among & (first != np.arange(len(first)))
         twins[repeated] = first[repeated]
     return twins

@@ -49,6 +49,9 @@ class _Columns:
     targets: list[NDArray[np.generic]] = field(default_factory=list)
     parts: list[NDArray[np.str_]] = field(default_factory=list)
     groups: list[NDArray[np.str_]] = field(default_factory=list)
+    times: list[NDArray[np.float64]] = field(default_factory=list)
+    label_names: Sequence[str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     rejected: list[RejectedItem] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
@@ -60,6 +63,7 @@ class _Columns:
         count = len(rows.targets)
         self.rejected.extend(rows.rejected)
         self.changed.update(rows.changed)
+        self.facts |= rows.facts
         if count == 0:
             return
         self.digests.extend(_row_digests(rows.arrays))
@@ -68,6 +72,9 @@ class _Columns:
         self.sources.extend(rows.sources)
         if rows.groups is not None:
             self.groups.append(rows.groups)
+        if rows.times is not None:
+            self.times.append(rows.times)
+        self.label_names = self.label_names or rows.label_names
         if rows.signatures is not None:
             self.signatures.append(rows.signatures)
         for name, array in rows.arrays.items():
@@ -105,7 +112,7 @@ def _write(
     if not columns.targets:
         raise UserError(_nothing_readable(columns.rejected))
     targets = np.concatenate(columns.targets)
-    names, indices = _encode(targets, class_names)
+    names, indices = _encode(targets, columns.label_names or class_names)
     parts = np.concatenate(columns.parts)
     keep, report = clean(
         digests=np.frombuffer(b"".join(columns.digests), dtype=f"V{DIGEST_SIZE}"),
@@ -123,6 +130,8 @@ def _write(
     if columns.groups:
         _, groups = np.unique(np.concatenate(columns.groups), return_inverse=True)
         np.save(folder / "groups.npy", groups.astype(np.int64))
+    if columns.times:
+        np.save(folder / "times.npy", np.concatenate(columns.times))
     for name, lengths in columns.lengths.items():
         offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
         np.save(folder / f"{name}.offsets.npy", offsets)
@@ -130,7 +139,12 @@ def _write(
     (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
     _write_json(folder / "cleaning.json", report)
     digest = hashlib.blake2b(b"".join(columns.digests) + indices.tobytes(), digest_size=16)
-    meta = {"arrays": columns.shapes, "class_names": names, "fingerprint": digest.hexdigest()}
+    meta = {
+        "arrays": columns.shapes,
+        "class_names": names,
+        "facts": columns.facts,
+        "fingerprint": digest.hexdigest(),
+    }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
 
 
@@ -150,7 +164,8 @@ def _encode(
     targets: NDArray[np.generic], class_names: Sequence[str] | None
 ) -> tuple[list[str], NDArray[np.generic]]:
     if class_names is not None:
-        return list(class_names), targets.astype(np.int64)
+        # Rows of several labels are truths, one per label.
+        return list(class_names), targets.astype(np.int64 if targets.ndim == 1 else np.uint8)
     if targets.dtype.kind == "f":
         return [], targets.astype(np.float32)
     names, indices = np.unique(targets, return_inverse=True)
@@ -159,7 +174,7 @@ def _encode(
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
     if not rejected:
-        return "The data set holds no rows. Expected at least one; check data.root."
+        return "The data set holds no rows. Expected at least one; check data.root or data.path."
     first = rejected[0]
     return (
         f"None of the {len(rejected)} items of the data set is usable. "

@@ -65,13 +65,18 @@ class Rows:
     Attributes:
         arrays: the inputs in their compact dtype, ``(rows, ...)`` or ragged each.
         targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
-            ``class_names``, or numbers (float) to predict.
+            ``class_names``, or numbers (float) to predict; or ``(rows, labels)`` truths (bool)
+            where a row may have several labels.
         part: the part that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
         rejected: items of this chunk that did not become rows.
         groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
         changed: how many of these rows a cleaning step of the kind changed, by step.
         signatures: ``(rows, hashes)`` whose share of equal columns tells how alike two rows are.
+        times: ``(rows,)`` numbers that order the rows in time, to split by.
+        label_names: of the columns of targets ``(rows, labels)``.
+        facts: what the kind has to know of the rows to read them from the cache, as plain values
+            that JSON can hold; those of a later chunk replace earlier ones of the same name.
     """
 
     arrays: Mapping[str, NDArray[Any] | Ragged]
@@ -82,3 +87,6 @@ class Rows:
     groups: NDArray[np.str_] | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
     signatures: NDArray[np.uint32] | None = None
+    times: NDArray[np.float64] | None = None
+    label_names: Sequence[str] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)

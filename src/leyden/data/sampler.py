@@ -22,6 +22,7 @@ class BatchOrder(SequentialSampler):
     Args:
         rows: ``(n,)`` int64 row numbers to draw from.
         sizes: ``(n,)`` size of each row; rows of like size then share a batch.
+        weights: ``(n,)`` float64; a row is then drawn, with replacement, in proportion to its own.
         batch_size: rows per batch.
         seed: of the order and of each batch's augmentation.
         shuffle: draw a new order every epoch.
@@ -40,6 +41,7 @@ class BatchOrder(SequentialSampler):
         shuffle: bool,
         drop_last: bool,
         sizes: Tensor | None = None,
+        weights: Tensor | None = None,
         repeat: bool = False,
         rank: int = 0,
         world_size: int = 1,
@@ -50,6 +52,7 @@ class BatchOrder(SequentialSampler):
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.sizes = sizes
+        self.weights = weights
         self.repeat = repeat
         self.rank = rank
         self.world_size = world_size
@@ -83,7 +86,9 @@ class BatchOrder(SequentialSampler):
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch))
         size = self.batch_size * self.world_size
         order = torch.arange(len(self.rows))
-        if self.shuffle:
+        if self.weights is not None:
+            order = _drawn(self.weights, generator)
+        elif self.shuffle:
             order = torch.randperm(len(self.rows), generator=generator)
         if self.sizes is None:
             return list(torch.split(self.rows[order], size))
@@ -93,6 +98,13 @@ class BatchOrder(SequentialSampler):
         if self.shuffle:
             full = [full[i] for i in torch.randperm(len(full), generator=generator).tolist()]
         return [*full, last]
+
+
+def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many places as there are weights; torch.multinomial takes 2**24 at most."""
+    ends = weights.cumsum(0)
+    points = torch.rand(len(weights), dtype=torch.float64, generator=generator) * ends[-1]
+    return torch.searchsorted(ends, points, right=True).clamp(max=len(weights) - 1)
 
 
 def derived_seed(*parts: int) -> int:

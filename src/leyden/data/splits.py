@@ -41,7 +41,11 @@ class Split:
             )
 
     def parts(self, cached: Cache) -> dict[str, RowNumbers]:
-        """Part the kept rows of a cache: by group where it has groups, else stratified by class.
+        """Part the kept rows of a cache: by time or group where it has them, else by class.
+
+        Where rows have times, the latest are the test part and those before them the validation
+        part; fold ``k`` of ``K`` tests on the ``k + 1``-th of ``K + 1`` stretches of time, and
+        nothing later is learnt from.
 
         Raises:
             UserError: a part is left empty, or a class has no training row.
@@ -61,11 +65,16 @@ class Split:
     def _hold_out(
         self, rows: RowNumbers, fraction: float, cached: Cache
     ) -> tuple[RowNumbers, RowNumbers]:
+        if cached.times is not None:
+            return time_split(rows, cached.times[rows], fraction=fraction)
         if cached.groups is not None:
             return grouped_split(rows, cached.groups[rows], fraction=fraction, seed=self.seed)
         return stratified_split(rows, cached.targets[rows], fraction=fraction, seed=self.seed)
 
     def _fold(self, rows: RowNumbers, cached: Cache, folds: int) -> tuple[RowNumbers, RowNumbers]:
+        if cached.times is not None:
+            numbers = time_numbers(cached.times[rows], stretches=folds + 1) - 1
+            return rows[numbers < self.fold], rows[numbers == self.fold]
         groups = None if cached.groups is None else cached.groups[rows]
         numbers = fold_numbers(cached.targets[rows], groups, folds=folds, seed=self.seed)
         return rows[numbers != self.fold], rows[numbers == self.fold]
@@ -79,13 +88,35 @@ def _check_parts(parts: dict[str, RowNumbers], cached: Cache) -> None:
         )
     if not cached.class_names:
         return
-    unseen = np.setdiff1d(cached.targets[cached.kept], cached.targets[parts["train"]])
+    known, learnt = np.concatenate(list(parts.values())), parts["train"]
+    unseen = np.setdiff1d(_classes(cached.targets[known]), _classes(cached.targets[learnt]))
     if len(unseen):
         names = ", ".join(cached.class_names[int(index)] for index in unseen)
         raise UserError(
             f"No training row is left of {names}, which the other parts hold. Add such rows "
             "to the training part, or take the class out of the others."
         )
+
+
+def _classes(targets: NDArray[np.generic]) -> NDArray[np.int64]:
+    """List the classes, or the labels, that some rows hold."""
+    return np.unique(targets if targets.ndim == 1 else np.nonzero(targets)[1]).astype(np.int64)
+
+
+def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Give the stratum ``(n,)`` of each row: its class; one for all where targets are numbers.
+
+    That of a row of several labels is the rarest of them, as rare labels are the ones that a split
+    may leave without a row (the greedy choice of Sechidis et al. 2011).
+    """
+    if targets.dtype.kind == "f":
+        return np.zeros(len(targets), dtype=np.int64)
+    if targets.ndim == 1:
+        return targets.astype(np.int64)
+    held = targets.astype(np.int64)
+    rarity = np.where(held > 0, held.sum(axis=0), len(held) + 1)
+    rarest: RowNumbers = np.where(held.any(axis=1), rarity.argmin(axis=1), held.shape[1])
+    return rarest
 
 
 def stratified_split(
@@ -95,7 +126,7 @@ def stratified_split(
 
     Args:
         rows: ``(n,)`` row numbers.
-        targets: ``(n,)`` class of each of these rows.
+        targets: ``(n,)`` class of each of these rows, or ``(n, labels)``.
         fraction: share to set apart, in [0, 1).
         seed: same seed, same split.
 
@@ -105,10 +136,9 @@ def stratified_split(
     """
     random = np.random.default_rng(seed)
     apart = np.zeros(len(rows), dtype=bool)
-    if targets.dtype.kind == "f":
-        targets = np.zeros(len(rows), dtype=np.int64)
-    for target in np.unique(targets):
-        members = random.permutation(np.flatnonzero(targets == target))
+    stratum = strata(targets)
+    for number in np.unique(stratum):
+        members = random.permutation(np.flatnonzero(stratum == number))
         apart[members[: round(fraction * len(members))]] = True
         if len(members) == 1:
             apart[members] = False
@@ -139,13 +169,39 @@ def grouped_split(
     return np.sort(rows[~apart]), np.sort(rows[apart])
 
 
+def time_split(
+    rows: RowNumbers, times: NDArray[np.float64], *, fraction: float
+) -> tuple[RowNumbers, RowNumbers]:
+    """Set the latest fraction of the rows apart; rows of one time stay together.
+
+    Args:
+        rows: ``(n,)`` row numbers.
+        times: ``(n,)`` when each of these rows was.
+        fraction: share to set apart, in [0, 1).
+
+    Returns:
+        The rows that remain and those set apart, each sorted.
+    """
+    count = round(fraction * len(rows))
+    if count == 0:
+        return np.sort(rows), rows[:0]
+    begin = np.sort(times)[-count]
+    return np.sort(rows[times < begin]), np.sort(rows[times >= begin])
+
+
+def time_numbers(times: NDArray[np.float64], *, stretches: int) -> NDArray[np.int64]:
+    """Number the stretches of time ``(n,)`` that hold equally many rows, from 0, oldest first."""
+    begins = np.quantile(times, np.arange(1, stretches) / stretches, method="higher")
+    return np.searchsorted(begins, times, side="right")
+
+
 def fold_numbers(
     targets: NDArray[np.generic], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
     """Number the fold of every row: equal in size, and stratified by class or whole by group.
 
     Args:
-        targets: ``(n,)`` class of each row; numbers are not stratified.
+        targets: ``(n,)`` class of each row, or ``(n, labels)``; numbers are not stratified.
         groups: ``(n,)`` group of each row, or ``None``.
         folds: how many.
         seed: same seed, same folds.
@@ -157,7 +213,7 @@ def fold_numbers(
     shuffled = random.permutation(len(targets))
     numbers = np.empty(len(targets), dtype=np.int64)
     if groups is None:
-        keys = targets if targets.dtype.kind == "i" else np.zeros(len(targets))
+        keys = strata(targets)
         by_class = shuffled[np.argsort(keys[shuffled], kind="stable")]
         numbers[by_class] = np.arange(len(targets)) % folds
         return numbers

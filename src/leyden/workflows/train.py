@@ -92,9 +92,10 @@ def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> di
 
 def _report_data(data: DataModule, folder: RunFolder) -> None:
     cached = data.cached
+    report = data.cleaning_report()
     if rank() == 0:
-        write_json(folder.cleaning, cached.cleaning_report().as_dict())
-    log.info(table(cached.cleaning_report()))
+        write_json(folder.cleaning, report.as_dict())
+    log.info(table(report))
     counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
     log.info("data: %s, %d classes; rows: %s", data.name, len(cached.class_names), counts)
 

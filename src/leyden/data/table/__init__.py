@@ -1,0 +1,1 @@
+"""Tables: numbers as float64 and categories as codes in the cache, float32 for the network."""

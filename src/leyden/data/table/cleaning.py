@@ -1,0 +1,38 @@
+"""The cleaning steps of tables."""
+
+from dataclasses import dataclass
+
+from leyden.data.cleaning import Cleaning
+
+COLUMN_STEPS = ("constant_columns", "duplicate_columns", "identifier_columns", "leaking_columns")
+"""The steps that leave columns out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCleaning(Cleaning):
+    """Which cleaning steps run on a table; those of every kind, and those of columns and cells.
+
+    Equal rows with different targets are no contradiction by default: few columns seldom settle
+    what happened. Columns and ranges are judged on the training rows alone, so these steps are
+    reported once the rows are split.
+
+    Attributes:
+        missing_target: leave rows out whose target is missing or no such target; when off, the
+            first one is an error.
+        misfits: count cells that are not of their column's kind, such as words among numbers, and
+            infinite numbers, as missing; when off, they are an error.
+        outliers: count impossible numbers as missing.
+        constant_columns: leave columns out that are the same in every row.
+        duplicate_columns: leave columns out that repeat another one.
+        identifier_columns: leave categorical columns out that name rows.
+        leaking_columns: leave columns out that determine the target by themselves.
+    """
+
+    contradictions: bool = False
+    missing_target: bool = True
+    misfits: bool = True
+    outliers: bool = True
+    constant_columns: bool = True
+    duplicate_columns: bool = True
+    identifier_columns: bool = True
+    leaking_columns: bool = True

@@ -1,0 +1,85 @@
+"""From cells of text to the compact arrays that are cached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.table import cells
+from leyden.data.table.columns import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MISSING = ""
+"""Stands for a missing cell among the values of a categorical column."""
+
+Cells = Mapping[str, "pa.StringArray"]
+
+
+@dataclass(kw_only=True)
+class Misfits:
+    """Cells of a column that are not of its kind."""
+
+    cells: int = 0
+    example: str = ""
+
+
+class Encoder:
+    """Turns chunks of a table into numbers and codes.
+
+    A value's code is its place in ``values``, which grows as values come; a missing cell is 0.
+
+    Args:
+        columns: those to encode.
+        missing: what stands for a missing cell.
+    """
+
+    def __init__(self, columns: Sequence[Column], missing: Sequence[str]) -> None:
+        self.number_columns = [column for column in columns if column.is_number]
+        self.category_columns = [column for column in columns if column.kind == "categorical"]
+        self.missing = missing
+        self.misfits = {column.name: Misfits() for column in self.number_columns}
+        self._codes: dict[str, dict[str, int]] = {
+            column.name: {MISSING: 0} for column in self.category_columns
+        }
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """The values of each categorical column, in the order of their codes."""
+        return {name: list(codes) for name, codes in self._codes.items()}
+
+    def numbers(self, chunk: Cells, rows: int) -> NDArray[np.float64]:
+        """Encode as ``(rows, columns)``; dates in days since 2000, NaN where there is no number."""
+        columns = [self._number(column, chunk[column.name]) for column in self.number_columns]
+        return _side_by_side(columns, rows, np.float64)
+
+    def categories(self, chunk: Cells, rows: int) -> NDArray[np.int32]:
+        """Encode as codes ``(rows, columns)``."""
+        columns = [self._category(c.name, chunk[c.name]) for c in self.category_columns]
+        return _side_by_side(columns, rows, np.int32)
+
+    def _number(self, column: Column, strings: "pa.StringArray") -> NDArray[np.float64]:
+        values, places = cells.distinct(strings, self.missing)
+        parsed = column.parsed(values)
+        parsed[np.isinf(parsed)] = np.nan
+        if (misfit := np.isnan(parsed)).any():
+            found = self.misfits[column.name]
+            found.cells += int(np.isin(places, np.flatnonzero(misfit)).sum())
+            found.example = found.example or values[int(misfit.argmax())].as_py()
+        return np.append(parsed, np.nan)[places]  # place -1 is a missing cell
+
+    def _category(self, name: str, strings: "pa.StringArray") -> NDArray[np.int32]:
+        values, places = cells.distinct(strings, self.missing)
+        known = self._codes[name]
+        codes = [known.setdefault(value, len(known)) for value in values.to_pylist()]
+        return np.array([*codes, 0], dtype=np.int32)[places]
+
+
+def _side_by_side(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
+    together: NDArray[Any] = np.empty((rows, len(columns)), dtype)
+    for place, column in enumerate(columns):
+        together[:, place] = column
+    return together

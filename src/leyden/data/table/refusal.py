@@ -1,0 +1,96 @@
+"""Which columns of a table are left out, and why."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.table.cleaning import TableCleaning
+from leyden.data.table.columns import Column
+from leyden.data.table.screening import (
+    category_determines,
+    digest,
+    is_constant,
+    is_identifier,
+    number_determines,
+)
+from leyden.data.table.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A column that is left out, and the cleaning step that says so."""
+
+    column: str
+    step: str
+    reason: str
+
+
+def refused(
+    training: Training,
+    numbers: Sequence[Column],
+    categories: Sequence[Column],
+    *,
+    steps: TableCleaning,
+) -> list[Refused]:
+    """Find the columns to leave out.
+
+    Args:
+        training: the training rows.
+        numbers: those of the cached numbers.
+        categories: those of the cached categories.
+        steps: the cleaning steps that run.
+    """
+    judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
+    judged += [_category_faults(column, training, place) for place, column in enumerate(categories)]
+    seen: dict[bytes, str] = {}
+    found = []
+    for faults in judged:
+        fault = next((fault for fault in faults(seen) if getattr(steps, fault.step)), None)
+        found += [fault] if fault else []
+    return found
+
+
+Faults = Callable[[dict[bytes, str]], Iterator[Refused]]
+
+
+def _number_faults(column: Column, training: Training, place: int) -> Faults:
+    def find(seen: dict[bytes, str]) -> Iterator[Refused]:
+        values, targets = training.number(place), training.targets
+        yield from _constant_or_repeated(column, values, seen)
+        if targets.ndim == 1 and number_determines(values, targets):
+            yield _leak(column)
+
+    return find
+
+
+def _category_faults(column: Column, training: Training, place: int) -> Faults:
+    def find(seen: dict[bytes, str]) -> Iterator[Refused]:
+        codes, targets = training.category(place), training.targets
+        yield from _constant_or_repeated(column, codes, seen)
+        if is_identifier(codes):
+            reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
+            yield Refused(column=column.name, step="identifier_columns", reason=reason)
+        if targets.ndim == 1 and category_determines(codes, targets):
+            yield _leak(column)
+
+    return find
+
+
+def _constant_or_repeated(
+    column: Column, values: NDArray[Any], seen: dict[bytes, str]
+) -> Iterator[Refused]:
+    if is_constant(values):
+        reason = "the same in every training row"
+        yield Refused(column=column.name, step="constant_columns", reason=reason)
+    twin = seen.setdefault(digest(values), column.name)
+    if twin != column.name:
+        reason = f"the same as {twin}"
+        yield Refused(column=column.name, step="duplicate_columns", reason=reason)
+
+
+def _leak(column: Column) -> Refused:
+    reason = "determines the target by itself; keep it with data.cleaning.leaking_columns=false"
+    return Refused(column=column.name, step="leaking_columns", reason=reason)

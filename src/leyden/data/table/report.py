@@ -1,0 +1,102 @@
+"""The cleaning report of a table: what fitting its columns found."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.cache import Cache
+from leyden.data.cleaning import CleaningReport, StepReport
+from leyden.data.table.batches import Layout
+from leyden.data.table.cleaning import COLUMN_STEPS, TableCleaning
+
+Parts = Mapping[str, NDArray[np.int64]]
+
+
+def with_table_steps(
+    cached: Cache,
+    layout: Layout,
+    statistics: Mapping[str, Any],
+    steps: TableCleaning,
+    parts: Parts,
+) -> CleaningReport:
+    """Add the steps that were judged on the training rows, and what was filled in."""
+    report = cached.cleaning_report()
+    columns = {
+        step: _columns(step, statistics, enabled=getattr(steps, step)) for step in COLUMN_STEPS
+    }
+    numbers = [c["name"] for c in statistics["columns"] if c["kind"] != "categorical"]
+    added = {
+        "misfits": _cells(_misfits(cached), enabled=steps.misfits),
+        "missing_cells": _cells(_missing(cached, layout, numbers), enabled=True),
+        "outliers": _cells(_outliers(cached, layout, statistics, numbers), enabled=steps.outliers),
+        "unknown_values": _cells(_unknown(cached, layout, statistics, parts), enabled=True),
+    }
+    return replace(report, steps=report.steps | columns | added)
+
+
+Found = Iterator[tuple[str, int, str]]
+"""A column, how many of its cells, and why."""
+
+
+def _columns(step: str, statistics: Mapping[str, Any], *, enabled: bool) -> StepReport:
+    findings = [
+        {"source": f"column {refused['column']}", "reason": refused["reason"]}
+        for refused in statistics["refused"]
+        if refused["step"] == step
+    ]
+    return StepReport(
+        enabled=enabled, found=len(findings), dropped=len(findings), findings=findings
+    )
+
+
+def _cells(found: Found, *, enabled: bool) -> StepReport:
+    counted = list(found)
+    findings = [
+        {"source": f"column {name}", "reason": f"{count} {reason}"}
+        for name, count, reason in counted
+    ]
+    total = sum(count for _, count, _ in counted)
+    return StepReport(enabled=enabled, found=total if enabled else 0, findings=findings)
+
+
+def _misfits(cached: Cache) -> Found:
+    for name, found in cached.facts["misfits"].items():
+        yield name, found["cells"], f"cells of another kind, such as {found['example']!r}"
+
+
+def _missing(cached: Cache, layout: Layout, names: list[str]) -> Found:
+    for name, place in zip(names, layout.numbers, strict=True):
+        count = int(np.isnan(cached.arrays["numbers"][cached.kept, place]).sum())
+        if count:
+            yield name, count, "cells filled with the median of the training rows"
+
+
+def _outliers(
+    cached: Cache, layout: Layout, statistics: Mapping[str, Any], names: list[str]
+) -> Found:
+    fitted, sources = statistics["numbers"], cached.sources()
+    for column, (name, place) in enumerate(zip(names, layout.numbers, strict=True)):
+        centre = float(layout.centres[column])
+        low, high = float(fitted["low"][column]), float(fitted["high"][column])
+        values = cached.arrays["numbers"][cached.kept, place]
+        beyond = np.flatnonzero((values - centre < low) | (values - centre > high))
+        if len(beyond):
+            yield (
+                name,
+                len(beyond),
+                f"values outside {centre + low:.6g} to {centre + high:.6g} count as missing, such "
+                f"as {values[beyond[0]]:.6g} in {sources[cached.kept[beyond[0]]]}",
+            )
+
+
+def _unknown(cached: Cache, layout: Layout, statistics: Mapping[str, Any], parts: Parts) -> Found:
+    rows = np.concatenate([parts["val"], parts["test"]])
+    for name, place, table in zip(
+        statistics["values"], layout.categories, layout.tables, strict=True
+    ):
+        count = int((table[cached.arrays["categories"][rows, place]] == 0).sum())
+        if count:
+            yield name, count, "cells of validation and test hold what training never saw"

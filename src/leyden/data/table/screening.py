@@ -1,0 +1,80 @@
+"""Columns that would teach nothing, or too much: found on the training rows."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+SURE = 0.001
+"""Share of the majority's mistakes that a column may leave and still determine the target."""
+
+ROWS_PER_VALUE = 3
+"""A column that gives each value to fewer rows determines anything."""
+
+FEWEST_ROWS = 10
+"""Rows of every class that a threshold has to get right before that is no coincidence."""
+
+MOSTLY_THERE = 0.9
+"""Share of the rows in which a column has to be there to determine the target."""
+
+IDENTIFIER = 0.5
+"""Different values per row from which on a categorical column names rows."""
+
+
+def is_constant(column: NDArray[np.generic]) -> bool:
+    """Tell whether all rows ``(rows,)`` hold the same, be it nothing."""
+    return bool(np.all(column == column[0]) or np.all(column != column))
+
+
+def is_identifier(codes: NDArray[np.int32]) -> bool:
+    """Tell whether nearly every row ``(rows,)`` has a value of its own."""
+    return len(np.unique(codes)) > max(IDENTIFIER * len(codes), FEWEST_ROWS)
+
+
+def digest(column: NDArray[np.generic]) -> bytes:
+    """Digest a column ``(rows,)``; equal columns have equal digests."""
+    return hashlib.blake2b(np.ascontiguousarray(column).data, digest_size=16).digest()
+
+
+def category_determines(codes: NDArray[np.int32], targets: NDArray[np.generic]) -> bool:
+    """Tell whether the values ``(rows,)`` of a column leave no doubt about the target."""
+    values, places = np.unique(codes, return_inverse=True)
+    if len(codes) < ROWS_PER_VALUE * len(values):
+        return False
+    if targets.dtype.kind == "f":
+        return _explained(places, targets.astype(np.float64))
+    classes = int(targets.max()) + 1
+    cells = places * classes + targets.astype(np.int64)
+    counts = np.bincount(cells, minlength=len(values) * classes)
+    mistakes = len(codes) - counts.reshape(-1, classes).max(axis=1).sum()
+    majority = np.bincount(targets.astype(np.int64)).max()
+    return bool(mistakes <= SURE * (len(codes) - majority))
+
+
+def number_determines(values: NDArray[np.float64], targets: NDArray[np.generic]) -> bool:
+    """Tell whether thresholds on a column ``(rows,)`` give the class, or its order the number."""
+    there = ~np.isnan(values)
+    values, targets = values[there], targets[there]
+    if there.mean() < MOSTLY_THERE or len(np.unique(targets)) < 2:
+        return False
+    order = np.lexsort((targets, values))
+    values, targets = values[order], targets[order]
+    if targets.dtype.kind == "f":
+        enough = len(np.unique(values)) >= FEWEST_ROWS and _one_target_a_value(values, targets)
+        steps = np.diff(targets)
+        return bool(enough and (np.all(steps >= 0) or np.all(steps <= 0)))
+    _, counts = np.unique(targets, return_counts=True)
+    changes = np.count_nonzero(np.diff(targets))
+    enough = counts.min() >= FEWEST_ROWS
+    return bool(enough and changes < len(counts) and _one_target_a_value(values, targets))
+
+
+def _one_target_a_value(values: NDArray[np.float64], targets: NDArray[np.generic]) -> bool:
+    """Tell whether equal values, which stand side by side, have equal targets."""
+    return not np.any((values[1:] == values[:-1]) & (targets[1:] != targets[:-1]))
+
+
+def _explained(places: NDArray[np.intp], targets: NDArray[np.float64]) -> bool:
+    """Tell whether the targets within each value hardly differ."""
+    means = np.bincount(places, targets) / np.bincount(places)
+    return bool(np.var(targets - means[places]) <= SURE**2 * np.var(targets))

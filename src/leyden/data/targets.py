@@ -1,0 +1,72 @@
+"""What is to be learnt: counted on the training part, balanced, and the same from file to file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leyden.data.cache import Cache
+from leyden.errors import UserError
+
+
+def counted(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
+    """Count the targets of the training part, as ``DataSpec.targets`` says.
+
+    Args:
+        targets: ``(rows,)`` class indices or numbers, or ``(rows, labels)`` truths.
+        num_classes: number of classes or labels; 0 where targets are numbers.
+    """
+    if targets.dtype.kind == "f":
+        values = targets.astype(np.float64)
+        return {"kind": "number", "mean": float(values.mean()), "std": float(values.std())}
+    if targets.ndim == 2:
+        return {"kind": "labels", "counts": targets.sum(axis=0, dtype=np.int64).tolist()}
+    return {"kind": "class", "counts": np.bincount(targets, minlength=num_classes).tolist()}
+
+
+def balancing_weights(targets: NDArray[np.generic]) -> Tensor:
+    """Weigh rows ``(rows,)`` so that every class is drawn as often as any other.
+
+    Raises:
+        UserError: the targets are no classes.
+    """
+    if targets.ndim != 1 or targets.dtype.kind == "f":
+        raise UserError(
+            "data.balanced=true draws every class equally often, but the targets of this data are "
+            "no classes. Leave data.balanced=false."
+        )
+    _, members, counts = np.unique(targets, return_inverse=True, return_counts=True)
+    return torch.from_numpy(1 / counts[members])
+
+
+def aligned(cached: Cache, class_names: Sequence[str]) -> Cache:
+    """Number the classes of other data as a trained network knows them; some may be absent.
+
+    Raises:
+        UserError: the data hold a class that training never saw.
+    """
+    if tuple(class_names) == cached.class_names:
+        return cached
+    places = {name: index for index, name in enumerate(class_names)}
+    if not cached.class_names or not places.keys() >= set(cached.class_names):
+        raise different_classes(class_names, cached.class_names)
+    known = np.array([places[name] for name in cached.class_names])
+    if cached.targets.ndim == 1:
+        targets: NDArray[np.generic] = known[cached.targets]
+    else:
+        targets = np.zeros((len(cached.targets), len(places)), cached.targets.dtype)
+        targets[:, known] = cached.targets
+    return replace(cached, targets=targets, class_names=tuple(class_names))
+
+
+def different_classes(expected: Sequence[str], found: Sequence[str]) -> UserError:
+    """Word that data do not fit a checkpoint."""
+    return UserError(
+        f"The classes of the data differ from those of the checkpoint: expected "
+        f"{list(expected)}, got {list(found)}. Give the data that the run "
+        "was trained on, or train a new run."
+    )

@@ -1,0 +1,135 @@
+"""FT-Transformer: every column of a table is a token, and columns attend to each other."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from leyden.networks.layers import check_dropout, check_num_outputs, check_sizes
+
+FEED_FORWARD = 4 / 3
+"""Width of the hidden layer of a block, in widths of a token; the paper's choice for ReGLU."""
+
+
+class FTTransformer(nn.Module):
+    """A transformer over the columns of a row.
+
+    Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data" (arXiv:2106.11959):
+    a number scales its column's vector, a category has a vector of its own, and the row is judged
+    by what a further token has gathered after a few pre-norm blocks.
+
+    Args:
+        num_numbers: Numeric features of a row.
+        cardinalities: Values of each categorical column; 0 is one that training never saw.
+        num_outputs: Classes, labels or regression targets.
+        width: Size of a token; ``heads`` has to divide it.
+        depth: Blocks.
+        heads: Of attention in each block.
+        attention_dropout: Share of attention weights dropped.
+        dropout: Share of hidden units dropped in each block.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_numbers: int,
+        cardinalities: Sequence[int],
+        num_outputs: int,
+        width: int = 64,
+        depth: int = 3,
+        heads: int = 8,
+        attention_dropout: float = 0.2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_num_outputs(num_outputs)
+        check_sizes("width, depth and heads", [width, depth, heads])
+        check_dropout(attention_dropout)
+        check_dropout(dropout)
+        if width % heads:
+            raise ValueError(f"width {width} can't be parted among {heads} heads: change either.")
+        self.input_layer = ColumnTokens(
+            num_numbers=num_numbers, cardinalities=cardinalities, width=width
+        )
+        self.hidden_layers = nn.Sequential(
+            *(
+                Block(
+                    width=width,
+                    heads=heads,
+                    attention_dropout=attention_dropout,
+                    dropout=dropout,
+                )
+                for _ in range(depth)
+            )
+        )
+        self.output_layer = nn.Sequential(
+            nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, num_outputs)
+        )
+
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """Map ``(batch, num_numbers)``, ``(batch, columns)`` int64 to ``(batch, num_outputs)``."""
+        tokens = self.input_layer(numbers, categories)  # (batch, 1 + features, width)
+        tokens = self.hidden_layers(tokens)
+        outputs: Tensor = self.output_layer(tokens[:, 0])
+        return outputs
+
+
+class ColumnTokens(nn.Module):
+    """One token ``(width,)`` per feature, behind one that stands for the row."""
+
+    def __init__(self, *, num_numbers: int, cardinalities: Sequence[int], width: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.row = nn.Parameter(torch.empty(1, 1, width).uniform_(-bound, bound))
+        self.number_weight = nn.Parameter(torch.empty(num_numbers, width).uniform_(-bound, bound))
+        columns = num_numbers + len(cardinalities)
+        self.column_bias = nn.Parameter(torch.empty(columns, width).uniform_(-bound, bound))
+        self.embeddings = nn.ModuleList(_embedding(values, width) for values in cardinalities)
+
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """Map a batch of rows to ``(batch, 1 + features, width)``."""
+        scaled = numbers.unsqueeze(2) * self.number_weight
+        embedded = [layer(categories[:, i]).unsqueeze(1) for i, layer in enumerate(self.embeddings)]
+        features = torch.cat([scaled, *embedded], dim=1) + self.column_bias
+        return torch.cat([self.row.expand(len(numbers), -1, -1), features], dim=1)
+
+
+def _embedding(values: int, width: int) -> nn.Embedding:
+    layer = nn.Embedding(values, width)
+    nn.init.uniform_(layer.weight, -(width**-0.5), width**-0.5)
+    nn.init.zeros_(layer.weight[0])  # what training never saw is neutral
+    return layer
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward layer with ReGLU (Shazeer 2020, arXiv:2002.05202)."""
+
+    def __init__(self, *, width: int, heads: int, attention_dropout: float, dropout: float) -> None:
+        super().__init__()
+        hidden = round(width * FEED_FORWARD)
+        self.heads = heads
+        self.attention_dropout = attention_dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.mixed = nn.Linear(width, width)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.gated = nn.Linear(width, 2 * hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.narrowed = nn.Linear(hidden, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map ``(batch, tokens, width)`` to the same shape."""
+        tokens = tokens + self._attended(self.attention_norm(tokens))
+        values, gates = self.gated(self.feed_forward_norm(tokens)).chunk(2, dim=2)
+        narrowed: Tensor = self.narrowed(self.dropout(values * gates.relu()))
+        return tokens + narrowed
+
+    def _attended(self, tokens: Tensor) -> Tensor:
+        batch, count, width = tokens.shape
+        parted = self.query_key_value(tokens).view(batch, count, 3, self.heads, -1)
+        query, key, value = parted.permute(2, 0, 3, 1, 4)  # (batch, heads, tokens, head width)
+        attended = nn.functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        mixed: Tensor = self.mixed(attended.transpose(1, 2).reshape(batch, count, width))
+        return mixed

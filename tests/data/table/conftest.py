@@ -1,0 +1,67 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from leyden.data.table.file import Table
+
+
+@pytest.fixture(scope="session")
+def write_csv():
+    """Write columns of cells as a table; a missing cell is nothing."""
+
+    def write(path, columns):
+        with path.open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def visits():
+    """Give columns of a table of patients, whose ages and wards tell who is ill."""
+
+    def make(rows=200, **columns):
+        random = np.random.default_rng(0)
+        age = random.integers(20, 90, rows)
+        ward = random.choice(["north", "south", "west"], rows)
+        ill = age + 30 * (ward == "west") + random.normal(0, 8, rows) > 70
+        return {
+            "age": age.tolist(),
+            "ward": ward.tolist(),
+            "smokes": random.choice(["yes", "no"], rows).tolist(),
+            "seen": [f"2024-{1 + row % 12:02}-{1 + row % 28:02}" for row in range(rows)],
+            "state": np.where(ill, "ill", "well").tolist(),
+        } | columns
+
+    return make
+
+
+@pytest.fixture
+def table(tmp_path, visits, write_csv):
+    """Make a table ready, of columns and settings."""
+
+    def make(columns=None, /, **options):
+        path = write_csv(tmp_path / "visits.csv", columns or visits())
+        settings = {"name": "visits", "path": str(path), "target": "state", "batch_size": 16}
+        data = Table(**settings | options)
+        data.prepare_data()
+        data.setup()
+        return data
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def inputs_of():
+    """Give what networks get of a part, in the order of its rows."""
+
+    def give(data, part="train"):
+        rows = torch.from_numpy(data.part(part))
+        return data.network_inputs(data.dataset(data.cached)[(0, rows)].inputs)
+
+    return give

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from leyden.data.cache import Cache
+from leyden.data.targets import aligned, balancing_weights, counted
+from leyden.errors import UserError
+
+
+def cached(targets, class_names):
+    return Cache(
+        path=Path(),
+        arrays={},
+        targets=np.array(targets),
+        parts=np.full(len(targets), "all"),
+        kept=np.arange(len(targets)),
+        groups=None,
+        times=None,
+        class_names=tuple(class_names),
+        facts={},
+        fingerprint="",
+    )
+
+
+def test_targets_are_counted_by_their_kind():
+    assert counted(np.array([0, 2, 2]), 4) == {"kind": "class", "counts": [1, 0, 2, 0]}
+    assert counted(np.array([[1, 0], [1, 1]], np.uint8), 2) == {"kind": "labels", "counts": [2, 1]}
+    assert counted(np.array([1, 3], np.float32), 0) == {"kind": "number", "mean": 2.0, "std": 1.0}
+
+
+def test_every_class_weighs_the_same():
+    weights = balancing_weights(np.array([0, 0, 0, 5]))
+
+    torch.testing.assert_close(weights, torch.tensor([1 / 3, 1 / 3, 1 / 3, 1]).double())
+
+
+@pytest.mark.parametrize("targets", [np.array([1.0, 2.0]), np.array([[0, 1]])])
+def test_only_classes_can_be_balanced(targets):
+    with pytest.raises(UserError, match="no classes"):
+        balancing_weights(targets)
+
+
+def test_other_data_are_numbered_as_in_training():
+    found = aligned(cached([0, 1, 1], ["bee", "cow"]), ["ant", "bee", "cow"])
+
+    assert found.targets.tolist() == [1, 2, 2]
+    assert found.class_names == ("ant", "bee", "cow")
+
+
+def test_labels_are_put_in_the_order_of_training():
+    found = aligned(cached([[1, 0], [0, 1]], ["bee", "cow"]), ["ant", "bee", "cow"])
+
+    assert found.targets.tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("names", [["ant", "dog"], []])
+def test_a_class_that_training_never_saw_is_refused(names):
+    with pytest.raises(UserError, match=r"expected \['ant', 'bee'\]"):
+        aligned(cached([0, 1], names), ["ant", "bee"])
