@@ -30,7 +30,7 @@ train: $(STAMP) ## train: the digits, or what ARGS says
 	$(BIN)/leyden train $(ARGS)
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 soak: $(STAMP) ## kill a run 200 times, and compare it with one that nobody touched
 	OMP_NUM_THREADS=1 $(BIN)/python tests/workflows/crashes.py $$(mktemp -d) 200 1 0 \
