@@ -99,3 +99,18 @@ def test_saturated_logits_have_finite_gradients(gamma: float, dtype: torch.dtype
 def test_bad_arguments_are_named(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         FocalLoss(**arguments)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_weights_count_as_in_cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float
+) -> None:
+    weight = torch.tensor([1.0, 0.5, 3.0, 0.0], dtype=torch.float64)
+    loss = FocalLoss(gamma=0.0, label_smoothing=label_smoothing, weight=weight.tolist()).double()
+    soft = functional.softmax(logits.flip(0), dim=1)
+
+    for targets in (labels, soft):
+        expected = functional.cross_entropy(
+            logits, targets, weight=weight, label_smoothing=label_smoothing
+        )
+        torch.testing.assert_close(loss(logits, targets), expected)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from leyden.batch import Batch, DataSpec
+from leyden.losses.focal import FocalLoss
 from leyden.optim.schedules import constant
 from leyden.tasks.classification import Classification
 from leyden.tasks.mixing import CutMix, Mixup
@@ -59,9 +60,9 @@ class Batches(LightningDataModule):
     val_dataloader = test_dataloader = predict_dataloader = train_dataloader
 
 
-def task_of(*, sureness=1.0, loss=None, lr=0.0, **options):
+def task_of(*, sureness=1.0, loss=None, lr=0.0, spec=None, **options):
     return Classification(
-        spec=DataSpec(network_sizes={"num_outputs": 3}, class_names=NAMES),
+        spec=spec or DataSpec(network_sizes={"num_outputs": 3}, class_names=NAMES),
         network=partial(Echo, sureness=sureness),
         loss=loss or nn.CrossEntropyLoss(),
         optimizer=partial(torch.optim.SGD, lr=lr),
@@ -194,3 +195,52 @@ def test_half_precision_logits_give_whole_probabilities():
 
     expected = torch.tensor([1.0, 2.0, 4.0]).softmax(dim=0).max().item()
     assert got == {"class": ["cow"], "probability": [pytest.approx(expected)]}
+
+
+def counted(*counts):
+    return DataSpec(
+        network_sizes={"num_outputs": 3},
+        class_names=NAMES,
+        targets={"kind": "class", "counts": list(counts)},
+    )
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, partial(FocalLoss, gamma=0.0)])
+@pytest.mark.parametrize(
+    ("class_weights", "expected"),
+    [("balanced", [4 / 3, 2 / 3, 4 / 3]), ([1, 0, 2.5], [1, 0, 2.5]), (None, [1, 1, 1])],
+)
+def test_classes_weigh_as_told(loss, class_weights, expected):
+    (batch, *_) = Batches().batches
+    task = task_of(spec=counted(10, 20, 10), loss=loss(), class_weights=class_weights)
+
+    got = task.step(batch, "train")
+
+    weight = torch.tensor(expected, dtype=torch.float32)
+    logits = batch.inputs["images"].flatten(1)
+    torch.testing.assert_close(
+        got, nn.functional.cross_entropy(logits, batch.targets, weight=weight)
+    )
+
+
+def test_a_class_without_rows_has_a_finite_weight():
+    task = task_of(spec=counted(10, 0, 10), class_weights="balanced")
+
+    assert task.loss.weight.isfinite().all()
+
+
+@pytest.mark.parametrize("class_weights", [[1, 2], [1, 2, -3]])
+def test_weights_have_to_fit_the_classes(class_weights):
+    with pytest.raises(ValueError, match="ant, bee, cow"):
+        task_of(class_weights=class_weights)
+
+
+def test_weights_need_a_loss_that_takes_them():
+    with pytest.raises(ValueError, match="loss=cross_entropy"):
+        task_of(loss=nn.MSELoss(), class_weights=[1, 2, 3])
+
+
+@pytest.mark.parametrize(("kind", "task"), [("number", "regression"), ("labels", "multilabel")])
+def test_other_targets_belong_to_other_tasks(kind, task):
+    with pytest.raises(ValueError, match=f"task={task}"):
+        task_of(spec=DataSpec(network_sizes={}, targets={"kind": kind}))

@@ -136,9 +136,10 @@ def clean(
 def table(report: CleaningReport) -> str:
     """Lay the report out as a table for the log."""
     lines = [f"cleaning: {report.items_read} items read, {report.rows_kept} rows kept"]
+    width = max(15, *map(len, report.steps))
     for name, step in report.steps.items():
         outcome = f"{step.found} found, {step.dropped} dropped" if step.enabled else "switched off"
-        lines.append(f"  {name:<15} {outcome}")
+        lines.append(f"  {name:<{width}} {outcome}")
     return "\n".join(lines)
 
 

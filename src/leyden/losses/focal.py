@@ -1,5 +1,7 @@
 """Cross-entropy that turns away from what is already easy."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,9 +17,16 @@ class FocalLoss(nn.Module):
     Args:
         gamma: How strongly easy examples are discounted; the paper's choice is 2.
         label_smoothing: Share of each target that is spread evenly over all classes.
+        weight: What a row of each class counts; the mean is weighted, as in cross-entropy.
     """
 
-    def __init__(self, *, gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        weight: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         if gamma < 0.0:
             raise ValueError(f"gamma must be at least 0, got {gamma}: 0 is cross-entropy.")
@@ -27,6 +36,8 @@ class FocalLoss(nn.Module):
             )
         self.gamma = gamma
         self.label_smoothing = label_smoothing
+        self.weight: Tensor | None
+        self.register_buffer("weight", None if weight is None else torch.as_tensor(weight))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Average the loss over the batch.
@@ -43,10 +54,19 @@ class FocalLoss(nn.Module):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_probabilities = functional.log_softmax(logits, dim=1, dtype=dtype)
         classes = logits.shape[1]
+        rows = self._rows(targets)
         if not targets.is_floating_point():
             targets = functional.one_hot(targets, classes)
         targets = targets.to(dtype) * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         # At exactly 0 the power has an infinite slope wherever gamma is below 1.
         misses = (-torch.expm1(log_probabilities)).clamp_min(torch.finfo(dtype).tiny)
         losses = -targets * misses.pow(self.gamma) * log_probabilities  # (batch, classes)
-        return losses.sum(dim=1).mean()
+        if self.weight is not None:
+            losses = losses * self.weight
+        return losses.sum() / rows
+
+    def _rows(self, targets: Tensor) -> Tensor | int:
+        """Count rows as cross-entropy does: by the weights of their classes, if given."""
+        if self.weight is None or targets.is_floating_point():
+            return len(targets)
+        return self.weight[targets].sum()

@@ -1,10 +1,11 @@
 """Classification: one label per row."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
@@ -41,6 +42,8 @@ class Classification(Task):
         spec: sizes and class names of the data.
         loss: of logits ``(batch, num_classes)`` and class indices ``(batch,)``.
         mix: mixes training rows, as mixup does; ``None`` leaves them alone.
+        class_weights: what a row of each class counts in the loss, or ``balanced`` to let all
+            classes of the training part count the same; the loss must take weights.
         options: those of every task.
     """
 
@@ -50,11 +53,20 @@ class Classification(Task):
         spec: DataSpec,
         loss: Callable[[Tensor, Tensor], Tensor],
         mix: Mix | None = None,
+        class_weights: Literal["balanced"] | Sequence[float] | None = None,
         **options: Any,
     ) -> None:
         num_classes = len(spec.class_names)
+        if spec.targets.get("kind", "class") != "class":
+            raise ValueError(
+                f"classification learns one class per row, but the data hold "
+                f"{spec.targets['kind']} targets. Choose task=regression for numbers, "
+                "task=multilabel for labels, or data.target_type=class for a table."
+            )
         super().__init__(spec=spec, metrics=_metrics(num_classes), **options)
         self.loss = loss
+        if class_weights is not None:
+            _weigh(loss, _weights(class_weights, spec))
         self.mix = mix
         self.num_classes = num_classes
 
@@ -78,6 +90,29 @@ class Classification(Task):
             "class": [self.spec.class_names[i] for i in index.tolist()],
             "probability": probability.tolist(),
         }
+
+
+def _weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> Tensor:
+    """Give what each class ``(num_classes,)`` counts."""
+    if chosen == "balanced":
+        counts = torch.tensor(spec.targets["counts"], dtype=torch.float32)
+        return counts.sum() / (len(counts) * counts.clamp_min(1))
+    weights = torch.tensor([float(weight) for weight in chosen])
+    if len(weights) != len(spec.class_names) or not (weights >= 0).all():
+        raise ValueError(
+            f"class_weights: expected balanced or one weight of at least 0 for each of "
+            f"{', '.join(spec.class_names)}, got {list(chosen)}."
+        )
+    return weights
+
+
+def _weigh(loss: Callable[[Tensor, Tensor], Tensor], weights: Tensor) -> None:
+    if not isinstance(loss, nn.Module) or not hasattr(loss, "weight"):
+        raise ValueError(
+            "class_weights needs a loss that weighs classes, such as loss=cross_entropy or "
+            "loss=focal."
+        )
+    loss.register_buffer("weight", weights)
 
 
 def _metrics(num_classes: int) -> MetricCollection:
