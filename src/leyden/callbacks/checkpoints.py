@@ -125,7 +125,7 @@ def save(trainer: Trainer, *names: str) -> None:
     if trainer.is_global_zero and LAST in names and (folder / LAST).exists():
         _link(folder / LAST, folder / PREVIOUS)
     first, *others = names
-    trainer.save_checkpoint(folder / first)
+    trainer.save_checkpoint(folder / first, weights_only=False)
     if trainer.is_global_zero:
         for other in others:
             _link(folder / first, folder / other)
