@@ -30,8 +30,12 @@ def started(*words, cwd):
     raise AssertionError(process.communicate()[1])
 
 
+def checkpoint(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
 def last_step(run):
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    return checkpoint(run)["global_step"]
 
 
 def rows(run):
@@ -68,3 +72,22 @@ def test_max_time_stops_each_job_and_the_next_one_goes_on(tmp_path, leyden):
     assert "stopped by trainer.max_time" in first.err
     assert last_step(run) > before
     assert [int(row["epoch"]) for row in rows(run)] == list(range(len(rows(run))))
+
+
+def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path, leyden):
+    done = leyden("train", *QUICK, "optimizer.lr=1e37", "callbacks.checkpoint.save_every_steps=1")
+
+    (run,) = tmp_path.glob("runs/*/*")
+    assert done.code == 2
+    assert "The loss is not a finite number in step" in done.err
+    assert json.loads((run / "status.json").read_text())["state"] == "failed"
+    assert all(value.isfinite().all() for value in checkpoint(run)["state_dict"].values())
+
+
+def test_a_run_that_rolls_back_ends(leyden):
+    rollback = ("callbacks.finite_loss.on_nan=rollback", "callbacks.finite_loss.check_every=5")
+
+    done = leyden("train", *QUICK, *rollback, "optimizer.lr=1e37", "trainer.max_epochs=1")
+
+    assert done.code == 2
+    assert done.out.count("going back, and leaving out step") == 10

@@ -13,6 +13,8 @@ from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import nn
 from torchmetrics import Metric
 
+from leyden.callbacks.ranks import of_all_ranks
+
 KEY = "resume"
 """Where it stands in a checkpoint."""
 
@@ -38,7 +40,7 @@ class ExactResume(Callback):
         loader = trainer.train_dataloader
         own = {"generators": _generators(), "metrics": dict(_half_gathered(pl_module))}
         checkpoint[KEY] = {
-            "ranks": _of_all_ranks(trainer, own),
+            "ranks": of_all_ranks(trainer, own),
             "plateaus": [
                 _value_to_come(trainer, each) if self.epoch_ended else None
                 for each in trainer.lr_scheduler_configs
@@ -106,14 +108,6 @@ class _Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
-
-
-def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[Any]:
-    if trainer.world_size == 1:
-        return [own]
-    gathered: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(gathered, own)
-    return gathered
 
 
 def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:

@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from leyden.callbacks.exact_resume import ExactResume
+from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
@@ -20,6 +21,7 @@ from leyden.runs.checkpoint import load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
+from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task, build_trainer
 
 log = logging.getLogger(__name__)
@@ -71,16 +73,7 @@ def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> di
     data.prepare_data()
     data.setup("fit")
     _report_data(data, folder)
-    task = build_task(config, data)
-    record = RunRecord(record=_record(config, data))
-    trainer = build_trainer(
-        config,
-        folder.path,
-        first=[record, ExactResume()],
-        last=GracefulStop(request=request),
-    )
-    checkpoint = newest_intact(folder)
-    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    task, trainer = _fit(config, folder, data, request)
     metrics = _final_metrics(trainer, folder)
     if folder.best.is_file():
         # Given the path, the trainer would let callbacks put the weights that they average back.
@@ -88,6 +81,30 @@ def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> di
         metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
     _log_hyperparameters(config, trainer, metrics)
     return metrics
+
+
+def _fit(
+    config: Config, folder: RunFolder, data: DataModule, request: StopRequest
+) -> tuple[Task, Trainer]:
+    """Train from the last checkpoint to the end, leaving out batches that break the loss."""
+    left_out: set[tuple[int, int]] = set()
+    while True:
+        seed_everything(config.seed, workers=True, verbose=False)
+        task = build_task(config, data)
+        record = RunRecord(record=_record(config, data))
+        stop = GracefulStop(request=request)
+        trainer = build_trainer(config, folder.path, first=[record, ExactResume()], last=stop)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, FiniteLoss):
+                callback.left_out |= left_out
+        try:
+            checkpoint = newest_intact(folder)
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except RollbackError as error:
+            log.warning("the loss is not finite: going back, and leaving out %s", error)
+            left_out.add((error.step.epoch, error.step.batch))
+        else:
+            return task, trainer
 
 
 def _report_data(data: DataModule, folder: RunFolder) -> None:

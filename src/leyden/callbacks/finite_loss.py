@@ -1,0 +1,190 @@
+"""What is done about a loss that is no finite number."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from leyden.callbacks.ranks import of_all_ranks
+from leyden.errors import UserError
+
+NAMED_ROWS = 20
+"""Row numbers that a message names."""
+
+MOST_ROLLBACKS = 10
+"""Batches that are left out before a run gives up."""
+
+log = logging.getLogger(__name__)
+
+
+class Step(NamedTuple):
+    """A training step, and where its rows stand in the cache of the data set."""
+
+    step: int
+    epoch: int
+    batch: int
+    rows: list[int]
+
+    def __str__(self) -> str:
+        rows = ", ".join(map(str, self.rows[:NAMED_ROWS]))
+        more = ", …" if len(self.rows) > NAMED_ROWS else ""
+        return f"step {self.step} (epoch {self.epoch}, batch {self.batch}, rows {rows}{more})"
+
+
+class RollbackError(Exception):
+    """Training has to go on from the last checkpoint without one batch.
+
+    Attributes:
+        step: the step of that batch.
+    """
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(str(step))
+        self.step = step
+
+
+class FiniteLoss(Callback):
+    """Notices a loss that is NaN or infinite, before it gets into a checkpoint.
+
+    Losses are gathered on the device and looked at together, for each look makes the host wait.
+    Only ``on_nan="skip"`` has to look at every step.
+
+    Args:
+        on_nan: ``stop`` ends the run; ``skip`` learns nothing from the batch; ``rollback``
+            goes back to the last checkpoint and leaves the batch out.
+        check_every: batches between two looks.
+    """
+
+    def __init__(
+        self, *, on_nan: Literal["stop", "skip", "rollback"] = "stop", check_every: int = 50
+    ) -> None:
+        self.on_nan = on_nan
+        self.check_every = check_every
+        self.left_out: set[tuple[int, int]] = set()
+        self._gathered: list[tuple[int, int, Any, Tensor]] = []
+        self._is_left_out = False
+        self._loss = torch.zeros(())
+        self._before: list[tuple[Any, str, Any]] = []
+
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Keep what a batch that is left out must not change."""
+        self._is_left_out = (trainer.current_epoch, batch_idx) in self.left_out
+        if self._is_left_out or self.on_nan == "skip":
+            self._before = list(_running_values(pl_module))
+
+    def on_before_backward(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        loss: Tensor,
+    ) -> None:
+        """Take the loss."""
+        self._loss = loss.detach()
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the gradients away where nothing is to be learned: optimizers pass by the rest."""
+        if self.on_nan == "skip" and not self._is_left_out:
+            bad = not bool(self._loss.isfinite())
+            self._is_left_out = trainer.strategy.reduce_boolean_decision(bad, all=False)
+        if self._is_left_out:
+            for parameter in pl_module.parameters():
+                parameter.grad = None
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Put back what the batch must not change, or look at the losses so far."""
+        rows = getattr(batch, "rows", None)
+        if self._is_left_out:
+            step = _named(trainer.global_step, trainer.current_epoch, batch_idx, rows)
+            log.warning("nothing is learned from %s: its loss is not finite", step)
+            for holder, name, value in self._before:
+                setattr(holder, name, value) if name else holder.copy_(value)
+        elif self.on_nan != "skip":
+            self._gathered.append((trainer.global_step, batch_idx, rows, self._loss))
+            if (batch_idx + 1) % self.check_every == 0:
+                self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Look at the rest."""
+        self._look(trainer)
+
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        checkpoint: dict[str, Any],  # noqa: ARG002
+    ) -> None:
+        """Keep broken weights out: a finite loss may have given infinite gradients."""
+        self._look(trainer)
+        finite = torch.stack([each.isfinite().all() for each in pl_module.parameters()])
+        if not bool(finite.all()):
+            raise UserError(
+                f"After step {trainer.global_step} some weights are not finite, though every loss "
+                f"was. {_remedy(trainer)}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the batches that were left out."""
+        return {"left_out": sorted(self.left_out)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Leave out what an earlier part of the run did, too."""
+        self.left_out |= {(int(epoch), int(batch)) for epoch, batch in state_dict["left_out"]}
+
+    def _look(self, trainer: Trainer) -> None:
+        gathered, self._gathered = self._gathered, []
+        first = _first_broken(gathered, trainer.current_epoch)
+        if not trainer.strategy.reduce_boolean_decision(first is not None, all=False):
+            return
+        step = min(Step(*each) for each in of_all_ranks(trainer, first) if each)
+        if self.on_nan == "rollback" and len(self.left_out) < MOST_ROLLBACKS:
+            raise RollbackError(step)
+        raise UserError(f"The loss is not a finite number in {step}. {_remedy(trainer)}")
+
+
+def _first_broken(gathered: list[tuple[int, int, Any, Tensor]], epoch: int) -> Step | None:
+    if not gathered:
+        return None
+    finite = torch.stack([loss for *_, loss in gathered]).isfinite().tolist()
+    if all(finite):
+        return None
+    step, batch_idx, rows, _ = gathered[finite.index(False)]
+    return _named(step, epoch, batch_idx, rows)
+
+
+def _named(step: int, epoch: int, batch_idx: int, rows: Tensor | None) -> Step:
+    return Step(step, epoch, batch_idx, [] if rows is None else rows.tolist())
+
+
+def _remedy(trainer: Trainer) -> str:
+    return (
+        f"The checkpoints in {trainer.default_root_dir} are from before. Look at these rows, lower "
+        "optimizer.lr, set trainer.gradient_clip_val, or give callbacks.finite_loss.on_nan=skip "
+        "or =rollback."
+    )
+
+
+def _running_values(module: nn.Module) -> Iterator[tuple[Any, str, Any]]:
+    """Copy what a forward pass changes: running means of norms, and metrics."""
+    for buffer in module.buffers():
+        yield buffer, "", buffer.clone()
+    for part in module.modules():
+        if isinstance(part, Metric):
+            for name, value in part.metric_state.items():
+                yield part, name, value.clone() if isinstance(value, Tensor) else list(value)
