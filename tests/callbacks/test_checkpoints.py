@@ -16,7 +16,7 @@ class Epochs:
         self.callback_metrics = {}
         (folder / "checkpoints").mkdir()
 
-    def save_checkpoint(self, path):
+    def save_checkpoint(self, path, weights_only):  # noqa: ARG002
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(str(self.current_epoch))
         unfinished.replace(path)

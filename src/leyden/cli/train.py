@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,7 +19,10 @@ from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, lo
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, newest_unfinished
-from leyden.runs.ranks import is_launched
+from leyden.runs.ranks import die_with_launcher, errors_recorded, is_launched, rank
+
+if TYPE_CHECKING:
+    from leyden.workflows.follow import Jobs
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: the config or another input is at fault.
     """
+    if is_launched():
+        die_with_launcher()
     arguments = split(words, "run", "resume")
     resume = _wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
@@ -39,13 +45,41 @@ def run(words: Sequence[str]) -> None:
             arguments.refuse_bare()
             _continue(existing_folder(chosen), arguments.overrides)
             return
+        if is_launched() and rank() > 0:
+            _follow()
+            return
         rest = [*arguments.bare, *arguments.overrides]
-        if not flags:
-            frozen = _composed(rest)
-            if resume and (unfinished := newest_unfinished(frozen, RUNS)):
-                _continue(unfinished)
-                return
-        _start(rest, resume=resume)
+        with _leading() as jobs:
+            if not flags:
+                frozen = _composed(rest)
+                if resume and (unfinished := newest_unfinished(frozen, RUNS)):
+                    _continue(unfinished, jobs=jobs)
+                    return
+            _start(rest, resume=resume, jobs=jobs)
+
+
+@contextmanager
+def _leading() -> Iterator["Jobs | None"]:
+    """Hand jobs to the other ranks that torchrun has started, if it has."""
+    if not is_launched():
+        yield None
+        return
+    from leyden.workflows.follow import connect  # imports torch
+
+    jobs = connect()
+    try:
+        yield jobs
+    finally:
+        jobs.end()
+
+
+def _follow() -> None:
+    """Run the jobs that the first rank composes."""
+    from leyden.workflows.follow import connect  # imports torch
+
+    for config, folder in connect():
+        append_to(folder.log)
+        _train(config, folder)
 
 
 def _wants_resume(arguments: Arguments) -> bool:
@@ -66,16 +100,16 @@ def _composed(overrides: Sequence[str]) -> Config:
     return frozen
 
 
-def _start(words: Sequence[str], *, resume: bool) -> None:
+def _start(words: Sequence[str], *, resume: bool, jobs: "Jobs | None") -> None:
     """Hand over to Hydra, which makes the folder of the run, or of every run of a sweep."""
     sys.argv = ["leyden train", *words]
     with _errors_are_raised():
         hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
-            partial(_job, resume=resume)
+            partial(_job, resume=resume, jobs=jobs)
         )()
 
 
-def _job(config: Config, *, resume: bool) -> float | None:
+def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
     """Run one job of Hydra's.
 
     Returns:
@@ -89,26 +123,33 @@ def _job(config: Config, *, resume: bool) -> float | None:
     if resume and (unfinished := newest_unfinished(frozen, RUNS)):
         log.info("continuing %s", unfinished.path)
         folder = unfinished
-    return _train(frozen, folder)
+    return _train(frozen, folder, jobs=jobs)
 
 
-def _continue(folder: RunFolder, overrides: Sequence[str] = ()) -> None:
+def _continue(
+    folder: RunFolder, overrides: Sequence[str] = (), *, jobs: "Jobs | None" = None
+) -> None:
     append_to(folder.log)
     frozen = load(folder.config, overrides)
     check(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
-    _train(frozen, folder)
+    _train(frozen, folder, jobs=jobs)
 
 
-def _train(config: Config, folder: RunFolder) -> float | None:
+def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
     from leyden.workflows.launch import launch, processes  # imports torch
     from leyden.workflows.train import train
 
     tame_lightning()
+    if jobs is not None:
+        jobs.publish(config, folder)
     if (count := processes(config)) > 1:
         launch(config, folder, count)
+    elif is_launched():
+        with errors_recorded(folder.path):
+            train(config, folder)
     else:
         train(config, folder)
-    if not is_launched():
+    if jobs is not None or not is_launched():
         _report(folder)
     return folder.read_metrics().get(str(config.monitor))
 

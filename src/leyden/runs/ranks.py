@@ -1,6 +1,17 @@
 """Which of several processes this one is, by what their launcher put into the environment."""
 
+import ctypes
+import json
 import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
 
 
 def rank() -> int:
@@ -11,3 +22,32 @@ def rank() -> int:
 def is_launched() -> bool:
     """Tell whether a launcher such as torchrun started this process as one of its ranks."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def die_with_launcher() -> None:
+    """Let the kernel kill this process when the one that started it dies, on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+@contextmanager
+def errors_recorded(folder: Path) -> Iterator[None]:
+    """Leave a rank's error where its launcher finds it."""
+    try:
+        yield
+    except Exception as error:
+        record = {"time": time.time(), "rank": rank(), "error": f"{type(error).__name__}: {error}"}
+        (folder / f"error.rank{rank()}.json").write_text(json.dumps(record))
+        raise
+
+
+def first_error(folder: Path) -> str | None:
+    """Give the error that came before those of the other ranks, and forget them all."""
+    records = []
+    for path in folder.glob("error.rank*.json"):
+        records.append(json.loads(path.read_text()))
+        path.unlink()
+    if not records:
+        return None
+    first = min(records, key=lambda record: float(record["time"]))
+    return f"rank {first['rank']}: {first['error']}"

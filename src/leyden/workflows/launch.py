@@ -5,14 +5,26 @@ that stands there. No rank composes anything anew, so all train the same thing i
 in a sweep too.
 """
 
-import subprocess
+import os
+import signal
 import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from leyden.callbacks.stop_request import SIGNALS
 from leyden.config.compose import Config, save
+from leyden.errors import InterruptedRunError, UserError
 from leyden.runs.folder import RunFolder
-from leyden.runs.ranks import is_launched
+from leyden.runs.ranks import first_error, is_launched
+
+USER_ERROR, INTERRUPTED = 2, (os.EX_TEMPFAIL, 128 + signal.SIGINT)
+"""Exit codes of ``leyden``."""
 
 
 def processes(config: Config) -> int:
@@ -28,17 +40,69 @@ def processes(config: Config) -> int:
 
 
 def launch(config: Config, folder: RunFolder, count: int) -> None:
-    """Run all ranks by torchrun and wait for them; when one dies, it ends the others.
+    """Start all ranks, as torchrun does, and wait for them; one that dies ends the others.
+
+    Signals are handed on to the ranks, which write a checkpoint and stop.
 
     Raises:
-        ChildProcessError: a rank failed; what it said stands above and in the run's log.
+        UserError: the input is at fault, as a rank has said.
+        InterruptedRunError: the run was stopped, and can be continued.
+        ChildProcessError: a rank failed.
     """
     save(config, folder.config)
-    ranks = ["-m", "leyden", "train", f"run={folder.path}"]
-    runner = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    done = subprocess.run([sys.executable, *runner, *ranks], check=False)  # noqa: S603
-    if done.returncode:
-        raise ChildProcessError(
-            f"One of the {count} processes failed, and so the run ended. Look for the first error "
-            f"above and in {folder.log.parent}."
-        )
+    first_error(folder.path)
+    settings = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        signals_to_handle=",".join(number.name for number in SIGNALS),
+    )
+    # As many threads in each rank as there are cores would make all of them wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
+    try:
+        with _signal_handlers_kept():
+            words = ("-m", "leyden", "train", f"run={folder.path}")
+            elastic_launch(settings, sys.executable)(*words)
+    except SignalException as error:
+        code = 128 + signal.SIGINT if error.sigval == signal.SIGINT else os.EX_TEMPFAIL
+        raise InterruptedRunError(f"stopped by {error.sigval.name}", exit_code=code) from error
+    except ChildFailedError as error:
+        raise _as_own(error, folder, count) from error
+
+
+def _as_own(error: ChildFailedError, folder: RunFolder, count: int) -> BaseException:
+    """Say what the first rank that failed has said."""
+    failures: dict[int, ProcessFailure] = error.failures
+    codes = {failure.exitcode for failure in failures.values()}
+    stopped = codes.intersection(INTERRUPTED)
+    if stopped and codes <= set(INTERRUPTED):
+        reason = str(folder.read_status().get("error"))
+        return InterruptedRunError(reason, exit_code=stopped.pop())
+    killed = [
+        f"rank {rank} was ended by {failure.signal_name()}"
+        for rank, failure in failures.items()
+        if -failure.exitcode in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
+    ]
+    said = first_error(folder.path)
+    cause = killed[0] if killed else said or "no rank said why"
+    folder.write_status("failed", error=cause)
+    if codes == {USER_ERROR}:
+        return UserError(f"All of the {count} processes ended, for {cause}")
+    return ChildProcessError(
+        f"One of the {count} processes failed, and so the run ended. {cause}. More is said above "
+        f"and in the logs in {folder.path}."
+    )
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

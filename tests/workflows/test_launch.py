@@ -1,0 +1,152 @@
+"""Every way to start several ranks, on the CPU: see the table in docs/ranks.md."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RANKS = (
+    "network=linear",
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=1",
+    "callbacks.early_stopping=null",
+    "name=ranks",
+)
+PYTHON = (sys.executable, "-m", "leyden", "train")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
+
+
+def run(*words, cwd):
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def finished(cwd):
+    """Give the folders of all runs; each holds the metrics and the logs of two ranks."""
+    folders = sorted(path.parent for path in cwd.glob("runs/**/config.yaml"))
+    for folder in folders:
+        assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+        assert (folder / "train.rank1.log").is_file()
+        assert len((folder / "metrics.csv").read_text().splitlines()) == 2
+    return folders
+
+
+def rates(folders):
+    texts = [(folder / "config.yaml").read_text() for folder in folders]
+    return [re.search(r"  lr: (\S+)", text).group(1) for text in texts]
+
+
+def test_a_sweep_of_the_console_script(tmp_path):
+    script = Path(sys.executable).with_name("leyden")
+
+    run(script, "train", "-m", *RANKS, "optimizer.lr=0.01,0.02", cwd=tmp_path)
+
+    assert rates(finished(tmp_path)) == ["0.01", "0.02"]
+
+
+def test_torchrun_sweeps_once(tmp_path):
+    words = (*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "leyden", "train", "-m", *RANKS)
+    run(*words, "optimizer.lr=0.01,0.02", cwd=tmp_path)
+
+    assert rates(finished(tmp_path)) == ["0.01", "0.02"]
+
+
+def test_torchrun_with_two_agents(tmp_path):
+    agent = (*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d")
+    agent += ("--rdzv-endpoint=127.0.0.1:29517", "--rdzv-id=test", "--local-addr=127.0.0.1")
+    words = (*agent, "-m", "leyden", "train", *RANKS, "trainer.devices=1", "trainer.num_nodes=2")
+    other = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+    run(*words, cwd=tmp_path)
+
+    assert other.wait(timeout=30) == 0
+    assert len(finished(tmp_path)) == 1
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Give an endless run of two ranks, and its folder."""
+    words = (*PYTHON, *RANKS, "trainer.max_epochs=5000")
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (found := list(tmp_path.glob("runs/*/*/metrics.csv"))):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    yield process, found[0].parent
+    process.kill()
+    process.communicate()
+
+
+def ranks_of(folder):
+    """List the processes of the ranks, by their rank."""
+    pids = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes().split(b"\0")
+            variables = (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"run={folder}".encode() in command:
+            ranks = [value[5:] for value in variables if value.startswith(b"RANK=")]
+            pids |= {int(rank): int(path.name) for rank in ranks}
+    return pids
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+@linux
+def test_a_rank_that_dies_ends_the_run_within_seconds(running):
+    process, folder = running
+    os.kill(ranks_of(folder)[1], signal.SIGKILL)
+    began = time.monotonic()
+
+    _, err = process.communicate(timeout=30)
+
+    assert time.monotonic() - began < 10
+    assert process.returncode == 1
+    assert "rank 1 was ended by SIGKILL" in err
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "rank 1 was ended by SIGKILL" in status["error"]
+    assert not ranks_of(folder)
+
+
+@linux
+def test_no_rank_outlives_the_command(running):
+    process, folder = running
+    assert set(ranks_of(folder)) == {0, 1}
+
+    process.kill()
+    process.wait()
+    time.sleep(1)
+
+    assert not ranks_of(folder)
+
+
+def test_ranks_stop_together(running):
+    process, folder = running
+    process.send_signal(signal.SIGTERM)
+
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 75, err
+    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
