@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,30 +21,44 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One finished command: seconds of wall time, seconds of CPU time, what it printed."""
+    """A finished process: seconds of wall and of CPU time, peak memory in MiB, what it printed."""
 
     wall: float
     cpu: float
+    peak_memory: float
     returncode: int
     output: str
 
 
 def command(words: Sequence[str], *, folder: Path) -> Measured:
     """Run ``leyden`` with these words in a folder, as a process of its own."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return _process(["-m", "leyden", *words], folder)
+
+
+def python(program: str, *words: str, folder: Path) -> Measured:
+    """Run a program that is given as text in a folder, as a process of its own."""
+    return _process(["-c", program, *words], folder)
+
+
+def _process(words: Sequence[str], folder: Path) -> Measured:
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "leyden", *words],
+    process = subprocess.Popen(
+        [sys.executable, *words],
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     return Measured(
-        wall=wall, cpu=cpu, returncode=done.returncode, output=done.stdout + done.stderr
+        wall=time.perf_counter() - start,
+        cpu=usage.ru_utime + usage.ru_stime,
+        peak_memory=usage.ru_maxrss / 1024,
+        returncode=process.returncode,
+        output=output,
     )
 
 

@@ -1,0 +1,79 @@
+"""From the start of a process to the end of its first training step, against bare Lightning."""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from measure import python, spread, write_section
+
+RUNS = 7
+
+NOTE = (
+    "CPU seconds of a process from its start, imports included, until the first training step on "
+    "the digits is done; the rows are prepared. Median (least to greatest); the ratio is the "
+    "median of the ratios within a round."
+)
+
+BARE = """
+import os
+import lightning.pytorch as pl
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Plain(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+
+    def training_step(self, batch, batch_idx):
+        images, targets = batch
+        return nn.functional.cross_entropy(self.network(images), targets)
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters())
+
+    def on_train_batch_end(self, *args):
+        os._exit(0)
+
+
+digits = load_digits()
+rows = TensorDataset(torch.tensor(digits.data).float(), torch.tensor(digits.target))
+trainer = pl.Trainer(accelerator="cpu", max_epochs=1)
+trainer.fit(Plain(), DataLoader(rows, batch_size=32, shuffle=True))
+"""
+
+LEYDEN = """
+import os
+import sys
+from leyden.cli.main import main
+from leyden.tasks.base import Task
+
+Task.on_train_batch_end = lambda *args: os._exit(0)
+sys.argv = ["leyden", "train", "network=mlp", "trainer=cpu"]
+main()
+"""
+
+
+def main() -> None:
+    """Take turns."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python(LEYDEN, folder=folder)  # prepares the rows
+        pairs = [
+            (python(BARE, folder=folder).cpu, python(LEYDEN, folder=folder).cpu)
+            for _ in range(RUNS)
+        ]
+    bare, leyden = zip(*pairs, strict=True)
+    ratio = statistics.median(own / other for other, own in pairs)
+    rows = [
+        ["bare Lightning", str(RUNS), spread(bare), "1"],
+        ["`leyden train`", str(RUNS), spread(leyden), f"{ratio:.2f}"],
+    ]
+    write_section("First step", NOTE, ["program", "n", "CPU s", "ratio"], rows)
+
+
+if __name__ == "__main__":
+    main()
