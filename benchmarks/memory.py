@@ -15,8 +15,8 @@ COMMANDS = (
 
 ROWS_NOTE = (
     "Grey images of 8x8 pixels, n = 1: CPU seconds to read, clean and cache them; then, in another "
-    "process, CPU seconds from the data module to the first batch, and how many MiB more its resident "
-    "memory behind 100 batches is than that for a thousand rows."
+    "process, CPU seconds from the data module to the first batch, and the MiB by which resident "
+    "memory behind 100 batches exceeds that for a thousand rows."
 )
 
 SIZES = (10**3, 10**4, 10**5, 10**6, 10**7)
