@@ -14,6 +14,7 @@ from leyden.config.compose import compose, freeze, groups
 from leyden.data.audio import mandarin_tones
 from leyden.data.base import DataModule
 from leyden.data.image import fashion_mnist
+from leyden.data.table.flights import SCHEDULE, WEATHER
 from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
 
@@ -81,7 +82,30 @@ def penguins(root: Path) -> list[str]:
     return [f"data.path={root}/penguins.csv"]
 
 
-OWN = (image_folder, audio_folder, speech_commands, text_folder, text_table, table, penguins)
+def flights(root: Path) -> list[str]:
+    columns = [*SCHEDULE, "year"]
+    rows = [
+        f"1,{1 + row % 28},545,900,{row % 3 * 10},{'UA' if row % 2 else 'AA'},JFK,BOS,{row},5,45,"
+        f"2013-01-{1 + row % 28:02}T05:00:00Z,2013"
+        for row in range(112)
+    ]
+    (root / "flights.csv").write_text("\n".join([",".join(columns), *rows]))
+    weather = [f"JFK,2013-01-{1 + day:02}T05:00:00Z,{day},1,2,3,4,5,0,6,7" for day in range(28)]
+    header = ",".join(["origin", "time_hour", *WEATHER])
+    (root / "weather.csv").write_text("\n".join([header, *weather]))
+    return [f"data.path={root}"]
+
+
+OWN = (
+    image_folder,
+    audio_folder,
+    speech_commands,
+    text_folder,
+    text_table,
+    table,
+    penguins,
+    flights,
+)
 
 SOURCES = {make.__name__: make for make in OWN}
 """What makes the files that a data set reads, and gives the overrides that name them."""
