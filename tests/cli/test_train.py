@@ -299,3 +299,27 @@ def test_validation_in_training_is_what_evaluate_gives(words, leyden, tmp_path):
     recorded = json.loads((run / "metrics.json").read_text())
     measured = json.loads(done.out)
     assert measured == {name: recorded[name] for name in measured}
+
+
+def test_a_run_is_repeated_to_the_bit_in_a_folder_of_its_own(leyden, own_run, tmp_path):
+    before = (own_run / "checkpoints" / "last.ckpt").read_bytes()
+
+    done = leyden("train", f"run={own_run}", "--rerun")
+
+    assert done.code == 0, done.err
+    (repeated,) = (path for path in (tmp_path / "runs" / "shared").iterdir() if path != own_run)
+    assert (own_run / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert history(repeated) == history(own_run)
+    weights = checkpoint(own_run)["state_dict"]
+    for name, value in checkpoint(repeated)["state_dict"].items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_one_key_allows_only_operations_that_repeat(leyden):
+    try:
+        done = leyden("train", "network=cnn", "debug=smoke", "deterministic=true")
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
+
+    assert done.code == 0, done.err

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from leyden.runs.provenance import PACKAGES, provenance
+from leyden.runs.folder import RunFolder
+from leyden.runs.provenance import PACKAGES, provenance, record_provenance
 
 
 def test_command_and_versions_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +44,25 @@ def test_revision_and_changes_of_a_checkout_are_recorded(
     assert len(clean["revision"]) == 40
     assert not clean["modified"]
     assert provenance()["git"] == clean | {"modified": True}
+
+
+def test_a_run_keeps_the_changes_that_it_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    (tmp_path / "code.py").write_text("before\n")
+    for words in (["init", "-q"], ["add", "code.py"], ["commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *who, *words], check=True)
+    (tmp_path / "code.py").write_text("after\n")
+    (tmp_path / "new.py").touch()
+    folder = RunFolder(tmp_path / "run")
+
+    record_provenance(folder)
+    (tmp_path / "code.py").write_text("later\n")
+    record_provenance(folder)
+
+    changes = (folder.path / "changes.diff").read_text()
+    assert "-before\n+after" in changes
+    assert "# untracked: new.py" in changes
+    assert json.loads(folder.provenance.read_text())["hardware"]["cores"] >= 1

@@ -18,7 +18,7 @@ from leyden.config.check import check
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
-from leyden.runs.folder import RunFolder, existing_folder, newest_unfinished
+from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_unfinished
 from leyden.runs.ranks import die_with_launcher, errors_recorded, is_launched, rank
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
+
+RERUN = "--rerun"
 
 
 def run(words: Sequence[str]) -> None:
@@ -41,7 +43,7 @@ def run(words: Sequence[str]) -> None:
     resume = _wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     with worded(arguments.overrides):
-        if chosen := arguments.one("run"):
+        if (chosen := arguments.one("run")) and RERUN not in flags:
             arguments.refuse_bare()
             _continue(existing_folder(chosen), arguments.overrides)
             return
@@ -50,6 +52,9 @@ def run(words: Sequence[str]) -> None:
             return
         rest = [*arguments.bare, *arguments.overrides]
         with _leading() as jobs:
+            if RERUN in flags:
+                _rerun(arguments, jobs=jobs)
+                return
             if not flags:
                 frozen = _composed(rest)
                 if resume and (unfinished := newest_unfinished(frozen, RUNS)):
@@ -135,11 +140,28 @@ def _continue(
     _train(frozen, folder, jobs=jobs)
 
 
+def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
+    """Repeat a run from its beginning, in a folder of its own."""
+    arguments.bare.remove(RERUN)
+    arguments.refuse_bare()
+    source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
+    frozen = load(source.config, arguments.overrides)
+    origin = partial(frozen_origin, overrides=arguments.overrides, path=source.config)
+    check(frozen, origin=origin)
+    folder = new_folder(frozen, RUNS)
+    append_to(folder.log)
+    log.info("repeating %s", source.path)
+    _train(frozen, folder, jobs=jobs)
+
+
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
-    from leyden.workflows.launch import launch, processes  # imports torch
+    from leyden.runs.provenance import record_provenance  # imports torch
+    from leyden.workflows.launch import launch, processes
     from leyden.workflows.train import train
 
     tame_lightning()
+    if rank() == 0:
+        record_provenance(folder)
     if jobs is not None:
         jobs.publish(config, folder)
     if (count := processes(config)) > 1:

@@ -45,6 +45,11 @@ class RunFolder:
         return self.path / "status.json"
 
     @property
+    def provenance(self) -> Path:
+        """The command, code, versions and machine that the run was started with."""
+        return self.path / "provenance.json"
+
+    @property
     def log(self) -> Path:
         """What the run printed."""
         return self.path / "train.log"
@@ -155,6 +160,13 @@ def existing_folder(run: str) -> RunFolder:
             f"{did_you_mean(folder.path.name, siblings) if siblings else ''}"
         )
     raise UserError(f"run={run} is no run: it holds no config.yaml. Expected runs/NAME/TIME.")
+
+
+def new_folder(config: Config, runs: Path) -> RunFolder:
+    """Make a run folder named by this moment, as Hydra does for a composed config."""
+    path = runs / config.name / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
+    path.mkdir(parents=True)
+    return RunFolder(path)
 
 
 def newest_unfinished(config: Config, runs: Path) -> RunFolder | None:

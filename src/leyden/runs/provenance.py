@@ -1,5 +1,6 @@
 """Where a run came from: code, versions, machine, command."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -7,7 +8,28 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
+import torch
+
+from leyden.runs.folder import RunFolder, write_json
+
 PACKAGES = ("leyden", "torch", "lightning", "torchmetrics", "numpy")
+
+
+def record_provenance(folder: RunFolder) -> None:
+    """Write where a run comes from into its folder, with changes that git has no revision of.
+
+    What is there already stays: it tells of the run's start.
+    """
+    if folder.provenance.exists():
+        return
+    folder.path.mkdir(parents=True, exist_ok=True)
+    # What git does not track may be anything, data too; its names have to do.
+    changes = [_git("diff", "HEAD"), _git("ls-files", "--others", "--exclude-standard")]
+    if any(changes):
+        diff, untracked = (text or "" for text in changes)
+        names = "".join(f"# untracked: {name}\n" for name in untracked.splitlines())
+        (folder.path / "changes.diff").write_text(f"{names}{diff}\n")
+    write_json(folder.provenance, provenance() | {"hardware": _hardware()})
 
 
 def provenance() -> dict[str, Any]:
@@ -18,6 +40,15 @@ def provenance() -> dict[str, Any]:
         | {package: version(package) for package in PACKAGES},
         "git": _git_revision(),
         "platform": platform.platform(),
+    }
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = range(torch.cuda.device_count())
+    return {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(number) for number in gpus],
     }
 
 
