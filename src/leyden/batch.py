@@ -15,7 +15,8 @@ class Batch(NamedTuple):
         inputs: keyword arguments of the network's ``forward``, each ``(batch, ...)``.
         targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
             after mixing; ``(batch, labels)`` truths (uint8) where a row may have several labels;
-            ``(batch,)`` numbers (float32) to predict; ``None`` where they are not known.
+            ``(batch,)`` numbers (float32) to predict; ``(batch, longest)`` token numbers of
+            sequences, 0 behind their end; ``None`` where they are not known.
         rows: ``(batch,)`` int64 row numbers in the data set's cache.
         seed: seeds every random choice made on this batch, so that a batch is the same whichever
             process, worker or resumed run makes it.
@@ -49,9 +50,11 @@ class DataSpec:
             for other targets.
         targets: what was counted of the targets on the training part alone: ``counts``, the rows
             of each class or label, or ``mean`` and ``std`` of numbers; and their ``kind``, which
-            is ``class``, ``labels`` or ``number``.
+            is ``class``, ``labels``, ``number`` or ``sequence``.
+        tokens: what the numbers in target sequences stand for; number 0 stands for nothing.
     """
 
     network_sizes: Mapping[str, Any]
     class_names: tuple[str, ...] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
+    tokens: tuple[str, ...] = ()

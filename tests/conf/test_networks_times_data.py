@@ -96,10 +96,28 @@ def flights(root: Path) -> list[str]:
     return [f"data.path={root}"]
 
 
+def speech_text(root: Path) -> list[str]:
+    audio_folder(root)
+    rows = [f"{name}/{n}.wav,{name}" for name in ("rain", "wind") for n in range(20)]
+    (root / "manifest.csv").write_text("\n".join(["path,transcript", *rows]))
+    return [f"data.path={root}/manifest.csv", "task=ctc"]
+
+
+def mandarin_strings(root: Path) -> list[str]:
+    for syllable in "ㄚㄛㄜㄝㄞㄟㄠㄡ":
+        for speaker in range(2):
+            (root / syllable).mkdir(exist_ok=True)
+            tone = np.sin(np.arange(8000) * (0.1 + 0.01 * ord(syllable) + 0.1 * speaker))
+            soundfile.write(root / syllable / f"{speaker}.ogg", 0.5 * tone, 16000)
+    return [f"data.root={root}", "data.strings=40", "task=ctc"]
+
+
 OWN = (
     image_folder,
     audio_folder,
     speech_commands,
+    speech_text,
+    mandarin_strings,
     text_folder,
     text_table,
     table,

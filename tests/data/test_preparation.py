@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -249,3 +250,25 @@ def test_rows_without_a_single_value_come_back_too(tmp_path):
     rows = Rows(arrays={"texts": empty}, targets=np.zeros(1), part="all", sources=["a"])
 
     assert [row.tolist() for row in prepared(tmp_path / "c", rows).arrays["texts"]] == [[]]
+
+
+def test_target_sequences_are_kept_and_compared_but_are_no_classes(tmp_path):
+    sequences = [np.array(row, np.int32) for row in ([7], [7, 8], [7], [9])]
+    rows = Rows(
+        arrays={"x": np.array([[1], [1], [2], [2]], np.uint8)},
+        targets=np.zeros(4, np.int64),
+        sequences=Ragged.of(sequences, dtype=np.dtype(np.int32)),
+        part="all",
+        sources=list("abcd"),
+    )
+
+    cached = prepared(tmp_path / "a", rows, class_names=())
+    same = prepared(
+        tmp_path / "b", replace(rows, arrays={"x": np.arange(4, dtype=np.uint8)}), class_names=()
+    )
+
+    assert [row.tolist() for row in cached.arrays["sequences"]] == [[7], [7, 8], [7], [9]]
+    assert cached.targets.tolist() == [0] * 4
+    assert cached.class_names == ()
+    assert cached.cleaning_report().steps["contradictions"].found == 4
+    assert same.cleaning_report().rows_kept == 4

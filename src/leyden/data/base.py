@@ -142,6 +142,10 @@ class DataModule(LightningDataModule, ABC):
         """Give the sizes ``(rows,)`` of uneven rows, so that a batch holds rows of like size."""
         return None
 
+    def tokens(self) -> tuple[str, ...]:
+        """Name the numbers in target sequences; kinds whose targets are sequences have such."""
+        return ()
+
     def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Turn the fields of a raw batch into the network's inputs, on the batch's device."""
         values = raw[self.raw_field]
@@ -171,7 +175,10 @@ class DataModule(LightningDataModule, ABC):
         self._cache = cached
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, learnt)
-            self.target_counts = targets.counted(cached.targets[learnt], len(self.class_names))
+            self.target_counts = {"kind": "sequence"}
+            if "sequences" not in cached.arrays:
+                classes = len(self.class_names)
+                self.target_counts = targets.counted(cached.targets[learnt], classes)
 
     @property
     def cached(self) -> cache.Cache:
@@ -187,6 +194,7 @@ class DataModule(LightningDataModule, ABC):
             network_sizes=self.network_sizes(),
             class_names=self.class_names or (),
             targets=self.target_counts,
+            tokens=self.tokens(),
         )
 
     def cleaning_report(self) -> CleaningReport:

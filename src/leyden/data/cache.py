@@ -38,7 +38,8 @@ class Cache:
         path: its folder.
         arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones, mapped from disk.
         targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
-            ``(rows, labels)`` uint8 where a row may have several labels.
+            ``(rows, labels)`` uint8 where a row may have several labels; zeros where
+            the targets are the array ``sequences``.
         parts: ``(rows,)`` part that the source gave each row.
         kept: row numbers that survived cleaning.
         groups: ``(rows,)`` int64 number of each row's group; ``None`` where there are none.

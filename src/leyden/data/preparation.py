@@ -66,8 +66,12 @@ class _Columns:
         self.facts |= rows.facts
         if count == 0:
             return
-        self.digests.extend(_row_digests(rows.arrays))
-        self.targets.append(rows.targets)
+        arrays, targets = dict(rows.arrays), rows.targets
+        self.digests.extend(_row_digests(arrays))
+        if rows.sequences is not None:
+            arrays["sequences"] = rows.sequences
+            targets = _numbers(rows.sequences)
+        self.targets.append(targets)
         self.parts.append(np.full(count, rows.part, dtype="U5"))
         self.sources.extend(rows.sources)
         if rows.groups is not None:
@@ -77,7 +81,7 @@ class _Columns:
         self.label_names = self.label_names or rows.label_names
         if rows.signatures is not None:
             self.signatures.append(rows.signatures)
-        for name, array in rows.arrays.items():
+        for name, array in arrays.items():
             if isinstance(array, Ragged):
                 self.lengths.setdefault(name, []).append(np.diff(array.offsets))
                 array = array.values  # rows of any length make one flat array
@@ -124,7 +128,9 @@ def _write(
         signatures=np.concatenate(columns.signatures) if columns.signatures else None,
         steps=steps,
     )
-    np.save(folder / "targets.npy", indices)
+    # Sequences are no classes: a split must not keep equal ones in proportion.
+    classes = np.zeros_like(indices) if "sequences" in columns.shapes else indices
+    np.save(folder / "targets.npy", classes)
     np.save(folder / "parts.npy", parts)
     np.save(folder / "kept.npy", np.flatnonzero(keep))
     if columns.groups:
@@ -158,6 +164,12 @@ def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]
         for value in row:
             digest.update(value)
         yield digest.digest()
+
+
+def _numbers(sequences: Ragged) -> NDArray[np.int64]:
+    """Number sequences so that equal ones, and no others, have the same number."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in sequences]
+    return np.frombuffer(b"".join(digests), dtype=np.int64)
 
 
 def _encode(

@@ -66,12 +66,13 @@ class Rows:
         arrays: the inputs in their compact dtype, ``(rows, ...)`` or ragged each.
         targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
             ``class_names``, or numbers (float) to predict; or ``(rows, labels)`` truths (bool)
-            where a row may have several labels.
+            where a row may have several labels; zeros where there are sequences.
         part: the part that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
         rejected: items of this chunk that did not become rows.
         groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
         changed: how many of these rows a cleaning step of the kind changed, by step.
+        sequences: targets that are sequences; the cache keeps them as the array ``sequences``.
         signatures: ``(rows, hashes)`` whose share of equal columns tells how alike two rows are.
         times: ``(rows,)`` numbers that order the rows in time, to split by.
         label_names: of the columns of targets ``(rows, labels)``.
@@ -86,6 +87,7 @@ class Rows:
     rejected: Sequence[RejectedItem] = ()
     groups: NDArray[np.str_] | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
+    sequences: Ragged | None = None
     signatures: NDArray[np.uint32] | None = None
     times: NDArray[np.float64] | None = None
     label_names: Sequence[str] | None = None

@@ -77,7 +77,7 @@ class Task(LightningModule, ABC):
     def step(self, batch: Batch, stage: Stage) -> Tensor:
         """Compute the mean loss of a batch and update the metrics of the stage."""
 
-    def update_metrics(self, stage: Stage, predicted: Tensor, targets: Tensor) -> None:
+    def update_metrics(self, stage: Stage, predicted: Any, targets: Any) -> None:
         """Count a batch in the metrics of its stage; training has none but its loss."""
         if stage in MEASURED:
             gathered = self.metrics[f"{stage}_metrics"]

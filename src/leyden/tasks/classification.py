@@ -61,7 +61,8 @@ class Classification(Task):
             raise ValueError(
                 f"classification learns one class per row, but the data hold "
                 f"{spec.targets['kind']} targets. Choose task=regression for numbers, "
-                "task=multilabel for labels, or data.target_type=class for a table."
+                "task=multilabel for labels, task=ctc for sequences, or "
+                "data.target_type=class for a table."
             )
         super().__init__(spec=spec, metrics=_metrics(num_classes), **options)
         self.loss = loss

@@ -45,6 +45,36 @@ class AudioCleaning(Cleaning):
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpeechCleaning(AudioCleaning):
+    """The steps of sound, and those that look at what is said in it.
+
+    Attributes:
+        empty: drop recordings with an empty transcript.
+        too_long: drop recordings that would fill the memory.
+        too_fast: drop recordings too short for their transcript.
+        max_seconds: longest recording.
+        max_characters_per_second: more are not spoken; 15 is usual in English.
+    """
+
+    empty: bool = True
+    too_long: bool = True
+    too_fast: bool = True
+    max_seconds: float = 20.0
+    max_characters_per_second: float = 30.0
+
+    def transcript_fault(self, transcript: str, seconds: float) -> tuple[str, str] | None:
+        """Name the first step that finds fault with a transcript, and the reason."""
+        rate = len(transcript) / seconds
+        if self.empty and not transcript:
+            return "empty", "its transcript is empty"
+        if self.too_long and seconds > self.max_seconds:
+            return "too_long", f"{seconds:.1f} s are longer than {self.max_seconds:g} s"
+        if self.too_fast and rate > self.max_characters_per_second:
+            return "too_fast", f"{rate:.0f} characters a second cannot be spoken"
+        return None
+
+
 def fault(steps: Cleaning, sound: Sound, *, source: str, part: Part) -> RejectedItem | None:
     """Report a sound that a step finds fault with; that of a given test part is not dropped."""
     found = steps.fault(sound) if isinstance(steps, AudioCleaning) else None

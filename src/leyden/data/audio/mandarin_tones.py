@@ -1,6 +1,7 @@
 """Spoken Mandarin syllables: which tone, which initial, for syllables never heard before."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,23 @@ CONTOURS = ("2", "3", "4")
 INITIALS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
 
 TARGETS = ("tone", "initial")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpokenSyllable:
+    """A clip of Debian's package.
+
+    Attributes:
+        path: the file; its stem is the speaker.
+        source: its path below the package's folder.
+        syllable: in zhuyin, without the tone.
+        tone: ``1`` to ``4``, or ``neutral``.
+    """
+
+    path: Path
+    source: str
+    syllable: str
+    tone: str
 
 
 class MandarinTones(AudioData):
@@ -63,23 +81,35 @@ class MandarinTones(AudioData):
         return self.read_clips(list(self._clips()))
 
     def _clips(self) -> Iterator[LabelledFile]:
-        folder = self._folder()
-        for file in SOUND_FILES.below(folder):
-            syllable, tone = split_tone(file.parent.name)
-            target = tone if self.target == "tone" else syllable[0]
-            if tone == "neutral" or (self.target == "initial" and target not in INITIALS):
-                continue
-            source = file.relative_to(folder).as_posix()
-            yield LabelledFile(path=file, source=source, target=target, group=syllable)
+        for clip in spoken_syllables(self.root):
+            target = clip.tone if self.target == "tone" else clip.syllable[0]
+            if self.target == "tone" or target in INITIALS:
+                yield LabelledFile(
+                    path=clip.path, source=clip.source, target=target, group=clip.syllable
+                )
 
-    def _folder(self) -> Path:
-        folder = self.root or SYSTEM_FOLDER
-        if folder.is_dir() and any(folder.glob("[ㄅ-ㄩ]*/*.ogg")):
-            return folder
+
+def spoken_syllables(root: Path | None) -> list[SpokenSyllable]:
+    """List the clips of Debian's package in a fixed order, without the neutral tone.
+
+    Args:
+        root: folder that holds the syllables' folders; ``None`` for that of the package.
+
+    Raises:
+        UserError: they are not there.
+    """
+    folder = root or SYSTEM_FOLDER
+    if not (folder.is_dir() and any(folder.glob("[ㄅ-ㄩ]*/*.ogg"))):
         raise UserError(
             f"The Mandarin syllables are not in {folder}: expected folders such as ㄇㄚ3 with .ogg "
             "files. Run apt-get install gcin-voice, or give data.root=PATH."
         )
+    clips = []
+    for path in SOUND_FILES.below(folder):
+        syllable, tone = split_tone(path.parent.name)
+        source = path.relative_to(folder).as_posix()
+        clips.append(SpokenSyllable(path=path, source=source, syllable=syllable, tone=tone))
+    return [clip for clip in clips if clip.tone != "neutral"]
 
 
 def split_tone(name: str) -> tuple[str, str]:

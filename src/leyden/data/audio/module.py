@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from leyden.data.audio.cleaning import AudioCleaning, fault
 from leyden.data.audio.files import SOUND_FILES, Sound, fitted, read_sound, sample_count
-from leyden.data.audio.spectrogram import LogMel, NormaliseMels, Spectrogram
+from leyden.data.audio.spectrogram import (
+    ROWS_TO_FIT,
+    LogMel,
+    NormaliseMels,
+    Spectrogram,
+    mel_statistics,
+)
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
 from leyden.data.folders import LabelledFile
@@ -20,9 +26,6 @@ from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
 from leyden.errors import UserError
 
 CLIPS_PER_CHUNK = 256
-
-ROWS_TO_FIT = 4096
-"""As many clips give the mean of a mel bin to a hundredth of its spread; all would take minutes."""
 
 
 class AudioData(DataModule):
@@ -63,17 +66,9 @@ class AudioData(DataModule):
         """Fit the mean and standard deviation of each mel bin, on evenly chosen training rows."""
         rows = rows[:: -(-len(rows) // ROWS_TO_FIT)]
         log_mel = self.log_mel()
-        total = torch.zeros(log_mel.mels, dtype=torch.float64)
-        squares = torch.zeros_like(total)
-        for start in range(0, len(rows), CLIPS_PER_CHUNK):
-            chunk = arrays["waveforms"][rows[start : start + CLIPS_PER_CHUNK]]
-            log_mels = log_mel(torch.from_numpy(chunk)).double()
-            total += log_mels.sum(dim=(0, 1, 3))
-            squares += log_mels.square().sum(dim=(0, 1, 3))
-        count = len(rows) * log_mel.frames(self.samples)
-        mean = total / count
-        std = (squares / count - mean.square()).clamp(min=0).sqrt()
-        return {"mean": mean.float(), "std": std.float()}
+        starts = range(0, len(rows), CLIPS_PER_CHUNK)
+        chunks = (arrays["waveforms"][rows[start : start + CLIPS_PER_CHUNK]] for start in starts)
+        return mel_statistics(log_mel(torch.from_numpy(chunk)) for chunk in chunks)
 
     def normalisation(self) -> nn.Module:
         """Build the spectrogram and the fitted scaling of its bins."""

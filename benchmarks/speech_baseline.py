@@ -1,0 +1,80 @@
+"""What a recogniser of strings of syllables has to beat: classifiers that are told the boundaries.
+
+Each clip is classified on its own by logistic regression on its log-mel spectrogram, once for
+each place in a zhuyin syllable (initial, medial, final, tone), and the strings are joined from
+what is found. The constant answer is the likeliest symbol of each place.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torchmetrics.functional.text import char_error_rate, word_error_rate
+
+from leyden.config.compose import compose, freeze
+from leyden.data.audio.files import fitted, read_sound
+from leyden.data.audio.mandarin_strings import MandarinStrings
+from leyden.data.audio.mandarin_tones import INITIALS
+from leyden.workflows.parts import build_data
+
+SECONDS = 0.6
+MEDIALS = "ㄧㄨㄩ"
+FRAMES = 12
+
+
+def main() -> None:
+    """Fit on the clips of the training strings, and measure the strings of the test part."""
+    data = build_data(freeze(compose(["data=mandarin_strings"])))
+    assert isinstance(data, MandarinStrings)
+    log_mel = data.log_mel()
+
+    def features(path: Path) -> NDArray[np.float32]:
+        sound = read_sound(path, sample_rate=data.sample_rate, seconds=SECONDS)
+        clip = fitted(sound, sample_rate=data.sample_rate, seconds=SECONDS)
+        image = log_mel(torch.from_numpy(clip).unsqueeze(0)).squeeze(1)
+        return torch.nn.functional.adaptive_avg_pool1d(image, FRAMES).flatten().numpy()
+
+    strings = {
+        part: [each for each in data.utterances() if each.part == part]
+        for part in ("train", "test")
+    }
+    learnt = {
+        path: word
+        for each in strings["train"]
+        for path, word in zip(each.paths, each.transcript.split(), strict=True)
+    }
+    inputs = np.stack([features(path) for path in learnt])
+    places = np.array([split(word) for word in learnt.values()])
+    tested = [[features(path) for path in each.paths] for each in strings["test"]]
+    said = [each.transcript for each in strings["test"]]
+    for name, make in {
+        "constant": lambda: DummyClassifier(strategy="most_frequent"),
+        "logistic regression, boundaries given": lambda: make_pipeline(
+            StandardScaler(), LogisticRegression(C=0.01, max_iter=300)
+        ),
+    }.items():
+        models = [make().fit(inputs, places[:, place]) for place in range(places.shape[1])]
+        found = [model.predict(np.concatenate(tested)) for model in models]
+        words = ["".join(row) for row in zip(*found, strict=True)]
+        ends = np.cumsum([len(string) for string in tested])
+        heard = [" ".join(part) for part in np.split(np.array(words), ends[:-1])]
+        cer, wer = char_error_rate(heard, said), word_error_rate(heard, said)
+        print(f"{name}: cer {cer:.4f}, wer {wer:.4f}, n = {len(said)} strings", flush=True)
+
+
+def split(word: str) -> tuple[str, str, str, str]:
+    """Split a syllable in zhuyin into initial, medial, final and tone, of which some are empty."""
+    syllable, tone = word[:-1], word[-1]
+    initial = syllable[0] if syllable[0] in INITIALS else ""
+    rest = syllable.removeprefix(initial)
+    medial = rest[0] if rest and rest[0] in MEDIALS else ""
+    return initial, medial, rest.removeprefix(medial), tone
+
+
+if __name__ == "__main__":
+    main()

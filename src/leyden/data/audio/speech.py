@@ -1,0 +1,251 @@
+"""The speech kind: recordings of any length and what is said in them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leyden.data import cache
+from leyden.data.audio.cleaning import SpeechCleaning, fault
+from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, resampled
+from leyden.data.audio.spectrogram import (
+    ROWS_TO_FIT,
+    LogMel,
+    NormaliseMels,
+    Spectrogram,
+    mel_statistics,
+)
+from leyden.data.audio.transcripts import (
+    SpeechBatches,
+    code_points,
+    mended,
+    recordings,
+    token_numbers,
+    vocabulary,
+)
+from leyden.data.base import DataModule
+from leyden.data.cleaning import Cleaning
+from leyden.data.rows import Part, Ragged, RejectedItem, Rows, UnreadableError
+from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
+
+RECORDINGS_PER_CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A recording of a data set, before it is read.
+
+    Attributes:
+        paths: files that are heard one after the other; mostly one.
+        transcript: what is said.
+        source: its name for people.
+        part: that the source puts it in.
+        group: what must not be torn apart by a split, such as the speaker; all or none.
+        pause: seconds of silence between the files.
+    """
+
+    paths: Sequence[Path]
+    transcript: str
+    source: str
+    part: Part = "all"
+    group: str | None = None
+    pause: float = 0.0
+
+
+class SpeechData(DataModule):
+    """Transcribed speech; a subclass lists its utterances and hands them to ``read_utterances``.
+
+    The targets are the characters of the transcripts; the vocabulary is fitted on the training
+    part.
+
+    Args:
+        sample_rate: in Hz, that all files are resampled to.
+        lowercase: make no difference between ``A`` and ``a``.
+        spectrogram: what the network gets of a waveform.
+        cleaning: the cleaning steps that run.
+        options: those of every data module.
+    """
+
+    raw_field = "waveforms"
+    network_field = "images"
+    class_names = ()
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 16000,
+        lowercase: bool = True,
+        spectrogram: Spectrogram | None = None,
+        cleaning: Cleaning | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(cleaning=cleaning or SpeechCleaning(), **options)
+        self.sample_rate = sample_rate
+        self.lowercase = lowercase
+        self.spectrogram = spectrogram or Spectrogram()
+        self.log_mel()  # tells of impossible settings before any file is read
+
+    def log_mel(self) -> LogMel:
+        """Build the spectrogram's module."""
+        return self.spectrogram.of(self.sample_rate)
+
+    def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Fit the scaling of mel bins on evenly chosen training rows, the vocabulary on all."""
+        log_mel = self.log_mel()
+        chosen = rows[:: -(-len(rows) // ROWS_TO_FIT)].tolist()
+        waveforms = (torch.from_numpy(arrays["waveforms"][row]) for row in chosen)
+        scaling = mel_statistics(log_mel(waveform.unsqueeze(0)) for waveform in waveforms)
+        tokens = vocabulary(arrays["sequences"], rows)
+        for part in ("val", "test"):
+            self._report_unknown(part, arrays["sequences"], tokens)
+        return {**scaling, "tokens": list(tokens)}
+
+    def normalisation(self) -> nn.Module:
+        """Build the spectrogram and the fitted scaling of its bins."""
+        scaling = NormaliseMels(mean=self.statistics["mean"], std=self.statistics["std"])
+        return nn.Sequential(self.log_mel(), scaling)
+
+    def tokens(self) -> tuple[str, ...]:
+        """List the characters of the training transcripts, after CTC's blank and the unknown."""
+        return tuple(self.statistics["tokens"])
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Size networks by the bins of the spectrogram and the vocabulary."""
+        return {"num_mels": self.spectrogram.mels, "num_tokens": len(self.tokens())}
+
+    def dataset(self, cached: cache.Cache) -> SpeechBatches:
+        """Make what fetches padded recordings and transcripts."""
+        return SpeechBatches(cached, log_mel=self.log_mel(), tokens=self.tokens())
+
+    def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
+        """Give the number of samples of each row."""
+        return torch.from_numpy(np.diff(self.cached.arrays["waveforms"].offsets)[rows])
+
+    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+        """Read sound files, and those below folders, padded to the longest."""
+        files = SOUND_FILES.inputs(paths)
+        waveforms = []
+        for file in files:
+            try:
+                waveforms.append(resampled(self.hear(file), sample_rate=self.sample_rate))
+            except UnreadableError as error:
+                raise UserError(
+                    f"{file} can't be read as sound: {error}. Expected {SOUND_FILES.expected}; "
+                    "mend the file or leave it out of input=."
+                ) from error
+        return [str(file) for file in files], recordings(waveforms, self.log_mel())
+
+    def hear(self, path: Path) -> Sound:
+        """Read a file whole."""
+        return read_sound(path, sample_rate=self.sample_rate)
+
+    def read_utterances(
+        self,
+        utterances: Iterable[Utterance],
+        *,
+        rejected: Sequence[RejectedItem] = (),
+        hear: Callable[[Path], Sound] | None = None,
+    ) -> Iterator[Rows]:
+        """Decode utterances chunk by chunk, and run the steps that judge them one by one.
+
+        Args:
+            utterances: part by part.
+            rejected: items that did not become utterances.
+            hear: reads a file, where one is to be remembered that many utterances hold.
+        """
+        yield _rows([], [], [], part="all", rejected=rejected)
+        for part, members in groupby(utterances, key=lambda utterance: utterance.part):
+            while chunk := list(islice(members, RECORDINGS_PER_CHUNK)):
+                yield self._decode(part, chunk, hear or self.hear)
+
+    def source_shape(self) -> dict[str, Any]:
+        """Tell what shapes the cached rows, for ``source_settings``."""
+        return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
+
+    def _decode(
+        self, part: Part, utterances: Sequence[Utterance], hear: Callable[[Path], Sound]
+    ) -> Rows:
+        waveforms, transcripts, kept = [], [], []
+        rejected: list[RejectedItem] = []
+        for utterance in utterances:
+            transcript = mended(utterance.transcript, lowercase=self.lowercase)
+            try:
+                sounds = [hear(path) for path in utterance.paths]
+            except UnreadableError as error:
+                rejected.append(RejectedItem(source=utterance.source, reason=str(error)))
+                continue
+            item = self._fault(utterance, transcript, sounds)
+            rejected += [item] if item else []
+            if item and item.dropped:
+                continue
+            waveforms.append(self._joined(sounds, utterance.pause))
+            transcripts.append(code_points(transcript))
+            kept.append(utterance)
+        return _rows(kept, waveforms, transcripts, part=part, rejected=rejected)
+
+    def _fault(
+        self, utterance: Utterance, transcript: str, sounds: Sequence[Sound]
+    ) -> RejectedItem | None:
+        part = utterance.part
+        for sound in sounds:
+            if item := fault(self.cleaning, sound, source=utterance.source, part=part):
+                return item
+        if not isinstance(self.cleaning, SpeechCleaning):
+            return None
+        seconds = sum(sound.seconds for sound in sounds)
+        found = self.cleaning.transcript_fault(transcript, seconds)
+        if found is None:
+            return None
+        step, reason = found
+        # An empty transcript has no error rate, so that it can't be measured either.
+        dropped = part != "test" or step == "empty"
+        return RejectedItem(source=utterance.source, reason=reason, step=step, dropped=dropped)
+
+    def _joined(self, sounds: Sequence[Sound], pause: float) -> NDArray[np.int16]:
+        silence = np.zeros(round(pause * self.sample_rate), dtype=np.int16)
+        pieces = [resampled(sound, sample_rate=self.sample_rate) for sound in sounds]
+        return np.concatenate([half for piece in pieces for half in (silence, piece)])
+
+    def _report_unknown(self, part: str, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
+        rows = self.part(part).tolist()
+        unknown = {row: token_numbers(transcripts[row], tokens) == 1 for row in rows}
+        characters = {chr(code) for row in rows for code in transcripts[row][unknown[row]]}
+        if characters:
+            count = sum(bool(mask.any()) for mask in unknown.values())
+            log.warning(
+                "%d of %d transcripts of the %s part hold characters that no training transcript "
+                "holds, which count as errors: %s",
+                count,
+                len(rows),
+                part,
+                " ".join(sorted(characters)),
+            )
+
+
+def _rows(
+    kept: Sequence[Utterance],
+    waveforms: Sequence[NDArray[np.int16]],
+    transcripts: Sequence[NDArray[np.int32]],
+    *,
+    part: Part,
+    rejected: Sequence[RejectedItem],
+) -> Rows:
+    groups = [utterance.group for utterance in kept if utterance.group is not None]
+    return Rows(
+        arrays={"waveforms": Ragged.of(waveforms, dtype=np.dtype(np.int16))},
+        targets=np.zeros(len(kept), dtype=np.int64),
+        sequences=Ragged.of(transcripts, dtype=np.dtype(np.int32)),
+        part=part,
+        sources=[utterance.source for utterance in kept],
+        rejected=rejected,
+        groups=np.array(groups, dtype=str) if groups else None,
+    )

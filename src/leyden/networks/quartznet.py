@@ -1,0 +1,118 @@
+"""Convolutions over time: from a spectrogram of any length to a character for each step."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from leyden.networks.layers import check_dropout, check_sizes
+
+BLANK = 0
+
+IMPOSSIBLE = -1e4
+"""Logit of what is not said in the padding; minus infinity would make gradients NaN."""
+
+
+class QuartzNet(nn.Module):
+    """Residual blocks of separable convolutions over time (Kriman et al. 2020, arXiv:1910.10261).
+
+    Frames of the padding are masked before every convolution, as in the authors' code, so that
+    what is said of a recording does not depend on its batch. Behind the end of a recording the
+    network says blank and nothing else; so neither the loss nor decoding needs to know the end.
+
+    Args:
+        num_mels: Bins of the spectrogram.
+        num_tokens: Tokens to tell apart; number 0 is CTC's blank.
+        channels: Channels of every hidden layer.
+        num_blocks: Residual blocks of two separable convolutions.
+        kernel_size: Steps that a convolution looks at; odd.
+        stride: Frames of the spectrogram for each step of the output.
+        dropout: Share of the features dropped in each block.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_mels: int,
+        num_tokens: int,
+        channels: int = 128,
+        num_blocks: int = 4,
+        kernel_size: int = 9,
+        stride: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_sizes("channels", [num_mels, num_tokens, channels, num_blocks, stride])
+        check_dropout(dropout)
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}: take 5, 9 or so.")
+        self.stride = stride
+        self.input_layer = nn.Sequential(
+            nn.Conv1d(
+                num_mels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False
+            ),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+        )
+        self.hidden_layers = nn.ModuleList(
+            Block(channels=channels, kernel_size=kernel_size, dropout=dropout)
+            for _ in range(num_blocks)
+        )
+        self.output_layer = nn.Conv1d(channels, num_tokens, kernel_size=1)
+        self.silence: Tensor
+        silence = torch.full((num_tokens,), IMPOSSIBLE)
+        silence[BLANK] = 0.0
+        self.register_buffer("silence", silence, persistent=False)
+
+    def forward(self, images: Tensor, frames: Tensor) -> Tensor:
+        """Map spectrograms to logits of each step.
+
+        Args:
+            images: ``(batch, 1, num_mels, longest)``.
+            frames: ``(batch,)`` frames of each that are no padding.
+
+        Returns:
+            ``(batch, ceil(longest / stride), num_tokens)``.
+        """
+        sequence = images.squeeze(1)  # (batch, num_mels, longest)
+        sequence = self.input_layer(sequence * _mask(frames, sequence))
+        mask = _mask((frames + self.stride - 1) // self.stride, sequence)
+        for block in self.hidden_layers:
+            sequence = block(sequence, mask)
+        logits = self.output_layer(sequence).transpose(1, 2)
+        return torch.where(mask.transpose(1, 2), logits, self.silence.to(logits.dtype))
+
+
+class Block(nn.Module):
+    """``relu(x + branch(x))`` with a branch of two separable convolutions.
+
+    Args:
+        channels: That come in and go out.
+        kernel_size: Steps that a convolution looks at; odd.
+        dropout: Share of the features dropped before the second convolution.
+    """
+
+    def __init__(self, *, channels: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.first = _separable(channels, kernel_size)
+        self.dropout = nn.Dropout(dropout)
+        self.last = _separable(channels, kernel_size)
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        """Map ``(batch, channels, steps)``; the mask ``(batch, 1, steps)`` is true within."""
+        hidden = self.dropout(functional.relu(self.first(sequence * mask)))
+        return functional.relu(sequence + self.last(hidden * mask))
+
+
+def _separable(channels: int, kernel_size: int) -> nn.Sequential:
+    padding = kernel_size // 2
+    return nn.Sequential(
+        nn.Conv1d(channels, channels, kernel_size, padding=padding, groups=channels, bias=False),
+        nn.Conv1d(channels, channels, kernel_size=1, bias=False),
+        nn.BatchNorm1d(channels),
+    )
+
+
+def _mask(lengths: Tensor, sequence: Tensor) -> Tensor:
+    """Mark the steps within each row, bool ``(batch, 1, steps)``."""
+    steps = torch.arange(sequence.shape[2], device=sequence.device)
+    return (steps < lengths.unsqueeze(1)).unsqueeze(1)
