@@ -323,3 +323,36 @@ def test_one_key_allows_only_operations_that_repeat(leyden):
         torch.use_deterministic_algorithms(mode=False)
 
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": {"_target_": "os.system", "command": "touch executed"}}, "is refused"),
+        ({"optimizer": {"_target_": "torch.hub.load", "repo_or_dir": "a/b"}}, "is refused"),
+        ({"name": "../../elsewhere"}, "leads out of the folder"),
+        ({"data": {"name": "/tmp/elsewhere"}}, "leads out of the folder"),
+    ],
+)
+def test_a_crafted_checkpoint_is_refused(leyden, own_run, tmp_path, command, change, message):
+    best = own_run / "checkpoints" / "best.ckpt"
+    content = torch.load(best, weights_only=True)
+    for key, value in change.items():
+        config = content["leyden"]["config"]
+        config[key] = config[key] | value if key == "data" else value
+    torch.save(content, best)
+
+    done = leyden(command, f"run={own_run}", *(["input=x.png"] if command == "predict" else []))
+
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_name_stays_in_its_folder(leyden, tmp_path):
+    done = leyden("train", "name=../elsewhere")
+
+    assert done.code == 2
+    assert "name=../elsewhere leads out of the folder" in done.err
+    assert not list(tmp_path.iterdir())

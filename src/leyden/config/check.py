@@ -1,11 +1,15 @@
 """Checking a config before anything is imported or any data is touched."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
-from leyden.config.compose import Config, to_plain
+from leyden.config.compose import Config, select, to_plain
 from leyden.config.targets import bind, resolve
 from leyden.errors import FaultyKeyError, UserError
+
+NAMES_OF_FOLDERS = ("name", "data.name")
+"""Keys that name a folder below ``runs/`` and below the cache."""
 
 Node = Mapping[str, Any]
 
@@ -21,9 +25,11 @@ def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: 
         origin: words where a key was set, for the message.
 
     Raises:
-        UserError: a target is unknown or not trusted, an argument is unknown or missing, or a
-            value has the wrong type.
+        UserError: a name leads out of its folder, a target is unknown or not trusted, an argument
+            is unknown or missing, or a value has the wrong type.
     """
+    for key in NAMES_OF_FOLDERS:
+        _stay_inside(key, select(config, key), origin)
     for where, node in target_nodes(to_plain(config), to_plain(config, resolve=True)):
         try:
             target = resolve(str(node["_target_"]))
@@ -31,6 +37,16 @@ def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: 
         except UserError as error:
             source = origin(error.key if isinstance(error, FaultyKeyError) else f"{where}._target_")
             raise UserError(f"{error} Set by {source}." if source else str(error)) from error
+
+
+def _stay_inside(key: str, name: Any, origin: Origin) -> None:
+    path = PurePath(str(name))
+    if path.is_absolute() or ".." in path.parts:
+        source = f" Set by {origin(key)}." if origin(key) else ""
+        raise UserError(
+            f"{key}={name} leads out of the folder that it is made in. Expected a name, or names "
+            f"joined by '/'.{source}"
+        )
 
 
 def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[str, Node]]:

@@ -155,6 +155,11 @@ def _choose(config: Config, group: str, override: str) -> None:
     OmegaConf.update(config, key, option, merge=False, force_add=True)
 
 
+def select(config: Config, key: str) -> Any:
+    """Give the value of a dotted key; ``None`` where there is none."""
+    return OmegaConf.select(config, key)
+
+
 def keys(config: Config) -> list[str]:
     """List every dotted key of a config, without following links."""
     return list(_dotted_keys(to_plain(config)))

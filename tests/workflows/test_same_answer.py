@@ -1,0 +1,34 @@
+"""Two ranks are one process: the same weights, and metrics that count every row once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("same_answer.py")
+
+
+def test_two_ranks_of_half_the_batch_equal_one_process(tmp_path):
+    words = (
+        "network=mlp",
+        "network.norm=none",
+        "data.augment=null",
+        "trainer.max_epochs=3",
+        "optimizer=sgd",
+    )
+
+    done = subprocess.run(
+        # 30 rows do not divide the 136 and 450 rows of validation and test.
+        [sys.executable, SCRIPT, tmp_path, "30", *words],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    apart = json.loads(done.stdout)
+    assert set(apart) > {"weights", "val/loss", "test/loss", "test/accuracy", "test/auroc"}
+    assert max(apart.values()) < 1e-5, apart
