@@ -134,6 +134,8 @@ def test_every_command_has_help(command, leyden):
         (["train", "optimizer.lr=high"], 2),
         (["train", "-m", "optimizer.lr=high,low"], 2),
         (["train", "run=nowhere"], 2),
+        (["evaluate", "run=nowhere"], 2),
+        (["predict", "run=nowhere", "input=a.png"], 2),
     ],
     ids=str,
 )

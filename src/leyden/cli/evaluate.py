@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.config.origins import worded
+from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -21,6 +22,7 @@ def run(words: Sequence[str]) -> None:
     arguments = split(words, "run")
     chosen = arguments.required("run", "leyden evaluate run=runs/digits/TIME")
     arguments.refuse_bare()
+    find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
     from leyden.workflows.evaluate import evaluate
 

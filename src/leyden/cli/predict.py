@@ -10,6 +10,7 @@ from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.config.origins import worded
 from leyden.errors import UserError, did_you_mean
+from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
 
@@ -28,6 +29,7 @@ def run(words: Sequence[str]) -> None:
     output_format = arguments.one("format") or "csv"
     if output_format not in FORMATS:
         raise UserError(f"format={output_format} is unknown.{did_you_mean(output_format, FORMATS)}")
+    find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
     from leyden.workflows.predict import predict
 
