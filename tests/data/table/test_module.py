@@ -230,6 +230,26 @@ def test_the_latest_rows_are_the_test_part(table, visits):
     assert kinds(kept)["seen"] == "date"
 
 
+def test_time_may_be_written_in_another_form(table, visits):
+    seen = [f"{1 + row % 28:02}/{1 + row // 28:02}/2024" for row in range(200)]
+
+    data = table(visits(seen=seen), time="seen", columns={"seen": "date:%d/%m/%Y"})
+
+    assert data.part("test").min() > data.part("train").max()
+    with pytest.raises(UserError, match=r"data\.time=seen .* categorical.*date:FORM"):
+        table(visits(seen=seen), time="seen")
+
+
+def test_folds_of_time_never_learn_from_later_rows(table, visits):
+    days = [row // 2 for row in range(200)]
+
+    for fold in range(4):
+        data = table(visits(day=days), time="day", folds=4, fold=fold)
+        assert max(data.part("train")) < min(data.part("val"))
+        assert max(data.part("val")) < min(data.part("test"))
+        assert len(data.part("test")) == 40
+
+
 def test_several_labels_in_one_cell(table, visits):
     cells = ["cough; fever", "fever", "", "cough ; pain;"] * 50
     data = table(visits(state=cells), label_separator=";")

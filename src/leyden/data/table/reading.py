@@ -50,11 +50,12 @@ class TableReading:
         inputs = self._inputs(evidence)
         log.info("columns: %s", described(inputs))
         read_targets = self.roles.reader(evidence, labels)
+        time = self._column(self.roles.time, evidence) if self.roles.time else None
         encoder = Encoder(inputs, self.roles.missing)
         needed = dict.fromkeys([*self.roles.names, *(c.name for c in inputs)])
         for chunk in self.chunks(list(needed)):
             targets = read_targets(chunk.columns)
-            yield self._encoded(chunk, targets, encoder, labels)
+            yield self._encoded(chunk, targets, encoder=encoder, labels=labels, time=time)
         self._check_misfits(encoder)
         yield Rows(
             arrays={}, targets=np.empty(0), part="all", sources=(), facts=_facts(inputs, encoder)
@@ -79,7 +80,7 @@ class TableReading:
         evidence = {
             name: Evidence()
             for name in self.names
-            if name in self.roles.targets or name not in {*self.roles.names, *self.declared}
+            if name in self.roles.targets or name not in {self.roles.group, *self.declared}
         }
         labels: set[str] = set()
         for chunk in self.chunks(list(evidence)):
@@ -90,20 +91,29 @@ class TableReading:
         return evidence, sorted(labels)
 
     def _inputs(self, evidence: Mapping[str, Evidence]) -> list[Column]:
-        columns = [
-            Column.declared(name, self.declared[name])
-            if name in self.declared
-            else Column(name=name, kind=evidence[name].kind)
-            for name in self.names
-            if name not in self.roles.targets and (name in self.declared or name in evidence)
-        ]
-        return [column for column in columns if column.name != self.roles.group]
+        """Choose the kinds of the columns that may be learnt from."""
+        undeclared_time = {self.roles.time} - set(self.declared)
+        others = {*self.roles.targets, self.roles.group, *undeclared_time}
+        return [self._column(name, evidence) for name in self.names if name not in others]
+
+    def _column(self, name: str, evidence: Mapping[str, Evidence]) -> Column:
+        if name in self.declared:
+            return Column.declared(name, self.declared[name])
+        return Column(name=name, kind=evidence[name].kind)
 
     def _encoded(
-        self, chunk: Chunk, targets: NDArray[Any], encoder: Encoder, labels: Sequence[str]
+        self,
+        chunk: Chunk,
+        targets: NDArray[Any],
+        *,
+        encoder: Encoder,
+        labels: Sequence[str],
+        time: Column | None,
     ) -> Rows:
         rows = len(chunk.sources)
-        times = self.roles.times(chunk.columns[self.roles.time]) if self.roles.time else None
+        times = None
+        if time is not None:
+            times = self.roles.times(time, chunk.columns[time.name])
         groups = self.roles.groups(chunk.columns[self.roles.group]) if self.roles.group else None
         known = _known(targets) & (np.True_ if times is None else ~np.isnan(times))
         without = [chunk.sources[row] for row in np.flatnonzero(~known).tolist()]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.table import cells
-from leyden.data.table.columns import Evidence
+from leyden.data.table.columns import Column, Evidence
 from leyden.data.table.encoding import Cells
 from leyden.errors import UserError
 
@@ -87,12 +87,20 @@ class Roles:
         """Give the group ``(rows,)`` of each row; rows without one share one."""
         return self._class_names(column)
 
-    def times(self, column: "pa.StringArray") -> NDArray[np.float64]:
-        """Give what orders the rows ``(rows,)``: days or numbers, NaN where there is neither."""
-        values, places = cells.distinct(column, self.missing)
-        parsed = cells.numbers(values)
-        parsed = cells.dates(values) if np.isnan(parsed).any() else parsed
-        return np.append(parsed, np.nan)[places]
+    def times(self, column: Column, strings: "pa.StringArray") -> NDArray[np.float64]:
+        """Give what orders the rows ``(rows,)``: days or numbers, NaN where there is none.
+
+        Raises:
+            UserError: the column holds neither dates nor numbers.
+        """
+        if column.kind not in ("date", "numeric"):
+            raise UserError(
+                f"data.time={column.name} names a column that is {column.kind}. Expected dates or "
+                f"numbers; say how dates are written with '+data.columns.{column.name}=date:FORM', "
+                "such as date:%d/%m/%Y."
+            )
+        values, places = cells.distinct(strings, self.missing)
+        return np.append(column.parsed(values), np.nan)[places]
 
     def _is_class(self, seen: Evidence) -> bool:
         if self.target_type == "auto":

@@ -1,0 +1,110 @@
+import csv
+import io
+import json
+
+import pytest
+
+
+@pytest.fixture
+def trained(leyden, tmp_path, visits, write_csv):
+    """Train on a table for an epoch, and give the run and what it said."""
+
+    def train(*words, **columns):
+        path = write_csv(tmp_path / "visits.csv", visits(**columns))
+        words = ["data=table", f"data.path={path}", "network=table_mlp", *words]
+        done = leyden("train", *words, "trainer.max_epochs=1", "name=visits")
+        (run,) = (tmp_path / "runs" / "visits").iterdir()
+        return run, done
+
+    return train
+
+
+def rows_of(done):
+    assert done.code == 0, done.err
+    return list(csv.DictReader(io.StringIO(done.out)))
+
+
+def test_a_run_predicts_and_evaluates_from_its_checkpoint(
+    leyden, trained, visits, write_csv, tmp_path
+):
+    run, done = trained("data.target=state", record=range(200))
+    assert done.code == 0, done.err
+    other = visits(50, record=range(50))
+    del other["state"]
+
+    predicted = rows_of(
+        leyden("predict", f"run={run}", f"input={write_csv(tmp_path / 'new.csv', other)}")
+    )
+    evaluated = leyden("evaluate", f"run={run}")
+
+    assert [row["file"] for row in predicted[:2]] == ["new.csv row 2", "new.csv row 3"]
+    assert {row["class"] for row in predicted} <= {"ill", "well"}
+    assert len(predicted) == 50
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert f"{metrics['test/accuracy']:.4f}" in evaluated.out
+
+
+def test_a_column_that_is_missing_is_named(leyden, trained, write_csv, tmp_path):
+    run, _ = trained("data.target=state")
+    path = write_csv(tmp_path / "new.csv", {"age": [1], "wards": ["west"], "smokes": ["no"]})
+
+    done = leyden("predict", f"run={run}", f"input={path}")
+
+    assert done.code == 2
+    assert "no column 'seen'" in done.err or "no column 'ward'" in done.err
+
+
+def test_a_class_that_training_never_saw_is_an_error(leyden, trained, visits, write_csv, tmp_path):
+    run, _ = trained("data.target=state")
+    path = write_csv(tmp_path / "other.csv", visits(state=["ill", "dead"] * 100))
+
+    done = leyden("evaluate", f"run={run}", f"data.path={path}")
+
+    assert done.code == 2
+    assert "expected ['ill', 'well'], got ['dead', 'ill']" in done.err
+
+
+def test_numbers_are_predicted_in_their_unit(leyden, trained, tmp_path):
+    run, done = trained("data.target=age", "task=regression", "loss=huber")
+    assert done.code == 0, done.err
+
+    values = [
+        float(row["value"])
+        for row in rows_of(leyden("predict", f"run={run}", f"input={tmp_path / 'visits.csv'}"))
+    ]
+
+    assert 40 < sum(values) / len(values) < 70
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert 5 < metrics["test/mae"] < 30
+
+
+def test_labels_are_predicted(leyden, trained, tmp_path):
+    symptoms = ["cough|fever", "fever", "", "cough"] * 50
+    run, done = trained(
+        "data.target=state", "data.label_separator='|'", "task=multilabel", "loss=bce",
+        state=symptoms,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+
+    (first, *_) = rows_of(leyden("predict", f"run={run}", f"input={tmp_path / 'visits.csv'}"))
+
+    assert set(first["labels"].split(";")) <= {"", "cough", "fever"}
+    assert 0 < float(first["probability of cough"]) < 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data.target=age"], "task=regression"),
+        (["data.target=age", "task=regression"], "loss=mse"),
+        (["data.target=state", "task=regression", "loss=mse"], "data.target_type=number"),
+        (["data.target=[smokes,state]"], "holds more than yes and no"),
+        (["data.target=stat"], "Did you mean 'state'"),
+        (["data.target=state", "+data.columns.ward=categorcal"], "Did you mean 'categorical'"),
+    ],
+)
+def test_what_does_not_fit_is_told(trained, words, message):
+    _, done = trained(*words)
+
+    assert done.code == 2
+    assert message in done.err
