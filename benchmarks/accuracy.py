@@ -1,52 +1,100 @@
-"""Whole ``leyden train`` commands: what accuracy, in how many seconds, imports included."""
+"""Whole ``leyden train`` commands: what they reach, in how many seconds, imports included.
 
+Names of kinds, such as ``images``, choose a part: ``python benchmarks/accuracy.py images``.
+"""
+
+import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from measure import Measured, command, metrics_of, spread, write_section
 
 NOTE = (
-    "Each row is the whole command in a process of its own, imports and the test of the best "
+    "Each row is the whole command in processes of their own, imports and the test of the best "
     "checkpoint included, on prepared data. Seconds: median (least to greatest)."
 )
 
-EXPERIMENTS: tuple[tuple[str, Sequence[str], int], ...] = (
-    ("digits", (), 5),
-    ("fashion_mnist_fast", ("experiment=fashion_mnist_fast",), 3),
-    ("fashion_mnist", ("experiment=fashion_mnist",), 2),
-)
+HEADER = ["command", "n", "repeated with", "metric", "mean", "first", "range", "wall s", "CPU s"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A command, the words that it is repeated with, and the metrics that it is judged by."""
+
+    words: Sequence[str] = ()
+    repeats: Sequence[str]
+    metrics: Sequence[str] = ("test/accuracy",)
+
+
+def seeds(count: int) -> list[str]:
+    """Repeat with several seeds, the default first."""
+    return [f"seed={seed}" for seed in range(count)]
+
+
+KINDS = {
+    "images": [
+        Experiment(repeats=seeds(5)),
+        Experiment(words=["experiment=fashion_mnist_fast"], repeats=seeds(3)),
+        Experiment(words=["experiment=fashion_mnist"], repeats=seeds(2)),
+    ],
+    "speech": [
+        Experiment(words=["experiment=mandarin_tones"], repeats=seeds(3)),
+        Experiment(words=["experiment=mandarin_strings"], repeats=seeds(1), metrics=["test/cer"]),
+    ],
+    "texts": [
+        Experiment(
+            words=["experiment=spam"], repeats=seeds(3), metrics=["test/accuracy", "test/f1"]
+        ),
+    ],
+    "tables": [
+        Experiment(
+            words=["experiment=penguins", "data.folds=5"],
+            repeats=[f"data.fold={fold}" for fold in range(5)],
+        ),
+        Experiment(words=["experiment=flights"], repeats=seeds(2), metrics=["test/auroc"]),
+    ],
+}
 
 
 def main() -> None:
-    """Run every experiment with several seeds."""
+    """Run every experiment of the kinds that are asked for."""
+    for kind in sys.argv[1:] or KINDS:
+        rows = [row for experiment in KINDS[kind] for row in _measured(experiment)]
+        write_section(f"Accuracy: {kind}", NOTE, HEADER, rows)
+
+
+def _measured(experiment: Experiment) -> list[list[str]]:
+    with tempfile.TemporaryDirectory() as folder:  # prepares the data
+        command(["train", *experiment.words, "debug=smoke"], folder=Path(folder))
+    results, runs = zip(*(_train(experiment, word) for word in experiment.repeats), strict=True)
     rows = []
-    for name, words, seeds in EXPERIMENTS:
-        command(["train", *words, "debug=smoke"], folder=Path(tempfile.mkdtemp()))  # prepares data
-        accuracies, runs = zip(*(_train(words, seed) for seed in range(seeds)), strict=True)
+    for metric in experiment.metrics:
+        values = [result[metric] for result in results]
         rows.append(
             [
-                f"`{' '.join(['leyden train', *words])}`",
-                str(seeds),
-                f"{100 * mean(accuracies):.2f} %",
-                f"{100 * accuracies[0]:.2f} %",
-                f"{100 * min(accuracies):.2f} %",
+                f"`{' '.join(['leyden train', *experiment.words])}`",
+                str(len(values)),
+                f"`{experiment.repeats[0]}` …" if len(values) > 1 else experiment.repeats[0],
+                f"`{metric}`",
+                f"{mean(values):.4f}",
+                f"{values[0]:.4f}",
+                f"{min(values):.4f} to {max(values):.4f}",
                 spread([run.wall for run in runs], 1),
                 spread([run.cpu for run in runs], 1),
             ]
         )
-        print(name, rows[-1], flush=True)
-    header = ["command", "n", "test accuracy, mean", "seed 0", "least", "wall s", "CPU s"]
-    write_section("Accuracy", NOTE, header, rows)
+    return rows
 
 
-def _train(words: Sequence[str], seed: int) -> tuple[float, Measured]:
+def _train(experiment: Experiment, word: str) -> tuple[dict[str, float], Measured]:
     with tempfile.TemporaryDirectory() as folder:
-        done = command(["train", *words, f"seed={seed}"], folder=Path(folder))
+        done = command(["train", *experiment.words, word], folder=Path(folder))
         if done.returncode:
             raise SystemExit(done.output)
-        return metrics_of(Path(folder))["test/accuracy"], done
+        return metrics_of(Path(folder)), done
 
 
 if __name__ == "__main__":
