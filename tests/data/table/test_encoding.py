@@ -1,0 +1,54 @@
+import numpy as np
+import pyarrow as pa
+
+from leyden.data.table.columns import Column
+from leyden.data.table.encoding import Encoder
+
+COLUMNS = [
+    Column(name="age", kind="numeric"),
+    Column(name="ward", kind="categorical"),
+    Column(name="seen", kind="date"),
+    Column(name="note", kind="ignored"),
+]
+
+
+def chunk(**columns):
+    return {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
+
+
+def test_chunks_share_their_codes():
+    encoder = Encoder(COLUMNS, ["NA"])
+
+    first = encoder.categories(chunk(ward=["west", "NA", "north"]), 3)
+    second = encoder.categories(chunk(ward=["south", "west", None]), 3)
+
+    assert first.tolist() == [[1], [0], [2]]
+    assert second.tolist() == [[3], [1], [0]]
+    assert encoder.values == {"ward": ["", "west", "north", "south"]}
+    assert first.dtype == np.int32
+
+
+def test_numbers_stand_side_by_side_in_the_order_of_their_columns():
+    encoder = Encoder(COLUMNS, ["NA"])
+
+    numbers = encoder.numbers(chunk(seen=["2000-01-03", "NA"], age=["7.5", "8"]), 2)
+
+    np.testing.assert_array_equal(numbers, [[7.5, 2.0], [8.0, np.nan]])
+    assert numbers.dtype == np.float64
+
+
+def test_cells_of_another_kind_are_counted_with_the_first_of_them():
+    encoder = Encoder(COLUMNS, ["NA"])
+    encoder.numbers(chunk(age=["1", "NA", None], seen=["2000-01-01"] * 3), 3)
+    numbers = encoder.numbers(chunk(age=["old", "old", "inf"], seen=["2000-01-01"] * 3), 3)
+
+    assert np.isnan(numbers[:, 0]).all()
+    assert vars(encoder.misfits["age"]) == {"cells": 3, "example": "old"}
+    assert encoder.misfits["seen"].cells == 0
+
+
+def test_there_may_be_no_column_of_a_kind_and_no_row():
+    encoder = Encoder(COLUMNS[1:2], ["NA"])
+
+    assert encoder.numbers(chunk(ward=["west"] * 4), 4).shape == (4, 0)
+    assert encoder.categories(chunk(ward=[]), 0).shape == (0, 1)

@@ -1,0 +1,32 @@
+"""What the log and cleaning.json say of a table."""
+
+from leyden.data.cleaning import table as laid_out
+from leyden.data.table.cleaning import TableCleaning
+
+
+def test_every_step_says_what_it_found(table, visits):
+    columns = visits(hospital=["St. Mary"] * 200)
+    columns["age"][5] = 9999
+    columns["age"][6] = ""
+    columns["age"][7] = "old"
+    columns["state"][8] = ""
+
+    lines = laid_out(table(columns).cleaning_report()).splitlines()
+
+    assert lines[0] == "cleaning: 200 items read, 199 rows kept"
+    found = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in lines[1:]}
+    assert found["missing_target"] == "1 found, 1 dropped"
+    assert found["misfits"] == "1 found, 0 dropped"
+    assert found["missing_cells"] == "2 found, 0 dropped"
+    assert found["outliers"] == "1 found, 0 dropped"
+    assert found["constant_columns"] == "1 found, 1 dropped"
+
+
+def test_a_step_that_is_off_says_so(table, visits):
+    steps = TableCleaning(outliers=False, constant_columns=False)
+    data = table(visits(hospital=["St. Mary"] * 200), cleaning=steps)
+
+    lines = laid_out(data.cleaning_report()).splitlines()
+
+    assert sum(line.endswith("switched off") for line in lines) == 3  # and contradictions
+    assert "hospital" in {column["name"] for column in data.statistics["columns"]}
