@@ -86,6 +86,11 @@ def test_inputs_that_can_not_be_read_are_named(tmp_path, choir, given, message):
     assert str(tmp_path / given) in str(caught.value)
 
 
+def test_clips_of_no_length_are_refused_by_name():
+    with pytest.raises(ValueError, match="seconds: expected a sample of 16000 Hz"):
+        AudioFolder(name="x", root="missing", seconds=0)
+
+
 def test_impossible_spectrograms_are_refused_before_anything_is_read():
     with pytest.raises(ValueError, match="half the sample rate"):
         AudioFolder(

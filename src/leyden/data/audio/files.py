@@ -124,8 +124,17 @@ def fitted(sound: Sound, *, sample_rate: int, seconds: float) -> NDArray[np.int1
 
 
 def sample_count(sample_rate: int, seconds: float) -> int:
-    """Count the samples of a clip."""
-    return round(sample_rate * seconds)
+    """Count the samples of a clip.
+
+    Raises:
+        ValueError: there is none.
+    """
+    samples = round(sample_rate * seconds)
+    if samples < 1:
+        raise ValueError(
+            f"seconds: expected a sample of {sample_rate} Hz at least, got {seconds:g} s"
+        )
+    return samples
 
 
 _LOUDEST = 1 - 2**-7

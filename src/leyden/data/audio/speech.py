@@ -92,6 +92,7 @@ class SpeechData(DataModule):
         self.sample_rate = sample_rate
         self.lowercase = lowercase
         self.spectrogram = spectrogram or Spectrogram()
+        self._told_unknown = False
         self.log_mel()  # tells of impossible settings before any file is read
 
     def log_mel(self) -> LogMel:
@@ -104,10 +105,7 @@ class SpeechData(DataModule):
         chosen = rows[:: -(-len(rows) // ROWS_TO_FIT)].tolist()
         waveforms = (torch.from_numpy(arrays["waveforms"][row]) for row in chosen)
         scaling = mel_statistics(log_mel(waveform.unsqueeze(0)) for waveform in waveforms)
-        tokens = vocabulary(arrays["sequences"], rows)
-        for part in ("val", "test"):
-            self._report_unknown(part, arrays["sequences"], tokens)
-        return {**scaling, "tokens": list(tokens)}
+        return {**scaling, "tokens": list(vocabulary(arrays["sequences"], rows))}
 
     def normalisation(self) -> nn.Module:
         """Build the spectrogram and the fitted scaling of its bins."""
@@ -123,7 +121,11 @@ class SpeechData(DataModule):
         return {"num_mels": self.spectrogram.mels, "num_tokens": len(self.tokens())}
 
     def dataset(self, cached: cache.Cache) -> SpeechBatches:
-        """Make what fetches padded recordings and transcripts."""
+        """Make what fetches padded recordings and transcripts; tell what it can't spell, once."""
+        if not self._told_unknown:
+            self._told_unknown = True
+            for part in ("val", "test"):
+                self._report_unknown(part, cached.arrays["sequences"], self.tokens())
         return SpeechBatches(cached, log_mel=self.log_mel(), tokens=self.tokens())
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
