@@ -178,10 +178,10 @@ def test_a_prepared_cache_is_not_prepared_again(tmp_path):
     assert again.arrays["x"].tolist() == [[3]]
 
 
-def test_six_processes_at_once_prepare_once_and_read_the_same(tmp_path):
+def test_eight_processes_at_once_prepare_once_and_read_the_same(tmp_path):
     journal = tmp_path / "journal"
 
-    processes = [start(tmp_path / "deep" / "c", journal, seconds=0.1) for _ in range(6)]
+    processes = [start(tmp_path / "deep" / "c", journal, seconds=0.1) for _ in range(8)]
     outputs = {output_of(process) for process in processes}
 
     assert journal.read_text() == "0\n1\n"

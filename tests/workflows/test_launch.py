@@ -59,6 +59,13 @@ def test_a_sweep_of_the_console_script(tmp_path):
     assert rates(finished(tmp_path)) == ["0.01", "0.02"]
 
 
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_launcher_of_hydra(tmp_path, launcher):
+    run(*PYTHON, "-m", f"hydra/launcher={launcher}", *RANKS, cwd=tmp_path)
+
+    assert len(finished(tmp_path)) == 1
+
+
 def test_torchrun_sweeps_once(tmp_path):
     words = (*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "leyden", "train", "-m", *RANKS)
     run(*words, "optimizer.lr=0.01,0.02", cwd=tmp_path)
