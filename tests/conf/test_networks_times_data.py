@@ -1,6 +1,9 @@
 """Every network option learns from every kind of data that it is made for, and from no other."""
 
 import inspect
+import io
+import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from leyden.data.audio import mandarin_tones
 from leyden.data.base import DataModule
 from leyden.data.image import fashion_mnist
 from leyden.data.table.flights import SCHEDULE, WEATHER
+from leyden.data.text.spam import PACKED_BY_NPM
 from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
 
@@ -112,6 +116,37 @@ def mandarin_strings(root: Path) -> list[str]:
     return [f"data.root={root}", "data.strings=40", "task=ctc"]
 
 
+def text_corpus(root: Path) -> list[str]:
+    lines = [f"line {index} of the only text, {'la ' * (index % 7)}" for index in range(200)]
+    (root / "song.txt").write_text("\n".join(lines))
+    sizes = ["data.passage_characters=80", "data.cleaning.near_duplicates=false"]
+    return [f"data.root={root}/song.txt", "task=language_modelling", *sizes]
+
+
+def docstrings(root: Path) -> list[str]:
+    for index in range(40):
+        (root / f"module_{index}.py").write_text(f'"""Does task {index} and {index + 1}."""')
+    return [f"data.root={root}", "task=language_modelling"]
+
+
+def spam(root: Path) -> list[str]:
+    with tarfile.open(root / PACKED_BY_NPM, "w:gz") as archive:
+        for index in range(40):
+            mail = {"group": ("spam-1", "easy-ham-1")[index % 2], "text": f"Subject: {index}\n\nhi"}
+            content = json.dumps(mail).encode()
+            member = tarfile.TarInfo(f"package/data/{mail['group']}/{index}.json")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return [f"data.root={root}"]
+
+
+def ag_news(root: Path) -> list[str]:
+    rows = [f'"{index % 4 + 1}","title {index}","what happened {index}"' for index in range(80)]
+    (root / "train.csv").write_text("\n".join(rows[:60]))
+    (root / "test.csv").write_text("\n".join(rows[60:]))
+    return [f"data.root={root}"]
+
+
 OWN = (
     image_folder,
     audio_folder,
@@ -123,6 +158,10 @@ OWN = (
     table,
     penguins,
     flights,
+    text_corpus,
+    docstrings,
+    spam,
+    ag_news,
 )
 
 SOURCES = {make.__name__: make for make in OWN}

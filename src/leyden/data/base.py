@@ -134,6 +134,10 @@ class DataModule(LightningDataModule, ABC):
             A name per row, and the raw rows: a batch's fields, ``(rows, ...)`` each.
         """
 
+    def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Turn predictions that only the data can read, such as token ids, into plain values."""
+        return dict(columns)
+
     def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
         """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
         return CachedRows(cached)

@@ -15,9 +15,11 @@ from leyden.networks.layers import (
 HASH_FACTOR = 0x9E3779B1
 """Knuth's multiplicative hash, 2^32 divided by the golden ratio."""
 
+EMBEDDING_STD = 0.1
+
 
 class BagOfTokens(nn.Module):
-    """Mean of the embeddings of tokens and of pairs of neighbours, then fully connected layers.
+    """Sum of the embeddings of tokens and of pairs of neighbours, then fully connected layers.
 
     Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", arXiv:1607.01759: pairs
     share a fixed number of embeddings, chosen by a hash.
@@ -53,6 +55,7 @@ class BagOfTokens(nn.Module):
         self.vocab_size = vocab_size
         self.pair_buckets = pair_buckets
         self.input_layer = nn.EmbeddingBag(vocab_size + pair_buckets, width, mode="sum")
+        nn.init.normal_(self.input_layer.weight, std=EMBEDDING_STD)
         layers: list[nn.Module] = [nn.Dropout(dropout)]
         for units in hidden_widths:
             layers += [nn.Linear(width, units), make_activation(activation), nn.Dropout(dropout)]
@@ -71,7 +74,8 @@ class BagOfTokens(nn.Module):
         if self.pair_buckets:
             ids = torch.cat([tokens, self._pairs(tokens)], dim=1)
             there = torch.cat([mask, mask[:, 1:]], dim=1)
-        weights = there / there.sum(dim=1, keepdim=True)
+        # A sum of n unlike embeddings grows with the root of n: so scaled, no length is the louder.
+        weights = there / there.sum(dim=1, keepdim=True).sqrt()
         features = self.input_layer(ids, per_sample_weights=weights)  # (batch, width)
         logits: Tensor = self.output_layer(self.hidden_layers(features))
         return logits

@@ -88,6 +88,10 @@ class Task(LightningModule, ABC):
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Turn logits ``(batch, ...)`` into columns of plain values, one value a row."""
 
+    def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, list[Any]]:
+        """Predict rows, as columns of one value a row; a task that takes turns has its own way."""
+        return self.predictions(self(inputs))
+
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Run the network on normalised inputs."""
         return self.network(  # type: ignore[no-any-return]
@@ -114,7 +118,7 @@ class Task(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Mapping[str, list[Any]]:  # noqa: ARG002
         """Predict one batch."""
-        return self.predictions(self(batch.inputs))
+        return self.predict(batch.inputs)
 
     def on_train_epoch_end(self) -> None:
         """Log the loss of an epoch that ended before its last batch, by max_steps or max_time."""

@@ -31,6 +31,6 @@ def predict(
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
             fields = {field: rows[batch] for field, rows in raw.items()}
-            columns = task.predictions(task(data.network_inputs(fields)))
+            columns = data.readable(task.predict(data.network_inputs(fields)))
         for name, *values in zip(names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}

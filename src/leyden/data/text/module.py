@@ -1,7 +1,7 @@
 """The text kind: a vocabulary fitted on the training part, and texts to predict on."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class TextData(DataModule):
         for row in rows.tolist():
             content.update(len(texts[row]).to_bytes(8, "little") + texts[row].tobytes())
         settings: dict[str, Any] = {"size": self.vocab_size, "lowercase": self.lowercase}
-        folder = self._folder("vocabulary", settings | {"texts": content.hexdigest()})
+        folder = self._derived("vocabulary", settings | {"texts": content.hexdigest()})
 
         def write(folder: Path) -> None:
             vocabulary = train_vocabulary(strings(texts, rows), **settings)
@@ -84,11 +84,17 @@ class TextData(DataModule):
         return nn.Identity()
 
     def network_sizes(self) -> dict[str, Any]:
-        """Size networks by the vocabulary and the number of classes."""
+        """Size networks by the vocabulary, and by the number of classes where there are any."""
+        vocabulary = load_vocabulary(self.statistics["vocabulary"])
+        sizes = {"vocab_size": vocabulary.get_vocab_size()}
+        return sizes | ({"num_outputs": len(self.class_names)} if self.class_names else {})
+
+    def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Write predicted token ids as text."""
         vocabulary = load_vocabulary(self.statistics["vocabulary"])
         return {
-            "vocab_size": vocabulary.get_vocab_size(),
-            "num_outputs": len(self.class_names or ()),
+            name: [vocabulary.decode(ids).strip() for ids in values] if name == "text" else values
+            for name, values in columns.items()
         }
 
     def dataset(self, cached: cache.Cache) -> TokenBatches:
@@ -101,24 +107,28 @@ class TextData(DataModule):
 
     def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
         """Read texts to predict on: one a file, or one a row of a table."""
-        texts = [text for file in TEXT_FILES.inputs(paths) for text in self.input_texts(file)]
+        texts = [text for file in TEXT_FILES.inputs(paths) for text in self._input_texts(file)]
         cleaned = [self._cleaned_input(text) for text in texts]
         tokenizer = load_vocabulary(self.statistics["vocabulary"])
         ids = encode(tokenizer, cleaned, max_tokens=self.max_tokens)
         rows = Ragged.of(ids, dtype=np.dtype(np.int32))
         return [text.source for text in texts], padded(rows, np.arange(len(ids)))
 
-    def input_texts(self, file: Path) -> Iterator[Text]:
-        """Read the texts of a file that is given to predict on."""
+    def file_content(self, text: str) -> str:
+        """Take what is of interest of a text file that is given to predict on: all of it."""
+        return text
+
+    def _input_texts(self, file: Path) -> Iterator[Text]:
         if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
             yield from self._table_texts(file)
             return
         try:
-            yield Text(content=read_text(file, self.encoding), source=str(file))
+            content = self.file_content(read_text(file, self.encoding))
         except UnreadableError as error:
             raise UserError(
                 f"{file} can't be read as text: {error}. Mend the file or leave it out of input=."
             ) from error
+        yield Text(content=content, source=str(file))
 
     def _table_texts(self, file: Path) -> Iterator[Text]:
         table = TableFile(path=file, encoding=self.encoding)
@@ -150,12 +160,12 @@ class TextData(DataModule):
             vocabulary = self.statistics["vocabulary"]
             settings = {"texts": cached.fingerprint, "vocabulary": vocabulary}
             self._token_rows = token_rows(
-                self._folder("tokens", settings | {"max_tokens": self.max_tokens}),
+                self._derived("tokens", settings | {"max_tokens": self.max_tokens}),
                 cached.arrays["texts"],
                 vocabulary=vocabulary,
                 max_tokens=self.max_tokens,
             )
         return self._token_rows
 
-    def _folder(self, kind: str, settings: dict[str, Any]) -> Path:
+    def _derived(self, kind: str, settings: dict[str, Any]) -> Path:
         return self.cache_dir / str(self.name) / f"{kind}-{cache.fingerprint(settings)}"

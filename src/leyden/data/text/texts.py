@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leyden.data.rows import Part, Ragged, RejectedItem, Rows
 from leyden.data.tables import Chunk
@@ -23,14 +24,14 @@ class Text:
     Attributes:
         content: its characters.
         source: its name for people.
-        target: its class, by name or index; nothing where it is to be predicted.
+        target: its class, by name or index; ``None`` where texts have none.
         part: that the source puts it in.
         group: what must not be torn apart by a split, such as the author; all texts or none.
     """
 
     content: str
     source: str
-    target: str | int = ""
+    target: str | int | None = None
     part: Part = "all"
     group: str | None = None
 
@@ -51,8 +52,8 @@ def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iter
     Raises:
         UserError: no text of some class is left.
     """
-    classes: set[str | int] = set()
-    left: set[str | int] = set()
+    classes: set[str | int | None] = set()
+    left: set[str | int | None] = set()
     stream = iter(items)
     while chunk := list(islice(stream, TEXTS_PER_CHUNK)):
         classes.update(item.target for item in chunk if isinstance(item, Text))
@@ -60,12 +61,39 @@ def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iter
             rows = _cleaned(part, members, steps)
             left.update(rows.targets.tolist())
             yield rows
-    lost = sorted(map(str, classes - left))
+    lost = sorted(str(name) for name in classes - left if name is not None)
     if lost and left:
         raise UserError(
             f"Not one text of the class {', '.join(lost)} holds any words. Mend the texts, remove "
             "the class, or switch steps off in data.cleaning."
         )
+
+
+def passages(content: str, longest: int) -> Iterator[str]:
+    """Cut a text between lines, or within ones that are too long, into pieces of bounded length.
+
+    Args:
+        content: the text.
+        longest: characters of a piece.
+    """
+    piece = ""
+    for line in content.splitlines(keepends=True):
+        if piece and len(piece) + len(line) > longest:
+            yield piece
+            piece = ""
+        piece += line
+        while len(piece) > longest:
+            yield piece[:longest]
+            piece = piece[longest:]
+    if piece:
+        yield piece
+
+
+def _targets(texts: Sequence[Text]) -> NDArray[np.generic]:
+    """Give the classes; texts without any have a number that nobody learns."""
+    if all(text.target is None for text in texts):
+        return np.zeros(len(texts), dtype=np.float32)
+    return np.array([text.target for text in texts])
 
 
 def _by_part(
@@ -104,7 +132,7 @@ def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleani
     encoded = (np.frombuffer(content.encode(), dtype=np.uint8) for content in contents)
     return Rows(
         arrays={"texts": Ragged.of(encoded, dtype=np.dtype(np.uint8))},
-        targets=np.array([item.target for item in kept]),
+        targets=_targets(kept),
         part=part,
         sources=[item.source for item in kept],
         rejected=rejected,

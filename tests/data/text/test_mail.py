@@ -1,0 +1,52 @@
+import pytest
+
+from leyden.data.text.mail import subject_and_body
+
+TEXT = (
+    "Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: {encoding}\n\n{body}"
+)
+
+
+def test_other_headers_are_left_out():
+    mail = "From: a@b.c\nSubject: Hello\n there\nX-Spam: yes\n\nthe body\n"
+
+    assert subject_and_body(mail) == "Hello\n there\nthe body\n"
+
+
+@pytest.mark.parametrize(
+    ("subject", "decoded"),
+    [
+        ("=?utf-8?b?R3LDvMOfZQ==?=", "Grüße"),
+        ("=?iso-8859-1?q?Gr=FC=DFe?= all", "Grüße all"),
+        ("=?no-such-charset?q?x?=", "=?no-such-charset?q?x?="),
+        ("=?utf-8?b?x?=", "=?utf-8?b?x?="),
+    ],
+)
+def test_subjects_are_decoded_where_that_is_possible(subject, decoded):
+    assert subject_and_body(f"Subject: {subject}\n\n").strip() == decoded
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "body"),
+    [
+        ("utf-8", "base64", "R3LDvMOfZQ=="),
+        ("iso-8859-1", "quoted-printable", "Gr=FC=DFe"),
+        ("no-such-charset", "quoted-printable", "Gr=FC=DFe"),
+    ],
+)
+def test_bodies_are_decoded(charset, encoding, body):
+    mail = TEXT.format(charset=charset, encoding=encoding, body=body)
+
+    assert subject_and_body(mail).strip() == "Grüße"
+
+
+def test_all_parts_that_are_text_are_taken():
+    parts = ["text/plain\n\nplain", "image/png\n\nAAAA", "text/html\n\n<b>bold</b>"]
+    inner = "\n--x\n".join(f"Content-Type: {part}" for part in parts)
+    mail = f'Subject: s\nContent-Type: multipart/mixed; boundary="x"\n\n--x\n{inner}\n--x--\n'
+
+    assert subject_and_body(mail).split() == ["s", "plain", "<b>bold</b>"]
+
+
+def test_a_text_without_headers_is_all_body():
+    assert subject_and_body("just some words\n").strip() == "just some words"
