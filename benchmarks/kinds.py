@@ -1,0 +1,111 @@
+"""What each kind of data costs: preparing rows once, and fetching batches of them ever after."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from leyden.data.base import DataModule
+from leyden.data.image.augment import Flip, Shift
+from leyden.data.image.folder import ImageFolder
+from leyden.data.text.augment import TokenDropout
+from leyden.data.text.table import TextTable
+from measure import write_section
+
+NOTE = (
+    "Rows are made up, and prepared on an empty cache: reading, every cleaning step, the split and "
+    "what is fitted. Then one epoch of training batches, augmented and normalised, without a "
+    "network. Seconds of CPU time, one thread; the wall time of preparation behind it."
+)
+
+WORDS = 20_000
+
+BATCH_SIZE = 128
+
+
+def main() -> None:
+    """Measure every kind in a folder that is thrown away."""
+    torch.set_num_threads(1)
+    rows = []
+    for name, make in KINDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append([name, *_measured(make(Path(folder)))])
+            print(rows[-1], flush=True)
+    header = ["kind", "rows", "preparation, CPU s", "wall s", "rows per CPU s in batches"]
+    write_section("Kinds of data", NOTE, header, rows)
+
+
+def short_texts(folder: Path, count: int = 100_000) -> DataModule:
+    """Texts of some 40 words, frequent ones and rare ones, a row each of JSON lines."""
+    random = np.random.default_rng(0)
+    words = np.array([f"word{number:x}" for number in range(WORDS)])
+    lengths = random.integers(20, 60, count)
+    drawn = words[np.minimum(random.zipf(1.3, lengths.sum()), WORDS) - 1]
+    with (folder / "texts.jsonl").open("w") as stream:
+        for row, text in enumerate(np.split(drawn, np.cumsum(lengths)[:-1])):
+            stream.write(json.dumps({"text": f"{row} {' '.join(text)}", "label": str(row % 4)}))
+            stream.write("\n")
+    return TextTable(
+        name="texts",
+        path=str(folder / "texts.jsonl"),
+        text="text",
+        target="label",
+        batch_size=BATCH_SIZE,
+        augment={"token_dropout": TokenDropout()},
+        cache_dir=str(folder / "cache"),
+    )
+
+
+def png_images(folder: Path, count: int = 5_000) -> DataModule:
+    """Colour images of 80x60 pixels in folders, brought to 64x64."""
+    random = np.random.default_rng(0)
+    for row in range(count):
+        path = folder / "images" / f"class{row % 4}" / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
+    return ImageFolder(
+        name="images",
+        root=str(folder / "images"),
+        batch_size=BATCH_SIZE,
+        augment={"flip": Flip(), "shift": Shift(pixels=4)},
+        cache_dir=str(folder / "cache"),
+    )
+
+
+KINDS: dict[str, Callable[[Path], DataModule]] = {
+    "`image_folder`, PNG of 80x60": png_images,
+    "`text_table`, 40 words a row": short_texts,
+}
+
+
+def _measured(data: DataModule) -> list[str]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    data.prepare_data()
+    data.setup()
+    loader = data.train_dataloader()
+    prepared = [time.process_time() - cpu, time.perf_counter() - wall]
+    cpu, count = time.process_time(), 0
+    for batch in loader:
+        raw = data.network_inputs(_augmented(data, batch.inputs, batch.seed))
+        count += len(raw[data.network_field])
+    rate = count / (time.process_time() - cpu)
+    rows = str(len(data.cached.kept))
+    return [rows, *(f"{seconds:.1f}" for seconds in prepared), f"{rate:,.0f}"]
+
+
+def _augmented(
+    data: DataModule, inputs: dict[str, torch.Tensor], seed: int
+) -> dict[str, torch.Tensor]:
+    generator, values = torch.Generator().manual_seed(seed), inputs[data.raw_field]
+    for augmentation in data.augment.values():
+        values = augmentation(values, generator)
+    return inputs | {data.raw_field: values}
+
+
+if __name__ == "__main__":
+    main()
