@@ -85,6 +85,13 @@ def test_the_middle_is_the_same_as_that_of_the_whole_file(tmp_path):
     assert np.array_equal(read(tmp_path / "a.flac", seconds=0.5), whole[12000:20000])
 
 
+def test_a_cut_sounds_to_both_of_its_ends(tmp_path, sing):
+    clip = read(sing(tmp_path / "a.wav", hertz=441, rate=44100, seconds=3.0))
+
+    middle = np.sin(2 * np.pi * 441 * (1.25 + np.arange(8000) / RATE)) / 2
+    assert np.abs(clip / 2**15 - middle).max() < 0.03
+
+
 def test_what_is_too_loud_is_clipped_not_wrapped(tmp_path, sing):
     clip = read(sing(tmp_path / "a.wav", loudness=1.5, subtype="FLOAT"))
 
