@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from leyden.errors import UserError
 from leyden.tasks import mixing
 from leyden.tasks.mixing import CutMix, Mixup
 
@@ -134,3 +135,11 @@ def test_cutmix_pastes_into_every_corner(corner):
     small = reached.flatten(1).sum(dim=1) < reached[0].numel() / 2
     row, column = corner
     assert reached[small][:, row, column].any()
+
+
+@pytest.mark.parametrize(("mix", "message"), [(Mixup(), "'categories'"), (CutMix(), "images")])
+def test_what_can_not_be_mixed_is_refused(mix, message):
+    inputs = {"numbers": torch.zeros(4, 2), "categories": torch.zeros(4, 1, dtype=torch.int64)}
+
+    with pytest.raises(UserError, match=message):
+        mix(inputs, torch.tensor([0, 1, 0, 1]), num_classes=2, seed=0)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from leyden.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup:
@@ -21,7 +23,16 @@ class Mixup:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Blend floating-point inputs ``(batch, ...)`` and one-hot targets."""
+        """Blend floating-point inputs ``(batch, ...)`` and one-hot targets.
+
+        Raises:
+            UserError: an input holds no amounts, such as tokens or categories.
+        """
+        if whole := [name for name, value in inputs.items() if not value.is_floating_point()]:
+            raise UserError(
+                f"task/mix=mixup blends amounts, but the input {whole[0]!r} holds none. Choose "
+                "task/mix=none for texts and for tables with categories."
+            )
         random = np.random.default_rng(seed)
         kept = random.beta(self.alpha, self.alpha)
         partner = _partners(targets, random)
@@ -42,7 +53,16 @@ class CutMix:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Paste into images ``(batch, channels, height, width)``; targets by the pasted area."""
+        """Paste into images ``(batch, channels, height, width)``; targets by the pasted area.
+
+        Raises:
+            UserError: the inputs are no images.
+        """
+        if "images" not in inputs:
+            raise UserError(
+                f"task/mix=cutmix pastes images, but the inputs are {', '.join(inputs)}. Choose "
+                "task/mix=none, or mixup where all inputs are amounts."
+            )
         random = np.random.default_rng(seed)
         side = (1 - random.beta(self.alpha, self.alpha)) ** 0.5
         top, left = random.random(2)
