@@ -22,11 +22,12 @@ def test_a_value_that_leaps_away_is_impossible(wrong):
     [
         RANDOM.normal(0, 1, 10000),
         RANDOM.lognormal(0, 1.5, 10000),
+        RANDOM.standard_t(2, 10000),
         np.where(RANDOM.random(10000) < 0.9, 0, RANDOM.exponential(1, 10000)),
         RANDOM.integers(0, 2, 100).astype(float),
         np.concatenate([np.zeros(900), np.full(100, 500.0), RANDOM.normal(0, 1, 900)]),
     ],
-    ids=["normal", "skewed", "mostly none", "bits", "another mode"],
+    ids=["normal", "skewed", "long tails", "mostly none", "bits", "another mode"],
 )
 def test_plausible_values_are_kept(values):
     low, high = plausible_range(values)

@@ -69,6 +69,12 @@ def test_a_few_rows_that_a_threshold_parts_are_a_coincidence():
     assert not number_determines(np.arange(45.0), targets)
 
 
+def test_a_class_between_two_stretches_of_another_is_not_determined():
+    targets = np.repeat([0, 1, 0], 30)
+
+    assert not number_determines(np.arange(90.0), targets)
+
+
 def test_a_value_that_both_classes_share_determines_neither():
     targets = np.array([0] * 30 + [1] * 30)
 
