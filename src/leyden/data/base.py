@@ -79,7 +79,8 @@ class DataModule(LightningDataModule, ABC):
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
-        _check_at_least_one("batch_size", batch_size)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.name = name
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -296,8 +297,3 @@ def _switched_on(
     augmentations: Mapping[str, Augmentation | None] | None,
 ) -> dict[str, Augmentation]:
     return {name: item for name, item in (augmentations or {}).items() if item is not None}
-
-
-def _check_at_least_one(name: str, number: int) -> None:
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}")
