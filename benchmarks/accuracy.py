@@ -48,6 +48,7 @@ KINDS = {
         Experiment(
             words=["experiment=spam"], repeats=seeds(3), metrics=["test/accuracy", "test/f1"]
         ),
+        Experiment(words=["experiment=docstrings"], repeats=seeds(1), metrics=["test/perplexity"]),
     ],
     "tables": [
         Experiment(
