@@ -33,6 +33,7 @@ WORKERS = (
     "trainer.max_epochs=5",
     "data.num_workers=2",
     "callbacks.checkpoint.save_top_k=2",
+    "+trainer.val_check_interval=0.25",
 )
 TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
 

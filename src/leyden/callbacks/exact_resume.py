@@ -25,8 +25,8 @@ class ExactResume(Callback):
     """Keeps what Lightning forgets, so that a continued run equals an unbroken one to the bit.
 
     That is: the place in the epoch, the generators of every rank (dropout draws from them), metrics
-    that are half gathered, the plateau schedule's step (Lightning takes it after the checkpoint of
-    an epoch is written), and the decision to stop early.
+    that are half gathered, the values that were logged last, the plateau schedule's step (Lightning
+    takes it after the checkpoint of an epoch is written), and the decision to stop early.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,8 @@ class ExactResume(Callback):
                 for each in trainer.lr_scheduler_configs
             ],
             "should_stop": bool(trainer.should_stop),
+            "epoch_ended": self.epoch_ended,
+            "measured": _on_cpu(dict(trainer.callback_metrics)),
             "loader": loader.state_dict() if isinstance(loader, _Stateful) else None,
         }
 
@@ -71,7 +73,11 @@ class ExactResume(Callback):
         ):
             if value is not None:
                 pl_module.lr_scheduler_step(config.scheduler, value)
+        if self.resumed["epoch_ended"] and trainer.max_steps != -1:
+            _begin_next_epoch(trainer)
         trainer.should_stop = self.resumed["should_stop"]
+        for name, value in self.resumed["measured"].items():
+            trainer.callback_metrics[name] = value.to(pl_module.device)
         # Lightning gives the loader its state back only where nobody asked for the number of steps
         # before, and every schedule does.
         if isinstance(loader := trainer.train_dataloader, _Stateful):
@@ -108,6 +114,15 @@ class _Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+def _begin_next_epoch(trainer: Trainer) -> None:
+    """Close the epoch of the checkpoint: with max_steps, Lightning runs it once more, empty."""
+    loop = trainer.fit_loop
+    loop.epoch_progress.increment_completed()
+    loop.epoch_loop.restarting = False
+    for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+        restarted.reset_restart_stage()
 
 
 def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
