@@ -18,7 +18,7 @@ from leyden.data.audio import mandarin_tones
 from leyden.data.base import DataModule
 from leyden.data.image import fashion_mnist
 from leyden.data.table.flights import SCHEDULE, WEATHER
-from leyden.data.text.spam import PACKED_BY_NPM
+from leyden.data.text.spam import ARCHIVE
 from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
 
@@ -130,7 +130,7 @@ def docstrings(root: Path) -> list[str]:
 
 
 def spam(root: Path) -> list[str]:
-    with tarfile.open(root / PACKED_BY_NPM, "w:gz") as archive:
+    with tarfile.open(root / ARCHIVE, "w:gz") as archive:
         for index in range(40):
             mail = {"group": ("spam-1", "easy-ham-1")[index % 2], "text": f"Subject: {index}\n\nhi"}
             content = json.dumps(mail).encode()
