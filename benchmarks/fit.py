@@ -104,7 +104,7 @@ def _held(contest: Contest) -> list[list[str]]:
         FUSED: partial(raw_loop, config, data, fused=True),
     }
     for way, more in contest.ways.items():
-        variants[way] = partial(leyden, freeze(compose([*words, *more])))
+        variants[way] = partial(leyden, freeze(compose([*words, *more])), data)
     seconds: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(ROUNDS):
         for variant, run in variants.items():
@@ -128,12 +128,9 @@ def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(reference, own, strict=True))
 
 
-def leyden(config: Config) -> None:
+def leyden(config: Config, data: DataModule) -> None:
     """Fit with everything that a run has."""
     with tempfile.TemporaryDirectory() as folder:
-        data = build_data(config)
-        data.prepare_data()
-        data.setup()
         trainer = build_trainer(
             config,
             Path(folder),

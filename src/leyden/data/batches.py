@@ -23,8 +23,10 @@ class CachedRows(Dataset[Batch]):
 
     def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
         seed, rows = key
-        inputs = {name: array[rows] for name, array in self.inputs.items()}
-        return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)
+        # Copies whole rows, while array[rows] looks at each number of them.
+        inputs = {name: array.index_select(0, rows) for name, array in self.inputs.items()}
+        targets = self.targets.index_select(0, rows)
+        return Batch(inputs=inputs, targets=targets, rows=rows, seed=seed)
 
 
 def as_it_is(batch: Any) -> Any:

@@ -39,7 +39,8 @@ class ResumableLoader(DataLoader[Batch]):
         # A generator begins at the first batch. Lightning makes the iterator of a resumed epoch
         # before it tells the order which epoch that is, and workers would fetch ahead at once.
         self.fetched = self.order.first
-        for batch in super().__iter__():
+        in_this_process = map(self.dataset.__getitem__, self.order)
+        for batch in super().__iter__() if self.num_workers else in_this_process:
             self.fetched += 1
             yield batch
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Literal
 
 import torch
@@ -108,6 +109,9 @@ class Task(LightningModule, ABC):
             self._log_stage("train", on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return loss
 
+    # Lightning asks for it at each step, and finding it out anew takes longer than a small layer.
+    training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Measure a validation batch."""
         self._measured_step(batch, "val")
@@ -152,7 +156,11 @@ class Task(LightningModule, ABC):
         loss = self.step(batch, stage)
         gathered = self.losses[f"{stage}_loss"]
         assert isinstance(gathered, MeanLoss)
-        gathered.update(loss.detach(), len(batch.rows))
+        if gathered.update_called:
+            # What torchmetrics wraps around an update costs more than this one, and is needed once.
+            MeanLoss.update(gathered, loss.detach(), len(batch.rows))
+        else:
+            gathered.update(loss.detach(), len(batch.rows))
         return loss
 
     def _log_stage(self, stage: Stage, **how: Any) -> None:

@@ -15,6 +15,7 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
+from leyden.workflows.hooks import leave_out_unused
 
 
 def build_data(config: Config) -> DataModule:
@@ -32,6 +33,7 @@ def build_task(config: Config, data: DataModule) -> Task:
     factory = build(config, "task")
     _check_fit(factory.keywords["network"], data.spec.network_sizes)
     task: Task = call("network", factory, spec=data.spec)
+    leave_out_unused(task)
     return task
 
 
@@ -56,6 +58,8 @@ def build_trainer(
         logger=build_all(placed, "logger"),
         default_root_dir=folder,
     )
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        leave_out_unused(callback)
     return trainer
 
 

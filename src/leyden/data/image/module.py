@@ -79,4 +79,5 @@ class NormaliseImages(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale ``(batch, channels, height, width)``."""
-        return torch.addcmul(self.offset, images.to(self.scale.dtype), self.scale)
+        # Bytes become floats as they are multiplied, without a copy of their own.
+        return images.mul(self.scale).add_(self.offset)
