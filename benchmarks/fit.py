@@ -131,13 +131,15 @@ def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
 def leyden(config: Config, data: DataModule) -> None:
     """Fit with everything that a run has."""
     with tempfile.TemporaryDirectory() as folder:
+        task = build_task(config, data)
         trainer = build_trainer(
             config,
             Path(folder),
+            task=task,
             first=[ExactResume()],
             last=GracefulStop(request=StopRequest()),
         )
-        trainer.fit(build_task(config, data), datamodule=data)
+        trainer.fit(task, datamodule=data)
 
 
 def raw_loop(config: Config, data: DataModule, *, fused: bool) -> None:

@@ -41,14 +41,16 @@ def count(tmp_path, monkeypatch):
         data = build_data(config)
         data.prepare_data()
         data.setup()
+        task = build_task(config, data)
         trainer = build_trainer(
             config,
             tmp_path / str(steps),
+            task=task,
             first=[ExactResume()],
             last=GracefulStop(request=StopRequest()),
         )
         with Operations() as operations:
-            trainer.fit(build_task(config, data), datamodule=data)
+            trainer.fit(task, datamodule=data)
         monkeypatch.undo()
         return operations.counts + calls
 

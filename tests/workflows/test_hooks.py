@@ -44,8 +44,9 @@ def test_a_run_calls_what_is_overridden_and_nothing_else(tmp_path) -> None:
     data.setup()
     counting, silent = Counting(), Callback()
 
-    trainer = build_trainer(config, tmp_path, first=[counting], last=silent)
-    trainer.fit(build_task(config, data), datamodule=data)
+    task = build_task(config, data)
+    trainer = build_trainer(config, tmp_path, task=task, first=[counting], last=silent)
+    trainer.fit(task, datamodule=data)
 
     assert counting.batches == 6  # two epochs of three
     assert called(silent) == set()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.runs.folder import find_run
 
@@ -24,7 +25,8 @@ def run(words: Sequence[str]) -> None:
     arguments.refuse_bare()
     find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
-    from leyden.workflows.evaluate import evaluate
+    with importing():
+        from leyden.workflows.evaluate import evaluate
 
     tame_lightning()
     with worded(arguments.overrides):

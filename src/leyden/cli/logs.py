@@ -13,6 +13,7 @@ HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
     "No (positive|negative) samples in targets",  # a part that lacks a class, which AUROC weighs 0
     ".*smaller than the logging interval",  # metrics are logged once an epoch
+    "Precision bf16-mixed is not supported by the model summary",  # which it calls float32 then
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.errors import UserError, did_you_mean
 from leyden.runs.folder import find_run
@@ -31,7 +32,8 @@ def run(words: Sequence[str]) -> None:
         raise UserError(f"format={output_format} is unknown.{did_you_mean(output_format, FORMATS)}")
     find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
-    from leyden.workflows.predict import predict
+    with importing():
+        from leyden.workflows.predict import predict
 
     tame_lightning()
     inputs = [*arguments.own.get("input", []), *arguments.bare]

@@ -14,8 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
+from leyden.cli.startup import importing
 from leyden.config.check import check
-from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load
+from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_unfinished
@@ -69,7 +70,8 @@ def _leading() -> Iterator["Jobs | None"]:
     if not is_launched():
         yield None
         return
-    from leyden.workflows.follow import connect  # imports torch
+    with importing():
+        from leyden.workflows.follow import connect
 
     jobs = connect()
     try:
@@ -80,7 +82,8 @@ def _leading() -> Iterator["Jobs | None"]:
 
 def _follow() -> None:
     """Run the jobs that the first rank composes."""
-    from leyden.workflows.follow import connect  # imports torch
+    with importing():
+        from leyden.workflows.follow import connect
 
     for config, folder in connect():
         append_to(folder.log)
@@ -99,8 +102,9 @@ def _wants_resume(arguments: Arguments) -> bool:
 
 def _composed(overrides: Sequence[str]) -> Config:
     """Compose and check a config before any folder is made."""
-    choices = compose(overrides, with_hydra=True).hydra.runtime.choices
-    frozen = freeze(compose(overrides))
+    composed = compose(overrides, with_hydra=True)
+    choices = composed.hydra.runtime.choices
+    frozen = freeze(without_hydra(composed))
     check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
     return frozen
 
@@ -155,9 +159,10 @@ def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 
 
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
-    from leyden.runs.provenance import record_provenance  # imports torch
-    from leyden.workflows.launch import launch, processes
-    from leyden.workflows.train import train
+    with importing():
+        from leyden.runs.provenance import record_provenance
+        from leyden.workflows.launch import launch, processes
+        from leyden.workflows.train import train
 
     tame_lightning()
     if rank() == 0:

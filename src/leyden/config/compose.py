@@ -43,6 +43,11 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
         return hydra_compose(ROOT_CONFIG, list(overrides), return_hydra_config=with_hydra)
 
 
+def without_hydra(config: Config) -> Config:
+    """Copy a config without Hydra's own node."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
 def groups() -> dict[str, list[str]]:
     """List the config groups and their options."""
     found: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
 from leyden.data import cache, targets
-from leyden.data.batches import Augmentation, CachedRows, augmented
+from leyden.data.batches import CPU, Augmentation, CachedRows, augmented, switched_on
 from leyden.data.cleaning import Cleaning, CleaningReport
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
@@ -48,6 +48,7 @@ class DataModule(LightningDataModule, ABC):
         augment: named augmentations, applied in order to raw training batches on their device;
             one that is ``None`` is switched off.
         augment_inputs: the same, applied after normalisation to what the network gets.
+        keep_on_device: keep rows of one shape on a GPU that has room for all of them.
         cache_dir: where caches are kept; the user's cache folder by default.
     """
 
@@ -76,6 +77,7 @@ class DataModule(LightningDataModule, ABC):
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
         augment_inputs: Mapping[str, Augmentation | None] | None = None,
+        keep_on_device: bool = True,
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -94,13 +96,15 @@ class DataModule(LightningDataModule, ABC):
         )
         self.balanced = balanced
         self.cleaning = cleaning or Cleaning()
-        self.augment = _switched_on(augment)
-        self.augment_inputs = _switched_on(augment_inputs)
+        self.augment = switched_on(augment)
+        self.augment_inputs = switched_on(augment_inputs)
+        self.keep_on_device = keep_on_device
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
         self._parts: dict[str, NDArray[np.int64]] = {}
+        self._dataset: Dataset[Batch] | None = None
         self._normalise: nn.Module | None = None
 
     @abstractmethod
@@ -164,8 +168,8 @@ class DataModule(LightningDataModule, ABC):
         folder = self._cache_folder()
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
-        declared = type(self).class_names  # a checkpoint's names must not shape the cache
-        prepare(folder, self.read, steps=self.cleaning, class_names=declared)
+        # A checkpoint's names must not shape the cache.
+        prepare(folder, self.read, steps=self.cleaning, class_names=type(self).class_names)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
         """Map the cache, split it, and fit the preprocessing on the training part."""
@@ -258,7 +262,7 @@ class DataModule(LightningDataModule, ABC):
         self.class_names = names
         self.target_counts = state_dict["target_counts"]
         self.statistics = state_dict["statistics"]
-        self._normalise = None
+        self._dataset = self._normalise = None
 
     def _cache_folder(self) -> Path:
         settings = {
@@ -271,29 +275,28 @@ class DataModule(LightningDataModule, ABC):
 
     def _loader(self, part: str) -> DataLoader[Batch]:
         numbers = self._parts[part]
-        rows = torch.from_numpy(numbers)
         training = part == "train"
-        weights = None
-        if training and self.balanced:
-            weights = targets.balancing_weights(self.cached.targets[numbers])
         world_size = self.trainer.world_size if self.trainer else 1
         order = BatchOrder(
-            rows,
+            torch.from_numpy(numbers),
             sizes=self.row_sizes(numbers),
-            weights=weights,
+            weights=targets.balancing_weights(self.cached.targets[numbers])
+            if training and self.balanced
+            else None,
             batch_size=self.batch_size,
             seed=self.seed,
             shuffle=training,
             # A short last batch makes the loss noisy and batch norm fail on one row.
-            drop_last=training and len(rows) >= self.batch_size * world_size,
+            drop_last=training and len(numbers) >= self.batch_size * world_size,
             repeat=bool(getattr(self.trainer, "overfit_batches", 0)),
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
-        return ResumableLoader(self.dataset(self.cached), order=order, num_workers=self.num_workers)
-
-
-def _switched_on(
-    augmentations: Mapping[str, Augmentation | None] | None,
-) -> dict[str, Augmentation]:
-    return {name: item for name, item in (augmentations or {}).items() if item is not None}
+        self._dataset = self._dataset or self.dataset(self.cached)
+        return ResumableLoader(
+            self._dataset,
+            order=order,
+            num_workers=self.num_workers,
+            device=self.trainer.strategy.root_device if self.trainer else CPU,
+            keep_on_device=self.keep_on_device,
+        )

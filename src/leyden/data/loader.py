@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch
-from leyden.data.batches import as_it_is
+from leyden.data.batches import CPU, CachedRows, as_it_is
 from leyden.data.sampler import BatchOrder
 
 
@@ -18,15 +18,30 @@ class ResumableLoader(DataLoader[Batch]):
         dataset: fetches a batch by ``(seed, rows)``.
         order: yields those.
         num_workers: processes that fetch; they stay alive between epochs.
+        device: where batches are wanted.
+        keep_on_device: keep rows of one shape on a GPU that has room for all of them.
     """
 
-    def __init__(self, dataset: Dataset[Batch], *, order: BatchOrder, num_workers: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[Batch],
+        *,
+        order: BatchOrder,
+        num_workers: int,
+        device: torch.device = CPU,
+        keep_on_device: bool = True,
+    ) -> None:
+        moved = False
+        if keep_on_device and num_workers == 0 and isinstance(dataset, CachedRows):
+            moved = dataset.move_to(device)
         super().__init__(
             dataset,
             sampler=order,
             batch_size=None,
             collate_fn=as_it_is,
             num_workers=num_workers,
+            # A GPU copies from pinned memory while it works.
+            pin_memory=device.type == "cuda" and not moved,
             persistent_workers=num_workers > 0,
             # The global generator belongs to the network: each iterator would draw from it, and so
             # dropout after a resume would differ from dropout without one.
@@ -39,8 +54,9 @@ class ResumableLoader(DataLoader[Batch]):
         # A generator begins at the first batch. Lightning makes the iterator of a resumed epoch
         # before it tells the order which epoch that is, and workers would fetch ahead at once.
         self.fetched = self.order.first
-        in_this_process = map(self.dataset.__getitem__, self.order)
-        for batch in super().__iter__() if self.num_workers else in_this_process:
+        elsewhere = self.num_workers > 0 or self.pin_memory
+        batches = super().__iter__() if elsewhere else map(self.dataset.__getitem__, self.order)
+        for batch in batches:
             self.fetched += 1
             yield batch
 

@@ -36,8 +36,8 @@ class Task(LightningModule, ABC):
         network: builds the network from the spec's sizes.
         optimizer: builds the optimizer from parameter groups.
         scheduler: builds the schedule from the optimizer and the run's number of steps.
-        channels_last: keep weights and images in channels-last memory, which convolutions in
-            bfloat16 gain from.
+        channels_last: keep weights and images in channels-last memory, which 2-d convolutions
+            gain from on CPUs and GPUs.
         compile_network: compile the network in place, so that checkpoints keep their names.
     """
 
@@ -60,7 +60,8 @@ class Task(LightningModule, ABC):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.losses = nn.ModuleDict({f"{stage}_loss": MeanLoss() for stage in STAGES})
         self.metrics = nn.ModuleDict({f"{stage}_metrics": metrics.clone() for stage in MEASURED})
-        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        for parameter in self.network.parameters():
+            parameter.data = self._in_memory_format(parameter.data)
         if compile_network:
             self.network.compile()
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from lightning.pytorch import Trainer, seed_everything
-
 from leyden.config.build import build
 from leyden.workflows.finished import load_run
+from leyden.workflows.parts import precision_of, set_global_state
 
 
 def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
@@ -19,10 +18,11 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
         Metrics by stage and name.
     """
     finished = load_run(run, overrides)
-    seed_everything(finished.config.seed, workers=True, verbose=False)
-    trainer: Trainer = build(
+    set_global_state(finished.config)
+    trainer = build(
         finished.config,
         "trainer",
+        **precision_of(finished.config, finished.task),
         logger=False,
         callbacks=[],
         enable_checkpointing=False,

@@ -1,12 +1,14 @@
 """The objects of a run, built from its config."""
 
 import inspect
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
 from torch import nn
 
 from leyden.config.build import build, build_all, call
@@ -15,7 +17,16 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
+from leyden.workflows.hardware import fitting_precision
 from leyden.workflows.hooks import leave_out_unused
+
+log = logging.getLogger(__name__)
+
+
+def set_global_state(config: Config) -> None:
+    """Seed every generator, and choose how exact a GPU's products of float32 are."""
+    seed_everything(config.seed, workers=True, verbose=False)
+    torch.set_float32_matmul_precision(config.matmul_precision)
 
 
 def build_data(config: Config) -> DataModule:
@@ -38,21 +49,26 @@ def build_task(config: Config, data: DataModule) -> Task:
 
 
 def build_trainer(
-    config: Config, folder: Path, *, first: list[Callback], last: Callback
+    config: Config, folder: Path, *, task: Task, first: list[Callback], last: Callback
 ) -> Trainer:
     """Build the trainer with the config's callbacks and loggers, writing below a folder.
 
     Args:
         config: the run's config.
         folder: the run folder.
+        task: what will be trained.
         first: callbacks that come before those of the config.
         last: the callback that comes behind all others; it writes checkpoints.
     """
     placed = config.copy()
     placed.run_dir = str(folder)
+    precision = precision_of(config, task)
+    for name, value in precision.items():
+        log.info("%s: %s, by trainer.%s=auto", name, value, name)
     trainer: Trainer = build(
         placed,
         "trainer",
+        **precision,
         callbacks=[*first, *build_all(placed, "callbacks"), last],
         plugins=[SafeCheckpointIO()],
         logger=build_all(placed, "logger"),
@@ -61,6 +77,14 @@ def build_trainer(
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         leave_out_unused(callback)
     return trainer
+
+
+def precision_of(config: Config, task: Task) -> dict[str, Any]:
+    """Give the trainer's precision where the config leaves it to the machine."""
+    trainer = config.trainer
+    if trainer.get("precision") != "auto":
+        return {}
+    return {"precision": fitting_precision(task.network, str(trainer.accelerator))}
 
 
 def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from leyden.callbacks.exact_resume import ExactResume
@@ -22,7 +22,12 @@ from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
 from leyden.tasks.base import Task
-from leyden.workflows.parts import build_data, build_task, build_trainer
+from leyden.workflows.parts import (
+    build_data,
+    build_task,
+    build_trainer,
+    set_global_state,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +73,7 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
 
 
 def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
-    seed_everything(config.seed, workers=True, verbose=False)
+    set_global_state(config)
     data = build_data(config)
     data.prepare_data()
     data.setup("fit")
@@ -89,11 +94,13 @@ def _fit(
     """Train from the last checkpoint to the end, leaving out batches that break the loss."""
     left_out: set[tuple[int, int]] = set()
     while True:
-        seed_everything(config.seed, workers=True, verbose=False)
+        set_global_state(config)
         task = build_task(config, data)
         record = RunRecord(record=_record(config, data))
         stop = GracefulStop(request=request)
-        trainer = build_trainer(config, folder.path, first=[record, ExactResume()], last=stop)
+        trainer = build_trainer(
+            config, folder.path, task=task, first=[record, ExactResume()], last=stop
+        )
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, FiniteLoss):
                 callback.left_out |= left_out

@@ -1,0 +1,51 @@
+import pytest
+from torch import nn
+
+from leyden.workflows import hardware
+from leyden.workflows.hardware import fitting_precision
+
+CONVOLUTION = nn.Sequential(nn.Conv2d(1, 2, 3))
+MATRIX = nn.Sequential(nn.Linear(2, 2))
+
+
+@pytest.fixture
+def flags(tmp_path, monkeypatch):
+    """Say which instructions the CPU has."""
+
+    def say(words):
+        cpuinfo = tmp_path / "cpuinfo"
+        cpuinfo.write_text(f"processor : 0\nflags : fpu {words} sse2\n")
+        monkeypatch.setattr(hardware, "CPUINFO", cpuinfo)
+
+    return say
+
+
+@pytest.mark.parametrize("words", ["avx512_bf16", "amx_tile amx_bf16"])
+def test_convolutions_take_bfloat16_where_the_cpu_multiplies_in_it(words, flags):
+    flags(words)
+
+    assert fitting_precision(CONVOLUTION, "cpu") == "bf16-mixed"
+
+
+def test_other_networks_keep_every_bit(flags):
+    flags("avx512_bf16")
+
+    assert fitting_precision(MATRIX, "cpu") == "32-true"
+
+
+def test_other_machines_keep_every_bit(flags, tmp_path, monkeypatch):
+    flags("avx512f avx512_bf160")
+    assert fitting_precision(CONVOLUTION, "cpu") == "32-true"
+
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "nowhere")
+    assert fitting_precision(CONVOLUTION, "cpu") == "32-true"
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_gpu_is_asked(native, expected, flags, monkeypatch):
+    flags("avx512_bf16")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: native)
+
+    assert fitting_precision(CONVOLUTION, "auto") == expected
+    assert fitting_precision(CONVOLUTION, "gpu") == expected
