@@ -403,7 +403,7 @@ def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write
     assert "1 cells of coughs count as missing, such as '1e+300'" in caplog.text
 
 
-def test_possible_values_to_predict_on_are_not_warned_of(table, visits, caplog):
+def test_possible_values_to_predict_on_are_not_warned_of(table, caplog):
     data = table()
 
     data.read_inputs([str(data.file.path)])
