@@ -183,9 +183,9 @@ def _check_rate(found: int, wanted: int) -> None:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    if not path.is_file():
+    if not path.exists():
         return "no such file"
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         return "empty file"
     return str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
 

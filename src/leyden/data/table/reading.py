@@ -84,7 +84,8 @@ class TableReading:
             if name in self.roles.targets or name not in {self.roles.group, *self.declared}
         }
         labels: set[str] = set()
-        rows, rejected = 0, []
+        rows = 0
+        rejected: list[RejectedItem] = []
         for chunk in self.chunks(list(evidence)):
             rows += len(chunk.sources)
             rejected += chunk.rejected[:1]
