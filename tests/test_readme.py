@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def test_the_table_names_every_option():
 
 @pytest.mark.parametrize("line", TRAIN_LINES)
 def test_commands_are_accepted(line):
-    words = [word for word in line.split() if not word.startswith("resume=")]
+    words = [word for word in shlex.split(line) if not word.startswith("resume=")]
     check(freeze(compose(words)))
 
 

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +75,19 @@ def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
     assert {row["file"] for row in rows} == {str(file) for file in files}
     expected = dict(zip(map(str, files), unseen[2]["class"], strict=False))
     assert {row["file"]: row["class"] for row in rows} == expected
+
+
+def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
+    # Closed before the first row is printed, and so also before the last.
+    words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=a.png"]
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+
+    assert (process.returncode, err) == (0, "")
 
 
 @pytest.mark.parametrize(

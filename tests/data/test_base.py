@@ -342,3 +342,25 @@ def test_sizes_that_make_no_sense_are_refused_by_name(options):
 def test_data_that_are_not_set_up_say_so():
     with pytest.raises(RuntimeError, match=r"prepare_data\(\) and setup\(\)"):
         _ = Shades().cached
+
+
+def test_rows_of_one_class_alone_are_an_error():
+    with pytest.raises(UserError, match="Every row has the target 'ant'"):
+        ready(targets=np.array(["ant"] * 60))
+
+
+def test_a_class_that_no_test_row_measures_is_told(caplog):
+    targets = TARGETS.copy()
+    targets[targets == "cow"] = "ant"
+    targets[7] = "cow"
+
+    ready(targets=targets)
+
+    assert caplog.messages == ["no row of the test part measures cow"]
+
+
+def test_what_cleaning_dropped_is_told_where_no_row_is_left():
+    pixels = np.zeros_like(PIXELS)
+
+    with pytest.raises(UserError, match=r"keeps 1 rows of 60, .* dropped 59 by duplicates\."):
+        ready(pixels=pixels, targets=np.array(["ant"] * 60))

@@ -135,6 +135,53 @@ def test_broken_lines_of_json_are_told(tmp_path, monkeypatch):
     assert list(rejected) == [f"a.jsonl row {row}" for row in (2, 3, 5, 6)]
 
 
+@pytest.mark.parametrize(
+    ("lines", "row"),
+    [
+        (['"unclosed,x', "3,y", "4,z"], 3),
+        (['3,"unclosed', "4,y", "5,z"], 3),
+        (["3,y", '4,"unclosed'], 4),
+        (['"unclosed', "4,y", ",,"], 3),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_quote_that_is_never_closed_is_an_error_and_swallows_nothing(tmp_path, lines, row, end):
+    (tmp_path / "a.csv").write_text("\n".join(["n,t", "2,x", *lines]) + end, newline="")
+
+    with pytest.raises(UserError, match=rf"a quote in row {row} is never closed"):
+        read(tmp_path / "a.csv")
+
+
+def test_lines_that_a_stray_quote_joins_are_counted(tmp_path):
+    (tmp_path / "a.csv").write_text('n,t\n2,x\n"3,x\n4,"y\n5,z\n')
+
+    rows, _, rejected = read(tmp_path / "a.csv")
+
+    assert [row["n"] for row in rows] == ["2", "5"]
+    assert rejected["a.csv row 3"] == (
+        "1 cells instead of 2 over 2 lines; look for a quote that is not closed"
+    )
+
+
+def test_nested_values_of_parquet_are_those_of_json_lines(tmp_path):
+    rows = [{"list": ["x", "y"], "map": {"a": "b"}}, {"list": None, "map": None}]
+    write(tmp_path / "a.jsonl", rows)
+    write(tmp_path / "a.parquet", rows)
+
+    assert read(tmp_path / "a.parquet")[0] == read(tmp_path / "a.jsonl")[0]
+    assert read(tmp_path / "a.parquet")[0][0]["list"] == '["x", "y"]'
+
+
+def test_bytes_in_parquet_are_decoded_row_by_row(tmp_path):
+    write(tmp_path / "a.parquet", [{"t": b"gut"}, {"t": b"f\xe4llt aus"}, {"t": None}])
+
+    rows, sources, rejected = read(tmp_path / "a.parquet")
+
+    assert [row["t"] for row in rows] == ["gut", None]
+    assert sources == ["a.parquet row 1", "a.parquet row 3"]
+    assert "t is not valid utf-8" in rejected["a.parquet row 2"]
+
+
 def test_rows_of_another_encoding_are_rejected_and_the_rest_is_read(tmp_path):
     content = "a,b\nx,gut\nx,fällt aus\nx,schön".encode("latin-1").replace(b"\xf6", "ö".encode())
     (tmp_path / "a.csv").write_bytes(content)
@@ -184,6 +231,7 @@ def test_a_missing_column_is_an_error_with_the_nearest_one(tmp_path, name):
             gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20],
             "can't be read as a table",
         ),
+        ("a.jsonl", b'[{"a": 1},\n{"a": 2}]\n', "no line of it holds a JSON object; line 1"),
         ("a.parquet", b"PAR1 and no more", "can't be read as a table"),
         ("a.xlsx", b"", r"no known format.*\.csv"),
         ("a.parquet.gz", b"", "no known format"),
@@ -199,6 +247,8 @@ def test_files_that_are_no_tables_say_so(tmp_path, name, content, message):
 def test_a_missing_file_and_an_unknown_encoding_are_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.csv does not exist"):
         read(tmp_path / "nowhere.csv")
+    with pytest.raises(UserError, match="is a folder"):
+        read(tmp_path)
     with pytest.raises(UserError, match="encoding=utf-9 is no encoding"):
         read(write(tmp_path / "a.csv"), encoding="utf-9")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,8 +18,6 @@ USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl
 
 Prints one row per input. RUN is a run folder or a checkpoint file, PATH a file or a folder."""
 
-FORMATS = ("csv", "jsonl")
-
 
 def run(words: Sequence[str]) -> None:
     """Run the command."""
@@ -28,8 +27,9 @@ def run(words: Sequence[str]) -> None:
     arguments = split(words, "run", "input", "format")
     chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
     output_format = arguments.one("format") or "csv"
-    if output_format not in FORMATS:
-        raise UserError(f"format={output_format} is unknown.{did_you_mean(output_format, FORMATS)}")
+    if output_format not in PRINTERS:
+        known = did_you_mean(output_format, PRINTERS)
+        raise UserError(f"format={output_format} is unknown.{known}")
     find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
     with importing():
@@ -39,11 +39,12 @@ def run(words: Sequence[str]) -> None:
     inputs = [*arguments.own.get("input", []), *arguments.bare]
     with worded(arguments.overrides):
         rows = predict(chosen, inputs, arguments.overrides)
-        if output_format == "csv":
-            _print_csv(rows)
-        else:
-            for row in rows:
-                print(json.dumps(row))
+        try:
+            PRINTERS[output_format](rows)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads, such as `head`, has enough; Python would still flush what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
@@ -53,3 +54,11 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
             writer = csv.DictWriter(sys.stdout, list(row))
             writer.writeheader()
         writer.writerow(row)
+
+
+def _print_json(rows: Iterable[dict[str, Any]]) -> None:
+    for row in rows:
+        print(json.dumps(row))
+
+
+PRINTERS = {"csv": _print_csv, "jsonl": _print_json}

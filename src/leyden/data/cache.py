@@ -24,8 +24,8 @@ from leyden.data.cleaning import CleaningReport
 from leyden.data.rows import Ragged
 from leyden.errors import UserError
 
-FORMAT = 3
-"""Raised when the layout below changes, so that older caches are not read."""
+FORMAT = 4
+"""Raised when the layout below or the reading of sources changes: older caches are not read."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 

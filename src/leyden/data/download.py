@@ -63,6 +63,7 @@ def fetch(
     retries: int = 3,
     timeout: float = 30.0,
     backoff: float = 1.0,
+    instead: str = "set data.root=PATH to a folder that holds it",
 ) -> Path:
     """Return the path of a verified copy in a folder, downloading it where need be.
 
@@ -75,6 +76,7 @@ def fetch(
         retries: Further attempts at one mirror after a failure that may pass.
         timeout: Seconds of silence after which a connection counts as lost.
         backoff: Seconds before the first further attempt; they double with each.
+        instead: What else helps where no mirror has the file.
 
     Raises:
         UserError: No mirror had the file, or the folder cannot be written to.
@@ -97,9 +99,9 @@ def fetch(
     except OSError as error:
         raise UserError(
             f"Could not write {target}: {error.strerror or error}. Free the space or the "
-            f"permissions, or set data.root=PATH to another folder."
+            f"permissions, or set data.cache_dir=PATH to another folder."
         ) from error
-    raise UserError(_failure(file, target, reasons))
+    raise UserError(f"{_failure(file, target, reasons)}, or {instead}.")
 
 
 def digest_file(path: Path, algorithm: str) -> str:
@@ -250,8 +252,7 @@ def _failure(file: RemoteFile, target: Path, reasons: list[str]) -> str:
     wrong = " (the file that is there has another checksum)" if target.is_file() else ""
     return (
         f"Could not download {file.name!r}, {file.checksum}, from any of its mirrors: "
-        f"{'; '.join(reasons)}. Download it by hand to {target}{wrong}, or set data.root=PATH to "
-        f"a folder that holds it."
+        f"{'; '.join(reasons)}. Download it by hand to {target}{wrong}"
     )
 
 

@@ -71,7 +71,7 @@ class FileType:
         return f"files{ending}"
 
     def _input(self, path: Path) -> list[Path]:
-        if path.is_file():
+        if path.exists() and not path.is_dir():  # also what a pipe gives, such as /dev/stdin
             return [path]
         if not path.is_dir():
             raise UserError(f"The input {path} does not exist. Give files or folders: input=PATH.")

@@ -41,13 +41,35 @@ def json_blocks(stream: IO[bytes]) -> Iterator[JsonBlock]:
         yield block
 
 
+def json_names(stream: IO[bytes]) -> list[str]:
+    """List the keys of all lines, for any may hold one that all before it lack.
+
+    Raises:
+        ValueError: there are lines, but no object.
+    """
+    names: dict[str, None] = {}
+    rows, faults = 0, []
+    for block in json_blocks(stream):
+        rows += len(block.rows)
+        faults += block.faults[:1]
+        names |= dict.fromkeys(name for row in block.rows for name in row)
+    if faults and not rows:
+        number, reason = faults[0]
+        raise ValueError(f"no line of it holds a JSON object; line {number}: {reason}")
+    return list(names)
+
+
 def json_cell(value: Any) -> str | None:
     """Give a value as text: nested ones as JSON, ``None`` where it is missing."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _json_row(line: bytes) -> dict[str, Any]:
-    row = json.loads(line.decode(), parse_int=str, parse_float=str)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("not valid in the encoding of the file; see data.encoding") from error
+    row = json.loads(text, parse_int=str, parse_float=str)
     if not isinstance(row, dict):
         raise ValueError("no JSON object")  # noqa: TRY004  # caught with the faults of json
     if b"\\u" in line:

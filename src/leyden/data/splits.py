@@ -1,5 +1,6 @@
 """Splitting rows into training, validation and test parts."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,12 @@ from numpy.typing import NDArray
 from leyden.data.cache import Cache
 from leyden.errors import UserError
 
+log = logging.getLogger(__name__)
+
 RowNumbers = NDArray[np.int64]
+
+MOST_NAMED = 10
+"""Classes that a message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +88,41 @@ class Split:
 
 def _check_parts(parts: dict[str, RowNumbers], cached: Cache) -> None:
     if empty := [part for part, rows in parts.items() if len(rows) == 0]:
-        raise UserError(
-            f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
-            "rows. Add data, or change data.val_fraction and data.test_fraction."
-        )
+        raise UserError(_nothing_left(empty, cached))
     if not cached.class_names:
         return
-    known, learnt = np.concatenate(list(parts.values())), parts["train"]
-    unseen = np.setdiff1d(_classes(cached.targets[known]), _classes(cached.targets[learnt]))
-    if len(unseen):
-        names = ", ".join(cached.class_names[int(index)] for index in unseen)
+    if len(cached.class_names) == 1 and cached.targets.ndim == 1:
         raise UserError(
-            f"No training row is left of {names}, which the other parts hold. Add such rows "
-            "to the training part, or take the class out of the others."
+            f"Every row has the target {cached.class_names[0]!r}. Expected two classes at least."
         )
+    learnt, tested = (_classes(cached.targets[parts[part]]) for part in ("train", "test"))
+    known = _classes(cached.targets[np.concatenate(list(parts.values()))])
+    if len(unseen := np.setdiff1d(known, learnt)):
+        raise UserError(
+            f"No training row is left of {_named(unseen, cached)}, which the other parts hold. Add "
+            "such rows to the training part, or take the class out of the others."
+        )
+    if len(untested := np.setdiff1d(known, tested)):
+        log.warning("no row of the test part measures %s", _named(untested, cached))
+
+
+def _nothing_left(empty: list[str], cached: Cache) -> str:
+    """Word that parts are empty, and what may have made them so."""
+    report = cached.cleaning_report()
+    lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
+    cleaned = f" of {report.items_read}, for cleaning dropped {', '.join(lost)}" if lost else ""
+    groups = 0 if cached.groups is None else len(np.unique(cached.groups[cached.kept]))
+    torn = f" Rows of one group stay together, and there are {groups}." if groups else ""
+    return (
+        f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
+        f"rows{cleaned}.{torn} Add data, or change data.val_fraction and data.test_fraction."
+    )
+
+
+def _named(classes: NDArray[np.int64], cached: Cache) -> str:
+    names = [cached.class_names[index] for index in classes.tolist()]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _classes(targets: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -5,18 +5,20 @@ not only its first rows.
 """
 
 import gzip
+import io
 import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from leyden.data.arrow import as_strings, pyarrow, undecodable
+from leyden.data.csv_end import Ended
 from leyden.data.encodings import as_utf8, check_encoding
-from leyden.data.json_lines import json_blocks, json_cell
+from leyden.data.json_lines import json_blocks, json_cell, json_names
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError, did_you_mean
 
@@ -116,7 +118,8 @@ class TableFile:
     def _worded(self) -> Iterator[None]:
         """Check what can be known before, and word what goes wrong with the file as a whole."""
         if not self.path.is_file():
-            raise UserError(f"The table {self.path} does not exist. Give a file: data.path=FILE.")
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise UserError(f"The table {self.path} {found}. Give a file of a table.")
         if not self._format:
             raise UserError(
                 f"{self.path} is of no known format. Expected a name that ends in "
@@ -134,13 +137,11 @@ class TableFile:
 
     def _names(self) -> list[str]:
         if self._format == PARQUET:
-            return list(_pyarrow("parquet").read_schema(self.path).names)
+            return list(pyarrow("parquet").read_schema(self.path).names)
         with self._open() as stream:
             if self._format == SEPARATED:
                 return list(self._parsed(stream, skip=lambda _: "skip").schema.names)
-            # Any line may hold a key that all before it lack.
-            rows = (row for block in json_blocks(stream) for row in block.rows)
-            return list(dict.fromkeys(name for row in rows for name in row))
+            return json_names(stream)
 
     def _open(self) -> IO[bytes]:
         """Open as UTF-8; bytes that are not valid in the file's encoding pass through."""
@@ -149,7 +150,7 @@ class TableFile:
 
     def _parsed(self, stream: IO[bytes], *, skip: Callable[[Any], str], **conversion: Any) -> Any:
         """Begin to parse a CSV file."""
-        csv = _pyarrow("csv")
+        csv = pyarrow("csv")
         parsing = csv.ParseOptions(
             delimiter=self.separator or self._likely_separator(),
             newlines_in_values=True,
@@ -174,13 +175,18 @@ class TableFile:
         return max(SEPARATORS, key=lambda separator: first.count(separator.encode()))
 
     def _csv_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        pa = _pyarrow()
+        pa = pyarrow()
         broken: list[Fault] = []
+        last_text = ""
 
         def skip(row: Any) -> str:
-            cells = f"{row.actual_columns} cells instead of {row.expected_columns}"
-            broken.append((row.number, cells))
+            nonlocal last_text
+            last_text = row.text
+            broken.append((row.number, _wrong_cells(row)))
             return "skip"
+
+        # A row of too many cells, which is skipped unless a quote before it is open.
+        end = len(self.column_names()) * (self.separator or self._likely_separator())
 
         # Decoded by pyarrow, one faulty cell would make the whole file unreadable.
         conversion = {
@@ -192,17 +198,21 @@ class TableFile:
         }
         number = 1 if self.header else 2
         with self._open() as stream:
-            for batch in self._parsed(stream, skip=skip, **conversion):
+            ended = io.BufferedReader(Ended(stream, end.encode()))
+            for batch in self._parsed(ended, skip=skip, **conversion):
                 skipped = {row for row, _ in broken}
                 numbers = _numbers(number, batch.num_rows, skipped)
                 yield self._decoded(batch, numbers)
                 number = numbers[-1] + 1 if numbers else number
+        if last_text != end:
+            raise self._open_quote(max(number - 1, broken[-1][0] if broken else 0))
+        broken.pop()
         if broken:
             none = dict.fromkeys(wanted, pa.array([], pa.string()))
             yield self._chunk(none, (), broken)
 
     def _json_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        pa = _pyarrow()
+        pa = pyarrow()
         with self._open() as stream:
             for block in json_blocks(stream):
                 columns = {
@@ -212,18 +222,25 @@ class TableFile:
                 yield self._chunk(columns, block.numbers, block.faults)
 
     def _parquet_chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        string, number = _pyarrow().string(), 1
-        with _pyarrow("parquet").ParquetFile(self.path) as file:
+        pa, number = pyarrow(), 1
+        with pyarrow("parquet").ParquetFile(self.path) as file:
             for batch in file.iter_batches(ROWS_PER_CHUNK, columns=list(wanted)):
-                columns = {name: batch.column(name).cast(string) for name in wanted}
+                columns = {name: as_strings(batch.column(name)) for name in wanted}
                 numbers = range(number, number + batch.num_rows)
-                yield self._chunk(columns, numbers)
+                yield self._decoded(pa.RecordBatch.from_pydict(columns), numbers)
                 number += batch.num_rows
+
+    def _open_quote(self, row: int) -> UserError:
+        return UserError(
+            f"{self.path}: a quote in row {row} is never closed, so that it swallows whatever "
+            "stands behind it. Close it; quotes that belong to a text are written twice, and the "
+            "whole cell in quotes."
+        )
 
     def _decoded(self, batch: "pa.RecordBatch", numbers: Sequence[int]) -> Chunk:
         """Turn bytes to strings, and reject the rows that are not valid."""
-        pa = _pyarrow()
-        faults = dict(_undecodable(batch))
+        pa = pyarrow()
+        faults = dict(undecodable(batch))
         if faults:
             batch = batch.filter(pa.array([row not in faults for row in range(batch.num_rows)]))
         columns = zip(batch.schema.names, batch.columns, strict=True)
@@ -252,37 +269,14 @@ class TableFile:
         )
 
 
+def _wrong_cells(row: Any) -> str:
+    cells = f"{row.actual_columns} cells instead of {row.expected_columns}"
+    if ends := row.text.rstrip("\n").count("\n"):
+        return f"{cells} over {ends + 1} lines; look for a quote that is not closed"
+    return cells
+
+
 def _numbers(start: int, count: int, skipped: AbstractSet[int]) -> list[int]:
     """Number rows from one on, past those that were skipped."""
     later = (number for number in itertools.count(start) if number not in skipped)
     return list(itertools.islice(later, count))
-
-
-def _undecodable(batch: "pa.RecordBatch") -> Iterator[tuple[int, str]]:
-    """Find rows with a cell that is not UTF-8, and the name of its column."""
-    string = _pyarrow().string()
-    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-        try:
-            cells.cast(string)
-        except ValueError:
-            for row, cell in enumerate(cells.to_pylist()):
-                if cell is not None and not _is_utf8(cell):
-                    yield row, name
-
-
-def _is_utf8(cell: bytes) -> bool:
-    try:
-        cell.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _pyarrow(module: str | None = None) -> Any:
-    try:
-        return import_module(f"pyarrow.{module}" if module else "pyarrow")
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "Table files need the package pyarrow, which is not installed. Install it with "
-            "pip install 'leyden[table]'."
-        ) from error

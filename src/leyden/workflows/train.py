@@ -121,7 +121,8 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
         write_json(folder.cleaning, report.as_dict())
     log.info(table(report))
     counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
-    log.info("data: %s, %d classes; rows: %s", data.name, len(cached.class_names), counts)
+    classes = f"{len(cached.class_names)} classes" if cached.class_names else "no classes"
+    log.info("data: %s, %s; rows: %s", data.name, classes, counts)
 
 
 def _record(config: Config, data: DataModule) -> dict[str, Any]:

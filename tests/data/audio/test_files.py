@@ -155,3 +155,14 @@ def test_a_wav_that_was_written_into_a_pipe_is_whole(tmp_path, sing):
     path.write_bytes(content)
 
     assert error_of(read(path), tone(440)) < 1e-4
+
+
+@pytest.mark.parametrize("rate", [1, 100, 2_000_000, 2**31 - 1])
+def test_rates_that_no_recorder_has_are_unreadable(tmp_path, sing, rate):
+    path = sing(tmp_path / "a.wav")
+    header = bytearray(path.read_bytes())
+    header[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(header)
+
+    with pytest.raises(UnreadableError, match=f"its rate of {rate} Hz is too far from"):
+        read(path)

@@ -86,6 +86,20 @@ def test_inputs_that_can_not_be_read_are_named(tmp_path, choir, given, message):
     assert str(tmp_path / given) in str(caught.value)
 
 
+def test_inputs_that_training_would_have_dropped_are_told(tmp_path, choir, sing, caplog):
+    data = ready(choir(tmp_path / "data"))
+    silent = sing(tmp_path / "silent.wav", loudness=0.0)
+    short = sing(tmp_path / "short.wav", seconds=0.01)
+
+    names, _ = data.read_inputs([str(silent), str(short), str(sing(tmp_path / "good.wav"))])
+
+    assert len(names) == 3
+    assert [message.partition(": ")[0] for message in caplog.messages] == [
+        f"{silent} is silent",
+        f"{short} is too short",
+    ]
+
+
 def test_clips_of_no_length_are_refused_by_name():
     with pytest.raises(ValueError, match="seconds: expected a sample of 16000 Hz"):
         AudioFolder(name="x", root="missing", seconds=0)

@@ -279,7 +279,7 @@ def test_a_missing_column_is_named_with_the_nearest(table):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"age": [], "state": []}, "no cell that is not missing"),
+        ({"age": [], "state": []}, r"no row that can be read\. It is empty"),
         ({"age": [1, 2, 3], "state": ["", "NA", ""]}, "no cell that is not missing"),
         ({"age": range(50), "state": ["ill"] * 50}, "Every row has the target 'ill'"),
         ({"age": [1] * 50, "state": ["ill", "well"] * 25}, "No row is left"),
@@ -386,6 +386,42 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     assert raw["categories"][:, 0].tolist() == [0, 1, 0]
     assert "1 cells of age count as missing, such as 'old'" in caplog.text
     assert "2 cells of ward hold what training never saw" in caplog.text
+
+
+def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write_csv, caplog):
+    data = table(visits(coughs=[0, 0, 0, 1] * 50))
+    odd = visits(4, age=[30, 1e9, 30, 30], coughs=[0, 0, 5000, 1e300])
+
+    _, raw = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+
+    numbers = data.network_inputs(raw)["numbers"]
+    assert numbers.isfinite().all()
+    assert numbers.abs().max() < 10
+    assert "1 cells of age are outside" in caplog.text
+    assert "count as missing, such as 1e+09" in caplog.text
+    assert "1 cells of coughs are outside" in caplog.text
+    assert "1 cells of coughs count as missing, such as '1e+300'" in caplog.text
+
+
+def test_possible_values_to_predict_on_are_not_warned_of(table, caplog):
+    data = table()
+
+    data.read_inputs([str(data.file.path)])
+
+    assert caplog.messages == []
+
+
+def test_ignored_columns_are_not_read(table, visits, monkeypatch):
+    read = []
+    chunks = Table.chunks
+    monkeypatch.setattr(
+        Table, "chunks", lambda data, names: (read.append(names), chunks(data, names))[1]
+    )
+
+    table(visits(note=["x"] * 200), columns={"note": "ignored"})
+
+    assert read
+    assert not any("note" in names for names in read)
 
 
 def test_other_data_have_to_fit_the_checkpoint(table, visits):

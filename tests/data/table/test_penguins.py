@@ -58,7 +58,7 @@ def test_it_is_fetched_once_from_a_mirror_that_works(small_file, tmp_path, monke
 
 def test_what_can_not_be_fetched_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(penguins, "package_file", lambda *_: None)
-    with pytest.raises(UserError, match=r"penguins\.csv"):
+    with pytest.raises(UserError, match="run pip install palmerpenguins, or give data"):
         ready(mirrors=("http://127.0.0.1:9/penguins.csv",), cache_dir=str(tmp_path))
 
 

@@ -46,3 +46,10 @@ def test_a_clean_training_part_still_bounds_what_comes_later():
 
     assert 30 < high < 1048
     assert low < 0
+
+
+def test_two_values_bound_what_comes_later():
+    low, high = plausible_range(np.array([0.0] * 20 + [1.0] * 3))
+
+    assert -20 < low < 0
+    assert 1 < high < 20

@@ -1,4 +1,6 @@
 import io
+import os
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -68,6 +70,18 @@ def test_a_checkpoint_is_enough_to_predict(table, tmp_path):
     assert [name.rpartition("/")[2] for name in names[:3]] == ["a.txt", "b", "pets.csv row 2"]
     assert fields["tokens"].shape == (62, 4)
     assert fields["tokens"][0][:3].equal(fields["tokens"][3][:3])  # row 3: cat number 1 ran
+
+
+def test_a_pipe_is_an_input(table, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_text, args=["cat number 1"], daemon=True)
+    writer.start()
+
+    names, fields = ready(table).read_inputs([str(tmp_path / "pipe")])
+
+    writer.join()
+    assert names == [str(tmp_path / "pipe")]
+    assert fields["mask"].sum() > 1
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,33 @@ def test_authors_stay_in_one_part(tmp_path):
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
+def test_too_few_authors_to_part_are_told(tmp_path):
+    rows = [row | {"author": "me"} for row in ROWS]
+
+    with pytest.raises(UserError, match="Rows of one group stay together, and there are 1"):
+        ready(write(tmp_path / "a.jsonl", rows), group="author")
+
+
+def test_spaces_around_a_class_or_author_are_no_part_of_it(tmp_path):
+    rows = [row | {"label": f" {row['label']} ", "author": "ann "} for row in ROWS[:20]]
+    rows += [row | {"author": "ann"} for row in ROWS[20:]]
+
+    data = ready(write(tmp_path / "a.jsonl", rows))
+
+    assert data.class_names == ("a", "b")
+    with pytest.raises(UserError, match="there are 1"):
+        ready(write(tmp_path / "a.jsonl", rows), group="author")
+
+
+def test_a_separator_is_that_of_prediction_too(tmp_path):
+    lines = [f"{row['body']}^{row['label']}" for row in ROWS]
+    (tmp_path / "a.csv").write_text("\n".join(["body^label", *lines]))
+
+    names, _ = ready(tmp_path / "a.csv", separator="^").read_inputs([str(tmp_path / "a.csv")])
+
+    assert len(names) == 40
+
+
 @pytest.mark.parametrize("missing", [None, "", " ", float("nan")])
 def test_rows_without_a_target_are_counted(tmp_path, missing):
     rows = [*ROWS, {"body": "whose?", "label": missing}, {"body": "no label at all"}]

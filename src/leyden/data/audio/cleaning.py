@@ -1,10 +1,14 @@
 """The cleaning steps of sound: what can be told of each file alone."""
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from leyden.data.audio.files import Sound
 from leyden.data.cleaning import Cleaning
 from leyden.data.rows import Part, RejectedItem
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +86,9 @@ def fault(steps: Cleaning, sound: Sound, *, source: str, part: Part) -> Rejected
         return None
     step, reason = found
     return RejectedItem(source=source, reason=reason, step=step, dropped=part != "test")
+
+
+def warn_of_fault(steps: Cleaning, sound: Sound, file: Path) -> None:
+    """Tell of a sound to predict on that training would have dropped."""
+    if item := fault(steps, sound, source=str(file), part="test"):
+        log.warning("%s is %s: %s", file, item.step.replace("_", " "), item.reason)

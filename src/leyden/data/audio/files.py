@@ -25,6 +25,9 @@ FULL_SCALE = 2**15
 FILTER_CROSSINGS = 10
 """Zero crossings on each side of the resampling filter, as scipy has them."""
 
+MOST_TIMES = 100
+"""How many times as high or low as the rate wanted that of a file may be, unless it is damaged."""
+
 UNKNOWN_BYTES = (0, 2**31 - 1, 2**32 - 1)
 """What programs that write a wav into a pipe give as its length."""
 
@@ -60,13 +63,14 @@ def read_sound(path: Path, *, sample_rate: int, seconds: float | None = None) ->
         seconds: length that it will be brought to; ``None`` for the whole file.
 
     Raises:
-        UnreadableError: the file is empty, cut short, or no sound.
+        UnreadableError: the file is empty, cut short, of an impossible rate, or no sound.
         UserError: the library that reads sound is not installed.
     """
     soundfile = _library()
     try:
         with soundfile.SoundFile(path) as file:
             _check_whole(file)
+            _check_rate(file.samplerate, sample_rate)
             wanted = file.frames
             if seconds is not None:
                 # The resampling filter looks beyond both ends.
@@ -172,10 +176,16 @@ def _check_whole(file: Any) -> None:
         raise UnreadableError("holds no samples")
 
 
+def _check_rate(found: int, wanted: int) -> None:
+    """Refuse a rate whose resampling filter would not fit into memory."""
+    if not wanted <= MOST_TIMES * found <= MOST_TIMES**2 * wanted:
+        raise UnreadableError(f"its rate of {found} Hz is too far from data.sample_rate={wanted}")
+
+
 def _reason(path: Path, error: Exception) -> str:
-    if not path.is_file():
+    if not path.exists():
         return "no such file"
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         return "empty file"
     return str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.cleaning import AudioCleaning, fault
+from leyden.data.audio.cleaning import AudioCleaning, fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, fitted, read_sound, sample_count
 from leyden.data.audio.spectrogram import (
     ROWS_TO_FIT,
@@ -86,12 +86,14 @@ class AudioData(DataModule):
         clips = []
         for file in files:
             try:
-                clips.append(self._fitted(self._sound(file)))
+                sound = self._sound(file)
             except UnreadableError as error:
                 raise UserError(
                     f"{file} can't be read as sound: {error}. Expected {SOUND_FILES.expected}; "
                     "mend the file or leave it out of input=."
                 ) from error
+            warn_of_fault(self.cleaning, sound, file)
+            clips.append(self._fitted(sound))
         return [str(file) for file in files], {"waveforms": torch.from_numpy(np.stack(clips))}
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data import cache
-from leyden.data.audio.cleaning import SpeechCleaning, fault
+from leyden.data.audio.cleaning import SpeechCleaning, fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, resampled
 from leyden.data.audio.spectrogram import (
     ROWS_TO_FIT,
@@ -138,12 +138,14 @@ class SpeechData(DataModule):
         waveforms = []
         for file in files:
             try:
-                waveforms.append(resampled(self.hear(file), sample_rate=self.sample_rate))
+                sound = self.hear(file)
             except UnreadableError as error:
                 raise UserError(
                     f"{file} can't be read as sound: {error}. Expected {SOUND_FILES.expected}; "
                     "mend the file or leave it out of input=."
                 ) from error
+            warn_of_fault(self.cleaning, sound, file)
+            waveforms.append(resampled(sound, sample_rate=self.sample_rate))
         return [str(file) for file in files], recordings(waveforms, self.log_mel())
 
     def hear(self, path: Path) -> Sound:

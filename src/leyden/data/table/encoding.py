@@ -13,6 +13,9 @@ from leyden.data.table.columns import Column
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LARGEST = np.finfo(np.float32).max
+"""What networks get is float32; a larger number is none."""
+
 MISSING = ""
 """Stands for a missing cell among the values of a categorical column."""
 
@@ -64,7 +67,7 @@ class Encoder:
     def _number(self, column: Column, strings: "pa.StringArray") -> NDArray[np.float64]:
         values, places = cells.distinct(strings, self.missing)
         parsed = column.parsed(values)
-        parsed[np.isinf(parsed)] = np.nan
+        parsed[np.abs(parsed) > LARGEST] = np.nan
         if (misfit := np.isnan(parsed)).any():
             found = self.misfits[column.name]
             found.cells += int(np.isin(places, np.flatnonzero(misfit)).sum())

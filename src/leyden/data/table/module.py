@@ -27,7 +27,6 @@ from leyden.data.table.report import with_table_steps
 from leyden.data.table.roles import Roles, TargetType
 from leyden.data.table.training import Training
 from leyden.data.tables import Chunk, TableFile
-from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +116,6 @@ class TableData(DataModule):
 
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
         """Fit columns, ranges, scales and values on the training rows."""
-        if self.class_names and len(self.class_names) < 2:
-            raise UserError(
-                f"Every row has the target {self.class_names[0]!r}. Expected two classes at least."
-            )
         training = Training(arrays=arrays, rows=rows, targets=self.cached.targets[rows])
         return fit_table(
             training,

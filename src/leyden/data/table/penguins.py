@@ -62,5 +62,7 @@ class Penguins(TableData):
         folder = self.cache_dir / "downloads" / "penguins"
         with cache.locked(folder):
             return fetch(
-                RemoteFile(name="penguins.csv", urls=self.mirrors, checksum=CHECKSUM), folder
+                RemoteFile(name="penguins.csv", urls=self.mirrors, checksum=CHECKSUM),
+                folder,
+                instead="run pip install palmerpenguins, or give data.path=FILE",
             )

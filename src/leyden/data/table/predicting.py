@@ -4,7 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden.data.table.batches import Layout
@@ -47,6 +49,7 @@ def read_files(
     layout = Layout.of(statistics, columns, encoder.values)
     fields = [layout.inputs(numbers, categories) for numbers, categories in encoded]
     _warn_of_unknown(fields, columns)
+    _warn_of_impossible(encoded, layout, statistics["numbers"], encoder.number_columns)
     return names, {name: torch.cat([chunk[name] for chunk in fields]) for name in fields[0]}
 
 
@@ -64,3 +67,24 @@ def _warn_of_unknown(fields: Sequence[Mapping[str, Tensor]], columns: Sequence[C
         unknown = sum(int((chunk["categories"][:, place] == 0).sum()) for chunk in fields)
         if unknown:
             log.warning("%d cells of %s hold what training never saw", unknown, name)
+
+
+def _warn_of_impossible(
+    encoded: Sequence[tuple[NDArray[np.float64], NDArray[np.int32]]],
+    layout: Layout,
+    fitted: Mapping[str, Any],
+    columns: Sequence[Column],
+) -> None:
+    low, high = (layout.centres + fitted[name].numpy() for name in ("low", "high"))
+    for place, column in enumerate(columns):
+        values = np.concatenate([numbers[:, layout.numbers[place]] for numbers, _ in encoded])
+        beyond = values[(values < low[place]) | (values > high[place])]
+        if len(beyond):
+            log.warning(
+                "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
+                len(beyond),
+                column.name,
+                low[place],
+                high[place],
+                beyond[0],
+            )

@@ -33,7 +33,7 @@ def plausible_range(values: NDArray[np.float64]) -> tuple[float, float]:
     if lower == upper and np.any(others := values[values != middle]):
         # Most rows are the same, such as rain that is mostly none.
         lower, upper = np.quantile(others, [0.25, 0.75])
-    spread = float(upper - lower)
+    spread = float(upper - lower) or abs(float(upper) - middle)
     if spread == 0:
         return -np.inf, np.inf
     above = _reach(values - middle, float(upper) - middle, spread)

@@ -52,7 +52,8 @@ class TableReading:
         read_targets = self.roles.reader(evidence, labels)
         time = self._column(self.roles.time, evidence) if self.roles.time else None
         encoder = Encoder(inputs, self.roles.missing)
-        needed = dict.fromkeys([*self.roles.names, *(c.name for c in inputs)])
+        read = [column.name for column in inputs if column.kind != "ignored"]
+        needed = dict.fromkeys([*self.roles.names, *read])
         for chunk in self.chunks(list(needed)):
             targets = read_targets(chunk.columns)
             yield self._encoded(chunk, targets, encoder=encoder, labels=labels, time=time)
@@ -83,11 +84,20 @@ class TableReading:
             if name in self.roles.targets or name not in {self.roles.group, *self.declared}
         }
         labels: set[str] = set()
+        rows = 0
+        rejected: list[RejectedItem] = []
         for chunk in self.chunks(list(evidence)):
+            rows += len(chunk.sources)
+            rejected += chunk.rejected[:1]
             for name, seen in evidence.items():
                 seen.add(chunk.columns[name], self.roles.missing)
             if self.roles.has_labels:
                 labels |= self.roles.labels(chunk.columns)
+        if rows == 0:
+            raise UserError(
+                "The table holds no row that can be read. "
+                + (f"{rejected[0].source}: {rejected[0].reason}." if rejected else "It is empty.")
+            )
         return evidence, sorted(labels)
 
     def _inputs(self, evidence: Mapping[str, Evidence]) -> list[Column]:

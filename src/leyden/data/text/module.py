@@ -41,6 +41,9 @@ class TextData(DataModule):
     text_columns: Sequence[str] = ("text",)
     """Columns that hold the text, where tables are given to predict on."""
 
+    separator: str | None = None
+    """Between the cells of such tables; ``None`` takes the likeliest."""
+
     def __init__(
         self,
         *,
@@ -131,7 +134,7 @@ class TextData(DataModule):
         yield Text(content=content, source=str(file))
 
     def _table_texts(self, file: Path) -> Iterator[Text]:
-        table = TableFile(path=file, encoding=self.encoding)
+        table = TableFile(path=file, encoding=self.encoding, separator=self.separator)
         for chunk in table.chunks(self.text_columns):
             for item in chunk.rejected:
                 raise UserError(

@@ -98,7 +98,7 @@ def labelled_texts(
         if lacking:
             yield RejectedItem(source=source, reason=f"has no value in {' and '.join(lacking)}")
             continue
-        named = dict(zip(("target", "group"), given, strict=False))
+        named = dict(zip(("target", "group"), map(str.strip, given), strict=False))
         yield Text(content=content, source=source, part=part, **named)
 
 

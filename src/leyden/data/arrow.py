@@ -1,0 +1,57 @@
+"""Columns of pyarrow, which is an extra, as strings."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from leyden.data.json_lines import json_cell
+from leyden.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def pyarrow(module: str | None = None) -> Any:
+    """Import the package, or a module of it.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return import_module(f"pyarrow.{module}" if module else "pyarrow")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "Table files need the package pyarrow, which is not installed. Install it with "
+            "pip install 'leyden[table]'."
+        ) from error
+
+
+def as_strings(cells: Any) -> Any:
+    """Turn a column of Parquet to strings, nested values to JSON; bytes stay what they are."""
+    pa = pyarrow()
+    if "binary" in str(cells.type):
+        return cells.cast(pa.binary())
+    try:
+        return cells.cast(pa.string())
+    except NotImplementedError:
+        return pa.array([json_cell(value) for value in cells.to_pylist()], pa.string())
+
+
+def undecodable(batch: "pa.RecordBatch") -> Iterator[tuple[int, str]]:
+    """Find rows with a cell that is not UTF-8, and the name of its column."""
+    string = pyarrow().string()
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            cells.cast(string)
+        except ValueError:
+            for row, cell in enumerate(cells.to_pylist()):
+                if cell is not None and not _is_utf8(cell):
+                    yield row, name
+
+
+def _is_utf8(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
