@@ -102,7 +102,7 @@ class ExactResume(Callback):
         """
         self.epoch_ended = False
         if trainer.fit_loop.restarting:
-            trainer.fit_loop.restarting = False
+            _end_restart(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note that a checkpoint that is written now is of a whole epoch."""
@@ -123,6 +123,14 @@ def _begin_next_epoch(trainer: Trainer) -> None:
     loop.epoch_loop.restarting = False
     for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
         restarted.reset_restart_stage()
+
+
+def _end_restart(trainer: Trainer) -> None:
+    """Call nothing restarted any more; while max_steps is set, Lightning calls everything so."""
+    loop = trainer.fit_loop.epoch_loop
+    max_steps, loop.max_steps = loop.max_steps, -1
+    trainer.fit_loop.restarting = False
+    loop.max_steps = max_steps
 
 
 def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
