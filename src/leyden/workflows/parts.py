@@ -7,14 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
 from leyden.config.build import build, build_all, call
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.errors import UserError
+from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
+
+
+class SyncBatchNorm(TorchSyncBatchNorm):
+    """Lets batch norms see the rows of all ranks, on the CPU too."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Replace the batch norms of a module, whose weights are where they are to train."""
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        return synced(model) if on_cpu else super().apply(model)
 
 
 def build_data(config: Config) -> DataModule:
@@ -48,11 +59,14 @@ def build_trainer(
     """
     placed = config.copy()
     placed.run_dir = str(folder)
+    plugins: list[Any] = [SafeCheckpointIO()]
+    if placed.trainer.get("sync_batchnorm"):
+        plugins.append(SyncBatchNorm())
     trainer: Trainer = build(
         placed,
         "trainer",
         callbacks=[*first, *build_all(placed, "callbacks"), last],
-        plugins=[SafeCheckpointIO()],
+        plugins=plugins,
         logger=build_all(placed, "logger"),
         default_root_dir=folder,
     )
