@@ -56,7 +56,10 @@ def test_a_sweep_of_the_console_script(tmp_path):
 
     run(script, "train", "-m", *RANKS, "optimizer.lr=0.01,0.02", cwd=tmp_path)
 
-    assert rates(finished(tmp_path)) == ["0.01", "0.02"]
+    folders = finished(tmp_path)
+    assert rates(folders) == ["0.01", "0.02"]
+    log = (folders[1] / "train.log").read_text()
+    assert "2 ranks x 32 rows x 1 batches = 64 rows; optimizer.lr=0.02 is used as given" in log
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])

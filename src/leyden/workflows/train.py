@@ -98,6 +98,7 @@ def _fit(
             if isinstance(callback, FiniteLoss):
                 callback.left_out |= left_out
         try:
+            _report_ranks(trainer, data, config)
             checkpoint = newest_intact(folder)
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except RollbackError as error:
@@ -115,6 +116,19 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
     log.info(table(report))
     counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
     log.info("data: %s, %d classes; rows: %s", data.name, len(cached.class_names), counts)
+
+
+def _report_ranks(trainer: Trainer, data: DataModule, config: Config) -> None:
+    """Say how many rows a step of several ranks has, and that this does not scale the rate."""
+    ranks, batches = trainer.world_size, trainer.accumulate_grad_batches
+    if ranks == 1:
+        return
+    rows = ranks * data.batch_size * batches
+    log.info(
+        "each optimizer step: %d ranks x %d rows x %d batches = %d rows; optimizer.lr=%s is used "
+        "as given. If it was chosen for one rank, multiply it by %d for SGD, by %.3g for Adam",
+        *(ranks, data.batch_size, batches, rows, config.optimizer.get("lr"), ranks, ranks**0.5),
+    )
 
 
 def _record(config: Config, data: DataModule) -> dict[str, Any]:
