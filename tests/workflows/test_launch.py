@@ -76,16 +76,32 @@ def test_torchrun_sweeps_once(tmp_path):
     assert rates(finished(tmp_path)) == ["0.01", "0.02"]
 
 
-def test_torchrun_with_two_agents(tmp_path):
+def test_torchrun_with_two_agents_and_a_cache_each(tmp_path):
     agent = (*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d")
     agent += ("--rdzv-endpoint=127.0.0.1:29517", "--rdzv-id=test", "--local-addr=127.0.0.1")
     words = (*agent, "-m", "leyden", "train", *RANKS, "trainer.devices=1", "trainer.num_nodes=2")
-    other = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    agents = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        cache = {"LEYDEN_CACHE": str(tmp_path / f"cache of {name}")}
+        agents.append(
+            subprocess.Popen(
+                words, cwd=tmp_path / name, env=os.environ | cache, stderr=subprocess.PIPE
+            )
+        )
 
-    run(*words, cwd=tmp_path)
+    for process in agents:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
 
-    assert other.wait(timeout=30) == 0
-    assert len(finished(tmp_path)) == 1
+    places = [tmp_path / name for name in ("one", "other") if (tmp_path / name / "runs").exists()]
+    assert [len(finished(place)) for place in places] == [1]
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / f"cache of {name}").rglob("*.???")}
+        for name in ("one", "other")
+    )
+    assert one == other
+    assert "images.bin" in one
 
 
 @pytest.fixture
