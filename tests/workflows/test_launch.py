@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_a_launcher_of_hydra(tmp_path, launcher):
     run(*PYTHON, "-m", f"hydra/launcher={launcher}", *RANKS, cwd=tmp_path)
 
     assert len(finished(tmp_path)) == 1
+
+
+def test_jobs_side_by_side_have_a_gpu_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "network=linear", "seed=0,1,2,3")
+
+    run(*PYTHON, "-m", *words, "trainer=cpu", "trainer.max_epochs=1", cwd=tmp_path)
+
+    jobs: dict[str, list[tuple[str, str]]] = {}
+    for path in tmp_path.glob("runs/*/*/*/status.json"):
+        status = json.loads(path.read_text())
+        recorded = json.loads(path.with_name("provenance.json").read_text())
+        jobs.setdefault(recorded["hardware"]["visible_gpus"], []).append(
+            (status["started"], status["ended"])
+        )
+    assert set(jobs) == {"0", "1"}
+    assert sum(map(len, jobs.values())) == 4
+    for times in jobs.values():
+        times.sort()
+        assert all(one[1] <= other[0] for one, other in pairwise(times))
 
 
 def test_torchrun_sweeps_once(tmp_path):

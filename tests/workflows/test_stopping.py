@@ -75,7 +75,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_second_interrupt_does_not_wait_for_the_step(tmp_path):
+@pytest.fixture
+def in_a_slow_step(tmp_path):
+    """Give a run that is in a step without an end."""
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEP, "train", *QUICK],
         cwd=tmp_path,
@@ -88,7 +90,13 @@ def test_a_second_interrupt_does_not_wait_for_the_step(tmp_path):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
+    yield process
+    process.kill()
+    process.communicate()
 
+
+def test_a_second_interrupt_does_not_wait_for_the_step(in_a_slow_step, tmp_path):
+    process = in_a_slow_step
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=2)

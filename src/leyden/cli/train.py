@@ -129,6 +129,10 @@ def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
     overrides, choices = settings.overrides.task, settings.runtime.choices
     check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
     folder = RunFolder(Path(settings.runtime.output_dir))
+    if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
+        from leyden.runs.gpus import take_gpu  # imports torch
+
+        take_gpu()
     if resume and (unfinished := newest_unfinished(frozen, RUNS)):
         log.info("continuing %s", unfinished.path)
         folder = unfinished
