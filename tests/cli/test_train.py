@@ -143,6 +143,26 @@ def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
     assert status(own_run)["state"] == "finished"
 
 
+def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
+    words = ("train", "-m", *QUICK, "optimizer.lr=0.01,0.02", "resume=auto")
+    assert leyden(*words, "trainer.max_epochs=1").code == 0
+    first = only_run(tmp_path)
+    longer = first / "1" / "config.yaml"
+    longer.write_text(longer.read_text().replace("max_epochs: 1", "max_epochs: 2"))
+    (first / "1" / "status.json").write_text('{"state": "interrupted"}')
+
+    done = leyden(*words, "trainer.max_epochs=2")
+
+    assert done.code == 0, done.err
+    (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
+    assert [len(history(first / job)) for job in "01"] == [1, 2]
+    assert status(first / "1")["state"] == "finished"
+    assert "behind step 37" in (first / "1" / "train.log").read_text()
+    assert len(history(second / "0")) == 2
+    assert "continuing" in (second / "1" / "train.log").read_text()
+    assert not (second / "1" / "metrics.csv").exists()
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_over(leyden, own_run, shared_run):
     shutil.rmtree(own_run / "checkpoints")
     for name in ("metrics.csv", "metrics.json"):

@@ -136,6 +136,7 @@ def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
     if resume and (unfinished := newest_unfinished(frozen, RUNS)):
         log.info("continuing %s", unfinished.path)
         folder = unfinished
+        append_to(folder.log)
     return _train(frozen, folder, jobs=jobs)
 
 
