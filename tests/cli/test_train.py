@@ -370,8 +370,9 @@ def test_a_crafted_checkpoint_is_refused(leyden, own_run, tmp_path, command, cha
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_name_stays_in_its_folder(leyden, tmp_path):
-    done = leyden("train", "name=../elsewhere")
+@pytest.mark.parametrize("key", ["name", "data.name", "+callbacks.history.filename"])
+def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
+    done = leyden("train", f"{key}=../elsewhere")
 
     assert done.code == 2
     assert "name=../elsewhere leads out of the folder" in done.err
