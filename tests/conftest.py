@@ -16,6 +16,7 @@ HARMLESS_WARNINGS = (
     "ignore:No (positive|negative) samples in targets",  # a class without rows weighs nothing
     "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
     "ignore:Precision bf16-mixed is not supported by the model summary",
+    "ignore:Be aware that when using `ckpt_path`",  # a run is continued without a callback
     "ignore:SWA is currently only supported every epoch",  # it replaces the schedule in the end
     "ignore:Swapping scheduler",
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed

@@ -143,6 +143,26 @@ def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
     assert status(own_run)["state"] == "finished"
 
 
+def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
+    words = ("train", "-m", *QUICK, "optimizer.lr=0.01,0.02", "resume=auto")
+    assert leyden(*words, "trainer.max_epochs=1").code == 0
+    first = only_run(tmp_path)
+    longer = first / "1" / "config.yaml"
+    longer.write_text(longer.read_text().replace("max_epochs: 1", "max_epochs: 2"))
+    (first / "1" / "status.json").write_text('{"state": "interrupted"}')
+
+    done = leyden(*words, "trainer.max_epochs=2")
+
+    assert done.code == 0, done.err
+    (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
+    assert [len(history(first / job)) for job in "01"] == [1, 2]
+    assert status(first / "1")["state"] == "finished"
+    assert "behind step 37" in (first / "1" / "train.log").read_text()
+    assert len(history(second / "0")) == 2
+    assert "continuing" in (second / "1" / "train.log").read_text()
+    assert not (second / "1" / "metrics.csv").exists()
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_over(leyden, own_run, shared_run):
     shutil.rmtree(own_run / "checkpoints")
     for name in ("metrics.csv", "metrics.json"):
@@ -350,9 +370,103 @@ def test_a_crafted_checkpoint_is_refused(leyden, own_run, tmp_path, command, cha
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_name_stays_in_its_folder(leyden, tmp_path):
-    done = leyden("train", "name=../elsewhere")
+@pytest.mark.parametrize("key", ["name", "data.name", "+callbacks.history.filename"])
+def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
+    done = leyden("train", f"{key}=../elsewhere")
 
     assert done.code == 2
     assert "name=../elsewhere leads out of the folder" in done.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["optimizer.lr=0.1"], "optimizer.lr can't be changed any more"),
+        (["optimizer=sgd"], "the checkpoint holds the optimizer with its learning rate"),
+        (["scheduler.pct_start=0.5"], "Expected 0.3, as in the run's config.yaml, got 0.5"),
+        (["scheduler=cosine"], "the checkpoint holds the schedule"),
+        (["data.test_fraction=0.3"], "has learned from the training part"),
+        (["task.class_weights=balanced"], "the checkpoint holds the weights of the classes"),
+        (["network=mlp"], "do not fit the network of the config"),
+    ],
+)
+def test_what_a_checkpoint_has_settled_is_not_changed_in_vain(overrides, expected, leyden, own_run):
+    before = (own_run / "config.yaml").read_text()
+
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", *overrides)
+
+    assert done.code == 2
+    assert expected in done.err
+    assert (own_run / "config.yaml").read_text() == before
+    assert status(own_run)["state"] == "finished"
+
+
+def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
+    words = (
+        "optimizer.lr=0.003",
+        "data.batch_size=16",
+        "data.augment=null",
+        "monitor=val/accuracy",
+    )
+
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", *words, "mode=max")
+
+    assert done.code == 0, done.err
+    steps = [int(row["step"]) for row in history(own_run)]
+    assert steps == [37, 74, 74 + 75]
+    assert checkpoint(own_run)["callbacks"]["Checkpoints"]["by"] == ["val/accuracy", "max"]
+    assert checkpoint(own_run, "best")["epoch"] == 2
+
+
+def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
+
+    assert done.code == 2
+    assert "74 steps of the schedule are behind the run, which now has 27 in all" in done.err
+
+
+def test_a_run_without_a_checkpoint_may_be_changed(leyden, own_run):
+    shutil.rmtree(own_run / "checkpoints")
+
+    done = leyden("train", f"run={own_run}", "optimizer.lr=0.01")
+
+    assert done.code == 0, done.err
+    assert load(own_run / "config.yaml").optimizer.lr == 0.01
+
+
+def test_a_repeated_run_may_be_changed(leyden, own_run, tmp_path):
+    words = ("optimizer.lr=0.01", "trainer.max_epochs=1", "--rerun")
+
+    done = leyden("train", f"run={own_run}", *words)
+
+    assert done.code == 0, done.err
+    (repeated,) = (path for path in (tmp_path / "runs" / "shared").iterdir() if path != own_run)
+    assert load(repeated / "config.yaml").optimizer.lr == 0.01
+
+
+def test_a_run_that_stopped_early_goes_on_with_more_patience(leyden, tmp_path):
+    early = "callbacks.early_stopping.patience"
+    words = ("network=linear", "trainer.max_epochs=4", "mode=max")  # of a loss that falls
+    assert leyden("train", *words, f"{early}=1").code == 0
+    run = only_run(tmp_path)
+    assert len(history(run)) == 2
+
+    assert leyden("train", f"run={run}").code == 0
+    assert len(history(run)) == 2
+    assert leyden("train", f"run={run}", f"{early}=2").code == 0
+    assert len(history(run)) == 3
+    assert leyden("train", f"run={run}", "callbacks.early_stopping=null").code == 0
+    assert len(history(run)) == 4
+
+
+def test_other_data_are_not_learned_in_the_middle_of_a_run(leyden, own_run):
+    last = own_run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    content["leyden"]["data_fingerprint"] = "0123"
+    torch.save(content, last)
+
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3")
+
+    assert done.code == 2
+    assert "The data have changed since the run learned from them (fingerprint 0123" in done.err

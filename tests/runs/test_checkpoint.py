@@ -1,5 +1,6 @@
 import os
 import resource
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,14 +109,30 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(written: Path) -> None
     assert [path.name for path in written.parent.iterdir()] == [written.name]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run it as another user")
-def test_a_folder_without_the_right_to_write_is_named(written: Path) -> None:
-    written.parent.chmod(0o500)
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Take root, whom no mode of a folder stops, for nobody."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
     try:
-        with pytest.raises(UserError, match=f"to the folder {written.parent}"):
-            SafeCheckpointIO().save_checkpoint({}, written)
+        yield
     finally:
-        written.parent.chmod(0o700)
+        os.seteuid(before)
+
+
+def test_a_folder_without_the_right_to_write_is_named() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
+        folder = Path(name)
+        SafeCheckpointIO().save_checkpoint({"leyden": {}, "x": 1}, folder / "a.ckpt")
+        folder.chmod(0o555)
+        refused = pytest.raises(UserError, match=f"to the folder {folder} .*Permission denied")
+        with ordinary_user(), refused:
+            SafeCheckpointIO().save_checkpoint({"leyden": {}, "x": 2}, folder / "a.ckpt")
+        folder.chmod(0o755)
+
+        assert load_checkpoint(folder / "a.ckpt")["x"] == 1
+        assert [path.name for path in folder.iterdir()] == ["a.ckpt"]
 
 
 @pytest.fixture

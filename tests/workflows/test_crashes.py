@@ -35,13 +35,19 @@ WORKERS = (
     "callbacks.checkpoint.save_top_k=2",
     "+trainer.val_check_interval=0.25",
 )
+LIMITED = (*SMALL, "scheduler=plateau", "scheduler.patience=0", "trainer.max_steps=150")
 TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
 
 
 @pytest.mark.parametrize(
     ("kills", "ranks", "overrides"),
-    [(30, 1, EVERYTHING), (4, 1, WORKERS), (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu"))],
-    ids=["everything", "workers", "two_ranks"],
+    [
+        (30, 1, EVERYTHING),
+        (4, 1, WORKERS),
+        (6, 1, LIMITED),
+        (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu")),
+    ],
+    ids=["everything", "workers", "max_steps", "two_ranks"],
 )
 def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
     done = subprocess.run(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,10 @@ def test_a_sweep_of_the_console_script(tmp_path):
 
     run(script, "train", "-m", *RANKS, "optimizer.lr=0.01,0.02", cwd=tmp_path)
 
-    assert rates(finished(tmp_path)) == ["0.01", "0.02"]
+    folders = finished(tmp_path)
+    assert rates(folders) == ["0.01", "0.02"]
+    log = (folders[1] / "train.log").read_text()
+    assert "2 ranks x 32 rows x 1 batches = 64 rows; optimizer.lr=0.02 is used as given" in log
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
@@ -66,6 +70,27 @@ def test_a_launcher_of_hydra(tmp_path, launcher):
     assert len(finished(tmp_path)) == 1
 
 
+def test_jobs_side_by_side_have_a_gpu_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "network=linear", "seed=0,1,2,3")
+
+    run(*PYTHON, "-m", *words, "trainer=cpu", "trainer.max_epochs=1", cwd=tmp_path)
+
+    jobs: dict[str, list[tuple[str, str]]] = {}
+    for path in tmp_path.glob("runs/*/*/*/status.json"):
+        status = json.loads(path.read_text())
+        recorded = json.loads(path.with_name("provenance.json").read_text())
+        jobs.setdefault(recorded["hardware"]["visible_gpus"], []).append(
+            (status["started"], status["ended"])
+        )
+    assert set(jobs) == {"0", "1"}
+    assert sum(map(len, jobs.values())) == 4
+    for times in jobs.values():
+        times.sort()
+        assert all(one[1] <= other[0] for one, other in pairwise(times))
+
+
 def test_torchrun_sweeps_once(tmp_path):
     words = (*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "leyden", "train", "-m", *RANKS)
     run(*words, "optimizer.lr=0.01,0.02", cwd=tmp_path)
@@ -73,16 +98,32 @@ def test_torchrun_sweeps_once(tmp_path):
     assert rates(finished(tmp_path)) == ["0.01", "0.02"]
 
 
-def test_torchrun_with_two_agents(tmp_path):
+def test_torchrun_with_two_agents_and_a_cache_each(tmp_path):
     agent = (*TORCHRUN, "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d")
     agent += ("--rdzv-endpoint=127.0.0.1:29517", "--rdzv-id=test", "--local-addr=127.0.0.1")
     words = (*agent, "-m", "leyden", "train", *RANKS, "trainer.devices=1", "trainer.num_nodes=2")
-    other = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    agents = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        cache = {"LEYDEN_CACHE": str(tmp_path / f"cache of {name}")}
+        agents.append(
+            subprocess.Popen(
+                words, cwd=tmp_path / name, env=os.environ | cache, stderr=subprocess.PIPE
+            )
+        )
 
-    run(*words, cwd=tmp_path)
+    for process in agents:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
 
-    assert other.wait(timeout=30) == 0
-    assert len(finished(tmp_path)) == 1
+    places = [tmp_path / name for name in ("one", "other") if (tmp_path / name / "runs").exists()]
+    assert [len(finished(place)) for place in places] == [1]
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / f"cache of {name}").rglob("*.???")}
+        for name in ("one", "other")
+    )
+    assert one == other
+    assert "images.bin" in one
 
 
 @pytest.fixture

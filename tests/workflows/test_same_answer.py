@@ -6,13 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).with_name("same_answer.py")
 
 
-def test_two_ranks_of_half_the_batch_equal_one_process(tmp_path):
+@pytest.mark.parametrize(
+    "network",
+    [
+        ("network=mlp", "network.norm=none"),
+        ("network=cnn", "network.channels=[4,8]", "trainer.sync_batchnorm=true"),
+    ],
+    ids=["without_batch_norm", "synced_batch_norm"],
+)
+def test_two_ranks_of_half_the_batch_equal_one_process(tmp_path, network):
     words = (
-        "network=mlp",
-        "network.norm=none",
+        *network,
         "data.augment=null",
         "trainer.max_epochs=3",
         "optimizer=sgd",

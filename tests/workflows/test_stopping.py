@@ -60,6 +60,55 @@ def test_a_signal_ends_a_run_behind_its_step(tmp_path, number, code):
     assert last_step(run) >= int(rows(run)[-1]["step"])
 
 
+SLOW_STEP = """
+import sys, time
+from pathlib import Path
+from leyden.cli.main import main
+from leyden.tasks.base import Task
+
+def step(self, batch, batch_idx):
+    Path("began").touch()
+    time.sleep(100)
+
+Task.training_step = step
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def in_a_slow_step(tmp_path):
+    """Give a run that is in a step without an end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_STEP, "train", *QUICK],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_interrupt_does_not_wait_for_the_step(in_a_slow_step, tmp_path):
+    process = in_a_slow_step
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130, err
+    assert "leyden: interrupted" in err
+    (status,) = tmp_path.glob("runs/*/*/status.json")
+    assert json.loads(status.read_text())["state"] == "interrupted"
+
+
 def test_max_time_stops_each_job_and_the_next_one_goes_on(tmp_path, leyden):
     words = ("train", *QUICK, "trainer.max_time=00:00:00:01", "resume=auto")
 

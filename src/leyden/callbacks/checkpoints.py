@@ -92,10 +92,13 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Give the scores of the checkpoints that are kept."""
-        return {"kept": [list(pair) for pair in self.kept], "measured": self.measured}
+        kept = [list(pair) for pair in self.kept]
+        return {"kept": kept, "measured": self.measured, "by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what an earlier part of the run has kept."""
+        """Take over what an earlier part of the run has kept, if it was judged in the same way."""
+        if state_dict["by"] != [self.monitor, self.mode]:
+            return
         self.kept = [(float(score), int(epoch)) for score, epoch in state_dict["kept"]]
         self.measured = state_dict["measured"]
 

@@ -1,6 +1,7 @@
 """What a checkpoint needs beside Lightning's own entries to continue as if nothing had happened."""
 
 import logging
+import math
 import random
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -8,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import nn
 from torchmetrics import Metric
@@ -63,6 +64,22 @@ class ExactResume(Callback):
             if isinstance(callback, Timer):
                 # trainer.max_time limits a job, and this is another one.
                 checkpoint["callbacks"].pop(callback.state_key, None)
+        self._keep_new_patience(trainer, checkpoint["callbacks"])
+
+    def _keep_new_patience(self, trainer: Trainer, states: dict[str, Any]) -> None:
+        """Let early stopping that was made more patient, or left out, take its decision back."""
+        stopping = {
+            callback.state_key: callback
+            for callback in trainer.callbacks  # type: ignore[attr-defined]
+            if isinstance(callback, EarlyStopping)
+        }
+        for key, state in states.items():
+            if not key.startswith(EarlyStopping.__qualname__):
+                continue
+            patience = stopping[key].patience if key in stopping else math.inf
+            if self.resumed and patience > state["patience"]:
+                self.resumed["should_stop"] = False
+            state["patience"] = patience
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the state of this rank in place, last of all that is restored."""
@@ -102,7 +119,7 @@ class ExactResume(Callback):
         """
         self.epoch_ended = False
         if trainer.fit_loop.restarting:
-            trainer.fit_loop.restarting = False
+            _end_restart(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note that a checkpoint that is written now is of a whole epoch."""
@@ -123,6 +140,14 @@ def _begin_next_epoch(trainer: Trainer) -> None:
     loop.epoch_loop.restarting = False
     for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
         restarted.reset_restart_stage()
+
+
+def _end_restart(trainer: Trainer) -> None:
+    """Call nothing restarted any more; while max_steps is set, Lightning calls everything so."""
+    loop = trainer.fit_loop.epoch_loop
+    max_steps, loop.max_steps = loop.max_steps, -1
+    trainer.fit_loop.restarting = False
+    loop.max_steps = max_steps
 
 
 def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:

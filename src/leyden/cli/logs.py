@@ -14,6 +14,7 @@ HARMLESS_WARNINGS = (
     "No (positive|negative) samples in targets",  # a part that lacks a class, which AUROC weighs 0
     ".*smaller than the logging interval",  # metrics are logged once an epoch
     "Precision bf16-mixed is not supported by the model summary",  # which it calls float32 then
+    "Be aware that when using `ckpt_path`",  # a run is continued without one of its callbacks
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
 )
 

@@ -21,6 +21,7 @@ from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_unfinished
 from leyden.runs.ranks import die_with_launcher, errors_recorded, is_launched, rank
+from leyden.runs.settled import refuse_lost_changes
 
 if TYPE_CHECKING:
     from leyden.workflows.follow import Jobs
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 RUNS = Path("runs")
 
 RERUN = "--rerun"
+
+SHAPING = ("network", "+network", "~network", "task", "loss")
+"""Beginnings of overrides that may change the weights that a run has."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -129,9 +133,14 @@ def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
     overrides, choices = settings.overrides.task, settings.runtime.choices
     check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
     folder = RunFolder(Path(settings.runtime.output_dir))
+    if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
+        from leyden.runs.gpus import take_gpu  # imports torch
+
+        take_gpu()
     if resume and (unfinished := newest_unfinished(frozen, RUNS)):
         log.info("continuing %s", unfinished.path)
         folder = unfinished
+        append_to(folder.log)
     return _train(frozen, folder, jobs=jobs)
 
 
@@ -141,7 +150,18 @@ def _continue(
     append_to(folder.log)
     frozen = load(folder.config, overrides)
     check(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
+    if overrides:
+        _refuse_what_has_no_effect(folder, frozen, overrides)
     _train(frozen, folder, jobs=jobs)
+
+
+def _refuse_what_has_no_effect(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
+    """Refuse changes that the checkpoint would win over, or that its weights do not fit."""
+    refuse_lost_changes(folder, config, overrides)
+    if folder.last.exists() and any(word.startswith(SHAPING) for word in overrides):
+        from leyden.workflows.finished import load_run  # imports torch
+
+        load_run(str(folder.last), overrides)
 
 
 def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:

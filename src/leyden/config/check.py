@@ -8,8 +8,8 @@ from leyden.config.compose import Config, select, to_plain
 from leyden.config.targets import bind, resolve
 from leyden.errors import FaultyKeyError, UserError
 
-NAMES_OF_FOLDERS = ("name", "data.name")
-"""Keys that name a folder below ``runs/`` and below the cache."""
+NAMES_OF_PLACES = ("name", "data.name", "callbacks.history.filename")
+"""Keys that name a folder below ``runs/``, one below the cache, and a file in the run folder."""
 
 Node = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: 
         UserError: a name leads out of its folder, a target is unknown or not trusted, an argument
             is unknown or missing, or a value has the wrong type.
     """
-    for key in NAMES_OF_FOLDERS:
+    for key in NAMES_OF_PLACES:
         _stay_inside(key, select(config, key), origin)
     for where, node in target_nodes(to_plain(config), to_plain(config, resolve=True)):
         try:

@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from leyden.errors import UserError
+
 Interval = Literal["step", "epoch"]
 
 
@@ -208,7 +210,17 @@ class _OneCycle(OneCycleLR):
     PROGRESS = ("last_epoch", "_step_count", "_last_lr")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over how far the run has come, not how long it was meant to be."""
+        """Take over how far the run has come, not how long it was meant to be.
+
+        Raises:
+            UserError: it has come farther than this one goes.
+        """
+        if state_dict["last_epoch"] > self.total_steps:
+            raise UserError(
+                f"{state_dict['last_epoch']} steps of the schedule are behind the run, which now "
+                f"has {self.total_steps} in all. Raise trainer.max_epochs, or give the batch size, "
+                "accumulation and number of ranks that it had."
+            )
         progress = {name: state_dict[name] for name in self.PROGRESS}
         super().load_state_dict(progress)
 

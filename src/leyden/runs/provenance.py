@@ -49,6 +49,7 @@ def _hardware() -> dict[str, Any]:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(number) for number in gpus],
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
 from leyden.config.build import build, build_all, call
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.errors import UserError
+from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
 from leyden.workflows.hardware import fitting_precision
@@ -27,6 +29,15 @@ def set_global_state(config: Config) -> None:
     """Seed every generator, and choose how exact a GPU's products of float32 are."""
     seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision(config.matmul_precision)
+
+
+class SyncBatchNorm(TorchSyncBatchNorm):
+    """Lets batch norms see the rows of all ranks, on the CPU too."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Replace the batch norms of a module, whose weights are where they are to train."""
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        return synced(model) if on_cpu else super().apply(model)
 
 
 def build_data(config: Config) -> DataModule:
@@ -65,12 +76,15 @@ def build_trainer(
     precision = precision_of(config, task)
     for name, value in precision.items():
         log.info("%s: %s, by trainer.%s=auto", name, value, name)
+    plugins: list[Any] = [SafeCheckpointIO()]
+    if placed.trainer.get("sync_batchnorm"):
+        plugins.append(SyncBatchNorm())
     trainer: Trainer = build(
         placed,
         "trainer",
         **precision,
         callbacks=[*first, *build_all(placed, "callbacks"), last],
-        plugins=[SafeCheckpointIO()],
+        plugins=plugins,
         logger=build_all(placed, "logger"),
         default_root_dir=folder,
     )

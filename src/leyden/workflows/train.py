@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
-from leyden.callbacks.run_record import RunRecord
+from leyden.callbacks.run_record import FINGERPRINT, RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import Config, save, to_plain
 from leyden.data.base import DataModule
@@ -105,6 +105,7 @@ def _fit(
             if isinstance(callback, FiniteLoss):
                 callback.left_out |= left_out
         try:
+            _report_ranks(trainer, data, config)
             checkpoint = newest_intact(folder)
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except RollbackError as error:
@@ -125,11 +126,24 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
     log.info("data: %s, %s; rows: %s", data.name, classes, counts)
 
 
+def _report_ranks(trainer: Trainer, data: DataModule, config: Config) -> None:
+    """Say how many rows a step of several ranks has, and that this does not scale the rate."""
+    ranks, batches = trainer.world_size, trainer.accumulate_grad_batches
+    if ranks == 1:
+        return
+    rows = ranks * data.batch_size * batches
+    log.info(
+        "each optimizer step: %d ranks x %d rows x %d batches = %d rows; optimizer.lr=%s is used "
+        "as given. If it was chosen for one rank, multiply it by %d for SGD, by %.3g for Adam",
+        *(ranks, data.batch_size, batches, rows, config.optimizer.get("lr"), ranks, ranks**0.5),
+    )
+
+
 def _record(config: Config, data: DataModule) -> dict[str, Any]:
     return {
         "config": to_plain(config),
         "class_names": list(data.spec.class_names),
-        "data_fingerprint": data.cached.fingerprint,
+        FINGERPRINT: data.cached.fingerprint,
         **provenance(),
     }
 

@@ -1,0 +1,104 @@
+"""Batch norm over the rows of all ranks on the CPU: torch's ``SyncBatchNorm`` is for GPUs alone."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+class _Synced:
+    """Makes a batch norm of torch's see the rows of every rank in training.
+
+    Means and variances are those of Ioffe & Szegedy 2015 (arXiv:1502.03167) over the global batch,
+    of which each rank may hold another number of rows.
+    """
+
+    def forward(self: Any, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
+        """Normalise ``(batch, channels, ...)`` over all axes but the channels."""
+        if not (self.training and distributed.is_initialized()):
+            normalised: Tensor = super().forward(input)  # type: ignore[misc]
+            return normalised
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        per_channel = [1, -1] + [1] * (input.dim() - 2)
+        values = input.float()
+        count = _sum_over_ranks(values.new_tensor(values.numel() / values.shape[1]))
+        mean = _sum_over_ranks(values.sum(axes)) / count
+        centred = values - mean.view(per_channel)
+        variance = _sum_over_ranks(centred.square().sum(axes)) / count
+        if self.track_running_stats:
+            _track(self, mean.detach(), variance.detach() * count / (count - 1))
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        normalised = centred * scale.view(per_channel)
+        if self.affine:
+            normalised = normalised + self.bias.view(per_channel)
+        return normalised.to(input.dtype)
+
+
+class SyncedBatchNorm1d(_Synced, nn.BatchNorm1d):
+    """Takes ``(batch, channels)`` and ``(batch, channels, length)``."""
+
+
+class SyncedBatchNorm2d(_Synced, nn.BatchNorm2d):
+    """Takes ``(batch, channels, height, width)``."""
+
+
+class SyncedBatchNorm3d(_Synced, nn.BatchNorm3d):
+    """Takes ``(batch, channels, depth, height, width)``."""
+
+
+SYNCED: dict[type[nn.Module], Any] = {
+    nn.BatchNorm1d: SyncedBatchNorm1d,
+    nn.BatchNorm2d: SyncedBatchNorm2d,
+    nn.BatchNorm3d: SyncedBatchNorm3d,
+}
+
+
+def synced(module: nn.Module) -> nn.Module:
+    """Replace every batch norm inside a module; parameters, buffers and names stay the same."""
+    if (kind := SYNCED.get(type(module))) is None:
+        for name, child in module.named_children():
+            setattr(module, name, synced(child))
+        return module
+    norm: nn.Module = kind(
+        module.num_features,
+        module.eps,
+        module.momentum,
+        affine=module.affine,
+        track_running_stats=module.track_running_stats,
+    )
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        setattr(norm, name, value)
+    return norm.train(module.training)
+
+
+def _track(norm: Any, mean: Tensor, variance: Tensor) -> None:
+    """Move the running statistics towards those of a batch."""
+    norm.num_batches_tracked.add_(1)
+    # Without a momentum they are the mean over all batches so far.
+    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean, share)
+    norm.running_var.lerp_(variance, share)
+
+
+class _SumOverRanks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+        # Every rank's loss depends on the values of every rank.
+        return _summed(gradient)
+
+
+def _summed(values: Tensor) -> Tensor:
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total
+
+
+def _sum_over_ranks(values: Tensor) -> Tensor:
+    total: Tensor = _SumOverRanks.apply(values)  # type: ignore[no-untyped-call]
+    return total

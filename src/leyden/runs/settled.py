@@ -1,0 +1,63 @@
+"""What a run has settled once it has a checkpoint, from which it would continue regardless."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from leyden.config.compose import Config, load, to_plain
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder
+
+SETTLED = {
+    "optimizer": "the checkpoint holds the optimizer with its learning rate",
+    "scheduler": "the checkpoint holds the schedule",
+    "loss.weight": "the checkpoint holds the weights of the classes",
+    "loss.pos_weight": "the checkpoint holds the weights of the labels",
+    "task.class_weights": "the checkpoint holds the weights of the classes",
+    "data": "the checkpoint holds the fitted preprocessing, and has learned from the training part",
+}
+
+FREE = (
+    *("data.root", "data.path", "data.val_path", "data.test_path", "data.cache_dir"),
+    *("data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
+    *("data.augment", "data.augment_inputs"),
+)
+"""Keys within these that take effect at any time; other rows are told by their fingerprint."""
+
+
+def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
+    """Refuse changes that a run with a checkpoint would silently pass over.
+
+    Args:
+        folder: the run's folder, with the config from before.
+        config: the changed config.
+        overrides: what changes it, for the message.
+
+    Raises:
+        UserError: the checkpoint has settled a key that is changed.
+    """
+    if not (folder.last.exists() or folder.previous.exists()):
+        return
+    for key, before, after in _changes(to_plain(load(folder.config)), to_plain(config)):
+        reason = next((SETTLED[name] for name in SETTLED if _is_within(key, name)), None)
+        if reason is None or any(_is_within(key, name) for name in FREE):
+            continue
+        words = " ".join([f"run={folder.path}", *overrides])
+        raise UserError(
+            f"{key} can't be changed any more: {reason}. Expected {before!r}, as in the run's "
+            f"config.yaml, got {after!r}. Leave it out, or repeat the run with it in a folder of "
+            f"its own: leyden train {words} --rerun"
+        )
+
+
+def _is_within(key: str, name: str) -> bool:
+    return key == name or key.startswith(f"{name}.")
+
+
+def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """List the dotted keys whose values differ, with both values; a missing one is ``None``."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name in dict.fromkeys([*before, *after]):
+            inner = f"{key}.{name}" if key else str(name)
+            yield from _changes(before.get(name), after.get(name), inner)
+    elif before != after:
+        yield key, before, after
