@@ -50,8 +50,8 @@ class Split:
         Raises:
             UserError: a part is left empty, or a class has no training row.
         """
-        train, val, test = (cached.rows_of(part) for part in ("train", "val", "test"))
-        train = np.union1d(train, cached.rows_of("all"))
+        train = cached.rows_of("train", "all")
+        val, test = cached.rows_of("val"), cached.rows_of("test")
         if self.folds is not None:
             train, test = self._fold(np.union1d(train, test), cached, self.folds)
         elif len(test) == 0:
@@ -88,19 +88,20 @@ def _check_parts(parts: dict[str, RowNumbers], cached: Cache) -> None:
         )
     if not cached.class_names:
         return
-    known, learnt = np.concatenate(list(parts.values())), parts["train"]
-    unseen = np.setdiff1d(_classes(cached.targets[known]), _classes(cached.targets[learnt]))
-    if len(unseen):
-        names = ", ".join(cached.class_names[int(index)] for index in unseen)
+    held = {part: _classes(cached.targets[rows]) for part, rows in parts.items()}
+    unseen = sorted((held["val"] | held["test"]) - held["train"])
+    if unseen:
+        names = ", ".join(cached.class_names[index] for index in unseen)
         raise UserError(
             f"No training row is left of {names}, which the other parts hold. Add such rows "
             "to the training part, or take the class out of the others."
         )
 
 
-def _classes(targets: NDArray[np.generic]) -> NDArray[np.int64]:
-    """List the classes, or the labels, that some rows hold."""
-    return np.unique(targets if targets.ndim == 1 else np.nonzero(targets)[1]).astype(np.int64)
+def _classes(targets: NDArray[np.generic]) -> set[int]:
+    """Collect the classes, or the labels, that some rows hold."""
+    held = np.bincount(targets) if targets.ndim == 1 else targets.any(axis=0)
+    return set(np.flatnonzero(held).tolist())
 
 
 def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -112,7 +113,7 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
     if targets.dtype.kind == "f":
         return np.zeros(len(targets), dtype=np.int64)
     if targets.ndim == 1:
-        return targets.astype(np.int64)
+        return targets.astype(np.int64, copy=False)
     held = targets.astype(np.int64)
     rarity = np.where(held > 0, held.sum(axis=0), len(held) + 1)
     rarest: RowNumbers = np.where(held.any(axis=1), rarity.argmin(axis=1), held.shape[1])
@@ -137,7 +138,7 @@ def stratified_split(
     random = np.random.default_rng(seed)
     apart = np.zeros(len(rows), dtype=bool)
     stratum = strata(targets)
-    for number in np.unique(stratum):
+    for number in np.flatnonzero(np.bincount(stratum)):
         members = random.permutation(np.flatnonzero(stratum == number))
         apart[members[: round(fraction * len(members))]] = True
         if len(members) == 1:

@@ -242,13 +242,14 @@ class TableFile:
         numbers: Iterable[int],
         faults: Iterable[Fault] = (),
     ) -> Chunk:
-        def source(number: int) -> str:
-            return f"{self.path.name} row {number}"
-
+        name = self.path.name
         return Chunk(
             columns=columns,
-            sources=[source(number) for number in numbers],
-            rejected=[RejectedItem(source=source(row), reason=reason) for row, reason in faults],
+            sources=[f"{name} row {number}" for number in numbers],
+            rejected=[
+                RejectedItem(source=f"{name} row {number}", reason=reason)
+                for number, reason in faults
+            ],
         )
 
 
