@@ -78,13 +78,7 @@ class TableFile:
             UserError: the file is missing, damaged, of no known format, or has two columns of one
                 name.
         """
-        with self._worded():
-            names = self._names()
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(
-                f"{self.path} has several columns called {', '.join(repeated)}. Rename all but one."
-            )
-        return names
+        return self._unique_names()
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Read some columns, or all, in chunks of bounded size.
@@ -95,7 +89,7 @@ class TableFile:
         Raises:
             UserError: as for ``column_names``, or there is no such column.
         """
-        names = self.column_names()
+        names = self._unique_names(columns)
         wanted = list(dict.fromkeys(names if columns is None else columns))
         if absent := [column for column in wanted if column not in names]:
             raise UserError(
@@ -132,15 +126,29 @@ class TableFile:
                 "format that its name tells."
             ) from error
 
-    def _names(self) -> list[str]:
+    def _unique_names(self, enough: Sequence[str] | None = None) -> list[str]:
+        """List the columns, or so many that all which are enough are among them."""
+        with self._worded():
+            names = self._names(enough)
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(
+                f"{self.path} has several columns called {', '.join(repeated)}. Rename all but one."
+            )
+        return names
+
+    def _names(self, enough: Sequence[str] | None) -> list[str]:
         if self._format == PARQUET:
             return list(_pyarrow("parquet").read_schema(self.path).names)
         with self._open() as stream:
             if self._format == SEPARATED:
                 return list(self._parsed(stream, skip=lambda _: "skip").schema.names)
             # Any line may hold a key that all before it lack.
-            rows = (row for block in json_blocks(stream) for row in block.rows)
-            return list(dict.fromkeys(name for row in rows for name in row))
+            names: dict[str, None] = {}
+            for block in json_blocks(stream):
+                names.update(dict.fromkeys(name for row in block.rows for name in row))
+                if enough is not None and names.keys() >= set(enough):
+                    break
+            return list(names)
 
     def _open(self) -> IO[bytes]:
         """Open as UTF-8; bytes that are not valid in the file's encoding pass through."""
