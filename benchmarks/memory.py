@@ -17,8 +17,8 @@ ROWS_NOTE = (
     "Grey images of 8x8 pixels, n = 1: CPU seconds to read, clean and cache them; then, in another "
     "process, CPU seconds from the data module to the first batch. Behind each the greatest "
     "memory, in MiB above what the process held before, while they are prepared and through 100 "
-    "batches of 128. No file stands behind anonymous memory (sampled every 5 ms); the total counts the pages "
-    "of the cache too, which the kernel takes back where it needs them."
+    "batches of 128. No file stands behind anonymous memory (sampled every 5 ms); the total counts "
+    "the pages of the cache too, which the kernel takes back where it needs them."
 )
 
 SIZES = (10**3, 10**4, 10**5, 10**6, 10**7)
