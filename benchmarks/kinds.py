@@ -3,16 +3,23 @@
 import json
 import tempfile
 import time
+import wave
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import torch
 from PIL import Image
+from pyarrow import csv
 
+from leyden.data.audio.augment import Gain, Noise, SpecAugment, TimeShift
+from leyden.data.audio.folder import AudioFolder
 from leyden.data.base import DataModule
 from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.folder import ImageFolder
+from leyden.data.table.file import Table
 from leyden.data.text.augment import TokenDropout
 from leyden.data.text.table import TextTable
 from measure import write_section
@@ -77,9 +84,54 @@ def png_images(folder: Path, count: int = 5_000) -> DataModule:
     )
 
 
+def sounds(folder: Path, count: int = 2_000) -> DataModule:
+    """Noise of one second at 16 kHz, a wav file each, in folders."""
+    random = np.random.default_rng(0)
+    for row in range(count):
+        path = folder / "sounds" / f"class{row % 4}" / f"{row}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes(random.normal(0, 3000, 16_000).astype(np.int16).tobytes())
+    return AudioFolder(
+        name="sounds",
+        root=str(folder / "sounds"),
+        batch_size=BATCH_SIZE,
+        augment={"shift": TimeShift(), "gain": Gain(), "noise": Noise()},
+        augment_inputs={"mask": SpecAugment()},
+        cache_dir=str(folder / "cache"),
+    )
+
+
+def table(folder: Path, count: int = 100_000) -> DataModule:
+    """Six columns of numbers, three of categories and one of dates, as CSV."""
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(count, 6)).round(4)
+    columns = {f"number{place}": column for place, column in enumerate(numbers.T)}
+    for values in (5, 50, 500):
+        columns[f"one of {values}"] = np.char.add(
+            "value", random.integers(0, values, count).astype(str)
+        )
+    days = np.datetime64("2020-01-01") + random.integers(0, 1500, count)
+    columns["day"] = days.astype(str)
+    columns["label"] = np.where(numbers[:, 0] + random.normal(size=count) > 0, "yes", "no")
+    csv.write_csv(pa.table(columns), folder / "rows.csv")
+    return Table(
+        name="table",
+        path=str(folder / "rows.csv"),
+        target="label",
+        batch_size=BATCH_SIZE,
+        cache_dir=str(folder / "cache"),
+    )
+
+
 KINDS: dict[str, Callable[[Path], DataModule]] = {
     "`image_folder`, PNG of 80x60": png_images,
+    "`audio_folder`, wav of 1 s": sounds,
     "`text_table`, 40 words a row": short_texts,
+    "`table`, 10 columns": table,
 }
 
 
@@ -87,24 +139,15 @@ def _measured(data: DataModule) -> list[str]:
     wall, cpu = time.perf_counter(), time.process_time()
     data.prepare_data()
     data.setup()
+    data.trainer = SimpleNamespace(training=True, world_size=1, global_rank=0, overfit_batches=0)
     loader = data.train_dataloader()
     prepared = [time.process_time() - cpu, time.perf_counter() - wall]
     cpu, count = time.process_time(), 0
     for batch in loader:
-        raw = data.network_inputs(_augmented(data, batch.inputs, batch.seed))
-        count += len(raw[data.network_field])
+        count += len(data.on_after_batch_transfer(batch, 0).rows)
     rate = count / (time.process_time() - cpu)
     rows = str(len(data.cached.kept))
     return [rows, *(f"{seconds:.1f}" for seconds in prepared), f"{rate:,.0f}"]
-
-
-def _augmented(
-    data: DataModule, inputs: dict[str, torch.Tensor], seed: int
-) -> dict[str, torch.Tensor]:
-    generator, values = torch.Generator().manual_seed(seed), inputs[data.raw_field]
-    for augmentation in data.augment.values():
-        values = augmentation(values, generator)
-    return inputs | {data.raw_field: values}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leyden.data.cleaning import Cleaning, CleaningReport, clean, table
-from leyden.data.rows import RejectedItem
+from leyden.data.rows import PARTS, RejectedItem
 
 OFF = dict.fromkeys(("contradictions", "duplicates", "leakage"), False)
 
@@ -20,7 +20,7 @@ def cleaned(*rows, rejected=(), **steps):
     keep, report = clean(
         digests=np.frombuffer(b"".join(map(digest, contents)), dtype="V16"),
         targets=np.array(targets),
-        parts=np.array(parts, dtype="U5"),
+        parts=np.array([PARTS.index(part) for part in parts], dtype=np.uint8),
         sources=[str(row) for row in range(len(rows))],
         rejected=rejected,
         steps=Cleaning(**steps),
@@ -113,7 +113,7 @@ def test_digests_compare_by_every_byte_zeros_included():
     keep, _ = clean(
         digests=np.frombuffer(b"".join(digests), dtype="V16"),
         targets=np.zeros(5, dtype=np.int64),
-        parts=np.full(5, "train"),
+        parts=np.full(5, PARTS.index("train"), dtype=np.uint8),
         sources=list("abcde"),
         rejected=[],
         steps=Cleaning(),

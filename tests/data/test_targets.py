@@ -1,23 +1,31 @@
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from leyden.data.cache import Cache
+from leyden.data.source_names import SourceNames, append_names
 from leyden.data.targets import aligned, balancing_weights, counted
 from leyden.errors import UserError
 
 
-def cached(targets, class_names):
+@pytest.fixture
+def cached(tmp_path):
+    return partial(cache_of, tmp_path)
+
+
+def cache_of(folder, targets, class_names):
+    ends = append_names(folder / "sources.txt", [str(row) for row in range(len(targets))])
     return Cache(
-        path=Path(),
+        path=folder,
         arrays={},
         targets=np.array(targets),
-        parts=np.full(len(targets), "all"),
+        parts=np.zeros(len(targets), np.uint8),
         kept=np.arange(len(targets)),
         groups=None,
         times=None,
+        sources=SourceNames(folder / "sources.txt", ends),
         class_names=tuple(class_names),
         facts={},
         fingerprint="",
@@ -42,20 +50,20 @@ def test_only_classes_can_be_balanced(targets):
         balancing_weights(targets)
 
 
-def test_other_data_are_numbered_as_in_training():
+def test_other_data_are_numbered_as_in_training(cached):
     found = aligned(cached([0, 1, 1], ["bee", "cow"]), ["ant", "bee", "cow"])
 
     assert found.targets.tolist() == [1, 2, 2]
     assert found.class_names == ("ant", "bee", "cow")
 
 
-def test_labels_are_put_in_the_order_of_training():
+def test_labels_are_put_in_the_order_of_training(cached):
     found = aligned(cached([[1, 0], [0, 1]], ["bee", "cow"]), ["ant", "bee", "cow"])
 
     assert found.targets.tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("names", [["ant", "dog"], []])
-def test_a_class_that_training_never_saw_is_refused(names):
+def test_a_class_that_training_never_saw_is_refused(cached, names):
     with pytest.raises(UserError, match=r"expected \['ant', 'bee'\]"):
         aligned(cached([0, 1], names), ["ant", "bee"])

@@ -41,12 +41,11 @@ class DataModule(LightningDataModule, ABC):
         val_fraction: share of the training rows held out where the source has no validation part.
         test_fraction: share held out where the source has no test part.
         split_seed: of the split alone, so that runs with different seeds share their test part.
-        folds: number of folds for cross-validation, of which one is the test part.
+        folds: number of folds, of which one is the test part.
         fold: the number of that one, from 0.
         balanced: draw training rows so that every class comes equally often.
         cleaning: the cleaning steps that run.
-        augment: named augmentations, applied in order to raw training batches on their device;
-            one that is ``None`` is switched off.
+        augment: named augmentations of raw training batches, in order; ``None`` switches one off.
         augment_inputs: the same, applied after normalisation to what the network gets.
         keep_on_device: keep rows of one shape on a GPU that has room for all of them.
         cache_dir: where caches are kept; the user's cache folder by default.
@@ -157,11 +156,11 @@ class DataModule(LightningDataModule, ABC):
 
     def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Turn the fields of a raw batch into the network's inputs, on the batch's device."""
-        values = raw[self.raw_field]
+        inputs = dict(raw)
+        values = inputs.pop(self.raw_field)
         if self._normalise is None:
             self._normalise = self.normalisation().to(values.device)
-        others = {name: value for name, value in raw.items() if name != self.raw_field}
-        return {self.network_field: self._normalise(values)} | others
+        return {self.network_field: self._normalise(values)} | inputs
 
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""
@@ -179,9 +178,8 @@ class DataModule(LightningDataModule, ABC):
         if self.class_names is not None:
             cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
-        self._parts = self.split.parts(cached)
+        self._cache, self._parts = cached, self.split.parts(cached)
         learnt = self._parts["train"]
-        self._cache = cached
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, learnt)
             self.target_counts = {"kind": "sequence"}

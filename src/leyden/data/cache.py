@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,30 +20,45 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from leyden.data.array_files import read_arrays
 from leyden.data.cleaning import CleaningReport
-from leyden.data.rows import Ragged
+from leyden.data.rows import PARTS, Part
+from leyden.data.source_names import ENDS, SourceNames
 from leyden.errors import UserError
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the layout below or the reading of sources changes: older caches are not read."""
+
+ARRAYS = "arrays"
+"""Folder of the inputs."""
+
+COLUMNS = "columns"
+"""Folder of what is known of each row beside its inputs."""
+
+SOURCES = "sources.txt"
+
+REPORT = "cleaning.json"
+
+META = "meta.json"
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """A prepared data set.
+    """A prepared data set; all that grows with its rows is mapped from disk.
 
     Attributes:
         path: its folder.
-        arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones, mapped from disk.
+        arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones.
         targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
             ``(rows, labels)`` uint8 where a row may have several labels; zeros where
             the targets are the array ``sequences``.
-        parts: ``(rows,)`` part that the source gave each row.
+        parts: ``(rows,)`` place in ``PARTS`` of the part that the source gave each row.
         kept: row numbers that survived cleaning.
         groups: ``(rows,)`` int64 number of each row's group; ``None`` where there are none.
         times: ``(rows,)`` float64 order of the rows in time; ``None`` where they have none.
+        sources: where each row came from.
         class_names: names in the order of the indices, or of the labels; empty for numbers.
         facts: what the kind has to know of the rows.
         fingerprint: digest of the rows' bytes and targets.
@@ -52,26 +67,23 @@ class Cache:
     path: Path
     arrays: dict[str, Any]
     targets: NDArray[np.generic]
-    parts: NDArray[np.str_]
+    parts: NDArray[np.uint8]
     kept: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     times: NDArray[np.float64] | None
+    sources: SourceNames
     class_names: tuple[str, ...]
     facts: dict[str, Any]
     fingerprint: str
 
     def cleaning_report(self) -> CleaningReport:
         """Read what cleaning found when the cache was written."""
-        return CleaningReport.from_dict(json.loads((self.path / "cleaning.json").read_text()))
+        return CleaningReport.from_dict(json.loads((self.path / REPORT).read_text()))
 
-    def sources(self) -> list[str]:
-        """Read where each row came from."""
-        return (self.path / "sources.txt").read_text(errors="surrogateescape").split("\n")
-
-    def rows_of(self, part: str) -> NDArray[np.int64]:
-        """List the kept rows that the source put in a part."""
-        rows: NDArray[np.int64] = self.kept[self.parts[self.kept] == part]
-        return rows
+    def rows_of(self, *parts: Part) -> NDArray[np.int64]:
+        """List the kept rows that the source put in some parts, in their order."""
+        own = self.parts[self.kept]
+        return self.kept[np.logical_or.reduce([own == PARTS.index(part) for part in parts])]
 
 
 def default_folder() -> Path:
@@ -126,37 +138,21 @@ def write_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 def read(folder: Path) -> Cache:
     """Map a prepared cache into memory."""
-    meta = json.loads((folder / "meta.json").read_text())
-    arrays: dict[str, Any] = {
-        name: mapped(folder / f"{name}.bin", dtype, shape)
-        for name, (dtype, shape) in meta["arrays"].items()
-    }
-    for name, values in arrays.items():
-        if (offsets := folder / f"{name}.offsets.npy").is_file():
-            arrays[name] = Ragged(values=values, offsets=np.load(offsets))
+    meta = json.loads((folder / META).read_text())
+    columns: dict[str, Any] = read_arrays(folder / COLUMNS)
     return Cache(
         path=folder,
-        arrays=arrays,
-        targets=np.load(folder / "targets.npy"),
-        parts=np.load(folder / "parts.npy"),
-        kept=np.load(folder / "kept.npy"),
-        groups=_load_if_there(folder / "groups.npy"),
-        times=_load_if_there(folder / "times.npy"),
+        arrays=read_arrays(folder / ARRAYS),
+        targets=columns["targets"],
+        parts=columns["parts"],
+        kept=columns["kept"],
+        groups=columns.get("groups"),
+        times=columns.get("times"),
+        sources=SourceNames(folder / SOURCES, columns[ENDS]),
         class_names=tuple(meta["class_names"]),
         facts=meta["facts"],
         fingerprint=meta["fingerprint"],
     )
-
-
-def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Map an array's file copy-on-write: torch wants writable memory, the file must not change."""
-    if 0 in shape:
-        return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
-    return np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape))
-
-
-def _load_if_there(path: Path) -> NDArray[Any] | None:
-    return np.load(path) if path.is_file() else None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -41,8 +41,12 @@ def json_blocks(stream: IO[bytes]) -> Iterator[JsonBlock]:
         yield block
 
 
-def json_names(stream: IO[bytes]) -> list[str]:
+def json_names(stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
     """List the keys of all lines, for any may hold one that all before it lack.
+
+    Args:
+        stream: the lines.
+        enough: names behind which, once all were seen, nobody looks for more.
 
     Raises:
         ValueError: there are lines, but no object.
@@ -53,6 +57,8 @@ def json_names(stream: IO[bytes]) -> list[str]:
         rows += len(block.rows)
         faults += block.faults[:1]
         names |= dict.fromkeys(name for row in block.rows for name in row)
+        if enough is not None and names.keys() >= set(enough):
+            break
     if faults and not rows:
         number, reason = faults[0]
         raise ValueError(f"no line of it holds a JSON object; line {number}: {reason}")

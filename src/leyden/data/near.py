@@ -9,6 +9,8 @@ Rajaraman & Ullman, "Mining of Massive Datasets", section 3.4).
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.repeated import repeated
+
 NEAR = 0.8
 """Share of equal columns from which two rows count as near-duplicates."""
 
@@ -36,9 +38,20 @@ def near_twins(
     for first in range(0, signatures.shape[1], BAND_COLUMNS):
         rows = order[(twins[order] < 0) | fixed[order]]
         band = signatures[rows, first : first + BAND_COLUMNS]
+        alike = repeated(_mixed(band))
+        rows, band = rows[alike], band[alike]
         _, buckets = np.unique(band, axis=0, return_inverse=True)
         _compare(signatures, rows, buckets, twins, fixed)
     return twins
+
+
+def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Mix the columns of a band ``(rows, columns)`` to one key; equal rows have equal keys."""
+    mixed = np.zeros(len(band), dtype=np.uint64)
+    for column in band.T:
+        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
 
 
 def _compare(

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cache import write_once
-from leyden.data.cleaning import Cleaning, CleaningReport, clean
-from leyden.data.rows import Ragged, RejectedItem, Rows
+from leyden.data.array_files import ROWS_AT_ONCE, ArrayFiles
+from leyden.data.cache import ARRAYS, COLUMNS, META, REPORT, SOURCES, write_once
+from leyden.data.cleaning import Cleaning, clean
+from leyden.data.numbering import Numbering
+from leyden.data.rows import PARTS, Ragged, RejectedItem, Rows
+from leyden.data.source_names import ENDS, SourceNames, append_names
 from leyden.errors import UserError
 
 DIGEST_SIZE = 16
@@ -41,61 +44,6 @@ def prepare(
     write_once(folder, partial(_write, read=read, steps=steps, class_names=class_names))
 
 
-@dataclass(kw_only=True)
-class _Columns:
-    """What is gathered row by row while the inputs stream to disk."""
-
-    digests: list[bytes] = field(default_factory=list)
-    targets: list[NDArray[np.generic]] = field(default_factory=list)
-    parts: list[NDArray[np.str_]] = field(default_factory=list)
-    groups: list[NDArray[np.str_]] = field(default_factory=list)
-    times: list[NDArray[np.float64]] = field(default_factory=list)
-    label_names: Sequence[str] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    sources: list[str] = field(default_factory=list)
-    rejected: list[RejectedItem] = field(default_factory=list)
-    changed: Counter[str] = field(default_factory=Counter)
-    signatures: list[NDArray[np.uint32]] = field(default_factory=list)
-    shapes: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
-    lengths: dict[str, list[NDArray[np.int64]]] = field(default_factory=dict)
-
-    def add(self, rows: Rows, folder: Path) -> None:
-        count = len(rows.targets)
-        self.rejected.extend(rows.rejected)
-        self.changed.update(rows.changed)
-        self.facts |= rows.facts
-        if count == 0:
-            return
-        arrays, targets = dict(rows.arrays), rows.targets
-        self.digests.extend(_row_digests(arrays))
-        if rows.sequences is not None:
-            arrays["sequences"] = rows.sequences
-            targets = _numbers(rows.sequences)
-        self.targets.append(targets)
-        self.parts.append(np.full(count, rows.part, dtype="U5"))
-        self.sources.extend(rows.sources)
-        if rows.groups is not None:
-            self.groups.append(rows.groups)
-        if rows.times is not None:
-            self.times.append(rows.times)
-        self.label_names = self.label_names or rows.label_names
-        if rows.signatures is not None:
-            self.signatures.append(rows.signatures)
-        for name, array in arrays.items():
-            if isinstance(array, Ragged):
-                self.lengths.setdefault(name, []).append(np.diff(array.offsets))
-                array = array.values  # rows of any length make one flat array
-            self._append(name, array, folder)
-
-    def _append(self, name: str, array: NDArray[Any], folder: Path) -> None:
-        dtype, shape = self.shapes.get(name, (array.dtype.str, [0, *array.shape[1:]]))
-        same = (array.dtype.str, list(array.shape[1:])) == (dtype, shape[1:])
-        assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
-        self.shapes[name] = (dtype, [shape[0] + len(array), *shape[1:]])
-        with (folder / f"{name}.bin").open("ab") as stream:
-            stream.write(np.ascontiguousarray(array).data)
-
-
 def _write(
     folder: Path,
     *,
@@ -103,55 +51,115 @@ def _write(
     steps: Cleaning,
     class_names: Sequence[str] | None,
 ) -> None:
-    columns = _Columns()
-    for rows in read():
-        unreadable = [item for item in rows.rejected if item.step == "unreadable"]
+    rows = _WrittenRows(folder, class_names)
+    for chunk in read():
+        unreadable = [item for item in chunk.rejected if item.step == "unreadable"]
         if unreadable and not steps.unreadable:
             first = unreadable[0]
             raise UserError(
                 f"{first.source} can't be read: {first.reason}. Mend or remove it, or let such "
                 "items be skipped and reported with data.cleaning.unreadable=true."
             )
-        columns.add(rows, folder)
-    if not columns.targets:
-        raise UserError(_nothing_readable(columns.rejected))
-    targets = np.concatenate(columns.targets)
-    names, indices = _encode(targets, columns.label_names or class_names)
-    parts = np.concatenate(columns.parts)
-    keep, report = clean(
-        digests=np.frombuffer(b"".join(columns.digests), dtype=f"V{DIGEST_SIZE}"),
-        targets=indices,
-        parts=parts,
-        sources=columns.sources,
-        rejected=columns.rejected,
-        changed=columns.changed,
-        signatures=np.concatenate(columns.signatures) if columns.signatures else None,
-        steps=steps,
-    )
-    # Sequences are no classes: a split must not keep equal ones in proportion.
-    classes = np.zeros_like(indices) if "sequences" in columns.shapes else indices
-    np.save(folder / "targets.npy", classes)
-    np.save(folder / "parts.npy", parts)
-    np.save(folder / "kept.npy", np.flatnonzero(keep))
-    if columns.groups:
-        _, groups = np.unique(np.concatenate(columns.groups), return_inverse=True)
-        np.save(folder / "groups.npy", groups.astype(np.int64))
-    if columns.times:
-        np.save(folder / "times.npy", np.concatenate(columns.times))
-    for name, lengths in columns.lengths.items():
-        offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
-        np.save(folder / f"{name}.offsets.npy", offsets)
-    # Names of files need not be Unicode.
-    (folder / "sources.txt").write_text("\n".join(columns.sources), errors="surrogateescape")
-    _write_json(folder / "cleaning.json", report)
-    digest = hashlib.blake2b(b"".join(columns.digests) + indices.tobytes(), digest_size=16)
-    meta = {
-        "arrays": columns.shapes,
-        "class_names": names,
-        "facts": columns.facts,
-        "fingerprint": digest.hexdigest(),
-    }
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+        rows.add(chunk)
+    if "parts" not in rows.columns:
+        raise UserError(_nothing_readable(rows.rejected))
+    rows.finish(steps)
+
+
+class _WrittenRows:
+    """Rows that go to disk as they come; what is kept here does not grow with their number.
+
+    Args:
+        folder: of the cache.
+        class_names: names of the indices in the targets, or ``None`` where targets are names.
+    """
+
+    def __init__(self, folder: Path, class_names: Sequence[str] | None) -> None:
+        self.folder = folder
+        self.arrays = ArrayFiles(folder / ARRAYS)
+        self.columns = ArrayFiles(folder / COLUMNS)
+        # What rows are compared by, and nobody needs afterwards.
+        self.compared = ArrayFiles(folder / "compared")
+        self.class_names = class_names
+        self.classes = Numbering()
+        self.groups = Numbering()
+        self.facts: dict[str, Any] = {}
+        self.rejected: list[RejectedItem] = []
+        self.changed: Counter[str] = Counter()
+
+    def add(self, rows: Rows) -> None:
+        """Write a chunk."""
+        self.rejected.extend(rows.rejected)
+        self.changed.update(rows.changed)
+        self.facts |= rows.facts
+        if (count := len(rows.targets)) == 0:
+            return
+        for name, array in rows.arrays.items():
+            self.arrays.append(name, array)
+        digests = b"".join(_row_digests(rows.arrays))
+        self.compared.append("digests", np.frombuffer(digests, dtype=f"V{DIGEST_SIZE}"))
+        self._add_targets(rows)
+        self.columns.append("parts", np.full(count, PARTS.index(rows.part), dtype=np.uint8))
+        self.columns.append(ENDS, append_names(self.folder / SOURCES, rows.sources))
+        if rows.groups is not None:
+            self.columns.append("groups", self.groups.numbers(rows.groups))
+        if rows.times is not None:
+            self.columns.append("times", rows.times)
+        if rows.signatures is not None:
+            self.compared.append("signatures", rows.signatures)
+
+    def finish(self, steps: Cleaning) -> None:
+        """Clean the rows, once all are written."""
+        for name, numbering in (("targets", self.classes), ("groups", self.groups)):
+            if numbering.names:
+                self.columns.rewrite(name, partial(np.take, numbering.places()))
+        if self.classes.names:
+            self.class_names = [str(name) for name in self.classes.names]
+        self._clean(steps)
+        self.arrays.close()
+        self.columns.close()
+        shutil.rmtree(self.compared.folder)
+
+    def _clean(self, steps: Cleaning) -> None:
+        columns, compared = self.columns.mapped(), self.compared.mapped()
+        digests, targets = compared["digests"], compared.get("targets", columns["targets"])
+        keep, report = clean(
+            digests=digests,
+            targets=targets,
+            parts=columns["parts"],
+            sources=SourceNames(self.folder / SOURCES, columns[ENDS]),
+            rejected=self.rejected,
+            changed=self.changed,
+            signatures=compared.get("signatures"),
+            steps=steps,
+        )
+        for start in range(0, len(keep), ROWS_AT_ONCE):
+            kept = start + np.flatnonzero(keep[start : start + ROWS_AT_ONCE])
+            self.columns.append("kept", kept)
+        meta = {
+            "class_names": list(self.class_names or ()),
+            "facts": self.facts,
+            "fingerprint": _digest_of(digests, targets),
+        }
+        (self.folder / META).write_text(json.dumps(meta, indent=1))
+        (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
+
+    def _add_targets(self, rows: Rows) -> None:
+        names = rows.label_names or self.class_names
+        if rows.sequences is not None:
+            # Sequences are no classes: a split must not keep equal ones in proportion.
+            self.arrays.append("sequences", rows.sequences)
+            self.compared.append("targets", _numbers(rows.sequences))
+            targets: NDArray[np.generic] = np.zeros(len(rows.targets), dtype=np.int64)
+        elif names is not None:
+            self.class_names = names
+            # Rows of several labels are truths, one per label.
+            targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
+        elif rows.targets.dtype.kind == "f":
+            targets = rows.targets.astype(np.float32)
+        else:
+            targets = self.classes.numbers(rows.targets)
+        self.columns.append("targets", targets)
 
 
 def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:
@@ -172,16 +180,11 @@ def _numbers(sequences: Ragged) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(digests), dtype=np.int64)
 
 
-def _encode(
-    targets: NDArray[np.generic], class_names: Sequence[str] | None
-) -> tuple[list[str], NDArray[np.generic]]:
-    if class_names is not None:
-        # Rows of several labels are truths, one per label.
-        return list(class_names), targets.astype(np.int64 if targets.ndim == 1 else np.uint8)
-    if targets.dtype.kind == "f":
-        return [], targets.astype(np.float32)
-    names, indices = np.unique(targets, return_inverse=True)
-    return [str(name) for name in names], indices.astype(np.int64)
+def _digest_of(*columns: NDArray[Any]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in columns:
+        digest.update(column.data)
+    return digest.hexdigest()
 
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
@@ -192,7 +195,3 @@ def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
         f"None of the {len(rejected)} items of the data set is usable. "
         f"The first: {first.source}: {first.reason}."
     )
-
-
-def _write_json(path: Path, report: CleaningReport) -> None:
-    path.write_text(json.dumps(report.as_dict(), indent=1))

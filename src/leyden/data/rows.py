@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Part = Literal["all", "train", "val", "test"]
 """The part that the source itself puts a row in; ``all`` where the data module has to split."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+"""In the order of the numbers that stand for them in arrays."""
 
 
 class UnreadableError(Exception):

@@ -66,9 +66,11 @@ class BatchOrder(SequentialSampler):
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
         epoch = 0 if self.repeat else self.epoch
         first, self.first = self.first, 0
-        batches = self._global_batches(epoch)
+        size = self.batch_size * self.world_size
+        places, batches = self._order(epoch)
         for step in range(first, len(self)):
-            share = batches[step]
+            start = size * (step if batches is None else int(batches[step]))
+            share = self.rows[places[start : start + size]]
             if self.world_size > 1:
                 share = share.tensor_split(self.world_size)[self.rank]
             yield derived_seed(self.seed, epoch, step, self.rank), share
@@ -82,22 +84,26 @@ class BatchOrder(SequentialSampler):
         """Let the next iteration begin within an epoch, at the batch of this number."""
         self.epoch, self.first = epoch, first
 
-    def _global_batches(self, epoch: int) -> list[Tensor]:
+    def _order(self, epoch: int) -> tuple[Tensor, Tensor | None]:
+        """Draw the places ``(n,)`` of the rows, and the order of the batches if it is drawn too."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch))
         size = self.batch_size * self.world_size
-        order = torch.arange(len(self.rows))
+        count = len(self.rows)
         if self.weights is not None:
-            order = _drawn(self.weights, generator)
+            places = _drawn(self.weights, generator)
         elif self.shuffle:
-            order = torch.randperm(len(self.rows), generator=generator)
+            places = torch.randperm(count, generator=generator, dtype=torch.int32)
+        else:
+            places = torch.arange(count, dtype=torch.int32)
         if self.sizes is None:
-            return list(torch.split(self.rows[order], size))
-        pools = torch.split(order, size * POOLED_BATCHES)
-        like = torch.cat([pool[self.sizes[pool].argsort(stable=True)] for pool in pools])
-        *full, last = torch.split(self.rows[like], size)
-        if self.shuffle:
-            full = [full[i] for i in torch.randperm(len(full), generator=generator).tolist()]
-        return [*full, last]
+            return places, None
+        for pool in torch.split(places, size * POOLED_BATCHES):
+            pool.copy_(pool[self.sizes[pool].argsort(stable=True)])
+        if not self.shuffle:
+            return places, None
+        full = (count - 1) // size  # the last batch, which may be short, stays the last
+        batches = torch.randperm(full, generator=generator)
+        return places, torch.cat([batches, torch.tensor([full])])
 
 
 def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:

@@ -56,8 +56,8 @@ class Split:
         Raises:
             UserError: a part is left empty, or a class has no training row.
         """
-        train, val, test = (cached.rows_of(part) for part in ("train", "val", "test"))
-        train = np.union1d(train, cached.rows_of("all"))
+        train = cached.rows_of("train", "all")
+        val, test = cached.rows_of("val"), cached.rows_of("test")
         if self.folds is not None:
             train, test = self._fold(np.union1d(train, test), cached, self.folds)
         elif len(test) == 0:
@@ -95,14 +95,14 @@ def _check_parts(parts: dict[str, RowNumbers], cached: Cache) -> None:
         raise UserError(
             f"Every row has the target {cached.class_names[0]!r}. Expected two classes at least."
         )
-    learnt, tested = (_classes(cached.targets[parts[part]]) for part in ("train", "test"))
-    known = _classes(cached.targets[np.concatenate(list(parts.values()))])
-    if len(unseen := np.setdiff1d(known, learnt)):
+    held = {part: _classes(cached.targets[rows]) for part, rows in parts.items()}
+    known = set[int]().union(*held.values())
+    if unseen := known - held["train"]:
         raise UserError(
             f"No training row is left of {_named(unseen, cached)}, which the other parts hold. Add "
             "such rows to the training part, or take the class out of the others."
         )
-    if len(untested := np.setdiff1d(known, tested)):
+    if untested := known - held["test"]:
         log.warning("no row of the test part measures %s", _named(untested, cached))
 
 
@@ -119,15 +119,16 @@ def _nothing_left(empty: list[str], cached: Cache) -> str:
     )
 
 
-def _named(classes: NDArray[np.int64], cached: Cache) -> str:
-    names = [cached.class_names[index] for index in classes.tolist()]
+def _named(classes: set[int], cached: Cache) -> str:
+    names = [cached.class_names[index] for index in sorted(classes)]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _classes(targets: NDArray[np.generic]) -> NDArray[np.int64]:
-    """List the classes, or the labels, that some rows hold."""
-    return np.unique(targets if targets.ndim == 1 else np.nonzero(targets)[1]).astype(np.int64)
+def _classes(targets: NDArray[np.generic]) -> set[int]:
+    """Collect the classes, or the labels, that some rows hold."""
+    held = np.bincount(targets) if targets.ndim == 1 else targets.any(axis=0)
+    return set(np.flatnonzero(held).tolist())
 
 
 def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -139,7 +140,7 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
     if targets.dtype.kind == "f":
         return np.zeros(len(targets), dtype=np.int64)
     if targets.ndim == 1:
-        return targets.astype(np.int64)
+        return targets.astype(np.int64, copy=False)
     held = targets.astype(np.int64)
     rarity = np.where(held > 0, held.sum(axis=0), len(held) + 1)
     rarest: RowNumbers = np.where(held.any(axis=1), rarity.argmin(axis=1), held.shape[1])
@@ -164,7 +165,7 @@ def stratified_split(
     random = np.random.default_rng(seed)
     apart = np.zeros(len(rows), dtype=bool)
     stratum = strata(targets)
-    for number in np.unique(stratum):
+    for number in np.flatnonzero(np.bincount(stratum)):
         members = random.permutation(np.flatnonzero(stratum == number))
         apart[members[: round(fraction * len(members))]] = True
         if len(members) == 1:

@@ -80,13 +80,7 @@ class TableFile:
             UserError: the file is missing, damaged, of no known format, or has two columns of one
                 name.
         """
-        with self._worded():
-            names = self._names()
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(
-                f"{self.path} has several columns called {', '.join(repeated)}. Rename all but one."
-            )
-        return names
+        return self._unique_names()
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Read some columns, or all, in chunks of bounded size.
@@ -97,7 +91,7 @@ class TableFile:
         Raises:
             UserError: as for ``column_names``, or there is no such column.
         """
-        names = self.column_names()
+        names = self._unique_names(columns)
         wanted = list(dict.fromkeys(names if columns is None else columns))
         if absent := [column for column in wanted if column not in names]:
             raise UserError(
@@ -135,13 +129,23 @@ class TableFile:
                 "format that its name tells."
             ) from error
 
-    def _names(self) -> list[str]:
+    def _unique_names(self, enough: Sequence[str] | None = None) -> list[str]:
+        """List the columns, or so many that all which are enough are among them."""
+        with self._worded():
+            names = self._names(enough)
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(
+                f"{self.path} has several columns called {', '.join(repeated)}. Rename all but one."
+            )
+        return names
+
+    def _names(self, enough: Sequence[str] | None) -> list[str]:
         if self._format == PARQUET:
             return list(pyarrow("parquet").read_schema(self.path).names)
         with self._open() as stream:
             if self._format == SEPARATED:
                 return list(self._parsed(stream, skip=lambda _: "skip").schema.names)
-            return json_names(stream)
+            return json_names(stream, enough)
 
     def _open(self) -> IO[bytes]:
         """Open as UTF-8; bytes that are not valid in the file's encoding pass through."""
@@ -259,13 +263,14 @@ class TableFile:
         numbers: Iterable[int],
         faults: Iterable[Fault] = (),
     ) -> Chunk:
-        def source(number: int) -> str:
-            return f"{self.path.name} row {number}"
-
+        name = self.path.name
         return Chunk(
             columns=columns,
-            sources=[source(number) for number in numbers],
-            rejected=[RejectedItem(source=source(row), reason=reason) for row, reason in faults],
+            sources=[f"{name} row {number}" for number in numbers],
+            rejected=[
+                RejectedItem(source=f"{name} row {number}", reason=reason)
+                for number, reason in faults
+            ],
         )
 
 

@@ -1,5 +1,6 @@
 """The image kind: normalisation per channel, and files to predict on."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from leyden.data.image.files import IMAGE_FILES, read_image
 from leyden.data.rows import UnreadableError
 from leyden.errors import UserError
 
-ROWS_PER_CHUNK = 256
+BYTES_AT_ONCE = 1 << 16
+"""As much as a processor's cache holds, and so few rows that sums of 32 bits hold theirs."""
 
 
 class ImageData(DataModule):
@@ -26,14 +28,12 @@ class ImageData(DataModule):
 
     def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Fit the mean and standard deviation of each channel, in units of 0 to 1."""
-        channels = self.image_shape[0]
-        total, squares, count = np.zeros(channels), np.zeros(channels), 0
-        for start in range(0, len(rows), ROWS_PER_CHUNK):
-            # Sums of whole numbers are exact, so that a channel that never changes has no spread.
-            images = arrays["images"][rows[start : start + ROWS_PER_CHUNK]].astype(np.float64)
-            total += images.sum(axis=(0, 2, 3))
-            squares += np.square(images).sum(axis=(0, 2, 3))
-            count += images.size // channels
+        at_once = max(1, BYTES_AT_ONCE // math.prod(self.image_shape))
+        total = squares = np.zeros(self.image_shape[0])
+        for start in range(0, len(rows), at_once):
+            sums = channel_sums(arrays["images"][rows[start : start + at_once]])
+            total, squares = total + sums[0], squares + sums[1]
+        count = len(rows) * math.prod(self.image_shape[1:])
         mean = total / count / 255
         std = np.sqrt(np.maximum(count * squares - total**2, 0.0)) / count / 255
         return {"mean": torch.tensor(mean).float(), "std": torch.tensor(std).float()}
@@ -59,6 +59,27 @@ class ImageData(DataModule):
                     f"{IMAGE_FILES.expected}; mend the file or leave it out of input=."
                 ) from error
         return [str(file) for file in files], {"images": torch.from_numpy(np.stack(images))}
+
+
+def channel_sums(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Sum up pixels, and their squares, in whole numbers.
+
+    They are exact, so that a channel that never changes has no spread.
+
+    Args:
+        images: ``(rows, channels, height, width)``, 66,051 rows at most.
+
+    Returns:
+        ``(2, channels)``.
+    """
+    rows, channels, height, width = images.shape
+    pixels = images.reshape(rows, channels * height * width)
+    squares = np.multiply(pixels, pixels, dtype=np.uint16)  # of which 255**2 is one
+    sums = np.stack([each.sum(axis=0, dtype=np.uint32) for each in (pixels, squares)])
+    by_channel: NDArray[np.uint64] = sums.reshape(2, channels, height * width).sum(
+        axis=2, dtype=np.uint64
+    )
+    return by_channel
 
 
 class NormaliseImages(nn.Module):

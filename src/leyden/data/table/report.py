@@ -77,7 +77,7 @@ def _missing(cached: Cache, layout: Layout, names: list[str]) -> Found:
 def _outliers(
     cached: Cache, layout: Layout, statistics: Mapping[str, Any], names: list[str]
 ) -> Found:
-    fitted, sources = statistics["numbers"], cached.sources()
+    fitted = statistics["numbers"]
     for column, (name, place) in enumerate(zip(names, layout.numbers, strict=True)):
         centre = float(layout.centres[column])
         low, high = float(fitted["low"][column]), float(fitted["high"][column])
@@ -88,7 +88,7 @@ def _outliers(
                 name,
                 len(beyond),
                 f"values outside {centre + low:.6g} to {centre + high:.6g} count as missing, such "
-                f"as {values[beyond[0]]:.6g} in {sources[cached.kept[beyond[0]]]}",
+                f"as {values[beyond[0]]:.6g} in {cached.sources[int(cached.kept[beyond[0]])]}",
             )
 
 

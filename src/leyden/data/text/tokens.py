@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from leyden.batch import Batch
 from leyden.data import cache
+from leyden.data.array_files import ArrayFiles, read_arrays
 from leyden.data.rows import Ragged
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
 
@@ -36,19 +37,17 @@ def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int)
     dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.int32)
 
     def write(folder: Path) -> None:
-        lengths = []
-        with (folder / "tokens.bin").open("wb") as stream:
-            for start in range(0, len(texts), TEXTS_PER_CHUNK):
-                rows = np.arange(start, min(start + TEXTS_PER_CHUNK, len(texts)))
-                ids = encode(tokenizer, list(strings(texts, rows)), max_tokens=max_tokens)
-                lengths += [len(row) for row in ids]
-                stream.write(np.concatenate(ids).astype(dtype).data)
-        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+        files = ArrayFiles(folder)
+        for start in range(0, len(texts), TEXTS_PER_CHUNK):
+            rows = np.arange(start, min(start + TEXTS_PER_CHUNK, len(texts)))
+            ids = encode(tokenizer, list(strings(texts, rows)), max_tokens=max_tokens)
+            files.append("tokens", Ragged.of((row.astype(dtype) for row in ids), dtype=dtype))
+        files.close()
 
     cache.write_once(folder, write)
-    offsets = np.load(folder / "offsets.npy")
-    values = cache.mapped(folder / "tokens.bin", dtype.str, [int(offsets[-1])])
-    return Ragged(values=values, offsets=offsets)
+    tokens = read_arrays(folder)["tokens"]
+    assert isinstance(tokens, Ragged)
+    return tokens
 
 
 def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, Tensor]:

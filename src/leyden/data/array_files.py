@@ -1,0 +1,97 @@
+"""Arrays that grow chunk by chunk in files, and are mapped into memory once they are whole."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.rows import Ragged
+
+ROWS_AT_ONCE = 1 << 16
+
+SHAPES = "shapes.json"
+
+
+class ArrayFiles:
+    """Arrays that are written to a folder as their rows come, so that memory does not grow.
+
+    Args:
+        folder: made if it is not there; ``read_arrays`` reads it once ``close`` has been called.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self._shapes: dict[str, tuple[str, list[int]]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._shapes
+
+    def mapped(self) -> dict[str, NDArray[Any]]:
+        """Map into memory what has been written, by name; of ragged arrays the values."""
+        return {name: mapped(self._file(name), *shape) for name, shape in self._shapes.items()}
+
+    def append(self, name: str, rows: NDArray[Any] | Ragged) -> None:
+        """Write more rows of an array ``(rows, ...)``, or of a ragged one."""
+        if isinstance(rows, Ragged):
+            self._append_ragged(name, rows)
+        else:
+            self._append(name, rows)
+
+    def rewrite(self, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Replace what an array holds, some rows at a time, by values of the same dtype."""
+        dtype, shape = self._shapes[name]
+        array = np.memmap(self._file(name), mode="r+", dtype=dtype, shape=tuple(shape))
+        for start in range(0, len(array), ROWS_AT_ONCE):
+            part = array[start : start + ROWS_AT_ONCE]
+            part[:] = change(part)
+
+    def close(self) -> None:
+        """Write the dtypes and shapes, without which the files can't be read."""
+        (self.folder / SHAPES).write_text(json.dumps(self._shapes, indent=1))
+
+    def _append_ragged(self, name: str, rows: Ragged) -> None:
+        if name not in self:
+            self._append(_offsets_of(name), np.zeros(1, dtype=np.int64))
+        end = self._shapes[name][1][0] if name in self else 0
+        self._append(name, rows.values)
+        self._append(_offsets_of(name), end + rows.offsets[1:])
+
+    def _append(self, name: str, rows: NDArray[Any]) -> None:
+        dtype, shape = self._shapes.get(name, (rows.dtype.str, [0, *rows.shape[1:]]))
+        same = (rows.dtype.str, list(rows.shape[1:])) == (dtype, shape[1:])
+        assert same, f"the rows of {name} change their dtype or shape from chunk to chunk"
+        self._shapes[name] = (dtype, [shape[0] + len(rows), *shape[1:]])
+        with self._file(name).open("ab") as stream:
+            stream.write(np.ascontiguousarray(rows).data)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.bin"
+
+
+def read_arrays(folder: Path) -> dict[str, NDArray[Any] | Ragged]:
+    """Map the arrays of a folder into memory, by their names."""
+    shapes = json.loads((folder / SHAPES).read_text())
+    arrays = {name: mapped(folder / f"{name}.bin", *shape) for name, shape in shapes.items()}
+    return {
+        name: Ragged(values=array, offsets=offsets)
+        if (offsets := arrays.get(_offsets_of(name))) is not None
+        else array
+        for name, array in arrays.items()
+        if not name.endswith(_offsets_of(""))
+    }
+
+
+def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Map an array's file copy-on-write: torch wants writable memory, the file must not change."""
+    if 0 in shape:
+        return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
+    # A plain array of the mapped memory: numpy's own class for it makes every access slower.
+    return np.asarray(np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape)))
+
+
+def _offsets_of(name: str) -> str:
+    return f"{name}.offsets"

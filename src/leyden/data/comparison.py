@@ -1,0 +1,152 @@
+"""Comparing rows: which are equal, or nearly so, where they must not be."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.near import near_twins
+from leyden.data.repeated import repeated
+from leyden.data.rows import PARTS, Part
+
+RowNumbers = NDArray[np.int64]
+
+RowMask = NDArray[np.bool_]
+
+TEST = PARTS.index("test")
+
+RANKS = np.array([{"test": 0, "val": 1}.get(part, 2) for part in PARTS], dtype=np.uint8)
+"""Of the parts in ``PARTS``: rows of those that come first are the ones to keep."""
+
+NONE = -1
+"""In place of the number of a row's twin: it has none."""
+
+
+class Comparison:
+    """All rows while they are compared.
+
+    Whoever shares a digest with no other row is left out of what compares equal rows, so that
+    memory goes to those that may be dropped.
+
+    Args:
+        digests: ``(rows,)`` digest of each row's inputs, 16 bytes each.
+        targets: ``(rows,)`` or ``(rows, labels)``.
+        parts: ``(rows,)`` uint8 place of each row's part in ``PARTS``.
+        signatures: ``(rows, hashes)`` that tell near-duplicates, if there are any.
+
+    Attributes:
+        keep: ``(rows,)`` rows that no step has dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        digests: NDArray[np.void],
+        targets: NDArray[np.generic],
+        parts: NDArray[np.uint8],
+        signatures: NDArray[np.uint32] | None = None,
+    ) -> None:
+        self.keep = np.ones(len(digests), dtype=bool)
+        self._digests, self._all_parts, self._signatures = digests, parts, signatures
+        self._rows = np.flatnonzero(repeated(digests.view(np.uint64)[::2]))
+        _, self._content = np.unique(digests[self._rows], return_inverse=True)
+        _, self._targets = np.unique(targets[self._rows], axis=0, return_inverse=True)
+        self._parts = parts[self._rows]
+
+    def drop(self, step: str) -> tuple[RowNumbers, RowNumbers, int]:
+        """Run one of ``STEPS``, and drop the rows that it finds but for those of the test part.
+
+        Returns:
+            The rows found, in their order, the twin of each, and how many were dropped.
+        """
+        found, twins = STEPS[step](self)
+        dropped = found[self._all_parts[found] != TEST]
+        self.keep[dropped] = False
+        return found, twins, len(dropped)
+
+    def are_equal(self, row: int, twin: int) -> bool:
+        """Tell whether two rows have the same content."""
+        return bool(self._digests[row] == self._digests[twin])
+
+    def contradictions(self) -> tuple[RowNumbers, RowNumbers]:
+        """Point each row to one with the same content and part but another target."""
+        order = np.lexsort((self._targets, self._content, self._parts))
+        content, parts, targets = (
+            key[order] for key in (self._content, self._parts, self._targets)
+        )
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = (content[1:] != content[:-1]) | (parts[1:] != parts[:-1])
+        starts = np.flatnonzero(first)
+        group = np.cumsum(first) - 1
+        # Targets are in order, so that where the first one ends the others begin.
+        others = np.flatnonzero(targets != targets[starts[group]])
+        contradicted, places = np.unique(group[others], return_index=True)
+        other = np.full(len(starts), NONE)
+        other[contradicted] = others[places]
+        twin = np.where(targets == targets[starts[group]], other[group], starts[group])
+        twins = np.full(len(order), NONE)
+        there = other[group] != NONE
+        twins[order[there]] = order[twin[there]]
+        return self._found(twins)
+
+    def duplicates(self) -> tuple[RowNumbers, RowNumbers]:
+        """Point each repeated row to the first of its kind in the same part."""
+        twins = np.full(len(self._rows), NONE)
+        for code in range(len(PARTS)):
+            among = self.keep[self._rows] & (self._parts == code)
+            first = self._first_of(among, same_target=True)
+            repeats = among & (first != np.arange(len(first)))
+            twins[repeats] = first[repeats]
+        return self._found(twins)
+
+    def leakage(self) -> tuple[RowNumbers, RowNumbers]:
+        """Point rows of an earlier part to their equals in a later one."""
+        twins = np.full(len(self._rows), NONE)
+        kept = self.keep[self._rows]
+        for part, later in LATER_PARTS.items():
+            codes = [PARTS.index(each) for each in later]
+            first = self._first_of(kept & np.isin(self._parts, codes))
+            leaking = kept & (self._parts == PARTS.index(part)) & (first != NONE)
+            twins[leaking] = first[leaking]
+        return self._found(twins)
+
+    def near_duplicates(self) -> tuple[RowNumbers, RowNumbers]:
+        """Point rows to a nearly equal one of a later part, or else an earlier one of their own."""
+        if self._signatures is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        kept = np.flatnonzero(self.keep)
+        order = kept[np.argsort(RANKS[self._all_parts[kept]], kind="stable")]
+        twins = near_twins(self._signatures, order=order, fixed=self._all_parts == TEST)
+        found = np.flatnonzero(twins != NONE)
+        return found, twins[found]
+
+    def _first_of(self, among: RowMask, *, same_target: bool = False) -> NDArray[np.intp]:
+        """Find for each row the first one among some that has its content, or target as well."""
+        keys = self._content
+        if same_target:
+            pairs = keys * (self._targets.max(initial=0) + 1) + self._targets
+            _, keys = np.unique(pairs, return_inverse=True)
+        first = np.full(keys.max(initial=-1) + 1, NONE)
+        candidates = np.flatnonzero(among)[::-1]
+        first[keys[candidates]] = candidates
+        return first[keys]
+
+    def _found(self, twins: NDArray[np.intp]) -> tuple[RowNumbers, RowNumbers]:
+        """Number rows that have a twin, and those, as all rows are numbered."""
+        found = np.flatnonzero(twins != NONE)
+        return self._rows[found], self._rows[twins[found]]
+
+
+LATER_PARTS: dict[Part, tuple[Part, ...]] = {
+    "val": ("test",),
+    "train": ("val", "test"),
+    "all": ("val", "test"),
+}
+
+STEPS: dict[str, Callable[[Comparison], tuple[RowNumbers, RowNumbers]]] = {
+    "contradictions": Comparison.contradictions,
+    "duplicates": Comparison.duplicates,
+    "leakage": Comparison.leakage,
+    "near_duplicates": Comparison.near_duplicates,
+}
+"""In the order in which they run."""

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from leyden.data.comparison import STEPS, Comparison
+from leyden.data.rows import PARTS
+
+LATER = {"all": ("val", "test"), "train": ("val", "test"), "val": ("test",), "test": ()}
+
+
+def rows_at_random(seed):
+    """Draw 60 rows of few contents, whose digests may differ in their last byte alone."""
+    random = np.random.default_rng(seed)
+    contents, targets = random.integers(0, 25, 60), random.integers(0, 2, 60)
+    return contents, targets, random.integers(0, len(PARTS), 60).astype(np.uint8)
+
+
+def compared(contents, targets, parts):
+    digests = np.zeros((len(contents), 16), np.uint8)
+    digests[:, 15] = contents
+    return Comparison(digests=digests.view("V16")[:, 0], targets=targets, parts=parts)
+
+
+def first(numbers):
+    return next(iter(numbers), None)
+
+
+def expected_twins(step, contents, targets, parts):
+    """Find the twins row by row, as the words of the steps have it."""
+    rows = range(len(contents))
+    twins = {}
+    for row in rows:
+        equal = [other for other in rows if contents[other] == contents[row] and other != row]
+        own = [other for other in equal if parts[other] == parts[row]]
+        if step == "contradictions":
+            by_target = sorted(own, key=lambda other: targets[other])
+            twins[row] = first(other for other in by_target if targets[other] != targets[row])
+        elif step == "duplicates":
+            same = [other for other in own if targets[other] == targets[row] and other < row]
+            twins[row] = first(same)
+        else:
+            later = LATER[PARTS[parts[row]]]
+            twins[row] = first(other for other in equal if PARTS[parts[other]] in later)
+    return {row: twin for row, twin in twins.items() if twin is not None}
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "near_duplicates"])
+@pytest.mark.parametrize("seed", range(10))
+def test_each_step_finds_what_a_search_row_by_row_finds(step, seed):
+    rows = rows_at_random(seed)
+
+    found, twins, dropped = compared(*rows).drop(step)
+
+    expected = expected_twins(step, *rows)
+    assert dict(zip(found.tolist(), twins.tolist(), strict=True)) == expected
+    assert dropped == sum(PARTS[rows[2][row]] != "test" for row in expected)
+
+
+def test_contradictions_among_many_equal_rows_take_no_square_of_their_number():
+    count = 200_000
+    targets = np.arange(count) % 2
+
+    found, twins, _ = compared(np.zeros(count, int), targets, np.zeros(count, np.uint8)).drop(
+        "contradictions"
+    )
+
+    assert len(found) == count
+    assert (targets[twins] != targets[found]).all()
