@@ -1,32 +1,20 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from leyden.data.batches import CPU, CachedRows, switched_on
-from leyden.data.cache import Cache
 from leyden.data.image.augment import Flip
 
 GPU = torch.device("cuda", 0)
 
 
 @pytest.fixture
-def rows(tmp_path):
+def rows():
     """Give 100 rows of 4 bytes and a target."""
-    numbers = np.arange(100)
-    return CachedRows(
-        Cache(
-            path=tmp_path,
-            arrays={"images": np.arange(400, dtype=np.uint8).reshape(100, 4)},
-            targets=numbers,
-            parts=np.full(100, "all"),
-            kept=numbers,
-            groups=None,
-            times=None,
-            class_names=(),
-            facts={},
-            fingerprint="",
-        )
-    )
+    images = np.arange(400, dtype=np.uint8).reshape(100, 4)
+    return CachedRows(SimpleNamespace(arrays={"images": images}, targets=np.arange(100)))
 
 
 def test_a_batch_holds_the_rows_that_were_asked_for(rows):
