@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,15 @@ def _process(words: Sequence[str], folder: Path) -> Measured:
         returncode=process.returncode,
         output=output,
     )
+
+
+def train(words: Sequence[str]) -> tuple[dict[str, float], Measured]:
+    """Run ``leyden train`` with these words in a folder that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = command(["train", *words], folder=Path(folder))
+        if done.returncode:
+            raise SystemExit(done.output)
+        return metrics_of(Path(folder)), done
 
 
 def metrics_of(folder: Path) -> dict[str, float]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import leyden.networks
+from leyden.networks.bag_mlp import BagMLP
 from leyden.networks.bag_of_tokens import BagOfTokens
 from leyden.networks.transformer import CausalTransformer, Transformer
 
@@ -46,7 +47,7 @@ def batch_of(*lengths: int, longest: int | None = None) -> dict[str, Tensor]:
 
 
 def test_all_networks_are_found() -> None:
-    assert {"BagOfTokens", "Transformer"} <= {network.__name__ for network in NETWORKS}
+    assert {"BagMLP", "BagOfTokens", "Transformer"} <= {network.__name__ for network in NETWORKS}
 
 
 @every_network
@@ -126,6 +127,17 @@ def test_only_pairs_make_the_order_of_a_bag_count() -> None:
     for pair_buckets, same in ((0, True), (1000, False)):
         net = build(BagOfTokens, pair_buckets=pair_buckets)
         assert torch.allclose(net(**batch), net(**reverse), atol=1e-6) == same
+
+
+def test_an_mlp_over_a_bag_damps_counts_and_is_as_sure_of_texts_of_any_length() -> None:
+    net = build(BagMLP).eval()
+    tokens = torch.tensor([[7, 5, 7, 6, 7, 0, 0]])
+
+    bag = torch.zeros(1, 50)
+    bag[0, 5:8] = torch.tensor([1.0, 1.0, 2.0]) / 6**0.5  # log(1 + 3) = 2 log(1 + 1)
+    expected = net.output_layer(net.input_layer(bag).relu())
+
+    torch.testing.assert_close(net(tokens, tokens != 0), expected)
 
 
 def test_a_transformer_tells_the_order_of_tokens() -> None:

@@ -32,6 +32,8 @@ def test_subjects_are_decoded_where_that_is_possible(subject, decoded):
         ("utf-8", "base64", "R3LDvMOfZQ=="),
         ("iso-8859-1", "quoted-printable", "Gr=FC=DFe"),
         ("no-such-charset", "quoted-printable", "Gr=FC=DFe"),
+        ("utf-8", "8bit", "Grüße"),
+        ("us-ascii", "7bit", "Grüße"),
     ],
 )
 def test_bodies_are_decoded(charset, encoding, body):
@@ -46,6 +48,21 @@ def test_all_parts_that_are_text_are_taken():
     mail = f'Subject: s\nContent-Type: multipart/mixed; boundary="x"\n\n--x\n{inner}\n--x--\n'
 
     assert subject_and_body(mail).split() == ["s", "plain", "<b>bold</b>"]
+
+
+def test_what_stands_around_the_parts_is_taken():
+    mail = (
+        'Subject: s\nContent-Type: multipart/mixed; boundary="x"\n\n'
+        "before\n--x\n\nplain\n--x--\nbehind\n"
+    )
+
+    assert subject_and_body(mail).split() == ["s", "before", "plain", "behind"]
+
+
+def test_parts_without_a_boundary_are_one_text():
+    mail = "Subject: s\nContent-Type: multipart/alternative\n\n--x\n\nplain\n"
+
+    assert subject_and_body(mail).split() == ["s", "--x", "plain"]
 
 
 def test_a_text_without_headers_is_all_body():

@@ -1,18 +1,26 @@
 """Reading raw e-mails."""
 
+from collections.abc import Iterator
 from email import message_from_string
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from email.message import Message
 
 
+ENCODED = {"base64", "quoted-printable", "uuencode", "x-uuencode", "uue", "x-uue"}
+"""Transfer encodings that hide the text, in lower case."""
+
+
 def subject_and_body(mail: str) -> str:
-    """Take the decoded subject, and below it all decoded parts that are text, HTML too."""
+    """Take the decoded subject, and below it all of the body that is text, HTML too.
+
+    That includes what stands before and behind the parts, such as the footer of a mailing list.
+    """
     message = message_from_string(mail)
-    return f"{_subject(message)}\n{_body(message)}"
+    return "\n".join([_subject(message), *_texts(message)])
 
 
 def _subject(message: "Message[str, str]") -> str:
@@ -23,15 +31,21 @@ def _subject(message: "Message[str, str]") -> str:
         return subject
 
 
-def _body(message: "Message[str, str]") -> str:
-    parts = (part for part in message.walk() if part.get_content_maintype() == "text")
-    return "\n".join(_decoded(part) for part in parts)
+def _texts(message: "Message[str, str]") -> Iterator[str]:
+    if message.is_multipart():
+        yield message.preamble or ""
+        for part in message.get_payload():
+            yield from _texts(cast("Message[str, str]", part))
+        yield message.epilogue or ""
+    elif message.get_content_maintype() in ("text", "multipart"):  # several parts, but no boundary
+        yield _decoded(message)
 
 
 def _decoded(part: "Message[str, str]") -> str:
+    if str(part["content-transfer-encoding"]).strip().lower() not in ENCODED:
+        return str(part.get_payload())
     payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return ""
+    assert isinstance(payload, bytes)
     try:
         return payload.decode(part.get_content_charset() or "latin-1", "replace")
     except LookupError:

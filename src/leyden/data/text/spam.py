@@ -42,9 +42,10 @@ class Spam(TextData):
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the archive."""
+        """Name the archive, and what is taken of its mails."""
         archive = self._archive()
-        return {"archive": str(archive.resolve()), "state": cache.file_state(archive)}
+        state = cache.file_state(archive)
+        return {"archive": str(archive.resolve()), "state": state, "version": 2}
 
     def read(self) -> Iterator[Rows]:
         """Read the mails in the order of the archive."""

@@ -1,0 +1,122 @@
+"""A language model of docstrings, and what it has to beat."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import exp, log
+
+import torch
+
+from leyden.config.compose import compose, freeze
+from leyden.data.base import DataModule
+from leyden.tasks.language_modelling import START
+from leyden.workflows.parts import build_data
+from measure import train, write_section
+
+NOTE = (
+    "Perplexity per token of the docstrings in modules that no training text came from. The "
+    "baselines count the same tokens of the same training part, with interpolated Kneser-Ney "
+    "smoothing. One thread."
+)
+
+ORDERS = {1: "unigrams", 2: "bigrams, Kneser-Ney", 3: "trigrams, Kneser-Ney"}
+
+Text = Sequence[int]
+
+
+def main() -> None:
+    """Measure the baselines, then train."""
+    header = ["what", "n", "test perplexity", "CPU s"]
+    write_section("Language modelling", NOTE, header, [*baselines(), trained()])
+
+
+def trained() -> list[str]:
+    """Run the experiment."""
+    metrics, done = train(["experiment=docstrings"])
+    name = "`leyden train experiment=docstrings`"
+    return [name, "1", f"{metrics['test/perplexity']:.1f}", f"{done.cpu:.0f}"]
+
+
+def baselines() -> Iterator[list[str]]:
+    """Count the training part, and measure the test part."""
+    data = build_data(freeze(compose(["experiment=docstrings"])))
+    data.prepare_data()
+    data.setup()
+    known, tested = list(texts(data, "train")), list(texts(data, "test"))
+    vocab_size = data.network_sizes()["vocab_size"]
+    for order, name in ORDERS.items():
+        model = KneserNey(known, order=order, vocab_size=vocab_size)
+        yield [name, "1", f"{model.perplexity(tested):.1f}", ""]
+
+
+def texts(data: DataModule, part: str) -> Iterator[Text]:
+    """List the tokens of each text of a part."""
+    fetched = data.dataset(data.cached)
+    for row in data.part(part).tolist():
+        (tokens,) = fetched[0, torch.tensor([row])].inputs["tokens"].tolist()
+        yield tokens
+
+
+class KneserNey:
+    """N-grams with interpolated Kneser-Ney smoothing (Chen & Goodman 1999, section 4).
+
+    Args:
+        texts: to count.
+        order: tokens of the longest n-grams.
+        vocab_size: of the uniform distribution that the shortest n-grams fall back on.
+    """
+
+    def __init__(self, texts: Iterable[Text], *, order: int, vocab_size: int) -> None:
+        self.order = order
+        self.vocab_size = vocab_size
+        counts = Counter(gram for text in texts for gram in grams(text, order))
+        self.levels = []
+        for _ in range(order):
+            self.levels.append(Level(counts))
+            # A shorter n-gram counts as often as there are tokens that it has stood behind.
+            counts = Counter(gram[1:] for gram in counts)
+
+    def perplexity(self, texts: Iterable[Text]) -> float:
+        """Give the exponential of the mean surprise per token."""
+        surprises = [-log(self.probability(g)) for text in texts for g in grams(text, self.order)]
+        return exp(sum(surprises) / len(surprises))
+
+    def probability(self, gram: tuple[int, ...]) -> float:
+        """Give the probability of the last token behind those before it."""
+        probability = 1 / self.vocab_size
+        for length, level in enumerate(reversed(self.levels), start=1):
+            probability = level.interpolated(gram[-length:], probability)
+        return probability
+
+
+class Level:
+    """Discounted counts of n-grams of one length."""
+
+    def __init__(self, counts: Counter[tuple[int, ...]]) -> None:
+        self.counts = counts
+        self.totals: Counter[tuple[int, ...]] = Counter()
+        self.followers: Counter[tuple[int, ...]] = Counter()
+        for gram, count in counts.items():
+            self.totals[gram[:-1]] += count
+            self.followers[gram[:-1]] += 1
+        seen = Counter(counts.values())
+        self.discount = seen[1] / (seen[1] + 2 * seen[2])
+
+    def interpolated(self, gram: tuple[int, ...], shorter: float) -> float:
+        """Join this length's probability with that of the shorter n-gram."""
+        context = gram[:-1]
+        if context not in self.totals:
+            return shorter
+        kept = max(self.counts[gram] - self.discount, 0)
+        return (kept + self.discount * self.followers[context] * shorter) / self.totals[context]
+
+
+def grams(text: Text, order: int) -> Iterator[tuple[int, ...]]:
+    """List each token with those before it; texts begin behind starts."""
+    tokens = [START] * (order - 1) + list(text)
+    return zip(*(tokens[i:] for i in range(order)), strict=False)
+
+
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"
+    main()
