@@ -17,6 +17,7 @@ HARMLESS_WARNINGS = (
     "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
     "ignore:SWA is currently only supported every epoch",  # it replaces the schedule in the end
     "ignore:Swapping scheduler",
+    "ignore:You're using the WeightAveraging callback with a model that",  # it is whole
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
 )
 

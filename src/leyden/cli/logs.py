@@ -13,6 +13,7 @@ HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
     "No (positive|negative) samples in targets",  # a part that lacks a class, which AUROC weighs 0
     ".*smaller than the logging interval",  # metrics are logged once an epoch
+    "You're using the WeightAveraging callback with a model that",  # it is whole, or refused
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
 )
 

@@ -61,12 +61,16 @@ class BatchOrder(SequentialSampler):
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.rows), self.batch_size * self.world_size)
-        return full + (not self.drop_last and rest > self.rank)
+        fewest = self.rank + 1 if full == 0 else self.world_size
+        return full + (not self.drop_last and rest >= fewest)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
         epoch = 0 if self.repeat else self.epoch
         first, self.first = self.first, 0
         batches = self._global_batches(epoch)
+        if 0 < len(self) < len(batches) and not self.drop_last:
+            # Too few rows for every rank join those before, so that no rank waits for another.
+            batches[-2:] = [torch.cat(batches[-2:])]
         for step in range(first, len(self)):
             share = batches[step]
             if self.world_size > 1:

@@ -1,6 +1,7 @@
 """Evaluate: metrics of a finished run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
 
@@ -20,6 +21,9 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
     """
     finished = load_run(run, overrides)
     seed_everything(finished.config.seed, workers=True, verbose=False)
+    alone: dict[str, Any] = {}
+    if finished.config.trainer.get("strategy", "auto") != "auto":
+        alone = {"strategy": "auto", "devices": 1, "num_nodes": 1}
     trainer: Trainer = build(
         finished.config,
         "trainer",
@@ -28,6 +32,7 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **alone,
     )
     metrics: dict[str, float] = {}
     for measure in (trainer.validate, trainer.test):

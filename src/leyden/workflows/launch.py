@@ -90,7 +90,8 @@ def _as_own(error: ChildFailedError, folder: RunFolder, count: int) -> BaseExcep
     said = first_error(folder.path)
     cause = killed[0] if killed else said or "no rank said why"
     folder.write_status("failed", error=cause)
-    if codes == {USER_ERROR}:
+    # Whoever fails first takes the others along, which may have been about to say the same.
+    if USER_ERROR in codes and codes <= {USER_ERROR, os.EX_TEMPFAIL, -signal.SIGTERM}:
         return UserError(f"All of the {count} processes ended, for {cause}")
     return ChildProcessError(
         f"One of the {count} processes failed, and so the run ended. {cause}. More is said above "

@@ -14,6 +14,7 @@ from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.runs.checkpoint import SafeCheckpointIO
+from leyden.strategies.sharded import Sharded
 from leyden.tasks.base import Task
 from leyden.workflows.hooks import leave_out_unused
 
@@ -24,15 +25,24 @@ def build_data(config: Config) -> DataModule:
     return data
 
 
-def build_task(config: Config, data: DataModule) -> Task:
+def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) -> Task:
     """Build the task and its network by the sizes of the data, which must be known.
+
+    Args:
+        config: the run's config.
+        data: the run's data.
+        lazy_network: leave the network to the trainer's strategy.
 
     Raises:
         UserError: the network is made for another kind of data.
     """
     factory = build(config, "task")
-    _check_fit(factory.keywords["network"], data.spec.network_sizes)
-    task: Task = call("network", factory, spec=data.spec)
+    network = factory.keywords["network"]
+    _check_fit(network, data.spec.network_sizes)
+    options: dict[str, Any] = {"spec": data.spec}
+    if lazy_network:
+        options |= {"network": partial(call, "network", network), "lazy_network": True}
+    task: Task = call("network", factory, **options)
     leave_out_unused(task)
     return task
 
@@ -47,6 +57,9 @@ def build_trainer(
         folder: the run folder.
         first: callbacks that come before those of the config.
         last: the callback that comes behind all others; it writes checkpoints.
+
+    Raises:
+        UserError: the strategy can't do what the config asks for.
     """
     placed = config.copy()
     placed.run_dir = str(folder)
@@ -60,6 +73,11 @@ def build_trainer(
     )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         leave_out_unused(callback)
+    if isinstance(trainer.strategy, Sharded) and config.trainer.get("sync_batchnorm"):
+        raise UserError(
+            "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
+            "of one rank. Leave it out, or choose a network without batch norm."
+        )
     return trainer
 
 

@@ -21,6 +21,7 @@ from leyden.runs.checkpoint import load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
+from leyden.strategies.sharded import Sharded
 from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task, build_trainer
 
@@ -75,9 +76,9 @@ def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> di
     _report_data(data, folder)
     task, trainer = _fit(config, folder, data, request)
     metrics = _final_metrics(trainer, folder)
-    if folder.best.is_file():
+    if folder.best.exists():
         # Given the path, the trainer would let callbacks put the weights that they average back.
-        task.load_state_dict(load_checkpoint(folder.best)["state_dict"])
+        task.load_state_dict(trainer.strategy.load_checkpoint(folder.best)["state_dict"])
         metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
     _log_hyperparameters(config, trainer, metrics)
     return metrics
@@ -89,11 +90,12 @@ def _fit(
     """Train from the last checkpoint to the end, leaving out batches that break the loss."""
     left_out: set[tuple[int, int]] = set()
     while True:
-        seed_everything(config.seed, workers=True, verbose=False)
-        task = build_task(config, data)
         record = RunRecord(record=_record(config, data))
         stop = GracefulStop(request=request)
         trainer = build_trainer(config, folder.path, first=[record, ExactResume()], last=stop)
+        is_sharded = isinstance(trainer.strategy, Sharded)
+        seed_everything(config.seed, workers=True, verbose=False)
+        task = build_task(config, data, lazy_network=is_sharded)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, FiniteLoss):
                 callback.left_out |= left_out
@@ -128,9 +130,9 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
 
 def _final_metrics(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
     """Give the metrics of the epoch that the best checkpoint was written in."""
-    if not folder.best.is_file():
+    if not folder.best.exists():
         return stage_metrics(trainer.callback_metrics)
-    state = load_checkpoint(folder.best)["callbacks"].get(MetricHistory.__qualname__)
+    state = load_checkpoint(folder.best, only=())["callbacks"].get(MetricHistory.__qualname__)
     return stage_metrics(state["rows"][-1]) if state else {}
 
 
