@@ -36,12 +36,24 @@ WORKERS = (
     "+trainer.val_check_interval=0.25",
 )
 TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
+SHARDED = (
+    *TWO_RANKS[:-1],
+    "trainer=fsdp",
+    "callbacks.checkpoint.save_top_k=2",
+    "trainer.accumulate_grad_batches=2",
+    "trainer.gradient_clip_val=0.5",
+)
 
 
 @pytest.mark.parametrize(
     ("kills", "ranks", "overrides"),
-    [(30, 1, EVERYTHING), (4, 1, WORKERS), (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu"))],
-    ids=["everything", "workers", "two_ranks"],
+    [
+        (30, 1, EVERYTHING),
+        (4, 1, WORKERS),
+        (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu")),
+        (2, 2, (*SHARDED, "trainer.accelerator=cpu")),
+    ],
+    ids=["everything", "workers", "two_ranks", "sharded"],
 )
 def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
     done = subprocess.run(
