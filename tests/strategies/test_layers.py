@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
@@ -63,16 +61,6 @@ def test_no_rank_holds_more_than_its_part_and_one_layer(tmp_path):
         assert rank["same"], "the first rank's initial weights count"
         assert rank["tied"]
         assert rank["frequencies"] == [0, 1, 2, 3]
-
-
-@pytest.fixture
-def alone(tmp_path):
-    """Give a mesh of one rank, which this process is."""
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
-    )
-    yield init_device_mesh("cpu", (1,))
-    distributed.destroy_process_group()
 
 
 def built(option, place="cpu"):

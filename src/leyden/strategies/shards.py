@@ -171,15 +171,13 @@ def link(source: Path, target: Path, link_file: Callable[[Path, Path], None]) ->
 
 def _read(values: dict[str, Tensor], folder: Path, *, alone: bool) -> None:
     """Read tensors in place."""
+    reader = _Reader(folder)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-            load(values, storage_reader=_Reader(folder), no_dist=alone)
+            load(values, storage_reader=reader, no_dist=alone)
     except CheckpointException as error:
-        cause = next(iter(error.failures.values()))[0]
-        if isinstance(cause, pickle.UnpicklingError):
-            raise cause from error
-        raise ValueError(str(cause)) from error
+        raise ValueError(str(next(iter(error.failures.values()))[0])) from error
 
 
 def _home(path: Path) -> Path:
@@ -238,22 +236,30 @@ class _Writer(FileSystemWriter):
 
 
 class _Reader(FileSystemReader):
-    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
-        """Read the index without making objects that have no place in one.
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.index = _index_of(folder)
 
-        A tensor is all that it may promise: torch unpickles other values without looking.
-        """
-        folder = Path(self.path)
-        with (folder / INDEX).open("rb") as stream:
-            index = _IndexUnpickler(stream).load()
-        if not isinstance(index, Metadata) or not all(
-            isinstance(each, TensorStorageMetadata) for each in index.state_dict_metadata.values()
-        ):
-            raise pickle.UnpicklingError("its index holds more than tensors")
-        files = {each.relative_path for each in index.storage_data.values()}
-        if any(Path(file).name != file for file in files):
-            raise pickle.UnpicklingError("its index leads out of its folder")
-        return index
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
+        """Give the index that was read with care: torch's own way unpickles anything."""
+        return self.index
+
+
+def _index_of(folder: Path) -> Metadata:
+    """Read an index without making objects that have no place in one.
+
+    Tensors are all that it may promise, for torch unpickles other values without looking.
+    """
+    with (folder / INDEX).open("rb") as stream:
+        index = _IndexUnpickler(stream).load()
+    if not isinstance(index, Metadata) or not all(
+        isinstance(each, TensorStorageMetadata) for each in index.state_dict_metadata.values()
+    ):
+        raise pickle.UnpicklingError("its index holds more than tensors")
+    files = {each.relative_path for each in index.storage_data.values()}
+    if any(Path(file).name != file for file in files):
+        raise pickle.UnpicklingError("its index leads out of its folder")
+    return index
 
 
 class _IndexUnpickler(pickle.Unpickler):
