@@ -13,14 +13,15 @@ def test_ranks_come_and_go(tmp_path):
     words = (
         "network=mlp",
         "network.norm=layer",
-        "network.hidden_widths=[16]",
+        "network.hidden_widths=[15,1]",
         "data.augment=null",
         "scheduler=constant",
         "optimizer.lr=0.01",
     )
 
     done = subprocess.run(
-        # 30 rows do not divide those of the parts, nor two ranks the units of the output layer.
+        # 30 rows do not divide those of the parts, nor two ranks the units; the second has none
+        # of the last hidden layer.
         [sys.executable, SCRIPT, tmp_path, "30", *words],
         capture_output=True,
         text=True,

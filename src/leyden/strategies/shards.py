@@ -38,7 +38,6 @@ INDEX = ".metadata"
 CHUNK = 2**24
 
 IN_AN_INDEX = {
-    "collections": {"OrderedDict"},
     "torch": {"Size"} | {name for name, each in vars(torch).items() if type(each) is torch.dtype},
     "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
     "torch.distributed.checkpoint.metadata": {

@@ -21,6 +21,7 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
     """
     finished = load_run(run, overrides)
     seed_everything(finished.config.seed, workers=True, verbose=False)
+    # One process counts every row once; ranks would have to be launched, and would all print.
     alone: dict[str, Any] = {}
     if finished.config.trainer.get("strategy", "auto") != "auto":
         alone = {"strategy": "auto", "devices": 1, "num_nodes": 1}
