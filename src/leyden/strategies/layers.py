@@ -1,6 +1,5 @@
 """A network that is shared out among ranks, layer by layer."""
 
-import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,9 +11,6 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 LISTS = (nn.ModuleList, nn.Sequential)
-
-YOUNG = 1
-"""The generation of garbage that is new, and so is quickly looked through."""
 
 
 def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
@@ -32,8 +28,6 @@ def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
     for layer in (*_layers(network, _uses(network)), network):
         _place(layer, device)
         fully_shard(layer, mesh=mesh)
-        # It leaves its frames in a circle, and with them the whole layer on the device.
-        gc.collect(YOUNG)
     if buffers := list(network.buffers()):
         network.register_forward_pre_hook(lambda *_: _broadcast(buffers))
 
