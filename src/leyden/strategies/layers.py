@@ -28,8 +28,7 @@ def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
     for layer in (*_layers(network, _uses(network)), network):
         _place(layer, device)
         fully_shard(layer, mesh=mesh)
-    if buffers := list(network.buffers()):
-        network.register_forward_pre_hook(lambda *_: _broadcast(buffers))
+    network.register_forward_pre_hook(lambda module, _: _broadcast(module.buffers()))
 
 
 def _layers(module: nn.Module, uses: Counter[Tensor]) -> Iterator[nn.Module]:
