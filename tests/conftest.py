@@ -19,6 +19,7 @@ HARMLESS_WARNINGS = (
     "ignore:Be aware that when using `ckpt_path`",  # a run is continued without a callback
     "ignore:SWA is currently only supported every epoch",  # it replaces the schedule in the end
     "ignore:Swapping scheduler",
+    "ignore:You're using the WeightAveraging callback with a model that",  # it is whole
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
 )
 

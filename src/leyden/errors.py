@@ -50,3 +50,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f" Did you mean {' or '.join(repr(match) for match in near)}?"
     return f" Known: {', '.join(candidates)}." if candidates else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Give what an error says first, without its full stop; its name where it says nothing."""
+    return str(error).strip().split("\n")[0].strip(" .") or type(error).__name__

@@ -77,6 +77,21 @@ def task_of(*, lr=0.0, network=Line, scheduler=constant, **options):
     return Regression(network=network, optimizer=optimizer, scheduler=scheduler, **options)
 
 
+def test_a_network_may_wait_for_the_strategy():
+    expected = task_of().state_dict()
+    task = task_of(lazy_network=True)
+    assert not list(task.parameters())
+
+    with torch.device("meta"):
+        task.configure_model()
+
+    assert all(each.is_meta for each in task.parameters())
+    assert task.state_dict().keys() == expected.keys()
+    network = task.network
+    task.configure_model()
+    assert task.network is network
+
+
 def trainer_of(tmp_path, **options):
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False

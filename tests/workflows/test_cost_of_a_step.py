@@ -79,7 +79,7 @@ def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
 def test_a_batch_is_gathered_and_normalised_without_copies(per_step):
     costs = per_step("data.augment=null")
 
-    assert costs["index_select"] == 2  # images and targets, whole rows of them
+    assert costs["index_select"] == 3  # their numbers, then images and targets, whole rows of them
     assert costs["index"] == 0
     assert costs["_to_copy"] <= 1  # the loss to the sum of losses
 

@@ -37,6 +37,13 @@ WORKERS = (
 )
 LIMITED = (*SMALL, "scheduler=plateau", "scheduler.patience=0", "trainer.max_steps=150")
 TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
+SHARDED = (
+    *TWO_RANKS[:-1],
+    "trainer=fsdp",
+    "callbacks.checkpoint.save_top_k=2",
+    "trainer.accumulate_grad_batches=2",
+    "trainer.gradient_clip_val=0.5",
+)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +53,9 @@ TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp"
         (4, 1, WORKERS),
         (6, 1, LIMITED),
         (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu")),
+        (2, 2, (*SHARDED, "trainer.accelerator=cpu")),
     ],
-    ids=["everything", "workers", "max_steps", "two_ranks"],
+    ids=["everything", "workers", "max_steps", "two_ranks", "sharded"],
 )
 def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
     done = subprocess.run(

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from leyden.files import remove
+from leyden.strategies import shards
+
 FOLDER = "checkpoints"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
@@ -88,7 +91,7 @@ class Checkpoints(Checkpoint):
             kept = {_of_epoch(epoch) for _, epoch in self.kept}
             for path in folder_of(trainer).glob("epoch-*.ckpt"):
                 if path.name not in kept or self.save_top_k == 1:
-                    path.unlink()
+                    remove(path)
 
     def state_dict(self) -> dict[str, Any]:
         """Give the scores of the checkpoints that are kept."""
@@ -122,7 +125,7 @@ class Checkpoints(Checkpoint):
 def save(trainer: Trainer, *names: str) -> None:
     """Write one checkpoint under several names; every rank has to call this.
 
-    The file that ``last.ckpt`` was stays as ``previous.ckpt``.
+    What ``last.ckpt`` was stays as ``previous.ckpt``.
     """
     folder = folder_of(trainer)
     if trainer.is_global_zero and LAST in names and (folder / LAST).exists():
@@ -166,11 +169,19 @@ def _of_epoch(epoch: int) -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, in the place of what had it; files are replaced, never changed."""
+    """Give a checkpoint a second name, in the place of what had it.
+
+    Files are replaced, never changed.
+    """
+    if source.is_dir():
+        shards.link(source, target, _link)
+        return
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     try:
         unfinished.hardlink_to(source)
     except OSError:  # this file system has no hard links
         shutil.copyfile(source, unfinished)
+    if target.is_dir():  # several ranks wrote the one that was there
+        remove(target)
     unfinished.replace(target)

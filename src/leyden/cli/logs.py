@@ -15,6 +15,7 @@ HARMLESS_WARNINGS = (
     ".*smaller than the logging interval",  # metrics are logged once an epoch
     "Precision bf16-mixed is not supported by the model summary",  # which it calls float32 then
     "Be aware that when using `ckpt_path`",  # a run is continued without one of its callbacks
+    "You're using the WeightAveraging callback with a model that",  # it is whole, or refused
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
 )
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "fit, then test the best checkpoint; -m sweeps",
     "evaluate": "metrics of a finished run",
     "predict": "predictions for raw files, as CSV or JSON lines",
+    "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
 }
 
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -52,7 +53,7 @@ def _run(command: str, words: Sequence[str]) -> None:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
+    commands = "\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())
     return (
         "usage: leyden COMMAND [KEY=VALUE …]\n\n"
         f"{commands}\n\n"

@@ -1,12 +1,13 @@
 """From a checked config to objects: the only place that instantiates."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from leyden.config.compose import Config
+from leyden.config.compose import Config, select
 from leyden.errors import UserError
 
 
@@ -38,6 +39,12 @@ def build_all(config: Config, key: str) -> list[Any]:
     if not config.get(key):
         return []
     return [item for item in build(config, key).values() if item is not None]
+
+
+def class_of(config: Config, key: str) -> type | None:
+    """Import the class that the node at a dotted key names, if it is one that names any."""
+    node = select(config, key)
+    return get_class(node["_target_"]) if isinstance(node, Mapping) else None
 
 
 def call(where: str, factory: Any, **arguments: Any) -> Any:

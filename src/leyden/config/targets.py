@@ -14,7 +14,7 @@ from leyden.config.sources import Class, Found, Function, Module, find_module, l
 from leyden.errors import FaultyKeyError, UserError, did_you_mean
 
 # What a config may name: these, and what is defined under them.
-_ROOMS = ("callbacks", "data", "losses", "networks", "optim", "tasks")
+_ROOMS = ("callbacks", "data", "losses", "networks", "optim", "strategies", "tasks")
 _LIGHTNING = ("accelerators", "callbacks", "loggers", "plugins", "profilers", "strategies")
 TRUSTED: tuple[str, ...] = (
     *(f"leyden.{room}" for room in _ROOMS),

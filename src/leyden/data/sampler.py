@@ -61,16 +61,21 @@ class BatchOrder(SequentialSampler):
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.rows), self.batch_size * self.world_size)
-        return full + (not self.drop_last and rest > self.rank)
+        fewest = self.rank + 1 if full == 0 else self.world_size
+        return full + (not self.drop_last and rest >= fewest)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
         epoch = 0 if self.repeat else self.epoch
         first, self.first = self.first, 0
         size = self.batch_size * self.world_size
         places, batches = self._order(epoch)
-        for step in range(first, len(self)):
+        for step in range(first, count := len(self)):
             start = size * (step if batches is None else int(batches[step]))
-            share = self.rows[places[start : start + size]]
+            share = places[start : start + size]
+            if step == count - 1 and not self.drop_last:
+                # Too few rows for every rank join those before, so that no rank waits for another.
+                share = torch.cat([share, places[size * count :]])
+            share = self.rows.index_select(0, share)
             if self.world_size > 1:
                 share = share.tensor_split(self.world_size)[self.rank]
             yield derived_seed(self.seed, epoch, step, self.rank), share

@@ -1,11 +1,10 @@
-"""Checkpoint files: written so that none is ever half there, verified when they are read."""
+"""Checkpoints: written so that none is ever half there, verified when they are read."""
 
 import logging
 import os
 import pickle
-import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,15 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from leyden.callbacks.run_record import KEY
-from leyden.errors import UserError
+from leyden.errors import UserError, first_line
+from leyden.files import META, flush_folder, remove, unwritable
 from leyden.runs.folder import RunFolder
+from leyden.strategies import shards
 
 log = logging.getLogger(__name__)
+
+DAMAGE = (EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile)
+"""What reading a damaged checkpoint raises."""
 
 Location = str | torch.device | Callable[[Any, str], Any] | None
 
@@ -46,11 +50,13 @@ class SafeCheckpointIO(CheckpointIO):
                 torch.save(checkpoint, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
+            if path.is_dir():  # several ranks wrote the one that was there
+                remove(path)
             unfinished.replace(path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         except (OSError, RuntimeError) as error:
             _remove_quietly(unfinished)
-            raise _unwritable(path, error) from error
+            raise unwritable(path.parent if path.name == META else path, error) from error
 
     def load_checkpoint(
         self,
@@ -63,29 +69,40 @@ class SafeCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Remove a checkpoint."""
-        Path(path).unlink(missing_ok=True)
+        remove(Path(path))
 
 
-def load_checkpoint(path: Path, *, map_location: Location = "cpu") -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, *, map_location: Location = "cpu", only: Collection[str] | None = None
+) -> dict[str, Any]:
     """Read a checkpoint; nothing but tensors and plain containers is unpickled.
 
+    Args:
+        path: a file, or a folder that several ranks have written.
+        map_location: the device for the tensors of a file; those of a folder go to the host.
+        only: of a folder, the entries whose tensors are read; the others are left empty.
+
     Raises:
-        UserError: the file is missing, torn, holds other objects, or was written by something
-            other than a run.
+        UserError: the checkpoint is missing, torn, holds other objects, or was written by
+            something other than a run.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"The checkpoint {path} does not exist. Give a run folder or a .ckpt file.")
+    file = path / META if path.is_dir() else path
     try:
-        _verify(path)
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        _verify(file)
+        checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+        if file != path:
+            shards.verify(checkpoint, path)
+            checkpoint = shards.fill(checkpoint, path, only=only)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"The checkpoint {path} is refused: it holds more than tensors and plain containers "
-            f"({_first_line(error)}). Use a checkpoint that a run wrote."
+            f"({first_line(error)}). Use a checkpoint that a run wrote."
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise UserError(
-            f"The checkpoint {path} is damaged ({_first_line(error)}). Use another checkpoint of "
+            f"The checkpoint {path} is damaged ({first_line(error)}). Use another checkpoint of "
             "the same run; every run keeps best.ckpt and last.ckpt."
         ) from error
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
@@ -104,10 +121,10 @@ def newest_intact(folder: RunFolder) -> Path | None:
     """
     fault: UserError | None = None
     for path in (folder.last, folder.previous):
-        if not path.is_file():
+        if not path.exists():
             continue
         try:
-            step = load_checkpoint(path)["global_step"]
+            step = load_checkpoint(path, only=())["global_step"]
         except UserError as error:
             log.warning("%s is left out: %s", path.name, error)
             fault = fault or error
@@ -127,33 +144,8 @@ def _verify(path: Path) -> None:
         raise zipfile.BadZipFile(f"{damaged} differs from its checksum")
 
 
-def _flush_folder(folder: Path) -> None:
-    """Flush a rename to the disk, where a folder can be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _remove_quietly(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
         return
-
-
-def _unwritable(path: Path, error: Exception) -> UserError:
-    free = ""
-    if path.parent.is_dir():
-        free = f", {shutil.disk_usage(path.parent).free / 2**20:.0f} MiB are free"
-    return UserError(
-        f"No checkpoint can be written to the folder {path.parent} ({_first_line(error)}{free}). "
-        "The checkpoints in it are whole. Make room or give yourself the right to write there, "
-        f"then continue with `leyden train run={path.parent.parent}`."
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0].strip(" .") or type(error).__name__

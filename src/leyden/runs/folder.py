@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from leyden.config.compose import Config, load
 from leyden.errors import UserError, did_you_mean
+from leyden.files import is_checkpoint
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
@@ -119,13 +120,13 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
     """Find the folder and the checkpoint that a user means.
 
     Args:
-        run: a run folder (its best checkpoint is meant) or a checkpoint file.
+        run: a run folder (its best checkpoint is meant) or a checkpoint, which may be a folder.
 
     Raises:
         UserError: there is no such run, or it has no checkpoint yet.
     """
     path = Path(run).expanduser().resolve()
-    if path.is_file():
+    if path.is_file() or (path.suffix == CHECKPOINT_SUFFIX and is_checkpoint(path)):
         if path.suffix != CHECKPOINT_SUFFIX:
             raise UserError(
                 f"run={run} is neither a run folder nor a checkpoint. Expected a folder below "
@@ -134,7 +135,7 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
         inside = path.parent.name == "checkpoints"
         return RunFolder(path.parent.parent if inside else path.parent), path
     folder = existing_folder(run)
-    checkpoint = next((file for file in (folder.best, folder.last) if file.is_file()), None)
+    checkpoint = next((file for file in (folder.best, folder.last) if file.exists()), None)
     if checkpoint is None:
         raise UserError(
             f"The run {run} has no checkpoint: it ended before its first epoch did. Continue it "

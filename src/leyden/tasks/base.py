@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
 from typing import Any, Literal
 
@@ -39,7 +40,11 @@ class Task(LightningModule, ABC):
         channels_last: keep weights and images in channels-last memory, which 2-d convolutions
             gain from on CPUs and GPUs.
         compile_network: compile the network in place, so that checkpoints keep their names.
+        lazy_network: leave the network to ``configure_model``, which the trainer calls where its
+            strategy wants it: for networks that no device holds whole.
     """
+
+    network: nn.Module
 
     def __init__(
         self,
@@ -51,19 +56,19 @@ class Task(LightningModule, ABC):
         scheduler: Callable[..., ScheduleConfig],
         channels_last: bool = False,
         compile_network: bool = False,
+        lazy_network: bool = False,
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.network = network(**spec.network_sizes)
+        self.make_network = partial(network, **spec.network_sizes)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.compile_network = compile_network
+        if not lazy_network:
+            self.configure_model()
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.losses = nn.ModuleDict({f"{stage}_loss": MeanLoss() for stage in STAGES})
         self.metrics = nn.ModuleDict({f"{stage}_metrics": metrics.clone() for stage in MEASURED})
-        for parameter in self.network.parameters():
-            parameter.data = self._in_memory_format(parameter.data)
-        if compile_network:
-            self.network.compile()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a plain attribute at once: the trainer does so some forty times a step.
@@ -74,6 +79,16 @@ class Task(LightningModule, ABC):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    def configure_model(self) -> None:
+        """Build the network, once."""
+        if hasattr(self, "network"):
+            return
+        self.network = self.make_network()
+        for parameter in self.network.parameters():
+            parameter.data = self._in_memory_format(parameter.data)
+        if self.compile_network:
+            self.network.compile()
 
     @abstractmethod
     def step(self, batch: Batch, stage: Stage) -> Tensor:

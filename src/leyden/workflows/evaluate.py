@@ -1,6 +1,7 @@
 """Evaluate: metrics of a finished run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from leyden.config.build import build
 from leyden.workflows.finished import load_run
@@ -19,6 +20,10 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
     """
     finished = load_run(run, overrides)
     set_global_state(finished.config)
+    # One process counts every row once; ranks would have to be launched, and would all print.
+    alone: dict[str, Any] = {}
+    if finished.config.trainer.get("strategy", "auto") != "auto":
+        alone = {"strategy": "auto", "devices": 1, "num_nodes": 1}
     trainer = build(
         finished.config,
         "trainer",
@@ -28,6 +33,7 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **alone,
     )
     metrics: dict[str, float] = {}
     for measure in (trainer.validate, trainer.test):

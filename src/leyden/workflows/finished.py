@@ -43,7 +43,7 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
         UserError: the run is missing or damaged, or its weights do not fit the changed config.
     """
     folder, path = find_run(run)
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, only=("state_dict",))
     record = checkpoint[KEY]
     config = from_plain(record["config"], overrides)
     check(config, origin=partial(frozen_origin, overrides=overrides, path=path))

@@ -78,6 +78,9 @@ def _as_own(error: ChildFailedError, folder: RunFolder, count: int) -> BaseExcep
     """Say what the first rank that failed has said."""
     failures: dict[int, ProcessFailure] = error.failures
     codes = {failure.exitcode for failure in failures.values()}
+    if len(codes) > 1:
+        # Whoever ends first takes the others along, which may have been about to say the same.
+        codes.discard(-signal.SIGTERM)
     stopped = codes.intersection(INTERRUPTED)
     if stopped and codes <= set(INTERRUPTED):
         reason = str(folder.read_status().get("error"))
@@ -90,7 +93,7 @@ def _as_own(error: ChildFailedError, folder: RunFolder, count: int) -> BaseExcep
     said = first_error(folder.path)
     cause = killed[0] if killed else said or "no rank said why"
     folder.write_status("failed", error=cause)
-    if codes == {USER_ERROR}:
+    if USER_ERROR in codes and codes <= {USER_ERROR, os.EX_TEMPFAIL}:
         return UserError(f"All of the {count} processes ended, for {cause}")
     return ChildProcessError(
         f"One of the {count} processes failed, and so the run ended. {cause}. More is said above "

@@ -12,12 +12,13 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
-from leyden.config.build import build, build_all, call
+from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
+from leyden.strategies.sharded import Sharded
 from leyden.tasks.base import Task
 from leyden.workflows.hardware import fitting_precision
 from leyden.workflows.hooks import leave_out_unused
@@ -46,15 +47,30 @@ def build_data(config: Config) -> DataModule:
     return data
 
 
-def build_task(config: Config, data: DataModule) -> Task:
+def is_sharded(config: Config) -> bool:
+    """Tell whether the ranks of a run share its network out."""
+    strategy = class_of(config, "trainer.strategy")
+    return strategy is not None and issubclass(strategy, Sharded)
+
+
+def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) -> Task:
     """Build the task and its network by the sizes of the data, which must be known.
+
+    Args:
+        config: the run's config.
+        data: the run's data.
+        lazy_network: leave the network to the trainer's strategy.
 
     Raises:
         UserError: the network is made for another kind of data.
     """
     factory = build(config, "task")
-    _check_fit(factory.keywords["network"], data.spec.network_sizes)
-    task: Task = call("network", factory, spec=data.spec)
+    network = factory.keywords["network"]
+    _check_fit(network, data.spec.network_sizes)
+    options: dict[str, Any] = {"spec": data.spec}
+    if lazy_network:
+        options |= {"network": partial(call, "network", network), "lazy_network": True}
+    task: Task = call("network", factory, **options)
     leave_out_unused(task)
     return task
 
@@ -70,6 +86,9 @@ def build_trainer(
         task: what will be trained.
         first: callbacks that come before those of the config.
         last: the callback that comes behind all others; it writes checkpoints.
+
+    Raises:
+        UserError: the strategy can't do what the config asks for.
     """
     placed = config.copy()
     placed.run_dir = str(folder)
@@ -90,6 +109,11 @@ def build_trainer(
     )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         leave_out_unused(callback)
+    if is_sharded(config) and config.trainer.get("sync_batchnorm"):
+        raise UserError(
+            "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
+            "of one rank. Leave it out, or choose a network without batch norm."
+        )
     return trainer
 
 
@@ -98,7 +122,7 @@ def precision_of(config: Config, task: Task) -> dict[str, Any]:
     trainer = config.trainer
     if trainer.get("precision") != "auto":
         return {}
-    return {"precision": fitting_precision(task.network, str(trainer.accelerator))}
+    return {"precision": fitting_precision(task, str(trainer.accelerator))}
 
 
 def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:

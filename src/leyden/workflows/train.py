@@ -26,6 +26,7 @@ from leyden.workflows.parts import (
     build_data,
     build_task,
     build_trainer,
+    is_sharded,
     set_global_state,
 )
 
@@ -80,9 +81,9 @@ def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> di
     _report_data(data, folder)
     task, trainer = _fit(config, folder, data, request)
     metrics = _final_metrics(trainer, folder)
-    if folder.best.is_file():
+    if folder.best.exists():
         # Given the path, the trainer would let callbacks put the weights that they average back.
-        task.load_state_dict(load_checkpoint(folder.best)["state_dict"])
+        task.load_state_dict(trainer.strategy.load_checkpoint(folder.best)["state_dict"])
         metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
     _log_hyperparameters(config, trainer, metrics)
     return metrics
@@ -95,7 +96,7 @@ def _fit(
     left_out: set[tuple[int, int]] = set()
     while True:
         set_global_state(config)
-        task = build_task(config, data)
+        task = build_task(config, data, lazy_network=is_sharded(config))
         record = RunRecord(record=_record(config, data))
         stop = GracefulStop(request=request)
         trainer = build_trainer(
@@ -150,9 +151,9 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
 
 def _final_metrics(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
     """Give the metrics of the epoch that the best checkpoint was written in."""
-    if not folder.best.is_file():
+    if not folder.best.exists():
         return stage_metrics(trainer.callback_metrics)
-    state = load_checkpoint(folder.best)["callbacks"].get(MetricHistory.__qualname__)
+    state = load_checkpoint(folder.best, only=())["callbacks"].get(MetricHistory.__qualname__)
     return stage_metrics(state["rows"][-1]) if state else {}
 
 

@@ -1,0 +1,33 @@
+"""``leyden consolidate run=RUN``: one ordinary checkpoint file out of what several ranks wrote."""
+
+from collections.abc import Sequence
+
+from leyden.cli.arguments import split
+from leyden.cli.logs import quiet
+from leyden.errors import UserError
+from leyden.runs.folder import find_run
+
+USAGE = """usage: leyden consolidate run=RUN [to=FILE]
+
+Makes one ordinary checkpoint file of a checkpoint that several ranks wrote with trainer=fsdp, and
+prints its path. RUN is a run folder, whose best checkpoint is meant, or a checkpoint; FILE ends in
+.ckpt and is new. By default it lies beside the checkpoint: best.ckpt becomes best-whole.ckpt."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command."""
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    arguments = split(words, "run", "to")
+    example = "leyden consolidate run=runs/digits/TIME"
+    chosen = arguments.required("run", example)
+    arguments.refuse_bare()
+    if arguments.overrides:
+        unknown = arguments.overrides[0]
+        raise UserError(f"{unknown} is not understood. Expected for example: {example}")
+    find_run(chosen)  # tells of a wrong path before torch is imported
+    quiet()
+    from leyden.workflows.consolidate import consolidate
+
+    print(consolidate(chosen, arguments.one("to")))

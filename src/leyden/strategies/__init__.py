@@ -1,0 +1,1 @@
+"""Strategies: how several processes share the work on one network."""

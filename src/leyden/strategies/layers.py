@@ -1,0 +1,86 @@
+"""A network that is shared out among ranks, layer by layer."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+
+LISTS = (nn.ModuleList, nn.Sequential)
+
+
+def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
+    """Give each rank its part of every parameter, by FSDP2 (Zhao et al. 2023, arXiv:2304.11277).
+
+    The first rank's values count; the other ranks may hold tensors on ``meta``. A device never
+    holds more than its own parts and one whole layer. Buffers stay whole on each rank and follow
+    the first one's, as with DDP.
+
+    Args:
+        network: is changed in place.
+        mesh: of one dimension, over all ranks.
+        device: where this rank's parts go.
+    """
+    for layer in (*_layers(network, _uses(network)), network):
+        _place(layer, device)
+        fully_shard(layer, mesh=mesh)
+    network.register_forward_pre_hook(lambda module, _: _broadcast(module.buffers()))
+
+
+def _layers(module: nn.Module, uses: Counter[Tensor]) -> Iterator[nn.Module]:
+    """Find what runs as one: members of lists of layers, and layers that hold no such list.
+
+    What shares a parameter with another layer is left to the whole network.
+    """
+    for child in module.children():
+        members = list(child.children()) if isinstance(child, LISTS) else [child]
+        for member in members:
+            if not isinstance(child, LISTS) and _holds_a_list(member):
+                yield from _layers(member, uses)
+            elif (own := _uses(member)) and all(uses[each] == own[each] for each in own):
+                yield member
+
+
+def _holds_a_list(module: nn.Module) -> bool:
+    return any(isinstance(part, LISTS) for part in module.modules())
+
+
+def _uses(module: nn.Module) -> Counter[Tensor]:
+    """Count the places that each parameter stands in."""
+    named = module.named_parameters(remove_duplicate=False)
+    return Counter(parameter for _, parameter in named)
+
+
+def _place(layer: nn.Module, device: torch.device) -> None:
+    """Bring what is not shared out yet to the device, with the first rank's values."""
+    placed: dict[Tensor, Any] = {}
+    for module in layer.modules():
+        for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):
+            if isinstance(parameter, DTensor):
+                continue
+            if parameter not in placed:
+                values = _of_first_rank(parameter, device)
+                placed[parameter] = nn.Parameter(values, requires_grad=parameter.requires_grad)
+            setattr(module, name, placed[parameter])
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, _of_first_rank(buffer, device))
+
+
+def _of_first_rank(tensor: Tensor, device: torch.device) -> Tensor:
+    if torch.distributed.get_rank() == 0:
+        values = tensor.detach().to(device).contiguous()
+    else:
+        values = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+    _broadcast([values])
+    return values
+
+
+def _broadcast(tensors: Iterable[Tensor]) -> None:
+    pending = [torch.distributed.broadcast(each, src=0, async_op=True) for each in tensors]
+    for work in pending:
+        if work is not None:
+            work.wait()
