@@ -14,11 +14,12 @@ WORDS = ("network=linear", "trainer=fsdp", "trainer.accelerator=cpu", "trainer.d
 def fit(folder, *words):
     config = freeze(compose([*WORDS, *words]))
     stop = GracefulStop(request=StopRequest())
-    trainer = build_trainer(config, folder, first=[], last=stop)
     data = build_data(config)
     data.prepare_data()
     data.setup("fit")
-    trainer.fit(build_task(config, data, lazy_network=True), datamodule=data)
+    task = build_task(config, data, lazy_network=True)
+    trainer = build_trainer(config, folder, task=task, first=[], last=stop)
+    trainer.fit(task, datamodule=data)
 
 
 @pytest.mark.parametrize(

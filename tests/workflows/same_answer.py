@@ -1,6 +1,6 @@
 """Train one process, and two ranks of half the batch in each way; tell how far apart they end.
 
-python tests/workflows/same_answer.py FOLDER BATCH_SIZE [KEY=VALUE …]
+python tests/workflows/same_answer.py FOLDER BATCH_SIZE WAY,… [KEY=VALUE …]
 """
 
 import json
@@ -16,12 +16,12 @@ from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 
 
-def main(folder, batch_size, *overrides):
+def main(folder, batch_size, ways, *overrides):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     one = trained(folder, 1, int(batch_size), *overrides)
     found = {}
-    for way in ("ddp", "fsdp"):
+    for way in ways.split(","):
         two = trained(folder, 2, int(batch_size) // 2, *overrides, f"trainer={way}")
         found[way] = apart(one, two)
     sys.stdout.write(json.dumps(found) + "\n")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def importing() -> Iterator[None]:
     """Import torch and what stands on it without looking for garbage.
 
-    Imports make hardly any, and looking for it takes a quarter of their time. What they have made
-    stays for good, so that later looks pass it by.
+    Imports make hardly any, and looking for it again and again takes a quarter of their time. What
+    they have made stays for good, so that later looks pass it by.
     """
     if "torch" in sys.modules:
         yield

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.check import check
+from leyden.config.check import check, forget_sources
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
@@ -179,6 +179,7 @@ def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 
 
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
+    forget_sources()
     with importing():
         from leyden.runs.provenance import record_provenance
         from leyden.workflows.launch import launch, processes
