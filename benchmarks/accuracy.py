@@ -39,7 +39,8 @@ KINDS = {
     "images": [
         Experiment(repeats=seeds(5)),
         Experiment(words=["experiment=fashion_mnist_fast"], repeats=seeds(3)),
-        Experiment(words=["experiment=fashion_mnist"], repeats=seeds(2)),
+        Experiment(words=["experiment=fashion_mnist"], repeats=seeds(3)),
+        Experiment(words=["experiment=fashion_mnist_best"], repeats=seeds(1)),
     ],
     "speech": [
         Experiment(words=["experiment=mandarin_tones"], repeats=seeds(3)),

@@ -28,6 +28,7 @@ def trainer(folder: Path, epoch: int = 0, **metrics: float) -> Any:
         loggers=[Logger()],
         is_global_zero=True,
         sanity_checking=False,
+        check_val_every_n_epoch=1,
         default_root_dir=str(folder),
     )
 
@@ -52,6 +53,19 @@ def test_an_epoch_is_a_row(tmp_path: Path) -> None:
     assert first["train/loss"] == ""
     expected = {"epoch": "1", "step": "20", "lr": "0.5", "val/loss": "3.0", "best/val/loss": "2.0"}
     assert second == expected | {"train/loss": "1.0"}
+
+
+def test_an_epoch_that_was_not_validated_shows_no_older_value(tmp_path: Path) -> None:
+    callback = history()
+    second = trainer(tmp_path, 1, train_loss=1.0, val_loss=2.0)
+    second.check_val_every_n_epoch = 3
+    third = trainer(tmp_path, 2, train_loss=1.0, val_loss=1.0)
+    third.check_val_every_n_epoch = 3
+
+    callback.on_train_epoch_end(second, None)
+    callback.on_train_epoch_end(third, None)
+
+    assert [row["val/loss"] for row in rows_of(tmp_path)] == ["", "1.0"]
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", 1.0), ("max", 3.0)])

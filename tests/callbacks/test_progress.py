@@ -9,7 +9,8 @@ from leyden.callbacks.progress import EpochProgress
 
 def trainer(**changes: Any) -> Any:
     usual = {"is_global_zero": True, "current_epoch": 1, "max_epochs": 3}
-    usual |= {"num_training_batches": 50, "callback_metrics": {"val/loss": 0.25}}
+    usual |= {"num_training_batches": 50, "check_val_every_n_epoch": 1}
+    usual |= {"callback_metrics": {"val/loss": 0.25}}
     return SimpleNamespace(**usual | changes)
 
 

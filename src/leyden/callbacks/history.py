@@ -61,7 +61,7 @@ class MetricHistory(Callback):
             "step": trainer.global_step,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
-        row |= stage_metrics(trainer.callback_metrics)
+        row |= metrics_of_epoch(trainer)
         self.rows.append(row)
         if self.best is not None:
             best = {f"best/{self.monitor}": self.best}
@@ -94,3 +94,12 @@ class MetricHistory(Callback):
 def stage_metrics(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
     """Pick the metrics of the stages out of all that was logged."""
     return {name: float(value) for name, value in metrics.items() if name.startswith(STAGES)}
+
+
+def metrics_of_epoch(trainer: Trainer) -> dict[str, float]:
+    """Pick what this epoch has measured: Lightning keeps older values where none validated it."""
+    metrics = stage_metrics(trainer.callback_metrics)
+    every = trainer.check_val_every_n_epoch
+    if every is None or (trainer.current_epoch + 1) % every == 0:
+        return metrics
+    return {name: value for name, value in metrics.items() if not name.startswith("val/")}

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from leyden.callbacks.history import stage_metrics
+from leyden.callbacks.history import metrics_of_epoch
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class EpochProgress(ProgressBar):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Replace the bar by a line."""
         self._close()
-        values = sorted(stage_metrics(trainer.callback_metrics).items())
+        values = sorted(metrics_of_epoch(trainer).items())
         metrics = [f"{name} {value:.4f}" for name, value in values]
         if self.enabled:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
