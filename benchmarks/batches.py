@@ -3,14 +3,13 @@
 import statistics
 import time
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import torch
 
 from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
 from leyden.workflows.parts import build_data
-from measure import write_section
+from measure import trainer_of_one_process, write_section
 
 ROUNDS = 7
 
@@ -46,7 +45,7 @@ def _prepared(words: Sequence[str]) -> DataModule:
     data = build_data(freeze(compose(["data=fashion_mnist", *words])))
     data.prepare_data()
     data.setup()
-    data.trainer = SimpleNamespace(training=True, world_size=1, global_rank=0, overfit_batches=0)
+    data.trainer = trainer_of_one_process()
     return data
 
 

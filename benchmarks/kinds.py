@@ -6,7 +6,6 @@ import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,7 @@ from leyden.data.image.folder import ImageFolder
 from leyden.data.table.file import Table
 from leyden.data.text.augment import TokenDropout
 from leyden.data.text.table import TextTable
-from measure import write_section
+from measure import trainer_of_one_process, write_section
 
 NOTE = (
     "Rows are made up, and prepared on an empty cache: reading, every cleaning step, the split and "
@@ -139,7 +138,7 @@ def _measured(data: DataModule) -> list[str]:
     wall, cpu = time.perf_counter(), time.process_time()
     data.prepare_data()
     data.setup()
-    data.trainer = SimpleNamespace(training=True, world_size=1, global_rank=0, overfit_batches=0)
+    data.trainer = trainer_of_one_process()
     loader = data.train_dataloader()
     prepared = [time.process_time() - cpu, time.perf_counter() - wall]
     cpu, count = time.process_time(), 0

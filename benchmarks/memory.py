@@ -10,6 +10,7 @@ PEAK_NOTE = "Greatest resident memory of the whole process, n = 1."
 
 COMMANDS = (
     "train trainer.max_epochs=2",
+    "train data=fashion_mnist network=mlp trainer.max_epochs=1",
     "train experiment=fashion_mnist_fast trainer.max_epochs=1",
 )
 

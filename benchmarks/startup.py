@@ -10,6 +10,9 @@ NOTE = "CPU seconds of the whole process, median (least to greatest)."
 COMMANDS = (
     "--help",
     "train --help",
+    "evaluate --help",
+    "predict --help",
+    "consolidate --help",
     "train --cfg job",
     "train network.widht=3",
     "train network=resnett",
