@@ -166,6 +166,8 @@ def test_width_must_be_a_multiple_of_twice_the_heads(width: int, heads: int) -> 
 def test_what_comes_next_is_told_from_what_came_before_alone() -> None:
     torch.manual_seed(0)
     net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
+    for parameter in net.parameters():  # blocks that are still the identity mix no tokens
+        nn.init.normal_(parameter, std=0.2)
     tokens = batch_of(8)["tokens"]
     changed = tokens.clone()
     changed[:, 5:] = (changed[:, 5:] + 1) % 50
@@ -181,3 +183,16 @@ def test_a_causal_transformer_shares_its_embeddings_with_the_output() -> None:
     net = CausalTransformer(vocab_size=50, width=32, heads=2)
 
     assert net.output_layer.weight is net.input_layer.weight
+
+
+def test_a_causal_transformer_begins_with_what_each_token_says_by_itself() -> None:
+    torch.manual_seed(0)
+    net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
+    tokens = batch_of(8)["tokens"]
+
+    logits = net(tokens)
+
+    torch.testing.assert_close(logits[:, 5], net(tokens[:, 5:6])[:, 0])
+    guess = torch.tensor(50.0).log().item()
+    loss = nn.functional.cross_entropy(logits[0, :-1], tokens[0, 1:]).item()
+    assert loss == pytest.approx(guess, abs=0.2)

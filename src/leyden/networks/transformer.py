@@ -61,7 +61,10 @@ class Transformer(nn.Module):
 class CausalTransformer(nn.Module):
     """Reads a text from its beginning, and says for each token what comes next.
 
-    The output layer shares the embeddings' weights (Press & Wolf 2017, arXiv:1608.05859).
+    The output layer shares the embeddings' weights (Press & Wolf 2017, arXiv:1608.05859), which
+    are small for its sake, and made larger where they come in (Vaswani et al. 2017, 3.4). Each
+    block begins as the identity (Zhang et al. 2019, arXiv:1901.09321), lest what it makes of the
+    embeddings at random drown them.
 
     Args:
         vocab_size: Tokens in the vocabulary.
@@ -88,7 +91,8 @@ class CausalTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map token ids ``(batch, length)``, int64, to logits ``(batch, length, vocab_size)``."""
-        features = self.hidden_layers(self.input_layer(tokens))
+        embedded = self.input_layer(tokens)
+        features = self.hidden_layers(embedded * embedded.shape[-1] ** 0.5)
         logits: Tensor = self.output_layer(features)
         return logits
 
@@ -127,14 +131,18 @@ class _Block(nn.Module):
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.attention = _Attention(width, heads, causal=causal)
+        shrink = nn.Linear(4 * width, width)
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 4 * width),
             nn.GELU(),
-            nn.Linear(4 * width, width),
+            shrink,
             nn.Dropout(dropout),
         )
         self.dropout = nn.Dropout(dropout)
+        if causal:
+            for parameter in (*self.attention.outputs.parameters(), *shrink.parameters()):
+                nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
         """Map ``(batch, length, width)`` to the same shape."""
