@@ -86,7 +86,10 @@ class Task(LightningModule, ABC):
             return
         self.network = self.make_network()
         for parameter in self.network.parameters():
-            parameter.data = self._in_memory_format(parameter.data)
+            if parameter.dim() == 4:
+                # contiguous() would leave the strides of a kernel of one channel as they are, and
+                # the convolution would take all maps behind it for channels first.
+                parameter.data = parameter.data.to(memory_format=self.memory_format)
         if self.compile_network:
             self.network.compile()
 
