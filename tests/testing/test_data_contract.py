@@ -1,0 +1,146 @@
+"""The contract holds for sound data, and each of its tests finds the fault that it is there for."""
+
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+import torch
+
+from leyden.data.image.augment import Flip
+from leyden.data.image.module import ImageData
+from leyden.data.rows import Rows
+from leyden.testing.data_contract import DataContract
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 6), dtype=np.uint8)
+
+
+class Noise(ImageData):
+    """Sixty images of three classes."""
+
+    class_names = ("ant", "bee", "cow")
+    image_shape = (1, 4, 6)
+
+    def __init__(self, **options):
+        super().__init__(name="noise", **{"batch_size": 8, "augment": {"flip": Flip()}} | options)
+
+    def source_settings(self):
+        return {}
+
+    def read(self):
+        names = [f"noise[{row}]" for row in range(60)]
+        yield Rows(arrays={"images": PIXELS}, targets=np.arange(60) % 3, part="all", sources=names)
+
+
+class TestNoise(DataContract):
+    def make(self, **options):
+        return Noise(**options)
+
+
+class LearnsWhatItTests(Noise):
+    def part(self, part):
+        return super().part("train" if part == "test" else part)
+
+
+class SplitBySeed(Noise):
+    def __init__(self, **options):
+        super().__init__(**options | {"split_seed": options.get("seed", 0)})
+
+
+class IgnoresFolds(Noise):
+    def __init__(self, **options):
+        super().__init__(**options | {"fold": 0})
+
+
+class DropsSilently(Noise):
+    def setup(self, stage=None):
+        super().setup(stage)
+        self._cache = replace(self.cached, kept=self.cached.kept[1:])
+
+
+class ReadsAtRandom(Noise):
+    def read(self):
+        for rows in super().read():
+            rows.arrays["images"] = np.random.default_rng().permutation(PIXELS)
+            yield rows
+
+
+class ForgetsItsSource(Noise):
+    numbers = count()
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.number = next(self.numbers)
+
+    def source_settings(self):
+        return {"number": self.number}
+
+
+class AugmentsAtRandom(Noise):
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
+        images = batch.inputs["images"]
+        return batch._replace(inputs={"images": images + torch.rand(1)})
+
+
+class GivesNoNumbers(Noise):
+    def fit(self, arrays, rows):
+        return super().fit(arrays, rows) | {"mean": torch.tensor([torch.nan])}
+
+
+class LosesEvaluationRows(Noise):
+    def val_dataloader(self):
+        return list(super().val_dataloader())[:-1]
+
+    test_dataloader = val_dataloader
+
+
+class BeginsAnew(Noise):
+    def train_dataloader(self):
+        loader = super().train_dataloader()
+        loader.load_state_dict = lambda _: None
+        return loader
+
+
+class KnowsNoRanks(Noise):
+    def _loader(self, part):
+        self.trainer = None
+        return super()._loader(part)
+
+
+class KeepsNothing(Noise):
+    def state_dict(self):
+        return super().state_dict() | {"statistics": {"mean": torch.zeros(1), "std": torch.ones(1)}}
+
+
+FAULTS = {
+    LearnsWhatItTests: "every_part_has_rows_of_its_own",
+    SplitBySeed: "runs_that_differ_in_their_seed_share_their_parts",
+    IgnoresFolds: "no_row_is_tested_in_two_folds",
+    DropsSilently: "no_row_is_lost_without_a_reason",
+    ReadsAtRandom: "rows_are_read_alike_each_time",
+    ForgetsItsSource: "prepared_rows_are_not_read_again",
+    AugmentsAtRandom: "training_batches_are_the_same_for_the_same_seed",
+    GivesNoNumbers: "a_batch_is_what_networks_take",
+    LosesEvaluationRows: "evaluation_gives_every_row_once",
+    BeginsAnew: "an_epoch_goes_on_where_it_was_left",
+    KnowsNoRanks: "two_ranks_share_the_rows",
+    KeepsNothing: "a_checkpoint_restores_the_preprocessing_without_the_rows",
+}
+
+
+@pytest.mark.parametrize(("faulty", "name"), FAULTS.items(), ids=[each.__name__ for each in FAULTS])
+def test_a_fault_is_found(faulty, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEYDEN_CACHE", str(tmp_path))
+    contract = type("Contract", (DataContract,), {"make": lambda _, **options: faulty(**options)})
+    test = getattr(contract(), f"test_{name}")
+    arguments = [tmp_path] if "tmp_path" in test.__annotations__ else []
+
+    with pytest.raises((AssertionError, ValueError)):
+        test(*arguments)
+
+
+def test_every_test_of_the_contract_has_its_fault():
+    names = {name.removeprefix("test_") for name in vars(DataContract) if name.startswith("test_")}
+
+    assert names == set(FAULTS.values())
