@@ -217,6 +217,16 @@ def test_groups_stay_together_and_are_no_input(table, visits):
     assert not groups[2] & (groups[0] | groups[1])
 
 
+def test_a_row_without_a_group_is_left_out_and_listed(table, visits):
+    columns = visits(patient=["", *(f"patient {row // 4}" for row in range(1, 200))])
+
+    data = table(columns, group="patient")
+
+    reason = "no usable value of state or patient"
+    assert found(data, "missing_target")[1] == {"visits.csv row 2": reason}
+    assert len(data.cached.kept) == 199
+
+
 def test_the_latest_rows_are_the_test_part(table, visits):
     seen = [f"2024-{1 + (row * 7) % 12:02}-{1 + (row * 5) % 28:02}" for row in range(200)]
 

@@ -17,7 +17,7 @@ class TableCleaning(Cleaning):
     reported once the rows are split.
 
     Attributes:
-        missing_target: leave rows out whose target is missing or no such target; when off, the
+        missing_target: leave rows out that lack a target, a group or a time; when off, the
             first one is an error.
         misfits: count cells that are not of their column's kind, such as words among numbers, and
             infinite numbers, as missing; when off, they are an error.

@@ -126,6 +126,7 @@ class TableReading:
             times = self.roles.times(time, chunk.columns[time.name])
         groups = self.roles.groups(chunk.columns[self.roles.group]) if self.roles.group else None
         known = _known(targets) & (np.True_ if times is None else ~np.isnan(times))
+        known &= np.True_ if groups is None else _known(groups)
         without = [chunk.sources[row] for row in np.flatnonzero(~known).tolist()]
         self._check_targets(without)
         return Rows(
@@ -150,8 +151,7 @@ class TableReading:
             )
 
     def _without_target(self, source: str) -> RejectedItem:
-        wanted = " or ".join(name for name in [*self.roles.targets, self.roles.time] if name)
-        reason = f"no usable value of {wanted}"
+        reason = f"no usable value of {' or '.join(self.roles.names)}"
         return RejectedItem(source=source, reason=reason, step="missing_target")
 
     def _check_misfits(self, encoder: Encoder) -> None:
@@ -166,12 +166,12 @@ class TableReading:
                 )
 
 
-def _known(targets: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which rows ``(rows,)`` have a target."""
-    if targets.dtype.kind == "U":
-        return np.asarray(targets != "")
-    absent = np.isnan(targets.astype(np.float64))
-    return np.asarray(~(absent.any(axis=1) if targets.ndim == 2 else absent))
+def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which rows ``(rows,)`` have a target, or a group."""
+    if values.dtype.kind == "U":
+        return np.asarray(values != "")
+    absent = np.isnan(values.astype(np.float64))
+    return np.asarray(~(absent.any(axis=1) if values.ndim == 2 else absent))
 
 
 def _facts(inputs: Sequence[Column], encoder: Encoder) -> dict[str, Any]:

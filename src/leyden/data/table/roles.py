@@ -84,7 +84,7 @@ class Roles:
         return lambda chunk: self._numbers(chunk[first])
 
     def groups(self, column: "pa.StringArray") -> NDArray[np.str_]:
-        """Give the group ``(rows,)`` of each row; rows without one share one."""
+        """Give the group ``(rows,)`` of each row, empty where there is none."""
         return self._class_names(column)
 
     def times(self, column: Column, strings: "pa.StringArray") -> NDArray[np.float64]:
