@@ -163,6 +163,20 @@ def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     assert not (second / "1" / "metrics.csv").exists()
 
 
+def test_a_sweep_does_not_repeat_its_finished_jobs(leyden, tmp_path):
+    words = ("train", "-m", *QUICK, "trainer.max_epochs=1", "resume=auto")
+    assert leyden(*words, "seed=0").code == 0
+    first = only_run(tmp_path)
+
+    done = leyden(*words, "seed=0,1")
+
+    assert done.code == 0, done.err
+    (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
+    assert f"finished before: {first / '0'}" in (second / "0" / "train.log").read_text()
+    assert not (second / "0" / "metrics.csv").exists()
+    assert status(second / "1")["state"] == "finished"
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_over(leyden, own_run, shared_run):
     shutil.rmtree(own_run / "checkpoints")
     for name in ("metrics.csv", "metrics.json"):

@@ -9,7 +9,7 @@ from leyden.runs.folder import (
     RunFolder,
     existing_folder,
     find_run,
-    newest_unfinished,
+    newest_run,
     write_json,
 )
 
@@ -140,33 +140,36 @@ def test_mistyped_run_gets_a_hint(tmp_path: Path, config: Config) -> None:
 def test_unfinished_runs_are_found(state: str | None, tmp_path: Path, config: Config) -> None:
     run = a_run(tmp_path / "mine" / "1", config, state)
 
-    assert newest_unfinished(config, tmp_path) == run
+    assert newest_run(config, tmp_path, finished=False) == run
 
 
-def test_the_newest_unfinished_run_is_found(tmp_path: Path, config: Config) -> None:
+def test_the_newest_run_is_found(tmp_path: Path, config: Config) -> None:
     for time in ("2026-01-02", "2026-01-03", "2026-01-01"):
         a_run(tmp_path / "mine" / time, config)
     a_run(tmp_path / "mine" / "2026-01-04", config, "finished")
 
-    found = newest_unfinished(config, tmp_path)
+    found = newest_run(config, tmp_path, finished=False)
 
     assert found is not None
     assert found.path.name == "2026-01-03"
+    found = newest_run(config, tmp_path, finished=True)
+    assert found is not None
+    assert found.path.name == "2026-01-04"
 
 
 def test_unfinished_jobs_of_a_sweep_are_found(tmp_path: Path, config: Config) -> None:
     run = a_run(tmp_path / "mine" / "2026-sweep" / "3", config)
 
-    assert newest_unfinished(config, tmp_path) == run
+    assert newest_run(config, tmp_path, finished=False) == run
 
 
 def test_runs_of_other_names_and_configs_are_not_found(tmp_path: Path, config: Config) -> None:
-    assert newest_unfinished(config, tmp_path) is None
+    assert newest_run(config, tmp_path, finished=False) is None
     a_run(tmp_path / "other" / "1", config)
     a_run(tmp_path / "mine" / "1", freeze(compose(["name=mine", "seed=1"])))
     a_run(tmp_path / "mine" / "2", config, "finished")
 
-    assert newest_unfinished(config, tmp_path) is None
+    assert newest_run(config, tmp_path, finished=False) is None
 
 
 def test_a_damaged_config_hides_no_other_run(tmp_path: Path, config: Config) -> None:
@@ -174,4 +177,4 @@ def test_a_damaged_config_hides_no_other_run(tmp_path: Path, config: Config) -> 
     for name, text in {"2": "a: ${missing}", "3": "a: [", "4": ""}.items():
         touched(tmp_path / "mine" / name / "config.yaml").write_text(text)
 
-    assert newest_unfinished(config, tmp_path) == run
+    assert newest_run(config, tmp_path, finished=False) == run

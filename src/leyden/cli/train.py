@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
@@ -19,7 +20,7 @@ from leyden.config.check import check, forget_sources
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
-from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_unfinished
+from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
 from leyden.runs.ranks import die_with_launcher, errors_recorded, is_launched, rank
 from leyden.runs.settled import refuse_lost_changes
 
@@ -62,7 +63,7 @@ def run(words: Sequence[str]) -> None:
                 return
             if not flags:
                 frozen = _composed(rest)
-                if resume and (unfinished := newest_unfinished(frozen, RUNS)):
+                if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
                     _continue(unfinished, jobs=jobs)
                     return
             _start(rest, resume=resume, jobs=jobs)
@@ -137,10 +138,14 @@ def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
         from leyden.runs.gpus import take_gpu  # imports torch
 
         take_gpu()
-    if resume and (unfinished := newest_unfinished(frozen, RUNS)):
+    sweeping = settings.mode == RunMode.MULTIRUN
+    if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
         folder = unfinished
         append_to(folder.log)
+    elif resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
+        log.info("finished before: %s", finished.path)
+        return _monitored(frozen, finished)
     return _train(frozen, folder, jobs=jobs)
 
 
@@ -199,6 +204,10 @@ def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> 
         train(config, folder)
     if jobs is not None or not is_launched():
         _report(folder)
+    return _monitored(config, folder)
+
+
+def _monitored(config: Config, folder: RunFolder) -> float | None:
     return folder.read_metrics().get(str(config.monitor))
 
 

@@ -170,17 +170,19 @@ def new_folder(config: Config, runs: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def newest_unfinished(config: Config, runs: Path) -> RunFolder | None:
-    """Find the newest run of this name and this very config that has not finished.
+def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | None:
+    """Find the newest run of this name and this very config.
 
     Args:
         config: a frozen config.
         runs: the folder that holds all runs.
+        finished: whether the run has finished.
     """
     configs = (runs / config.name).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
         folder = RunFolder(path.parent.resolve())
-        if folder.read_status().get("state") != "finished" and _holds(path, config):
+        done = folder.read_status().get("state") == "finished"
+        if done == finished and _holds(path, config):
             return folder
     return None
 
