@@ -8,8 +8,9 @@ import torch
 
 from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
+from leyden.testing.data_contract import attach_trainer
 from leyden.workflows.parts import build_data
-from measure import trainer_of_one_process, write_section
+from measure import write_section
 
 ROUNDS = 7
 
@@ -45,7 +46,7 @@ def _prepared(words: Sequence[str]) -> DataModule:
     data = build_data(freeze(compose(["data=fashion_mnist", *words])))
     data.prepare_data()
     data.setup()
-    data.trainer = trainer_of_one_process()
+    attach_trainer(data)
     return data
 
 

@@ -21,7 +21,8 @@ from leyden.data.image.folder import ImageFolder
 from leyden.data.table.file import Table
 from leyden.data.text.augment import TokenDropout
 from leyden.data.text.table import TextTable
-from measure import trainer_of_one_process, write_section
+from leyden.testing.data_contract import attach_trainer
+from measure import write_section
 
 NOTE = (
     "Rows are made up, and prepared on an empty cache: reading, every cleaning step, the split and "
@@ -138,7 +139,7 @@ def _measured(data: DataModule) -> list[str]:
     wall, cpu = time.perf_counter(), time.process_time()
     data.prepare_data()
     data.setup()
-    data.trainer = trainer_of_one_process()
+    attach_trainer(data)
     loader = data.train_dataloader()
     prepared = [time.process_time() - cpu, time.perf_counter() - wall]
     cpu, count = time.process_time(), 0

@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import torch
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -81,14 +77,6 @@ def metrics_of(folder: Path) -> dict[str, float]:
     (path,) = folder.glob("runs/**/metrics.json")
     metrics: dict[str, float] = json.loads(path.read_text())
     return metrics
-
-
-def trainer_of_one_process() -> Any:
-    """Make as much of a trainer as a data module asks for to give training batches."""
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    return SimpleNamespace(
-        training=True, world_size=1, global_rank=0, overfit_batches=0, strategy=strategy
-    )
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

@@ -11,6 +11,7 @@ from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
 from leyden.errors import UserError
+from leyden.testing.data_contract import attach_trainer
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 6), dtype=np.uint8)
 TARGETS = np.array(["ant", "bee", "cow"] * 20)
@@ -249,24 +250,11 @@ def test_a_training_part_smaller_than_a_batch_still_trains(tmp_path):
     assert [len(each.rows) for each in seen["train"]] == [42]
 
 
-@dataclass
-class Ranks:
-    """As much of a trainer as a loader asks for."""
-
-    global_rank: int
-    world_size: int
-    root_device = torch.device("cpu")
-
-    @property
-    def strategy(self):
-        return self
-
-
 def test_ranks_get_batches_though_the_rows_do_not_fill_a_global_one():
     data = ready(batch_size=32)
     shares = []
     for rank in range(2):
-        data.trainer = Ranks(rank, 2)
+        attach_trainer(data, rank=rank, world_size=2)
         shares.append([batch.rows.tolist() for batch in data.train_dataloader()])
 
     assert [len(share) for share in shares] == [1, 1]

@@ -125,8 +125,8 @@ class TableReading:
         if time is not None:
             times = self.roles.times(time, chunk.columns[time.name])
         groups = self.roles.groups(chunk.columns[self.roles.group]) if self.roles.group else None
-        known = _known(targets) & (np.True_ if times is None else ~np.isnan(times))
-        known &= np.True_ if groups is None else _known(groups)
+        needed = [values for values in (targets, groups, times) if values is not None]
+        known = np.logical_and.reduce([_known(values) for values in needed])
         without = [chunk.sources[row] for row in np.flatnonzero(~known).tolist()]
         self._check_targets(without)
         return Rows(
@@ -167,7 +167,7 @@ class TableReading:
 
 
 def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which rows ``(rows,)`` have a target, or a group."""
+    """Tell which rows ``(rows,)`` have a target, a group or a time."""
     if values.dtype.kind == "U":
         return np.asarray(values != "")
     absent = np.isnan(values.astype(np.float64))
