@@ -4,6 +4,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from leyden.data.image.digits import FILE
 from measure import python, spread, write_section
 
 RUNS = 7
@@ -16,9 +17,10 @@ NOTE = (
 
 BARE = """
 import os
+import sys
 import lightning.pytorch as pl
+import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -39,8 +41,8 @@ class Plain(pl.LightningModule):
         os._exit(0)
 
 
-digits = load_digits()
-rows = TensorDataset(torch.tensor(digits.data).float(), torch.tensor(digits.target))
+table = torch.from_numpy(np.loadtxt(sys.argv[1], delimiter=",", dtype=np.int64))
+rows = TensorDataset(table[:, :-1].float(), table[:, -1])
 trainer = pl.Trainer(accelerator="cpu", max_epochs=1)
 trainer.fit(Plain(), DataLoader(rows, batch_size=32, shuffle=True))
 """
@@ -74,7 +76,7 @@ def main() -> None:
         folder = Path(name)
         python(LEYDEN, folder=folder)  # prepares the rows
         pairs = [
-            (python(BARE, folder=folder).cpu, python(LEYDEN, folder=folder).cpu)
+            (python(BARE, str(FILE), folder=folder).cpu, python(LEYDEN, folder=folder).cpu)
             for _ in range(RUNS)
         ]
     bare, leyden = zip(*pairs, strict=True)

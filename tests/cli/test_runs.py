@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from leyden.data.image.digits import Digits
 
 QUICK = ("network=linear", "callbacks.early_stopping=null")
 
@@ -72,8 +72,8 @@ def test_evaluate_gives_the_metrics_of_the_run(shared_run, leyden):
 
 
 def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):
-    pixels = np.round(load_digits().images[0] * (255 / 16)).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "zero.png")
+    (digits,) = Digits(name="digits").read()
+    Image.fromarray(digits.arrays["images"][0, 0]).save(tmp_path / "zero.png")
 
     done = leyden("predict", f"run={shared_run}", f"input={tmp_path}/zero.png", "format=jsonl")
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -54,7 +53,7 @@ def task_of(loss=None, names=NAMES, kind="labels", **options):
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7])
-def test_metrics_agree_with_those_of_scikit_learn(tmp_path, threshold):
+def test_metrics_agree_with_their_definitions(tmp_path, threshold, f1, auroc):
     data = Symptoms()
     trainer = Trainer(
         accelerator="cpu",
@@ -70,9 +69,9 @@ def test_metrics_agree_with_those_of_scikit_learn(tmp_path, threshold):
     probabilities = torch.cat([b.inputs["numbers"] for b in data.batches]).sigmoid().numpy()
     predicted = probabilities >= threshold
     expected = {
-        "exact_match": accuracy_score(targets, predicted),
-        "f1": f1_score(targets, predicted, average="macro"),
-        "auroc": roc_auc_score(targets, probabilities, average="weighted"),
+        "exact_match": (targets == predicted).all(axis=1).mean(),
+        "f1": f1(targets, predicted).mean(),
+        "auroc": np.average(auroc(targets, probabilities), weights=targets.sum(axis=0)),
     }
     for name, value in expected.items():
         assert metrics[f"test/{name}"] == pytest.approx(value, abs=1e-5), name

@@ -26,7 +26,7 @@ from leyden.data.rows import PARTS, Part
 from leyden.data.source_names import ENDS, SourceNames
 from leyden.errors import UserError
 
-FORMAT = 6
+FORMAT = 7
 """Raised when the layout below or the reading of sources changes: older caches are not read."""
 
 ARRAYS = "arrays"

@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ SOUND_FILES = FileType(
 FULL_SCALE = 2**15
 """The cached value of a sample of 1."""
 
-FILTER_CROSSINGS = 10
-"""Zero crossings on each side of the resampling filter, as scipy has them."""
+FILTER_CROSSINGS = 90
+"""Zero crossings on each side of the resampling filter beyond which it is below 16 bits."""
 
 MOST_TIMES = 100
 """How many times as high or low as the rate wanted that of a file may be, unless it is damaged."""
@@ -146,22 +145,10 @@ _LOUDEST = 1 - 2**-7
 
 
 def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
-    from scipy.signal import resample_poly  # slow to import
+    import soxr  # comes with an extra
 
-    common = math.gcd(old, new)
-    up, down = new // common, old // common
-    resampled: NDArray[np.float32] = resample_poly(samples, up, down, window=_low_pass(up, down))
+    resampled: NDArray[np.float32] = soxr.resample(samples, old, new)
     return resampled
-
-
-@cache
-def _low_pass(up: int, down: int) -> NDArray[np.float32]:
-    """Design the filter that scipy would design anew for every file."""
-    from scipy.signal import firwin
-
-    widest = max(up, down)
-    taps = firwin(2 * FILTER_CROSSINGS * widest + 1, 1 / widest, window=("kaiser", 5.0))
-    return np.asarray(taps, dtype=np.float32)
 
 
 def _check_whole(file: Any) -> None:
