@@ -112,6 +112,17 @@ def test_resnet_does_not_halve_tiny_maps(side: int, last: int) -> None:
     assert maps.shape == (2, 4, last, last)
 
 
+def test_a_mirrored_network_judges_both_sides_together_but_not_in_training():
+    torch.manual_seed(0)
+    images = torch.randn(4, 1, 8, 8)
+    plain, both = ResNet(**DIGITS, channels=[8]), ResNet(**DIGITS, channels=[8], mirrored=True)
+    both.load_state_dict(plain.state_dict())
+
+    assert torch.equal(both(images), plain(images))
+    mean = (plain.eval()(images) + plain(images.flip(3))) / 2
+    assert torch.equal(both.eval()(images), mean)
+
+
 def test_space_to_depth_sees_every_pixel() -> None:
     net = ResNet(input_shape=(1, 9, 9), num_outputs=1, channels=[8]).eval()
     image = torch.randn(1, 1, 9, 9, requires_grad=True)

@@ -1,8 +1,16 @@
 from lightning.pytorch import Callback, LightningModule
 
 from leyden.config.compose import compose, freeze
-from leyden.workflows.hooks import EVERY_STEP, leave_out_unused
+from leyden.workflows.hooks import IN_TRAINING, OUTSIDE_TRAINING, leave_out_unused
 from leyden.workflows.parts import build_data, build_task, build_trainer
+
+
+class Idle(Callback):
+    idle_hooks = ("on_train_batch_end",)
+
+    def on_train_batch_start(self, *_) -> None: ...
+
+    def on_train_batch_end(self, *_) -> None: ...
 
 
 class Counting(Callback):
@@ -14,7 +22,8 @@ class Counting(Callback):
 
 
 def called(owner: Callback | LightningModule) -> set[str]:
-    return {name for name in EVERY_STEP if callable(getattr(owner, name))}
+    names = IN_TRAINING + OUTSIDE_TRAINING
+    return {name for name in names if callable(getattr(owner, name))}
 
 
 def test_only_hooks_that_a_class_overrides_are_left() -> None:
@@ -24,7 +33,15 @@ def test_only_hooks_that_a_class_overrides_are_left() -> None:
     leave_out_unused(module)
 
     assert called(counting) == {"on_train_batch_end"}
-    assert called(module) == set()
+    assert called(module) == set(OUTSIDE_TRAINING)
+
+
+def test_a_hook_that_its_callback_calls_idle_is_left_out() -> None:
+    callback = Idle()
+
+    leave_out_unused(callback)
+
+    assert called(callback) == {"on_train_batch_start"}
 
 
 def test_a_hook_that_an_instance_was_given_is_kept() -> None:

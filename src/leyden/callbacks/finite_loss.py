@@ -70,6 +70,12 @@ class FiniteLoss(Callback):
         self._loss = torch.zeros(())
         self._before: list[tuple[Any, str, Any]] = []
 
+    @property
+    def idle_hooks(self) -> tuple[str, ...]:
+        """Hooks that have nothing to do, for ``stop`` leaves no batch out."""
+        leaving_out = ("on_train_batch_start", "on_before_backward", "on_after_backward")
+        return leaving_out if self.on_nan == "stop" else ()
+
     def on_train_batch_start(
         self,
         trainer: Trainer,
@@ -104,7 +110,7 @@ class FiniteLoss(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
+        outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
@@ -116,7 +122,7 @@ class FiniteLoss(Callback):
             for holder, name, value in self._before:
                 setattr(holder, name, value) if name else holder.copy_(value)
         elif self.on_nan != "skip":
-            self._gathered.append((trainer.global_step, batch_idx, rows, self._loss))
+            self._gathered.append((trainer.global_step, batch_idx, rows, outputs["loss"]))
             if (batch_idx + 1) % self.check_every == 0:
                 self._look(trainer)
 

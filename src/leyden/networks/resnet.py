@@ -36,6 +36,8 @@ class ResNet(nn.Module):
         stem: ``space_to_depth`` first folds 2x2 pixels into channels, for a quarter of the work;
             ``convolution`` keeps the resolution.
         dropout: Share of the pooled features dropped before the output layer.
+        mirrored: Outside training, give the mean of the logits of each image and of its mirror
+            image, for twice the work (Simonyan & Zisserman 2015, arXiv:1409.1556, 3.2).
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ResNet(nn.Module):
         blocks_per_stage: int = 1,
         stem: Literal["convolution", "space_to_depth"] = "space_to_depth",
         dropout: float = 0.0,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         check_image_shape(input_shape)
@@ -62,9 +65,15 @@ class ResNet(nn.Module):
         self.hidden_layers = _stages(channels, blocks_per_stage, size)
         self.dropout = nn.Dropout(dropout)
         self.output_layer = nn.Linear(channels[-1], num_outputs)
+        self.mirrored = mirrored
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``(batch, channels, height, width)`` to logits ``(batch, num_outputs)``."""
+        if self.mirrored and not self.training:
+            return (self._logits(images) + self._logits(images.flip(3))) / 2
+        return self._logits(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
         maps = self.hidden_layers(self.input_layer(images))  # (batch, channels[-1], h, w)
         features = self.dropout(maps.mean(dim=(2, 3)))  # (batch, channels[-1])
         logits: Tensor = self.output_layer(features)

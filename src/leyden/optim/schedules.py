@@ -33,7 +33,7 @@ class ScheduleConfig(TypedDict):
 
 def constant(optimizer: Optimizer, *, total_steps: float) -> ScheduleConfig:  # noqa: ARG001
     """Leave the learning rate as it is; the run may be endless."""
-    return _by_step(LambdaLR(optimizer, lambda _: 1.0))
+    return _by_epoch(LambdaLR(optimizer, lambda _: 1.0))
 
 
 def one_cycle(

@@ -1,8 +1,8 @@
-"""Hooks that run in every training step."""
+"""Hooks that run for every batch."""
 
 from lightning.pytorch import Callback, LightningModule
 
-EVERY_STEP = (
+IN_TRAINING = (
     "on_train_batch_start",
     "on_before_zero_grad",
     "on_before_backward",
@@ -11,15 +11,29 @@ EVERY_STEP = (
     "on_train_batch_end",
 )
 
+OUTSIDE_TRAINING = (
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+    "on_test_batch_start",
+    "on_test_batch_end",
+    "on_predict_batch_start",
+    "on_predict_batch_end",
+)
+
 
 def leave_out_unused(owner: Callback | LightningModule) -> None:
-    """Let Lightning pass by the hooks of every step that nobody has overridden.
+    """Let Lightning pass by the hooks of every batch that would do nothing.
 
-    It calls a hook wherever it is callable, an empty one too, and prepares each call. With ten
-    callbacks that makes some sixty calls, which cost as much as a small network's forward pass.
+    Those are the hooks that nobody has overridden, and those that a callback names as
+    ``idle_hooks``. Lightning calls a hook wherever it is callable, an empty one too, and prepares
+    each call. With ten callbacks that makes some sixty calls a step, which cost as much as a small
+    network's forward pass.
     """
-    base = Callback if isinstance(owner, Callback) else LightningModule
-    for name in EVERY_STEP:
+    base, names = LightningModule, IN_TRAINING  # Lightning looks at the signatures of the others
+    if isinstance(owner, Callback):
+        base, names = Callback, IN_TRAINING + OUTSIDE_TRAINING
+    idle = getattr(owner, "idle_hooks", ())
+    for name in names:
         hook = getattr(owner, name)
-        if getattr(hook, "__func__", hook) is getattr(base, name):
+        if name in idle or getattr(hook, "__func__", hook) is getattr(base, name):
             setattr(owner, name, None)
