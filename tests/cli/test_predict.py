@@ -77,6 +77,18 @@ def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
     assert {row["file"]: row["class"] for row in rows} == expected
 
 
+def test_the_rows_of_readable_files_come_before_the_error(good_run, unseen, leyden, tmp_path):
+    file = min(unseen[0].iterdir())
+    for name in ("empty.png", "none.png"):
+        (tmp_path / name).touch()
+
+    done = leyden("predict", f"run={good_run}", "input=empty.png", str(file), "none.png")
+
+    assert done.code == 2
+    assert [row["file"] for row in csv.DictReader(io.StringIO(done.out))] == [str(file)]
+    assert "empty.png can't be read: empty file, nor can 1 more" in done.err
+
+
 def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
     # Closed before the first row is printed, and so also before the last.
     words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=a.png"]
@@ -95,7 +107,7 @@ def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
     [
         ([], "Nothing to predict"),
         (["input=nowhere.png"], "nowhere.png does not exist"),
-        (["input=text.png"], "text.png can't be read as an image"),
+        (["input=text.png"], "text.png can't be read: "),
         (["input=empty"], "No image found below empty"),
         (["input=text.png", "data.size=3"], "names an unknown key"),
     ],

@@ -17,6 +17,7 @@ from leyden.batch import Batch, DataSpec
 from leyden.data import cache, targets
 from leyden.data.batches import CPU, Augmentation, CachedRows, augmented, switched_on
 from leyden.data.cleaning import Cleaning, CleaningReport
+from leyden.data.inputs import Inputs
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
@@ -131,12 +132,8 @@ class DataModule(LightningDataModule, ABC):
         """Give the keyword arguments that size every network of this kind."""
 
     @abstractmethod
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
-        """Read files to predict on.
-
-        Returns:
-            A name per row, and the raw rows: a batch's fields, ``(rows, ...)`` each.
-        """
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read files to predict on, and those below folders, chunk by chunk."""
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Turn predictions that only the data can read, such as token ids, into plain values."""

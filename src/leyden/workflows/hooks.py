@@ -29,9 +29,10 @@ def leave_out_unused(owner: Callback | LightningModule) -> None:
     each call. With ten callbacks that makes some sixty calls a step, which cost as much as a small
     network's forward pass.
     """
-    base, names = LightningModule, IN_TRAINING  # Lightning looks at the signatures of the others
-    if isinstance(owner, Callback):
-        base, names = Callback, IN_TRAINING + OUTSIDE_TRAINING
+    is_callback = isinstance(owner, Callback)
+    base = Callback if is_callback else LightningModule
+    # Lightning looks at the signatures of a module's other hooks.
+    names = IN_TRAINING + OUTSIDE_TRAINING if is_callback else IN_TRAINING
     idle = getattr(owner, "idle_hooks", ())
     for name in names:
         hook = getattr(owner, name)

@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 
+from leyden.data.inputs import Inputs
+from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
-from leyden.workflows.finished import load_run
+from leyden.workflows.finished import FinishedRun, load_run
 
 
 def predict(
@@ -21,16 +23,37 @@ def predict(
 
     Yields:
         One row per input: ``file`` and the task's columns, such as ``class`` and ``probability``.
+
+    Raises:
+        UserError: some inputs can't be read; raised behind the rows of all others.
     """
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     finished = load_run(run, overrides)
-    data, task = finished.data, finished.task.eval()
-    names, raw = data.read_inputs(inputs)
-    for start in range(0, len(names), data.batch_size):
+    finished.task.eval()
+    rejected: list[RejectedItem] = []
+    for chunk in finished.data.read_inputs(inputs):
+        rejected.extend(chunk.rejected)
+        yield from _rows(finished, chunk)
+    if rejected:
+        raise UserError(_unread(rejected))
+
+
+def _rows(finished: FinishedRun, chunk: Inputs) -> Iterator[dict[str, Any]]:
+    data, task = finished.data, finished.task
+    for start in range(0, len(chunk.names), data.batch_size):
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
-            fields = {field: rows[batch] for field, rows in raw.items()}
+            fields = {field: rows[batch] for field, rows in chunk.fields.items()}
             columns = data.readable(task.predict(data.network_inputs(fields)))
-        for name, *values in zip(names[batch], *columns.values(), strict=True):
+        for name, *values in zip(chunk.names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}
+
+
+def _unread(rejected: Sequence[RejectedItem]) -> str:
+    first, others = rejected[0], len(rejected) - 1
+    more = f", nor can {others} more" if others else ""
+    return (
+        f"{first.source} can't be read: {first.reason}{more}. Mend what has no row here, or leave "
+        "it out of input=."
+    )

@@ -61,10 +61,11 @@ def test_inputs_are_read_from_files_and_folders_of_any_rate(tmp_path, choir, sin
     sing(tmp_path / "deep/b.ogg", rate=44100, seconds=3.0)
     sing(tmp_path / "a.flac", rate=8000, seconds=0.1)
 
-    names, raw = data.read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.flac"])
+    (inputs,) = data.read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.flac"])
 
-    assert names == [f"{tmp_path}/deep/b.ogg", f"{tmp_path}/a.flac"]
-    assert (raw["waveforms"].shape, raw["waveforms"].dtype) == ((2, 8000), torch.int16)
+    assert inputs.names == [f"{tmp_path}/deep/b.ogg", f"{tmp_path}/a.flac"]
+    waveforms = inputs.fields["waveforms"]
+    assert (waveforms.shape, waveforms.dtype) == ((2, 8000), torch.int16)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +73,11 @@ def test_inputs_are_read_from_files_and_folders_of_any_rate(tmp_path, choir, sin
     [
         ("missing.wav", "does not exist"),
         ("empty", "No sound found below"),
-        ("torn.wav", "can't be read as sound: empty file"),
     ],
 )
-def test_inputs_that_can_not_be_read_are_named(tmp_path, choir, given, message):
+def test_inputs_that_are_not_there_are_named(tmp_path, choir, given, message):
     data = ready(choir(tmp_path / "data"))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "torn.wav").touch()
 
     with pytest.raises(UserError, match=message) as caught:
         data.read_inputs([str(tmp_path / given)])
@@ -91,9 +90,9 @@ def test_inputs_that_training_would_have_dropped_are_told(tmp_path, choir, sing,
     silent = sing(tmp_path / "silent.wav", loudness=0.0)
     short = sing(tmp_path / "short.wav", seconds=0.01)
 
-    names, _ = data.read_inputs([str(silent), str(short), str(sing(tmp_path / "good.wav"))])
+    (inputs,) = data.read_inputs([str(silent), str(short), str(sing(tmp_path / "good.wav"))])
 
-    assert len(names) == 3
+    assert len(inputs.names) == 3
     assert [message.partition(": ")[0] for message in caplog.messages] == [
         f"{silent} is silent",
         f"{short} is too short",

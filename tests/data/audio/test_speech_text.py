@@ -198,9 +198,9 @@ def test_a_checkpoint_brings_its_vocabulary(tmp_path, corpus):
     other.load_state_dict(trained.state_dict())
 
     assert other.spec == trained.spec
-    names, raw = other.read_inputs([str(tmp_path / "clips")])
-    assert len(names) == 30
-    inputs = other.network_inputs(raw)
+    (raw,) = other.read_inputs([str(tmp_path / "clips")])
+    assert len(raw.names) == 30
+    inputs = other.network_inputs(raw.fields)
     assert inputs["images"].shape[3] == inputs["frames"].max()
 
 

@@ -94,10 +94,10 @@ def test_inputs_are_read_from_files_and_folders(images, tmp_path):
     for name, colour in {"deep/b.png": "red", "deep/.no.png": "red", "a.png": "lime"}.items():
         Image.new("RGB", (9, 9), colour).save(tmp_path / name)
 
-    names, raw = Given(images).read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.png"])
+    (inputs,) = Given(images).read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.png"])
 
-    assert names == [f"{tmp_path}/deep/b.png", f"{tmp_path}/a.png"]
-    pixels = raw["images"]
+    assert inputs.names == [f"{tmp_path}/deep/b.png", f"{tmp_path}/a.png"]
+    pixels = inputs.fields["images"]
     assert (pixels.shape, pixels.dtype) == ((2, 3, 4, 5), torch.uint8)
     assert pixels[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 255, 0]]
 
@@ -107,12 +107,10 @@ def test_inputs_are_read_from_files_and_folders(images, tmp_path):
     [
         ("missing.png", "does not exist"),
         ("empty", "No image found below"),
-        ("torn.png", "can't be read as an image: empty file"),
     ],
 )
-def test_inputs_that_can_not_be_read_are_named(images, tmp_path, given, message):
+def test_inputs_that_are_not_there_are_named(images, tmp_path, given, message):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "torn.png").touch()
 
     with pytest.raises(UserError, match=message) as caught:
         Given(images).read_inputs([str(tmp_path / given)])

@@ -369,15 +369,16 @@ def test_a_checkpoint_holds_all_that_reading_needs(table, visits, tmp_path, writ
 
     other = Table(name="visits", path="gone.csv", target="state")
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    names, raw = other.read_inputs([str(path)])
+    (inputs,) = other.read_inputs([str(path)])
 
-    assert names[:2] == ["new.csv row 2", "new.csv row 3"]
+    assert inputs.names[:2] == ["new.csv row 2", "new.csv row 3"]
     expected = data.dataset(data.cached)[(0, torch.arange(40))].inputs
     columns_of_training = write_csv(tmp_path / "same.csv", visits())
-    _, same = other.read_inputs([str(columns_of_training)])
+    (again,) = other.read_inputs([str(columns_of_training)])
+    same = again.fields
     torch.testing.assert_close(same["numbers"][:40], expected["numbers"])
     assert torch.equal(same["categories"][:40], expected["categories"])
-    assert other.network_inputs(raw)["numbers"].isfinite().all()
+    assert other.network_inputs(inputs.fields)["numbers"].isfinite().all()
 
 
 def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
@@ -385,12 +386,13 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     columns = visits(3)
     lacking = write_csv(tmp_path / "lacking.csv", {"agee": columns["age"]})
     with pytest.raises(UserError, match=r"no column 'age'.*agee"):
-        data.read_inputs([str(lacking)])
+        list(data.read_inputs([str(lacking)]))
     with pytest.raises(UserError, match="no row"):
-        data.read_inputs([str(write_csv(tmp_path / "none.csv", visits(0)))])
+        list(data.read_inputs([str(write_csv(tmp_path / "none.csv", visits(0)))]))
 
     odd = visits(3, age=["old", 5, 6], ward=["attic", "north", "attic"])
-    _, raw = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    (inputs,) = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    raw = inputs.fields
 
     assert raw["numbers"][0, 0].isnan()
     assert raw["categories"][:, 0].tolist() == [0, 1, 0]
@@ -402,7 +404,8 @@ def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write
     data = table(visits(coughs=[0, 0, 0, 1] * 50))
     odd = visits(4, age=[30, 1e9, 30, 30], coughs=[0, 0, 5000, 1e300])
 
-    _, raw = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    (inputs,) = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    raw = inputs.fields
 
     numbers = data.network_inputs(raw)["numbers"]
     assert numbers.isfinite().all()
@@ -416,7 +419,7 @@ def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write
 def test_possible_values_to_predict_on_are_not_warned_of(table, caplog):
     data = table()
 
-    data.read_inputs([str(data.file.path)])
+    list(data.read_inputs([str(data.file.path)]))
 
     assert caplog.messages == []
 

@@ -66,9 +66,9 @@ def test_a_root_that_does_not_exist_is_named(tmp_path):
 
 def test_predicted_ids_become_text(tmp_path):
     data = ready(write(tmp_path / "a.txt"))
-    _, fields = data.read_inputs([str(tmp_path / "a.txt")])
+    (inputs,) = data.read_inputs([str(tmp_path / "a.txt")])
 
-    written = data.readable({"text": [fields["tokens"][0].tolist()], "other": [1]})
+    written = data.readable({"text": [inputs.fields["tokens"][0].tolist()], "other": [1]})
 
     assert written["text"][0].startswith("line 0 of a.txt\nline 1 of")
     assert written["other"] == [1]

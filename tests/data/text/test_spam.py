@@ -58,9 +58,10 @@ def test_raw_mails_and_tables_are_predicted_alike(tmp_path):
     (tmp_path / "mail.eml").write_text(mail("spam-1", 3)["text"])
     (tmp_path / "mails.csv").write_text("subject,body\nspam-1 3,body of 3 xxx\n")
 
-    _, fields = data.read_inputs([str(tmp_path / "mail.eml"), str(tmp_path / "mails.csv")])
+    (inputs,) = data.read_inputs([str(tmp_path / "mail.eml"), str(tmp_path / "mails.csv")])
 
-    assert fields["tokens"][0].equal(fields["tokens"][1])
+    mail_file, table_row = inputs.fields["tokens"]
+    assert mail_file.equal(table_row)
 
 
 def test_a_folder_without_the_archive_says_how_to_get_it(tmp_path):

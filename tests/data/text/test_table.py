@@ -52,13 +52,13 @@ def test_a_row_is_a_text_with_its_class(tmp_path):
 def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
     data = ready(write(tmp_path / "a.jsonl"), text=["subject", "body"])
 
-    names, fields = data.read_inputs([str(write(tmp_path / "b.jsonl", ROWS[3:5]))])
+    (inputs,) = data.read_inputs([str(write(tmp_path / "b.jsonl", ROWS[3:5]))])
 
     assert data.cached.arrays["texts"][3].tobytes().decode() == "offer 3\ntext 3, xxx"
-    assert names == ["b.jsonl row 1", "b.jsonl row 2"]
+    assert inputs.names == ["b.jsonl row 1", "b.jsonl row 2"]
     batch = data.dataset(data.cached)[0, torch.tensor([3, 4])]
-    assert fields["tokens"].equal(batch.inputs["tokens"])
-    assert fields["mask"].equal(batch.inputs["mask"])
+    assert inputs.fields["tokens"].equal(batch.inputs["tokens"])
+    assert inputs.fields["mask"].equal(batch.inputs["mask"])
 
 
 def test_files_of_their_own_are_the_parts(tmp_path):
@@ -100,9 +100,9 @@ def test_a_separator_is_that_of_prediction_too(tmp_path):
     lines = [f"{row['body']}^{row['label']}" for row in ROWS]
     (tmp_path / "a.csv").write_text("\n".join(["body^label", *lines]))
 
-    names, _ = ready(tmp_path / "a.csv", separator="^").read_inputs([str(tmp_path / "a.csv")])
+    (inputs,) = ready(tmp_path / "a.csv", separator="^").read_inputs([str(tmp_path / "a.csv")])
 
-    assert len(names) == 40
+    assert len(inputs.names) == 40
 
 
 @pytest.mark.parametrize("missing", [None, "", " ", float("nan")])

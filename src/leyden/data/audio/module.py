@@ -22,6 +22,7 @@ from leyden.data.audio.spectrogram import (
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
 from leyden.data.folders import LabelledFile
+from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
 from leyden.errors import UserError
 
@@ -80,21 +81,18 @@ class AudioData(DataModule):
         shape = (1, log_mel.mels, log_mel.frames(self.samples))
         return {"input_shape": shape, "num_outputs": len(self.class_names or ())}
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read sound files, and those below folders, as ``(rows, samples)``."""
-        files = SOUND_FILES.inputs(paths)
-        clips = []
-        for file in files:
-            try:
-                sound = self._sound(file)
-            except UnreadableError as error:
-                raise UserError(
-                    f"{file} can't be read as sound: {error}. Expected {SOUND_FILES.expected}; "
-                    "mend the file or leave it out of input=."
-                ) from error
+
+        def read(file: Path) -> NDArray[np.int16]:
+            sound = self._sound(file)
             warn_of_fault(self.cleaning, sound, file)
-            clips.append(self._fitted(sound))
-        return [str(file) for file in files], {"waveforms": torch.from_numpy(np.stack(clips))}
+            return self._fitted(sound)
+
+        def joined(clips: list[NDArray[np.int16]]) -> dict[str, Tensor]:
+            return {"waveforms": torch.from_numpy(np.stack(clips))}
+
+        return read_files(SOUND_FILES.inputs(paths), read, joined)
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
         """Decode files chunk by chunk, and run the cleaning steps that judge them one by one.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from leyden.data.audio.transcripts import (
 )
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
+from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import Part, Ragged, RejectedItem, Rows, UnreadableError
-from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -132,21 +133,16 @@ class SpeechData(DataModule):
         """Give the number of samples of each row."""
         return torch.from_numpy(np.diff(self.cached.arrays["waveforms"].offsets)[rows])
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
-        """Read sound files, and those below folders, padded to the longest."""
-        files = SOUND_FILES.inputs(paths)
-        waveforms = []
-        for file in files:
-            try:
-                sound = self.hear(file)
-            except UnreadableError as error:
-                raise UserError(
-                    f"{file} can't be read as sound: {error}. Expected {SOUND_FILES.expected}; "
-                    "mend the file or leave it out of input=."
-                ) from error
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read sound files, and those below folders, padded to the longest of their chunk."""
+
+        def read(file: Path) -> NDArray[np.int16]:
+            sound = self.hear(file)
             warn_of_fault(self.cleaning, sound, file)
-            waveforms.append(resampled(sound, sample_rate=self.sample_rate))
-        return [str(file) for file in files], recordings(waveforms, self.log_mel())
+            return resampled(sound, sample_rate=self.sample_rate)
+
+        joined = partial(recordings, log_mel=self.log_mel())
+        return read_files(SOUND_FILES.inputs(paths), read, joined)
 
     def hear(self, path: Path) -> Sound:
         """Read a file whole."""

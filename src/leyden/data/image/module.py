@@ -1,7 +1,8 @@
 """The image kind: normalisation per channel, and files to predict on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from torch import Tensor, nn
 
 from leyden.data.base import DataModule
 from leyden.data.image.files import IMAGE_FILES, read_image
-from leyden.data.rows import UnreadableError
-from leyden.errors import UserError
+from leyden.data.inputs import Inputs, read_files
 
 BYTES_AT_ONCE = 1 << 16
 """As much as a processor's cache holds, and so few rows that sums of 32 bits hold theirs."""
@@ -46,19 +46,14 @@ class ImageData(DataModule):
         """Size networks by the images' shape and the number of classes."""
         return {"input_shape": self.image_shape, "num_outputs": len(self.class_names or ())}
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
-        files = IMAGE_FILES.inputs(paths)
-        images = []
-        for file in files:
-            try:
-                images.append(read_image(file, self.image_shape))
-            except UnreadableError as error:
-                raise UserError(
-                    f"{file} can't be read as an image: {error}. Expected "
-                    f"{IMAGE_FILES.expected}; mend the file or leave it out of input=."
-                ) from error
-        return [str(file) for file in files], {"images": torch.from_numpy(np.stack(images))}
+
+        def joined(images: list[NDArray[np.uint8]]) -> dict[str, Tensor]:
+            return {"images": torch.from_numpy(np.stack(images))}
+
+        read = partial(read_image, shape=self.image_shape)
+        return read_files(IMAGE_FILES.inputs(paths), read, joined)
 
 
 def channel_sums(images: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
 from leyden.batch import Batch
 from leyden.data import cache
 from leyden.data.base import DataModule
 from leyden.data.cleaning import CleaningReport
+from leyden.data.inputs import Inputs
 from leyden.data.rows import Rows
 from leyden.data.table.batches import Layout, TableRows
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Column
 from leyden.data.table.fitting import Scaling, fit_table
 from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers
-from leyden.data.table.predicting import read_files
+from leyden.data.table.predicting import read_rows
 from leyden.data.table.reading import TableReading
 from leyden.data.table.report import with_table_steps
 from leyden.data.table.roles import Roles, TargetType
@@ -145,10 +146,10 @@ class TableData(DataModule):
             "num_outputs": len(self.class_names or ()) or 1,
         }
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read the rows of table files; the target need not be among their columns."""
         files = [self.input_file(Path(path)) for path in paths]
-        return read_files(files, self.statistics, self.roles.missing)
+        return read_rows(files, self.statistics, self.roles.missing)
 
     def cleaning_report(self) -> CleaningReport:
         """Add what was found when the columns were fitted."""

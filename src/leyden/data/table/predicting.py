@@ -1,14 +1,14 @@
 """Rows of files that a finished run is asked about."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leyden.data.inputs import Inputs
 from leyden.data.table.batches import Layout
 from leyden.data.table.columns import Column
 from leyden.data.table.encoding import Encoder
@@ -18,39 +18,69 @@ from leyden.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def read_files(
+def read_rows(
     files: Sequence[TableFile], statistics: Mapping[str, Any], missing: Sequence[str]
-) -> tuple[list[str], dict[str, Tensor]]:
+) -> Iterator[Inputs]:
     """Encode the rows of some files as in training; what was missing there may be missing here.
 
-    Returns:
-        A name per row, and the fields of a raw batch.
+    What is odd about their cells is told when all have been read.
 
     Raises:
-        UserError: a file lacks a column, has a row that can't be read, or has no row.
+        UserError: a file lacks a column, or none has a row.
     """
     columns = [Column(**column) for column in statistics["columns"]]
     encoder = Encoder(columns, missing)
-    names: list[str] = []
-    encoded = []
-    for file in files:
-        for chunk in file.chunks([column.name for column in columns]):
-            if chunk.rejected:
-                first = chunk.rejected[0]
-                raise UserError(f"{first.source} can't be read: {first.reason}. Mend the row.")
-            rows = len(chunk.sources)
-            encoded.append(
-                (encoder.numbers(chunk.columns, rows), encoder.categories(chunk.columns, rows))
-            )
-            names.extend(chunk.sources)
-    if not names:
+    oddities = _Oddities(columns, statistics["numbers"])
+    chunks = (chunk for file in files for chunk in file.chunks([column.name for column in columns]))
+    found = False
+    for chunk in chunks:
+        found |= bool(chunk.sources or chunk.rejected)
+        numbers = encoder.numbers(chunk.columns, len(chunk.sources))
+        categories = encoder.categories(chunk.columns, len(chunk.sources))
+        layout = Layout.of(statistics, columns, encoder.values)
+        fields = layout.inputs(numbers, categories)
+        oddities.note(numbers[:, layout.numbers], fields["categories"])
+        yield Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
+    if not found:
         raise UserError(f"{', '.join(str(file.path) for file in files)}: no row to predict.")
     _warn_of_misfits(encoder)
-    layout = Layout.of(statistics, columns, encoder.values)
-    fields = [layout.inputs(numbers, categories) for numbers, categories in encoded]
-    _warn_of_unknown(fields, columns)
-    _warn_of_impossible(encoded, layout, statistics["numbers"], encoder.number_columns)
-    return names, {name: torch.cat([chunk[name] for chunk in fields]) for name in fields[0]}
+    oddities.warn()
+
+
+class _Oddities:
+    """Cells that training never saw the like of."""
+
+    def __init__(self, columns: Sequence[Column], fitted: Mapping[str, Tensor]) -> None:
+        self.categories = [column.name for column in columns if not column.is_number]
+        self.numbers = [column.name for column in columns if column.is_number]
+        self.low = (fitted["centres"] + fitted["low"]).numpy()
+        self.high = (fitted["centres"] + fitted["high"]).numpy()
+        self.unknown = np.zeros(len(self.categories), np.int64)
+        self.beyond = np.zeros(len(self.numbers), np.int64)
+        self.example = np.full(len(self.numbers), np.nan)
+
+    def note(self, numbers: NDArray[np.float64], categories: Tensor) -> None:
+        """Count those of a chunk: ``(rows, columns)`` each."""
+        self.unknown += (categories == 0).sum(dim=0).numpy()
+        outside = (numbers < self.low) | (numbers > self.high)
+        self.beyond += outside.sum(axis=0)
+        for place in np.flatnonzero(outside.any(axis=0) & np.isnan(self.example)):
+            self.example[place] = numbers[outside[:, place], place][0]
+
+    def warn(self) -> None:
+        """Tell of all so far."""
+        for name, cells in zip(self.categories, self.unknown, strict=True):
+            if cells:
+                log.warning("%d cells of %s hold what training never saw", cells, name)
+        for place in np.flatnonzero(self.beyond):
+            log.warning(
+                "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
+                self.beyond[place],
+                self.numbers[place],
+                self.low[place],
+                self.high[place],
+                self.example[place],
+            )
 
 
 def _warn_of_misfits(encoder: Encoder) -> None:
@@ -58,33 +88,4 @@ def _warn_of_misfits(encoder: Encoder) -> None:
         if found.cells:
             log.warning(
                 "%d cells of %s count as missing, such as %r", found.cells, name, found.example
-            )
-
-
-def _warn_of_unknown(fields: Sequence[Mapping[str, Tensor]], columns: Sequence[Column]) -> None:
-    categories = [column.name for column in columns if not column.is_number]
-    for place, name in enumerate(categories):
-        unknown = sum(int((chunk["categories"][:, place] == 0).sum()) for chunk in fields)
-        if unknown:
-            log.warning("%d cells of %s hold what training never saw", unknown, name)
-
-
-def _warn_of_impossible(
-    encoded: Sequence[tuple[NDArray[np.float64], NDArray[np.int32]]],
-    layout: Layout,
-    fitted: Mapping[str, Any],
-    columns: Sequence[Column],
-) -> None:
-    low, high = (layout.centres + fitted[name].numpy() for name in ("low", "high"))
-    for place, column in enumerate(columns):
-        values = np.concatenate([numbers[:, layout.numbers[place]] for numbers, _ in encoded])
-        beyond = values[(values < low[place]) | (values > high[place])]
-        if len(beyond):
-            log.warning(
-                "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
-                len(beyond),
-                column.name,
-                low[place],
-                high[place],
-                beyond[0],
             )

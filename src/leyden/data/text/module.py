@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from leyden.data import cache
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
 from leyden.data.encodings import check_encoding
-from leyden.data.rows import Ragged, UnreadableError
+from leyden.data.inputs import Inputs
+from leyden.data.rows import Ragged, RejectedItem, UnreadableError
 from leyden.data.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.texts import Text, joined
 from leyden.data.text.tokens import TokenBatches, padded, strings, token_rows
 from leyden.data.text.vocabulary import SMALLEST, encode, load_vocabulary, train_vocabulary
-from leyden.errors import UserError
+
+TEXTS_PER_CHUNK = 1024
 
 
 class TextData(DataModule):
@@ -108,49 +112,51 @@ class TextData(DataModule):
         """Give the number of tokens of each row."""
         return torch.from_numpy(np.diff(self._tokens(self.cached).offsets)[rows])
 
-    def read_inputs(self, paths: Sequence[str]) -> tuple[list[str], dict[str, Tensor]]:
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read texts to predict on: one a file, or one a row of a table."""
-        texts = [text for file in TEXT_FILES.inputs(paths) for text in self._input_texts(file)]
-        cleaned = [self._cleaned_input(text) for text in texts]
-        tokenizer = load_vocabulary(self.statistics["vocabulary"])
-        ids = encode(tokenizer, cleaned, max_tokens=self.max_tokens)
-        rows = Ragged.of(ids, dtype=np.dtype(np.int32))
-        return [text.source for text in texts], padded(rows, np.arange(len(ids)))
+        files = TEXT_FILES.inputs(paths)
+        found = (self._cleaned(item) for file in files for item in self._input_texts(file))
+        while chunk := list(islice(found, TEXTS_PER_CHUNK)):
+            texts = [item for item in chunk if isinstance(item, Text)]
+            yield Inputs(
+                names=[text.source for text in texts],
+                fields=self._encoded([text.content for text in texts]) if texts else {},
+                rejected=[item for item in chunk if isinstance(item, RejectedItem)],
+            )
 
     def file_content(self, text: str) -> str:
         """Take what is of interest of a text file that is given to predict on: all of it."""
         return text
 
-    def _input_texts(self, file: Path) -> Iterator[Text]:
+    def _input_texts(self, file: Path) -> Iterator[Text | RejectedItem]:
         if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            yield from self._table_texts(file)
+            table = TableFile(path=file, encoding=self.encoding, separator=self.separator)
+            for chunk in table.chunks(self.text_columns):
+                contents = joined(chunk, self.text_columns)
+                for source, content in zip(chunk.sources, contents, strict=True):
+                    yield Text(content=content, source=source)
+                yield from chunk.rejected
             return
         try:
             content = self.file_content(read_text(file, self.encoding))
         except UnreadableError as error:
-            raise UserError(
-                f"{file} can't be read as text: {error}. Mend the file or leave it out of input=."
-            ) from error
-        yield Text(content=content, source=str(file))
+            yield RejectedItem(source=str(file), reason=str(error))
+        else:
+            yield Text(content=content, source=str(file))
 
-    def _table_texts(self, file: Path) -> Iterator[Text]:
-        table = TableFile(path=file, encoding=self.encoding, separator=self.separator)
-        for chunk in table.chunks(self.text_columns):
-            for item in chunk.rejected:
-                raise UserError(
-                    f"{item.source} of {file} can't be read: {item.reason}. Mend the row or leave "
-                    "it out of input=."
-                )
-            for source, content in zip(
-                chunk.sources, joined(chunk, self.text_columns), strict=True
-            ):
-                yield Text(content=content, source=source)
-
-    def _cleaned_input(self, text: Text) -> str:
-        content, _ = self.steps.mended(text.content)
+    def _cleaned(self, item: Text | RejectedItem) -> Text | RejectedItem:
+        if isinstance(item, RejectedItem):
+            return item
+        content, _ = self.steps.mended(item.content)
         if not content.strip():
-            raise UserError(f"{text.source} holds no text to predict. Leave it out of input=.")
-        return content
+            return RejectedItem(source=item.source, reason="holds no text")
+        return replace(item, content=content)
+
+    def _encoded(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        tokenizer = load_vocabulary(self.statistics["vocabulary"])
+        ids = encode(tokenizer, texts, max_tokens=self.max_tokens)
+        rows = Ragged.of(ids, dtype=np.dtype(np.int32))
+        return padded(rows, np.arange(len(ids)))
 
     @property
     def steps(self) -> TextCleaning:

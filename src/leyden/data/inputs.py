@@ -1,0 +1,53 @@
+"""Rows that a finished run is asked about, chunk by chunk."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from torch import Tensor
+
+from leyden.data.rows import RejectedItem, UnreadableError
+
+FILES_PER_CHUNK = 256
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """A chunk of rows to predict on.
+
+    Attributes:
+        names: of the rows, for people: a file, or a row of one.
+        fields: those of a raw batch, ``(rows, ...)`` each; none where there is no row.
+        rejected: what can't be read, and so has no row.
+    """
+
+    names: Sequence[str]
+    fields: Mapping[str, Tensor]
+    rejected: Sequence[RejectedItem] = ()
+
+
+def read_files(
+    files: Sequence[Path],
+    read: Callable[[Path], Item],
+    joined: Callable[[list[Item]], Mapping[str, Tensor]],
+) -> Iterator[Inputs]:
+    """Read files that hold one row each.
+
+    Args:
+        files: of any number.
+        read: one file; raises ``UnreadableError``.
+        joined: makes the fields of one item or more.
+    """
+    for start in range(0, len(files), FILES_PER_CHUNK):
+        items: dict[str, Item] = {}
+        rejected = []
+        for file in files[start : start + FILES_PER_CHUNK]:
+            try:
+                items[str(file)] = read(file)
+            except UnreadableError as error:
+                rejected.append(RejectedItem(source=str(file), reason=str(error)))
+        fields = joined(list(items.values())) if items else {}
+        yield Inputs(names=list(items), fields=fields, rejected=rejected)

@@ -1,0 +1,53 @@
+import torch
+
+from leyden.data import inputs
+from leyden.data.inputs import read_files
+from leyden.data.rows import UnreadableError
+
+
+def read(path):
+    if not path.stat().st_size:
+        raise UnreadableError("empty file")
+    return path.read_text()
+
+
+def joined(texts):
+    return {"lengths": torch.tensor([len(text) for text in texts])}
+
+
+def files(folder, *texts):
+    for number, text in enumerate(texts):
+        (folder / str(number)).write_text(text)
+    return sorted(folder.iterdir())
+
+
+def test_files_are_read_a_chunk_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "FILES_PER_CHUNK", 2)
+    read_so_far = []
+    chunks = read_files(
+        files(tmp_path, "a", "bb", "ccc"),
+        lambda path: read_so_far.append(path) or read(path),
+        joined,
+    )
+
+    first = next(chunks)
+
+    assert len(read_so_far) == 2
+    assert first.fields["lengths"].tolist() == [1, 2]
+    assert [chunk.fields["lengths"].tolist() for chunk in chunks] == [[3]]
+
+
+def test_what_can_not_be_read_is_named_and_the_rest_is_there(tmp_path):
+    (chunk,) = read_files(files(tmp_path, "a", "", "ccc"), read, joined)
+
+    assert chunk.names == [str(tmp_path / "0"), str(tmp_path / "2")]
+    assert chunk.fields["lengths"].tolist() == [1, 3]
+    assert [(each.source, each.reason) for each in chunk.rejected] == (
+        [(str(tmp_path / "1"), "empty file")]
+    )
+
+
+def test_nothing_is_joined_where_nothing_can_be_read(tmp_path):
+    (chunk,) = read_files(files(tmp_path, ""), read, joined)
+
+    assert (chunk.names, chunk.fields, len(chunk.rejected)) == ([], {}, 1)
