@@ -6,6 +6,7 @@ import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from leyden.callbacks.exact_resume import ExactResume
+from leyden.callbacks.profiler import NoProfiler
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import compose, freeze
 from leyden.tasks.base import Task
@@ -29,13 +30,16 @@ class Operations(TorchDispatchMode):
 
 @pytest.fixture
 def count(tmp_path, monkeypatch):
-    """Count the operations of an epoch of some steps, and the calls that log."""
+    """Count the operations of an epoch of some steps, the calls that log, and those of hooks."""
 
     def counted(steps, *words):
         calls: Counter[str] = Counter()
-        log = Task.log
+        log, profile = Task.log, NoProfiler.profile
         monkeypatch.setattr(
             Task, "log", lambda *args, **how: (calls.update(["log"]), log(*args, **how))
+        )
+        monkeypatch.setattr(
+            NoProfiler, "profile", lambda of, name: (calls.update([name]), profile(of, name))[1]
         )
         config = freeze(compose([*WORDS, f"trainer.limit_train_batches={steps}", *words]))
         data = build_data(config)
@@ -74,6 +78,19 @@ def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
     assert costs["_local_scalar_dense"] == 0  # what .item() and float() are made of
     assert costs["log"] == 0
     assert costs["addmm"] > 0
+
+
+def test_callbacks_that_have_nothing_to_do_are_not_called(per_step):
+    hooks = {name for name, cost in per_step().items() if cost and name.startswith("[Callback]")}
+
+    assert hooks == {
+        "[Callback]Checkpoints.on_train_batch_end",
+        "[Callback]EpochProgress.on_train_batch_end",
+        "[Callback]ExactResume.on_train_batch_end",
+        "[Callback]FiniteLoss.on_train_batch_end",
+        "[Callback]GracefulStop.on_train_batch_end",
+        "[Callback]LearningRateMonitor.on_train_batch_start",
+    }
 
 
 def test_a_batch_is_gathered_and_normalised_without_copies(per_step):

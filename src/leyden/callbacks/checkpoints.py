@@ -56,12 +56,6 @@ class Checkpoints(Checkpoint):
         self.saved_step = 0
         self.saved_at = 0.0
 
-    @property
-    def idle_hooks(self) -> tuple[str, ...]:
-        """Hooks that have nothing to do: a checkpoint at the end of an epoch needs no steps."""
-        within = math.isfinite(self.save_every_steps) or math.isfinite(self.save_every_seconds)
-        return () if within else ("on_train_batch_end",)
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Count steps and minutes from here on."""
         self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
