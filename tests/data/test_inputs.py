@@ -47,6 +47,15 @@ def test_what_can_not_be_read_is_named_and_the_rest_is_there(tmp_path):
     )
 
 
+def test_a_file_that_is_given_twice_has_two_rows(tmp_path):
+    (file,) = files(tmp_path, "bb")
+
+    (chunk,) = read_files([file, file], read, joined)
+
+    assert chunk.names == [str(file), str(file)]
+    assert chunk.fields["lengths"].tolist() == [2, 2]
+
+
 def test_nothing_is_joined_where_nothing_can_be_read(tmp_path):
     (chunk,) = read_files(files(tmp_path, ""), read, joined)
 

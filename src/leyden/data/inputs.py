@@ -42,12 +42,11 @@ def read_files(
         joined: makes the fields of one item or more.
     """
     for start in range(0, len(files), FILES_PER_CHUNK):
-        items: dict[str, Item] = {}
-        rejected = []
+        names, items, rejected = [], [], []
         for file in files[start : start + FILES_PER_CHUNK]:
             try:
-                items[str(file)] = read(file)
+                items.append(read(file))
+                names.append(str(file))
             except UnreadableError as error:
                 rejected.append(RejectedItem(source=str(file), reason=str(error)))
-        fields = joined(list(items.values())) if items else {}
-        yield Inputs(names=list(items), fields=fields, rejected=rejected)
+        yield Inputs(names=names, fields=joined(items) if items else {}, rejected=rejected)
