@@ -112,6 +112,16 @@ def test_resnet_does_not_halve_tiny_maps(side: int, last: int) -> None:
     assert maps.shape == (2, 4, last, last)
 
 
+def test_the_largest_value_of_a_map_may_stand_for_it() -> None:
+    images = torch.randn(4, 1, 8, 8)
+    mean, largest = (ResNet(**DIGITS, channels=[8], pooling=how).eval() for how in ("mean", "max"))
+    largest.load_state_dict(mean.state_dict())
+    maps = mean.hidden_layers(mean.input_layer(images)).flatten(2)
+
+    torch.testing.assert_close(mean(images), mean.output_layer(maps.mean(dim=2)))
+    torch.testing.assert_close(largest(images), mean.output_layer(maps.max(dim=2).values))
+
+
 def test_a_mirrored_network_judges_both_sides_together_but_not_in_training():
     torch.manual_seed(0)
     images = torch.randn(4, 1, 8, 8)
@@ -143,6 +153,7 @@ def test_space_to_depth_sees_every_pixel() -> None:
         (ResNet, {"channels": []}),
         (ResNet, {"blocks_per_stage": 0}),
         (ResNet, {"stem": "pool"}),
+        (ResNet, {"pooling": "sum"}),
     ],
     ids=str,
 )
