@@ -1,9 +1,10 @@
 import gc
+import subprocess
 import sys
 
 import pytest
 
-from leyden.cli.startup import importing
+from leyden.cli.startup import importing, postpone_collection
 
 
 @pytest.fixture
@@ -24,6 +25,23 @@ def test_imports_are_not_searched_for_garbage():
 
 
 @pytest.mark.usefixtures("without_torch")
+def test_nothing_is_searched_for_garbage_before_them():
+    postpone_collection()
+    assert not gc.isenabled()
+
+    with importing():
+        pass
+
+    assert gc.isenabled()
+
+
+def test_the_search_goes_on_where_torch_is_there_already():
+    postpone_collection()
+
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("without_torch")
 def test_an_import_that_fails_leaves_the_collector_on():
     with pytest.raises(ImportError), importing():
         raise ImportError
@@ -38,3 +56,17 @@ def test_later_imports_change_nothing():
         assert gc.isenabled()
 
     assert gc.get_freeze_count() == frozen
+
+
+def test_a_run_does_not_import_what_few_need():
+    slow = {"torch.distributed.checkpoint", "torch._inductor", "pyarrow", "tokenizers", "soxr"}
+    program = (
+        "import sys, leyden.workflows.train, leyden.data.image.digits, leyden.tasks.classification\n"
+        f"print(sorted({slow} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"

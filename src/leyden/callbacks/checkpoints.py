@@ -10,7 +10,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from leyden.files import remove
-from leyden.strategies import shards
 
 FOLDER = "checkpoints"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -174,6 +173,8 @@ def _link(source: Path, target: Path) -> None:
     Files are replaced, never changed.
     """
     if source.is_dir():
+        from leyden.strategies import shards  # slow to import
+
         shards.link(source, target, _link)
         return
     unfinished = target.with_name(f"{target.name}.unfinished")

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
+from leyden.cli.startup import postpone_collection
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
 
 COMMANDS = {
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from outside with everything saved. Other errors come with their traceback, which makes
         the status 1.
     """
+    postpone_collection()
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())

@@ -6,6 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def postpone_collection() -> None:
+    """Look for no garbage until torch has been imported, if that is still to come."""
+    if "torch" not in sys.modules:
+        gc.disable()
+
+
 @contextmanager
 def importing() -> Iterator[None]:
     """Import torch and what stands on it without looking for garbage.

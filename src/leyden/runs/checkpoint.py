@@ -15,7 +15,6 @@ from leyden.callbacks.run_record import KEY
 from leyden.errors import UserError, first_line
 from leyden.files import META, flush_folder, remove, unwritable
 from leyden.runs.folder import RunFolder
-from leyden.strategies import shards
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +92,8 @@ def load_checkpoint(
         _verify(file)
         checkpoint = torch.load(file, map_location=map_location, weights_only=True)
         if file != path:
+            from leyden.strategies import shards  # slow to import
+
             shards.verify(checkpoint, path)
             checkpoint = shards.fill(checkpoint, path, only=only)
     except pickle.UnpicklingError as error:

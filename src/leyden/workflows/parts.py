@@ -18,7 +18,6 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
-from leyden.strategies.sharded import Sharded
 from leyden.tasks.base import Task
 from leyden.workflows.hardware import fitting_precision
 from leyden.workflows.hooks import leave_out_unused
@@ -50,7 +49,11 @@ def build_data(config: Config) -> DataModule:
 def is_sharded(config: Config) -> bool:
     """Tell whether the ranks of a run share its network out."""
     strategy = class_of(config, "trainer.strategy")
-    return strategy is not None and issubclass(strategy, Sharded)
+    if strategy is None:
+        return False
+    from leyden.strategies.sharded import Sharded  # slow to import
+
+    return issubclass(strategy, Sharded)
 
 
 def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) -> Task:
