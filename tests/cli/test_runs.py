@@ -88,7 +88,7 @@ def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):
     [
         (("evaluate", "run=nowhere"), "does not exist"),
         (("predict", "run={run}", "input=nowhere.png"), "does not exist"),
-        (("predict", "run={run}", "input={run}/config.yaml"), "can't be read as an image"),
+        (("predict", "run={run}", "input={run}/config.yaml"), "can't be read: not an image"),
         (("evaluate", "run={run}", "network.width=3"), "unknown key"),
     ],
 )
