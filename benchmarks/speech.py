@@ -22,6 +22,9 @@ MEDIALS = "ㄧㄨㄩ"
 FRAMES = 12
 PENALTY = 100.0
 
+Model = Callable[[NDArray[np.float32]], NDArray[np.str_]]
+"""Gives the symbol of each row of features."""
+
 NOTE = (
     "Strings of 2 to 4 Mandarin syllables, none of which was heard in training; the word error "
     "rate counts syllables. The baselines are told where each syllable begins and ends: they "
@@ -84,10 +87,6 @@ def baselines() -> Iterator[list[str]]:
         heard = [" ".join(part) for part in np.split(np.array(words), ends[:-1])]
         cer, wer = char_error_rate(heard, said), word_error_rate(heard, said)
         yield [name, "1", *_shares(float(cer), float(wer)), ""]
-
-
-Model = Callable[[NDArray[np.float32]], NDArray[np.str_]]
-"""Gives the symbol of each row of features."""
 
 
 def likeliest(inputs: NDArray[np.float32], symbols: NDArray[np.str_]) -> Model:  # noqa: ARG001

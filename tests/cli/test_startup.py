@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from leyden.cli.startup import importing, postpone_collection
+from leyden.cli.startup import collecting_later, importing
 
 
 @pytest.fixture
@@ -26,19 +26,24 @@ def test_imports_are_not_searched_for_garbage():
 
 @pytest.mark.usefixtures("without_torch")
 def test_nothing_is_searched_for_garbage_before_them():
-    postpone_collection()
-    assert not gc.isenabled()
+    with collecting_later():
+        assert not gc.isenabled()
+        with importing():
+            pass
+        assert gc.isenabled()
 
-    with importing():
+
+@pytest.mark.usefixtures("without_torch")
+def test_a_command_without_them_leaves_the_collector_on():
+    with collecting_later():
         pass
 
     assert gc.isenabled()
 
 
 def test_the_search_goes_on_where_torch_is_there_already():
-    postpone_collection()
-
-    assert gc.isenabled()
+    with collecting_later():
+        assert gc.isenabled()
 
 
 @pytest.mark.usefixtures("without_torch")

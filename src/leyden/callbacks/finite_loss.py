@@ -73,8 +73,7 @@ class FiniteLoss(Callback):
     @property
     def idle_hooks(self) -> tuple[str, ...]:
         """Hooks that have nothing to do, for ``stop`` leaves no batch out."""
-        leaving_out = ("on_train_batch_start", "on_before_backward", "on_after_backward")
-        return leaving_out if self.on_nan == "stop" else ()
+        return ("on_train_batch_start", "on_after_backward") if self.on_nan == "stop" else ()
 
     def on_train_batch_start(
         self,
@@ -110,7 +109,7 @@ class FiniteLoss(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,
+        outputs: Any,  # noqa: ARG002
         batch: Any,
         batch_idx: int,
     ) -> None:
@@ -122,7 +121,7 @@ class FiniteLoss(Callback):
             for holder, name, value in self._before:
                 setattr(holder, name, value) if name else holder.copy_(value)
         elif self.on_nan != "skip":
-            self._gathered.append((trainer.global_step, batch_idx, rows, outputs["loss"]))
+            self._gathered.append((trainer.global_step, batch_idx, rows, self._loss))
             if (batch_idx + 1) % self.check_every == 0:
                 self._look(trainer)
 

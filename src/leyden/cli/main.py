@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from leyden.cli.startup import postpone_collection
+from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
 
 COMMANDS = {
@@ -27,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from outside with everything saved. Other errors come with their traceback, which makes
         the status 1.
     """
-    postpone_collection()
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())
         return OK
     try:
-        _run(command, rest)
+        with collecting_later():
+            _run(command, rest)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def postpone_collection() -> None:
+@contextmanager
+def collecting_later() -> Iterator[None]:
     """Look for no garbage until torch has been imported, if that is still to come."""
-    if "torch" not in sys.modules:
-        gc.disable()
+    if "torch" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -28,8 +28,7 @@ class ResNet(nn.Module):
     after the sum, and three later findings: each block starts as the identity (Goyal et al. 2017,
     arXiv:1706.02677, 5.1), shortcuts average before they project (He et al. 2019,
     arXiv:1812.01187, ResNet-D), and the stem may trade resolution for channels without loss
-    (Ridnik et al. 2021, arXiv:2003.13630). Small images in few epochs do better with the maximum
-    of each last map than with its mean (Jordan 2024, arXiv:2404.00498).
+    (Ridnik et al. 2021, arXiv:2003.13630).
 
     Args:
         input_shape: ``(channels, height, width)`` of one image.
@@ -38,10 +37,12 @@ class ResNet(nn.Module):
         blocks_per_stage: Residual blocks of two 3x3 convolutions in each stage.
         stem: ``space_to_depth`` first folds 2x2 pixels into channels, for a quarter of the work;
             ``convolution`` keeps the resolution.
-        pooling: What stands for a whole map before the output layer: its ``mean`` or its ``max``.
+        pooling: What stands for a whole map before the output layer: its ``mean``, or its ``max``
+            as in Jordan 2024 (arXiv:2404.00498), who trains on small images for a few epochs.
         dropout: Share of the pooled features dropped before the output layer.
         mirrored: Outside training, give the mean of the logits of each image and of its mirror
-            image, for twice the work (Simonyan & Zisserman 2015, arXiv:1409.1556, 3.2).
+            image, for twice the work; after Simonyan & Zisserman 2015 (arXiv:1409.1556, 3.2), who
+            take that of probabilities.
     """
 
     def __init__(
