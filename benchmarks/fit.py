@@ -8,15 +8,16 @@ AUROC, logs, and writes checkpoints, TensorBoard events and the history. All run
 import logging
 import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from torch import nn
 
 from leyden.callbacks.exact_resume import ExactResume
@@ -26,15 +27,18 @@ from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
 from leyden.data.sampler import BatchOrder
 from leyden.workflows.parts import build_data, build_task, build_trainer
-from measure import write_section
+from measure import take_turns, write_section
 
 ROUNDS = 5
+
+TURN = 25
+"""Batches until the next variant goes on."""
 
 NOTE = (
     "Fashion-MNIST, batches of 128, one thread; the loops train in float32, and Leyden as it comes "
     "convolves in bfloat16 where the CPU multiplies in it. Rows per CPU second of the whole fit, "
     f"validation, logs and checkpoints included: median of n = {ROUNDS} rounds, in which the "
-    "variants take turns; ratios: medians of the ratios within a round."
+    f"variants take turns every {TURN} batches; ratios: medians of the ratios within a round."
 )
 
 COMMON = (
@@ -108,18 +112,14 @@ def _held(contest: Contest) -> list[list[str]]:
     data = build_data(config)
     data.prepare_data()
     data.setup()
-    variants: dict[str, Callable[[], None]] = {
+    variants = {
         RAW: partial(raw_loop, config, data, fused=False),
         FUSED: partial(raw_loop, config, data, fused=True),
     }
     for way, more in contest.ways.items():
         variants[way] = partial(leyden, freeze(compose([*words, *more])), data)
-    seconds: dict[str, list[float]] = {variant: [] for variant in variants}
-    for _ in range(ROUNDS):
-        for variant, run in variants.items():
-            start = time.process_time()
-            run()
-            seconds[variant].append(time.process_time() - start)
+    rounds = [take_turns(variants) for _ in range(ROUNDS)]
+    seconds = {variant: [each[variant] for each in rounds] for variant in variants}
     trained = contest.epochs * contest.batches * data.batch_size
     return [
         [
@@ -137,7 +137,19 @@ def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(reference, own, strict=True))
 
 
-def leyden(config: Config, data: DataModule) -> None:
+class Turns(Callback):
+    """Lets the other variants go on every few batches."""
+
+    def __init__(self, *, pass_on: Callable[[], None]) -> None:
+        self.pass_on = pass_on
+
+    def on_train_batch_end(self, *others: Any) -> None:
+        """Let them, if it is time."""
+        if others[-1] % TURN == 0:
+            self.pass_on()
+
+
+def leyden(config: Config, data: DataModule, pass_on: Callable[[], None]) -> None:
     """Fit with everything that a run has."""
     with tempfile.TemporaryDirectory() as folder:
         task = build_task(config, data)
@@ -145,13 +157,15 @@ def leyden(config: Config, data: DataModule) -> None:
             config,
             Path(folder),
             task=task,
-            first=[ExactResume()],
+            first=[ExactResume(), Turns(pass_on=pass_on)],
             last=GracefulStop(request=StopRequest()),
         )
         trainer.fit(task, datamodule=data)
 
 
-def raw_loop(config: Config, data: DataModule, *, fused: bool) -> None:
+def raw_loop(
+    config: Config, data: DataModule, pass_on: Callable[[], None], *, fused: bool
+) -> None:
     """Fit by hand."""
     network: nn.Module = build(config, "network")(**data.spec.network_sizes)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.optimizer.lr, fused=fused)
@@ -170,11 +184,13 @@ def raw_loop(config: Config, data: DataModule, *, fused: bool) -> None:
     for epoch in range(config.trainer.max_epochs):
         order.set_epoch(epoch)
         network.train()
-        for _, rows in islice(order, config.trainer.limit_train_batches):
+        for number, (_, rows) in enumerate(islice(order, config.trainer.limit_train_batches)):
             loss = loss_of(network(normalise(images[rows])), targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if number % TURN == 0:
+                pass_on()
         network.eval()
         with torch.inference_mode():
             correct = sum(

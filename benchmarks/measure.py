@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from threading import Semaphore
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -70,6 +73,45 @@ def train(words: Sequence[str]) -> tuple[dict[str, float], Measured]:
         if done.returncode:
             raise SystemExit(done.output)
         return metrics_of(Path(folder)), done
+
+
+def take_turns(runs: Mapping[str, Callable[[Callable[[], None]], None]]) -> dict[str, float]:
+    """Run functions side by side, one at a time, so that a slow moment of the machine hits all.
+
+    Args:
+        runs: functions that call what they are given wherever the next one may go on.
+
+    Returns:
+        CPU seconds of each.
+    """
+    seconds = dict.fromkeys(runs, 0.0)
+    turn = {name: Semaphore(0) for name in runs}
+    passed_on = Semaphore(0)
+    finished: set[str] = set()
+
+    def pass_on(name: str) -> None:
+        passed_on.release()
+        turn[name].acquire()
+
+    def run(name: str) -> None:
+        turn[name].acquire()
+        try:
+            runs[name](partial(pass_on, name))
+        finally:
+            finished.add(name)
+            passed_on.release()
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        futures = [pool.submit(run, name) for name in runs]
+        while running := [name for name in runs if name not in finished]:
+            for name in running:
+                start = time.process_time()
+                turn[name].release()
+                passed_on.acquire()
+                seconds[name] += time.process_time() - start
+    for future in futures:
+        future.result()
+    return seconds
 
 
 def metrics_of(folder: Path) -> dict[str, float]:

@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, Dataset
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.errors import UserError
 from leyden.tasks.base import MeanLoss
+from leyden.workflows.hooks import leave_out_unused
 
 BROKEN = 21
+PASSED_BY = "ignore:.training_step. returned .None."
 
 
 class Rows(Dataset):
@@ -46,8 +48,26 @@ class Line(LightningModule):
         return DataLoader(Rows(self.broken), sampler=batches, batch_size=None)
 
 
-def fit(tmp_path, callback, broken=BROKEN, **options):
-    module = Line(broken)
+class PassingBy(Line):
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx) if batch_idx % 2 else None
+
+
+class ByHand(Line):
+    """Optimises by itself, and tells nobody its loss."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(super().training_step(batch, batch_idx))
+        optimizer.step()
+
+
+def fit(tmp_path, callback, broken=BROKEN, kind=Line, **options):
+    module = kind(broken)
+    leave_out_unused(callback, module)
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -64,9 +84,19 @@ def fit(tmp_path, callback, broken=BROKEN, **options):
 
 
 @pytest.mark.parametrize("check_every", [1, 4, 50])
-def test_the_step_and_its_rows_are_named(tmp_path, check_every):
+@pytest.mark.parametrize("kind", [Line, PassingBy, ByHand])
+@pytest.mark.filterwarnings(PASSED_BY)
+def test_the_step_and_its_rows_are_named(tmp_path, check_every, kind):
     with pytest.raises(UserError, match=r"epoch 0, batch 5, rows 20, 21, 22, 23\).*on_nan=skip"):
-        fit(tmp_path, FiniteLoss(check_every=check_every))
+        fit(tmp_path, FiniteLoss(check_every=check_every), kind=kind)
+
+
+@pytest.mark.filterwarnings(PASSED_BY)
+def test_what_a_module_passes_by_breaks_nothing(tmp_path):
+    module, trainer = fit(tmp_path, FiniteLoss(), broken=24, kind=PassingBy)
+
+    assert trainer.global_step == 10
+    assert module.train_loss.rows == 20
 
 
 def test_whole_rows_pass(tmp_path):

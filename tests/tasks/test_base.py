@@ -1,3 +1,4 @@
+from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -187,6 +188,25 @@ def test_training_learns(tmp_path):
     epochs = fitted(tmp_path, task_of(lr=0.05), max_epochs=20)
 
     assert epochs[-1]["val/loss"] < 0.7 * epochs[0]["val/loss"]
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip):
+    task, data = task_of(lr=0.05), Batches()
+    line = deepcopy(task.network)
+    optimizer = torch.optim.SGD(line.parameters(), lr=0.05)
+
+    fitted(tmp_path, task, data, gradient_clip_val=clip)
+
+    for batch in data.batches:
+        predicted = line(batch.inputs["images"]).squeeze(1)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(predicted, batch.targets).backward()
+        if clip:
+            assert nn.utils.clip_grad_norm_(line.parameters(), clip) > clip
+        optimizer.step()
+    for ours, by_hand in zip(task.network.parameters(), line.parameters(), strict=True):
+        torch.testing.assert_close(ours, by_hand)
 
 
 def test_the_schedule_stretches_over_the_run(tmp_path):

@@ -1,15 +1,24 @@
+import pytest
 from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import LearningRateMonitor
 
+from leyden.callbacks.idle_hooks import idle_when
 from leyden.config.compose import compose, freeze
 from leyden.workflows.hooks import IN_TRAINING, OUTSIDE_TRAINING, leave_out_unused
 from leyden.workflows.parts import build_data, build_task, build_trainer
 
 
-class Idle(Callback):
-    idle_hooks = ("on_train_batch_end",)
-
+class Sleepy(Callback):
     def on_train_batch_start(self, *_) -> None: ...
 
+    @idle_when(lambda own, module: own.asleep and module.automatic_optimization)
+    def on_train_batch_end(self, *_) -> None: ...
+
+    def __init__(self, *, asleep: bool) -> None:
+        self.asleep = asleep
+
+
+class Awake(Sleepy):
     def on_train_batch_end(self, *_) -> None: ...
 
 
@@ -29,26 +38,50 @@ def called(owner: Callback | LightningModule) -> set[str]:
 def test_only_hooks_that_a_class_overrides_are_left() -> None:
     counting, module = Counting(), LightningModule()
 
-    leave_out_unused(counting)
-    leave_out_unused(module)
+    leave_out_unused(counting, module)
+    leave_out_unused(module, module)
 
     assert called(counting) == {"on_train_batch_end"}
     assert called(module) == set(OUTSIDE_TRAINING)
 
 
-def test_a_hook_that_its_callback_calls_idle_is_left_out() -> None:
-    callback = Idle()
+@pytest.mark.parametrize(
+    ("callback", "automatic", "is_kept"),
+    [
+        (Sleepy(asleep=True), True, False),
+        (Sleepy(asleep=True), False, True),
+        (Sleepy(asleep=False), True, True),
+        (Awake(asleep=True), True, True),
+    ],
+)
+def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
+    callback: Callback, automatic: bool, is_kept: bool
+) -> None:
+    module = LightningModule()
+    module.automatic_optimization = automatic
 
-    leave_out_unused(callback)
+    leave_out_unused(callback, module)
 
-    assert called(callback) == {"on_train_batch_start"}
+    kept = {"on_train_batch_end"} if is_kept else set()
+    assert called(callback) == {"on_train_batch_start"} | kept
+
+
+@pytest.mark.parametrize(
+    ("interval", "kept"), [("step", {"on_train_batch_start"}), ("epoch", set())]
+)
+def test_the_monitor_of_rates_is_asked_each_step_if_it_is_to_log_each(interval, kept) -> None:
+    monitor = LearningRateMonitor(logging_interval=interval)
+
+    leave_out_unused(monitor, LightningModule())
+
+    assert called(monitor) == kept
 
 
 def test_a_hook_that_an_instance_was_given_is_kept() -> None:
     callback = Callback()
     callback.on_before_backward = print  # type: ignore[method-assign, assignment]
 
-    leave_out_unused(callback)
+    leave_out_unused(callback, LightningModule())
 
     assert called(callback) == {"on_before_backward"}
 

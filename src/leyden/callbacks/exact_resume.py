@@ -183,13 +183,15 @@ def _restore_metrics(module: nn.Module, states: dict[str, dict[str, Any]]) -> No
 
 def _generators() -> dict[str, Any]:
     """Give the state of the global generators, as plain containers and tensors."""
+    # As tensors, for pickling hundreds of numbers one by one takes longer than all weights.
     numpy_state: Any = np.random.get_state()  # noqa: NPY002  # the global one is the point
+    version, words, next_gauss = random.getstate()
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return {
         "torch": torch.get_rng_state(),
         "cuda": cuda,
-        "python": random.getstate(),
-        "numpy": [numpy_state[1].tolist(), *numpy_state[2:]],
+        "python": [version, torch.tensor(words), next_gauss],
+        "numpy": [torch.from_numpy(numpy_state[1].astype(np.int64)), *numpy_state[2:]],
     }
 
 
@@ -197,5 +199,7 @@ def _restore_generators(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
-    random.setstate(states["python"])
-    np.random.set_state(("MT19937", *states["numpy"]))  # noqa: NPY002
+    version, words, next_gauss = states["python"]
+    random.setstate((version, tuple(words.tolist()), next_gauss))
+    words, *rest = states["numpy"]
+    np.random.set_state(("MT19937", words.numpy(), *rest))  # noqa: NPY002

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from leyden.callbacks.idle_hooks import idle_when
 from leyden.callbacks.ranks import of_all_ranks
 from leyden.errors import UserError
 
@@ -67,14 +68,10 @@ class FiniteLoss(Callback):
         self.left_out: set[tuple[int, int]] = set()
         self._gathered: list[tuple[int, int, Any, Tensor]] = []
         self._is_left_out = False
-        self._loss = torch.zeros(())
+        self._loss: Tensor | None = None
         self._before: list[tuple[Any, str, Any]] = []
 
-    @property
-    def idle_hooks(self) -> tuple[str, ...]:
-        """Hooks that have nothing to do, for ``stop`` leaves no batch out."""
-        return ("on_train_batch_start", "on_after_backward") if self.on_nan == "stop" else ()
-
+    @idle_when(lambda self, _: self.on_nan == "stop")
     def on_train_batch_start(
         self,
         trainer: Trainer,
@@ -87,6 +84,7 @@ class FiniteLoss(Callback):
         if self._is_left_out or self.on_nan == "skip":
             self._before = list(_running_values(pl_module))
 
+    @idle_when(lambda self, module: self.on_nan != "skip" and module.automatic_optimization)
     def on_before_backward(
         self,
         trainer: Trainer,  # noqa: ARG002
@@ -96,10 +94,11 @@ class FiniteLoss(Callback):
         """Take the loss."""
         self._loss = loss.detach()
 
+    @idle_when(lambda self, _: self.on_nan == "stop")
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the gradients away where nothing is to be learned: optimizers pass by the rest."""
         if self.on_nan == "skip" and not self._is_left_out:
-            bad = not bool(self._loss.isfinite())
+            bad = self._loss is not None and not bool(self._loss.isfinite())
             self._is_left_out = trainer.strategy.reduce_boolean_decision(bad, all=False)
         if self._is_left_out:
             for parameter in pl_module.parameters():
@@ -108,8 +107,8 @@ class FiniteLoss(Callback):
     def on_train_batch_end(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
+        pl_module: LightningModule,
+        outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
@@ -121,7 +120,9 @@ class FiniteLoss(Callback):
             for holder, name, value in self._before:
                 setattr(holder, name, value) if name else holder.copy_(value)
         elif self.on_nan != "skip":
-            self._gathered.append((trainer.global_step, batch_idx, rows, self._loss))
+            loss = outputs.get("loss") if pl_module.automatic_optimization else self._loss
+            if loss is not None:  # as it is where the task passes the batch by
+                self._gathered.append((trainer.global_step, batch_idx, rows, loss))
             if (batch_idx + 1) % self.check_every == 0:
                 self._look(trainer)
 

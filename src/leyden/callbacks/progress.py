@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from leyden.callbacks.history import metrics_of_epoch
+from leyden.callbacks.idle_hooks import idle_when
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class EpochProgress(ProgressBar):
             total = int(trainer.num_training_batches)
             self.bar = tqdm(desc=description, total=total, unit="batch", leave=False)
 
+    @idle_when(lambda *_: not sys.stderr.isatty())
     def on_train_batch_end(
         self,
         trainer: Trainer,  # noqa: ARG002

@@ -6,7 +6,6 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassAUROC,
@@ -15,6 +14,7 @@ from torchmetrics.classification import (
 
 from leyden.batch import Batch, DataSpec
 from leyden.tasks.base import Stage, Task
+from leyden.tasks.pooled_metrics import PooledMetrics
 
 
 class Mix(Protocol):
@@ -116,7 +116,7 @@ def _weigh(loss: Callable[[Tensor, Tensor], Tensor], weights: Tensor) -> None:
     loss.register_buffer("weight", weights)
 
 
-def _metrics(num_classes: int) -> MetricCollection:
+def _metrics(num_classes: int) -> PooledMetrics:
     # Validating arguments would look at the values of each batch, and so wait for the device.
     sizes: dict[str, Any] = {"num_classes": num_classes, "validate_args": False}
     with warnings.catch_warnings():
@@ -124,7 +124,7 @@ def _metrics(num_classes: int) -> MetricCollection:
         # costs memory, and tells the sure from the surer badly.
         warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
         auroc = MulticlassAUROC(average="weighted", **sizes)
-    return MetricCollection(
+    return PooledMetrics(
         {
             "accuracy": MulticlassAccuracy(average="micro", **sizes),
             "f1": MulticlassF1Score(average="macro", **sizes),

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MultilabelAUROC,
     MultilabelExactMatch,
@@ -15,6 +14,7 @@ from torchmetrics.classification import (
 
 from leyden.batch import Batch, DataSpec
 from leyden.tasks.base import Stage, Task
+from leyden.tasks.pooled_metrics import PooledMetrics
 
 SEPARATOR = ";"
 """Between the labels of a predicted row."""
@@ -86,14 +86,14 @@ def _check_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
         )
 
 
-def _metrics(num_labels: int, threshold: float) -> MetricCollection:
+def _metrics(num_labels: int, threshold: float) -> PooledMetrics:
     # Validating arguments would look at the values of each batch, and so wait for the device.
     sizes: dict[str, Any] = {"num_labels": num_labels, "validate_args": False}
     with warnings.catch_warnings():
         # As for single labels: exact, at the cost of memory.
         warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
         auroc = MultilabelAUROC(average="weighted", **sizes)
-    return MetricCollection(
+    return PooledMetrics(
         {
             "exact_match": MultilabelExactMatch(threshold=threshold, **sizes),
             "f1": MultilabelF1Score(threshold=threshold, average="macro", **sizes),

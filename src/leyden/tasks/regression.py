@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
 
 from leyden.batch import Batch, DataSpec
 from leyden.tasks.base import Stage, Task
+from leyden.tasks.pooled_metrics import PooledMetrics
 
 
 class Regression(Task):
@@ -54,8 +55,8 @@ class Regression(Task):
         return {"value": values.tolist()}
 
 
-def _metrics() -> MetricCollection:
-    return MetricCollection(
+def _metrics() -> PooledMetrics:
+    return PooledMetrics(
         {
             "mae": MeanAbsoluteError(),
             "rmse": MeanSquaredError(squared=False),

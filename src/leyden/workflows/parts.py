@@ -74,7 +74,7 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
     if lazy_network:
         options |= {"network": partial(call, "network", network), "lazy_network": True}
     task: Task = call("network", factory, **options)
-    leave_out_unused(task)
+    leave_out_unused(task, task)
     return task
 
 
@@ -111,7 +111,7 @@ def build_trainer(
         default_root_dir=folder,
     )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        leave_out_unused(callback)
+        leave_out_unused(callback, task)
     if is_sharded(config) and config.trainer.get("sync_batchnorm"):
         raise UserError(
             "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
