@@ -26,6 +26,7 @@ from leyden.config.build import build
 from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
 from leyden.data.sampler import BatchOrder
+from leyden.workflows.hardware import fitting_precision
 from leyden.workflows.parts import build_data, build_task, build_trainer
 from measure import take_turns, write_section
 
@@ -99,7 +100,9 @@ def main() -> None:
     logging.disable(logging.INFO)
     rows = [row for contest in CONTESTS for row in _held(contest)]
     header = ["network", "variant", "rows per CPU s", "to raw Adam", "to raw fused Adam"]
-    write_section("Fit", NOTE, header, rows)
+    multiplies = fitting_precision(nn.Conv2d(1, 1, 1), "cpu") == "bf16-mixed"
+    title = f"Fit on a CPU that multiplies in {'bfloat16' if multiplies else 'float32 alone'}"
+    write_section(title, NOTE, header, rows)
 
 
 def _held(contest: Contest) -> list[list[str]]:
