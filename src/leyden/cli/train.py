@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
@@ -61,12 +63,16 @@ def run(words: Sequence[str]) -> None:
             if RERUN in flags:
                 _rerun(arguments, jobs=jobs)
                 return
-            if not flags:
-                frozen = _composed(rest)
-                if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
-                    _continue(unfinished, jobs=jobs)
-                    return
-            _start(rest, resume=resume, jobs=jobs)
+            if flags:
+                _hand_over(rest, resume=resume, jobs=jobs)
+                return
+            frozen, mode = _composed(rest)
+            if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
+                _continue(unfinished, jobs=jobs)
+            elif mode == RunMode.MULTIRUN:
+                _hand_over(rest, resume=resume, jobs=jobs)
+            else:
+                _run_one(rest, jobs=jobs)
 
 
 @contextmanager
@@ -105,17 +111,33 @@ def _wants_resume(arguments: Arguments) -> bool:
     return resume == "auto"
 
 
-def _composed(overrides: Sequence[str]) -> Config:
-    """Compose and check a config before any folder is made."""
+def _composed(overrides: Sequence[str]) -> tuple[Config, RunMode | None]:
+    """Compose and check a config before any folder is made; give the mode that it asks for too."""
     composed = compose(overrides, with_hydra=True)
     choices = composed.hydra.runtime.choices
     frozen = freeze(without_hydra(composed))
     check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
-    return frozen
+    return frozen, composed.hydra.mode
 
 
-def _start(words: Sequence[str], *, resume: bool, jobs: "Jobs | None") -> None:
-    """Hand over to Hydra, which makes the folder of the run, or of every run of a sweep."""
+def _run_one(overrides: Sequence[str], *, jobs: "Jobs | None") -> None:
+    """Let Hydra make the folder of a run, and run it.
+
+    Hydra's own entry composes once more, to learn that this is no sweep.
+    """
+    settings = {"config_dir": str(CONF), "job_name": "train", "version_base": "1.3"}
+    with _errors_are_raised(), initialize_config_dir(**settings):
+        composing = GlobalHydra.instance().hydra
+        assert composing is not None
+        composing.run(
+            config_name=ROOT_CONFIG,
+            task_function=partial(_job, resume=False, jobs=jobs, is_checked=True),
+            overrides=[*overrides, "hydra.mode=RUN"],
+        )
+
+
+def _hand_over(words: Sequence[str], *, resume: bool, jobs: "Jobs | None") -> None:
+    """Hand over to Hydra, which makes the folder of every run of a sweep, or shows the config."""
     sys.argv = ["leyden train", *words]
     with _errors_are_raised():
         hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
@@ -123,7 +145,9 @@ def _start(words: Sequence[str], *, resume: bool, jobs: "Jobs | None") -> None:
         )()
 
 
-def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
+def _job(
+    config: Config, *, resume: bool, jobs: "Jobs | None", is_checked: bool = False
+) -> float | None:
     """Run one job of Hydra's.
 
     Returns:
@@ -132,7 +156,8 @@ def _job(config: Config, *, resume: bool, jobs: "Jobs | None") -> float | None:
     settings = HydraConfig.get()
     frozen = freeze(config)
     overrides, choices = settings.overrides.task, settings.runtime.choices
-    check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
+    if not is_checked:
+        check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
     folder = RunFolder(Path(settings.runtime.output_dir))
     if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
         from leyden.runs.gpus import take_gpu  # imports torch

@@ -11,17 +11,18 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from torch.distributed.elastic.multiprocessing import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from leyden.callbacks.stop_request import SIGNALS
 from leyden.config.compose import Config, save
 from leyden.errors import InterruptedRunError, UserError
 from leyden.runs.folder import RunFolder
 from leyden.runs.ranks import first_error, is_launched
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 USER_ERROR, INTERRUPTED = 2, (os.EX_TEMPFAIL, 128 + signal.SIGINT)
 """Exit codes of ``leyden``."""
@@ -49,6 +50,11 @@ def launch(config: Config, folder: RunFolder, count: int) -> None:
         InterruptedRunError: the run was stopped, and can be continued.
         ChildProcessError: a rank failed.
     """
+    # slow to import
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     save(config, folder.config)
     first_error(folder.path)
     settings = LaunchConfig(
@@ -74,7 +80,7 @@ def launch(config: Config, folder: RunFolder, count: int) -> None:
         raise _as_own(error, folder, count) from error
 
 
-def _as_own(error: ChildFailedError, folder: RunFolder, count: int) -> BaseException:
+def _as_own(error: "ChildFailedError", folder: RunFolder, count: int) -> BaseException:
     """Say what the first rank that failed has said."""
     failures: dict[int, ProcessFailure] = error.failures
     codes = {failure.exitcode for failure in failures.values()}
