@@ -166,9 +166,7 @@ def leyden(config: Config, data: DataModule, pass_on: Callable[[], None]) -> Non
         trainer.fit(task, datamodule=data)
 
 
-def raw_loop(
-    config: Config, data: DataModule, pass_on: Callable[[], None], *, fused: bool
-) -> None:
+def raw_loop(config: Config, data: DataModule, pass_on: Callable[[], None], *, fused: bool) -> None:
     """Fit by hand."""
     network: nn.Module = build(config, "network")(**data.spec.network_sizes)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.optimizer.lr, fused=fused)

@@ -200,6 +200,6 @@ def _restore_generators(states: dict[str, Any]) -> None:
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
     version, words, next_gauss = states["python"]
-    random.setstate((version, tuple(words.tolist()), next_gauss))
+    random.setstate((version, tuple(map(int, words)), next_gauss))
     words, *rest = states["numpy"]
-    np.random.set_state(("MT19937", words.numpy(), *rest))  # noqa: NPY002
+    np.random.set_state(("MT19937", np.asarray(words), *rest))  # noqa: NPY002

@@ -63,14 +63,15 @@ def run(words: Sequence[str]) -> None:
             if RERUN in flags:
                 _rerun(arguments, jobs=jobs)
                 return
+            sys.argv = ["leyden train", *rest]  # which Hydra reads, and a run records
             if flags:
-                _hand_over(rest, resume=resume, jobs=jobs)
+                _hand_over(resume=resume, jobs=jobs)
                 return
             frozen, mode = _composed(rest)
             if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
                 _continue(unfinished, jobs=jobs)
             elif mode == RunMode.MULTIRUN:
-                _hand_over(rest, resume=resume, jobs=jobs)
+                _hand_over(resume=resume, jobs=jobs)
             else:
                 _run_one(rest, jobs=jobs)
 
@@ -136,9 +137,11 @@ def _run_one(overrides: Sequence[str], *, jobs: "Jobs | None") -> None:
         )
 
 
-def _hand_over(words: Sequence[str], *, resume: bool, jobs: "Jobs | None") -> None:
-    """Hand over to Hydra, which makes the folder of every run of a sweep, or shows the config."""
-    sys.argv = ["leyden train", *words]
+def _hand_over(*, resume: bool, jobs: "Jobs | None") -> None:
+    """Hand over to Hydra, which makes the folder of every run of a sweep, or shows the config.
+
+    It reads the words of the command by itself.
+    """
     with _errors_are_raised():
         hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
             partial(_job, resume=resume, jobs=jobs)
