@@ -3,9 +3,12 @@
 import csv
 import json
 import shutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -36,6 +39,24 @@ def status(run):
 def only_run(folder, name="digits"):
     (run,) = (folder / "runs" / name).iterdir()
     return run
+
+
+def test_a_run_reads_its_config_twice(leyden, monkeypatch):
+    read, load_file = Counter(), OmegaConf.load
+    monkeypatch.setattr(
+        OmegaConf, "load", lambda file: (read.update([Path(file.name).name]), load_file(file))[1]
+    )
+
+    assert leyden("train", "trainer=debug", "network=linear").code == 0
+
+    assert read["train.yaml"] == 2  # to check it before there is a folder, and for the run
+
+
+def test_a_config_may_ask_for_a_sweep_itself(leyden, tmp_path):
+    assert leyden("train", "hydra.mode=MULTIRUN", "trainer=debug", "network=linear").code == 0
+
+    assert list(only_run(tmp_path).glob("*/metrics.json"))
+    assert only_run(tmp_path).name.endswith("-sweep")
 
 
 def test_history_has_a_row_an_epoch_and_the_metrics_as_columns(shared_run):
