@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
-from leyden.data.image.files import IMAGE_FILES, read_image
 from leyden.data.inputs import Inputs, read_files
 
 BYTES_AT_ONCE = 1 << 16
@@ -48,6 +47,7 @@ class ImageData(DataModule):
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
+        from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
 
         def joined(images: list[NDArray[np.uint8]]) -> dict[str, Tensor]:
             return {"images": torch.from_numpy(np.stack(images))}
