@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from leyden.callbacks.exact_resume import ExactResume
@@ -146,9 +146,16 @@ class Turns(Callback):
     def __init__(self, *, pass_on: Callable[[], None]) -> None:
         self.pass_on = pass_on
 
-    def on_train_batch_end(self, *others: Any) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
         """Let them, if it is time."""
-        if others[-1] % TURN == 0:
+        if batch_idx % TURN == 0:
             self.pass_on()
 
 

@@ -98,7 +98,8 @@ class FiniteLoss(Callback):
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the gradients away where nothing is to be learned: optimizers pass by the rest."""
         if self.on_nan == "skip" and not self._is_left_out:
-            bad = self._loss is not None and not bool(self._loss.isfinite())
+            assert self._loss is not None  # given just before
+            bad = not bool(self._loss.isfinite())
             self._is_left_out = trainer.strategy.reduce_boolean_decision(bad, all=False)
         if self._is_left_out:
             for parameter in pl_module.parameters():

@@ -74,7 +74,6 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
     if lazy_network:
         options |= {"network": partial(call, "network", network), "lazy_network": True}
     task: Task = call("network", factory, **options)
-    leave_out_unused(task, task)
     return task
 
 
@@ -110,8 +109,8 @@ def build_trainer(
         logger=build_all(placed, "logger"),
         default_root_dir=folder,
     )
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        leave_out_unused(callback, task)
+    for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
+        leave_out_unused(owner, task)
     if is_sharded(config) and config.trainer.get("sync_batchnorm"):
         raise UserError(
             "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
