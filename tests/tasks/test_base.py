@@ -209,6 +209,22 @@ def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip):
         torch.testing.assert_close(ours, by_hand)
 
 
+def test_an_optimizer_that_forgets_in_its_own_way_is_let(tmp_path):
+    forgotten = []
+
+    class Own(torch.optim.SGD):
+        def zero_grad(self, set_to_none=True):
+            forgotten.append(True)
+            super().zero_grad(set_to_none)
+
+    task = task_of()
+    task.optimizer = partial(Own, lr=0.05)
+
+    fitted(tmp_path, task)
+
+    assert len(forgotten) == len(SIZES)
+
+
 def test_the_schedule_stretches_over_the_run(tmp_path):
     task = task_of(lr=0.1, scheduler=partial(linear, final_fraction=0.25))
 
