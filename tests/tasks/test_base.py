@@ -190,16 +190,20 @@ def test_training_learns(tmp_path):
     assert epochs[-1]["val/loss"] < 0.7 * epochs[0]["val/loss"]
 
 
-@pytest.mark.parametrize("clip", [None, 0.5])
-def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip):
-    task, data = task_of(lr=0.05), Batches()
+@pytest.mark.parametrize(
+    ("clip", "precision"), [(None, "32-true"), (0.5, "32-true"), (0.5, "bf16-mixed")]
+)
+def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip, precision):
+    task, data = task_of(), Batches()
+    task.optimizer = partial(torch.optim.SGD, lr=0.05, fused=True)
     line = deepcopy(task.network)
     optimizer = torch.optim.SGD(line.parameters(), lr=0.05)
 
-    fitted(tmp_path, task, data, gradient_clip_val=clip)
+    fitted(tmp_path, task, data, gradient_clip_val=clip, precision=precision)
 
     for batch in data.batches:
-        predicted = line(batch.inputs["images"]).squeeze(1)
+        with torch.autocast("cpu", enabled=precision == "bf16-mixed"):
+            predicted = line(batch.inputs["images"]).squeeze(1)
         optimizer.zero_grad()
         nn.functional.mse_loss(predicted, batch.targets).backward()
         if clip:

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from leyden.config.compose import compose, freeze
+from leyden.errors import UserError
+from leyden.workflows.launch import processes
+
 RANKS = (
     "network=linear",
     "trainer=ddp",
@@ -50,6 +54,44 @@ def finished(cwd):
 def rates(folders):
     texts = [(folder / "config.yaml").read_text() for folder in folders]
     return [re.search(r"  lr: (\S+)", text).group(1) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "words", "expected"),
+    [
+        (0, [], 1),
+        (0, ["trainer.devices=2"], 2),
+        (0, ["trainer=ddp"], 2),
+        (4, [], 1),
+        (4, ["trainer.devices=auto"], 4),
+        (4, ["trainer.devices=-1"], 4),
+        (4, ["trainer.devices=auto", "trainer.accelerator=cpu"], 1),
+        (4, ["trainer.devices=[1,3]"], 2),
+        (4, ["trainer.devices='1,3'"], 2),
+        (4, ["trainer.devices='3'"], 3),
+        (4, ["trainer.devices=8", "trainer.accelerator=cpu"], 8),
+    ],
+)
+def test_each_device_has_a_process(gpus, words, expected, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+
+    assert processes(freeze(compose(words))) == expected
+
+
+def test_more_gpus_than_there_are_is_an_error(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+
+    with pytest.raises(UserError, match="needs 2 GPUs, but 1 can be seen"):
+        processes(freeze(compose(["trainer.devices=2"])))
+
+
+def test_a_number_of_devices_is_enough(tmp_path):
+    words = [word for word in RANKS if word != "trainer=ddp"]
+
+    run(*PYTHON, *words, "trainer.devices=2", cwd=tmp_path)
+
+    (folder,) = finished(tmp_path)
+    run(sys.executable, "-m", "leyden", "evaluate", f"run={folder}", cwd=tmp_path)
 
 
 def test_a_sweep_of_the_console_script(tmp_path):

@@ -17,6 +17,7 @@ HARMLESS_WARNINGS = (
     "Be aware that when using `ckpt_path`",  # a run is continued without one of its callbacks
     "You're using the WeightAveraging callback with a model that",  # it is whole, or refused
     "Checkpoint directory .* exists and is not empty",  # a run that is continued
+    ".*does not have many workers",  # rows are mapped, so that none are needed
 )
 
 

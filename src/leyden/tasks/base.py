@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -184,7 +186,15 @@ class Task(LightningModule, ABC):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip gradients if the trainer wants it; Lightning goes a long way to clip nothing."""
-        if gradient_clip_val:
+        if not gradient_clip_val:
+            return
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
+            # Lightning refuses fused optimizers here, for they scale gradients back as they step.
+            # In bfloat16 none are scaled.
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
+        else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def _in_memory_format(self, value: Tensor) -> Tensor:

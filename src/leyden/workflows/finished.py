@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
+from lightning.pytorch import Trainer
+
 from leyden.callbacks.run_record import KEY
+from leyden.config.build import build
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain
 from leyden.config.origins import frozen_origin
@@ -15,7 +18,7 @@ from leyden.errors import UserError
 from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
-from leyden.workflows.parts import build_data, build_task
+from leyden.workflows.parts import build_data, build_task, precision_of
 
 LONGEST_REASON = 400
 """Characters of torch's list of the weights that do not fit."""
@@ -59,3 +62,25 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
             "the run."
         ) from error
     return FinishedRun(folder=folder, checkpoint=path, config=config, data=data, task=task)
+
+
+def lone_trainer(finished: FinishedRun) -> Trainer:
+    """Build a trainer of one process, on the run's kind of device, that writes nothing.
+
+    One process counts every row once; ranks would have to be launched, and would all print.
+    """
+    devices = finished.config.trainer.devices
+    trainer: Trainer = build(
+        finished.config,
+        "trainer",
+        **precision_of(finished.config, finished.task),
+        strategy="auto",
+        devices=1 if isinstance(devices, str | int) else devices[:1],
+        num_nodes=1,
+        logger=False,
+        callbacks=[],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return trainer

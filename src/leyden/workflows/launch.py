@@ -29,15 +29,27 @@ USER_ERROR, INTERRUPTED = 2, (os.EX_TEMPFAIL, 128 + signal.SIGINT)
 
 
 def processes(config: Config) -> int:
-    """Count the processes that this machine has to start for a config; 1 where it is a rank."""
+    """Count the processes that this machine has to start for a config; 1 where it is a rank.
+
+    Raises:
+        UserError: they would need more GPUs than there are.
+    """
     trainer = config.trainer
-    if is_launched() or trainer.strategy == "auto":
+    devices = trainer.devices
+    if is_launched():
         return 1
-    if isinstance(trainer.devices, int) and trainer.devices > 0:
-        return int(trainer.devices)
-    if trainer.devices in ("auto", -1, "-1"):
-        return max(torch.cuda.device_count(), 1)
-    return len(trainer.devices)
+    gpus = torch.cuda.device_count() if trainer.accelerator in ("auto", "gpu", "cuda") else 0
+    if devices in ("auto", -1, "-1"):
+        return max(gpus, 1)
+    if isinstance(devices, str):
+        devices = int(devices) if devices.isdecimal() else devices.strip(",").split(",")
+    count = max(devices, 1) if isinstance(devices, int) else len(devices)
+    if count > gpus > 0:
+        raise UserError(
+            f"trainer.devices={trainer.devices} needs {count} GPUs, but {gpus} can be seen. Give "
+            "trainer.devices=auto for all of them, or trainer.accelerator=cpu."
+        )
+    return count
 
 
 def launch(config: Config, folder: RunFolder, count: int) -> None:

@@ -90,8 +90,9 @@ def build_trainer(
         last: the callback that comes behind all others; it writes checkpoints.
 
     Raises:
-        UserError: the strategy can't do what the config asks for.
+        UserError: what the config asks for does not work together.
     """
+    _check_combinations(config)
     placed = config.copy()
     placed.run_dir = str(folder)
     precision = precision_of(config, task)
@@ -111,11 +112,6 @@ def build_trainer(
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
         leave_out_unused(owner, task)
-    if is_sharded(config) and config.trainer.get("sync_batchnorm"):
-        raise UserError(
-            "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
-            "of one rank. Leave it out, or choose a network without batch norm."
-        )
     return trainer
 
 
@@ -125,6 +121,25 @@ def precision_of(config: Config, task: Task) -> dict[str, Any]:
     if trainer.get("precision") != "auto":
         return {}
     return {"precision": fitting_precision(task, str(trainer.accelerator))}
+
+
+def _check_combinations(config: Config) -> None:
+    trainer = config.trainer
+    if is_sharded(config) and trainer.get("sync_batchnorm"):
+        raise UserError(
+            "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
+            "of one rank. Leave it out, or choose a network without batch norm."
+        )
+    if (
+        trainer.get("precision") in (16, "16", "16-mixed")
+        and trainer.get("gradient_clip_val")
+        and config.optimizer.get("fused")
+    ):
+        raise UserError(
+            "trainer.gradient_clip_val clips gradients before the step, but with trainer.precision="
+            "16-mixed a fused optimizer scales them within it. Give optimizer.fused=false, or "
+            "trainer.precision=bf16-mixed."
+        )
 
 
 def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import torch
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
-from leyden.workflows.finished import FinishedRun, load_run
+from leyden.workflows.finished import FinishedRun, load_run, lone_trainer
 
 
 def predict(
@@ -30,21 +30,22 @@ def predict(
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     finished = load_run(run, overrides)
-    finished.task.eval()
+    device = lone_trainer(finished).strategy.root_device
+    finished.task.to(device).eval()
     rejected: list[RejectedItem] = []
     for chunk in finished.data.read_inputs(inputs):
         rejected.extend(chunk.rejected)
-        yield from _rows(finished, chunk)
+        yield from _rows(finished, chunk, device)
     if rejected:
         raise UserError(_unread(rejected))
 
 
-def _rows(finished: FinishedRun, chunk: Inputs) -> Iterator[dict[str, Any]]:
+def _rows(finished: FinishedRun, chunk: Inputs, device: torch.device) -> Iterator[dict[str, Any]]:
     data, task = finished.data, finished.task
     for start in range(0, len(chunk.names), data.batch_size):
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
-            fields = {field: rows[batch] for field, rows in chunk.fields.items()}
+            fields = {field: rows[batch].to(device) for field, rows in chunk.fields.items()}
             columns = data.readable(task.predict(data.network_inputs(fields)))
         for name, *values in zip(chunk.names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}
