@@ -4,6 +4,7 @@ Names of kinds choose a part, and overrides are handed on, as to data that can't
 ``python benchmarks/accuracy.py texts data.root=PATH``.
 """
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -35,12 +36,18 @@ def seeds(count: int) -> list[str]:
     return [f"seed={seed}" for seed in range(count)]
 
 
+GPU = "images on a GPU"
+
 KINDS = {
     "images": [
         Experiment(repeats=seeds(5)),
         Experiment(words=["experiment=fashion_mnist_fast"], repeats=seeds(3)),
         Experiment(words=["experiment=fashion_mnist"], repeats=seeds(3)),
         Experiment(words=["experiment=fashion_mnist_best"], repeats=seeds(1)),
+    ],
+    GPU: [
+        Experiment(words=["experiment=fashion_mnist"], repeats=seeds(1)),
+        Experiment(words=["experiment=fashion_mnist_gpu"], repeats=seeds(3)),
     ],
     "speech": [
         Experiment(words=["experiment=mandarin_tones"], repeats=seeds(3)),
@@ -64,9 +71,10 @@ KINDS = {
 
 
 def main() -> None:
-    """Run every experiment of the kinds that are asked for."""
+    """Run every experiment of the kinds that are asked for, else of all that the machine can."""
     more = [word for word in sys.argv[1:] if "=" in word]
-    for kind in [word for word in sys.argv[1:] if "=" not in word] or KINDS:
+    able = [kind for kind in KINDS if kind != GPU or shutil.which("nvidia-smi")]
+    for kind in [word for word in sys.argv[1:] if "=" not in word] or able:
         rows = [row for experiment in KINDS[kind] for row in _measured(experiment, more)]
         write_section(f"Accuracy: {kind}", NOTE, HEADER, rows)
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -75,14 +76,18 @@ def train(words: Sequence[str]) -> tuple[dict[str, float], Measured]:
         return metrics_of(Path(folder)), done
 
 
-def take_turns(runs: Mapping[str, Callable[[Callable[[], None]], None]]) -> dict[str, float]:
+def take_turns(
+    runs: Mapping[str, Callable[[Callable[[], None]], None]],
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, float]:
     """Run functions side by side, one at a time, so that a slow moment of the machine hits all.
 
     Args:
         runs: functions that call what they are given wherever the next one may go on.
+        clock: tells the seconds, of CPU time unless told otherwise.
 
     Returns:
-        CPU seconds of each.
+        Seconds of each.
     """
     seconds = dict.fromkeys(runs, 0.0)
     turn = {name: Semaphore(0) for name in runs}
@@ -105,10 +110,10 @@ def take_turns(runs: Mapping[str, Callable[[Callable[[], None]], None]]) -> dict
         futures = [pool.submit(run, name) for name in runs]
         while running := [name for name in runs if name not in finished]:
             for name in running:
-                start = time.process_time()
+                start = clock()
                 turn[name].release()
                 passed_on.acquire()
-                seconds[name] += time.process_time() - start
+                seconds[name] += clock() - start
     for future in futures:
         future.result()
     return seconds
@@ -152,9 +157,19 @@ def hardware() -> str:
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     day = datetime.now(UTC).date().isoformat()
     return (
-        f"{_processor()}, {os.cpu_count()} cores; {platform.system()}, "
+        f"{_processor()}, {os.cpu_count()} cores{_gpu()}; {platform.system()}, "
         f"Python {platform.python_version()}, {versions}; {day}."
     )
+
+
+def _gpu() -> str:
+    """Name the first GPU, with a comma before it."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    asked = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    named = subprocess.run(asked, capture_output=True, text=True, check=True)
+    return f", {named.stdout.splitlines()[0]}"
 
 
 def _processor() -> str:

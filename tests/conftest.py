@@ -21,12 +21,23 @@ HARMLESS_WARNINGS = (
     "ignore:Swapping scheduler",
     "ignore:You're using the WeightAveraging callback with a model that",  # it is whole
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
+    "ignore:GPU available but not used",  # where a test is of the CPU
 )
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "gpu: needs a CUDA GPU, and runs with -m gpu alone")
+    if config.getoption("markexpr") != "gpu":
+        # What runs anywhere has the same answers everywhere.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     for harmless in HARMLESS_WARNINGS:
         config.addinivalue_line("filterwarnings", harmless)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU, and -m gpu"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -65,6 +65,16 @@ def test_predictions_are_those_of_the_training_pipeline(good_run, unseen, leyden
     assert [row["probability"] for row in rows] == pytest.approx(said["probability"], abs=1e-6)
 
 
+@pytest.mark.gpu
+def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
+    words = ("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl")
+
+    gpu, cpu = (leyden(*words, f"trainer.accelerator={kind}").out for kind in ("gpu", "cpu"))
+
+    for one, other in zip(gpu.splitlines(), cpu.splitlines(), strict=True):
+        assert json.loads(one) == pytest.approx(json.loads(other), abs=2e-3)
+
+
 def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
     files = sorted(unseen[0].iterdir())[:5]
     words = [f"input={files[0]}", *files[1:4], f"input={files[4]}"]

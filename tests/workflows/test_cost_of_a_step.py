@@ -1,8 +1,11 @@
 """What each training step costs beside the network, counted, since clocks differ."""
 
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
+import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from leyden.callbacks.exact_resume import ExactResume
@@ -29,7 +32,31 @@ class Operations(TorchDispatchMode):
 
 
 @pytest.fixture
-def count(tmp_path, monkeypatch):
+def fit(tmp_path):
+    """Fit an epoch of some steps, with callbacks before those of a run."""
+
+    def fitted(steps, words, first=(), during=nullcontext):
+        config = freeze(compose([*words, f"trainer.limit_train_batches={steps}"]))
+        data = build_data(config)
+        data.prepare_data()
+        data.setup()
+        task = build_task(config, data)
+        trainer = build_trainer(
+            config,
+            tmp_path / str(steps),
+            task=task,
+            first=[*first, ExactResume()],
+            last=GracefulStop(request=StopRequest()),
+        )
+        with during() as context:
+            trainer.fit(task, datamodule=data)
+        return context
+
+    return fitted
+
+
+@pytest.fixture
+def count(fit, monkeypatch):
     """Count the operations of an epoch of some steps, the calls that log, and those of hooks."""
 
     def counted(steps, *words):
@@ -41,24 +68,22 @@ def count(tmp_path, monkeypatch):
         monkeypatch.setattr(
             NoProfiler, "profile", lambda of, name: (calls.update([name]), profile(of, name))[1]
         )
-        config = freeze(compose([*WORDS, f"trainer.limit_train_batches={steps}", *words]))
-        data = build_data(config)
-        data.prepare_data()
-        data.setup()
-        task = build_task(config, data)
-        trainer = build_trainer(
-            config,
-            tmp_path / str(steps),
-            task=task,
-            first=[ExactResume()],
-            last=GracefulStop(request=StopRequest()),
-        )
-        with Operations() as operations:
-            trainer.fit(task, datamodule=data)
+        operations = fit(steps, (*WORDS, *words), during=Operations)
         monkeypatch.undo()
         return operations.counts + calls
 
     return counted
+
+
+@pytest.fixture
+def never_waits():
+    """Make it an error that the host waits for a GPU in a step, but for the first and last few."""
+
+    def watch(trainer, pl_module, batch, batch_idx):  # noqa: ARG001
+        torch.cuda.set_sync_debug_mode("error" if 3 <= batch_idx < 20 else "default")
+
+    yield LambdaCallback(on_train_batch_start=watch)
+    torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.fixture
@@ -78,6 +103,16 @@ def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
     assert costs["_local_scalar_dense"] == 0  # what .item() and float() are made of
     assert costs["log"] == 0
     assert costs["addmm"] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.parametrize("network", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("callbacks", ["[default]", "[default,cuda_graph]"])
+def test_a_gpu_is_not_waited_for(network, callbacks, fit, never_waits):
+    words = (f"network={network}", f"callbacks={callbacks}", "trainer.max_epochs=1", "trainer=gpu")
+
+    fit(25, words, first=[never_waits])
 
 
 def test_callbacks_that_have_nothing_to_do_are_not_called(per_step):

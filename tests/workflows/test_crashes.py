@@ -44,6 +44,14 @@ SHARDED = (
     "trainer.accumulate_grad_batches=2",
     "trainer.gradient_clip_val=0.5",
 )
+ON_A_GPU = (
+    "network.channels=[4,8]",
+    *SMALL[2:],
+    "trainer=gpu",
+    "trainer.max_epochs=12",
+    "deterministic=true",
+    "callbacks=[default,ema,cuda_graph]",
+)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +62,9 @@ SHARDED = (
         (6, 1, LIMITED),
         (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu")),
         (2, 2, (*SHARDED, "trainer.accelerator=cpu")),
+        pytest.param(4, 1, ON_A_GPU, marks=pytest.mark.gpu),
     ],
-    ids=["everything", "workers", "max_steps", "two_ranks", "sharded"],
+    ids=["everything", "workers", "max_steps", "two_ranks", "sharded", "gpu"],
 )
 def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
     done = subprocess.run(
