@@ -40,7 +40,7 @@ def test_links_lead_somewhere():
     "command",
     [
         ["leyden", "train", "data=stripes", "network=pooled", "debug=smoke"],
-        ["pytest", "tests/data/image/test_stripes.py"],
+        ["pytest", "tests/data/image/test_stripes.py", "tests/networks/test_pooled.py"],
     ],
     ids=["train", "test"],
 )
@@ -50,7 +50,7 @@ def test_the_added_data_set_and_network(tmp_path, command):
     files = re.findall(
         r"^`((?:src|conf|tests)/\S+)`\n\n```\w+\n(.*?)^```", README, re.M | re.DOTALL
     )
-    assert len(files) == 5
+    assert len(files) == 6
     for name, text in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from leyden.networks.layers import (
     check_dropout,
-    check_num_outputs,
+    check_size,
     check_sizes,
     make_activation,
 )
@@ -46,9 +46,9 @@ class BagOfTokens(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes("vocab_size", [vocab_size])
-        check_num_outputs(num_outputs)
-        check_sizes("width and hidden_widths", [width, *hidden_widths])
+        check_size(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
+        if hidden_widths:
+            check_sizes("hidden_widths", hidden_widths)
         check_dropout(dropout)
         if pair_buckets < 0:
             raise ValueError(f"pair_buckets must be at least 0, got {pair_buckets}.")

@@ -53,17 +53,15 @@ def check_image_shape(input_shape: Sequence[int]) -> None:
         )
 
 
-def check_num_outputs(num_outputs: int) -> None:
-    """Refuse an output layer without outputs.
+def check_size(**sizes: int) -> None:
+    """Refuse a size that no layer can have.
 
     Raises:
-        ValueError: If ``num_outputs`` is below 1.
+        ValueError: If any is no whole number of at least 1; it is named.
     """
-    if num_outputs < 1:
-        raise ValueError(
-            f"num_outputs must be at least 1, got {num_outputs}: "
-            "give the number of classes or of regression targets."
-        )
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size}.")
 
 
 def check_dropout(dropout: float) -> None:

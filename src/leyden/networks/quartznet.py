@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leyden.networks.layers import check_dropout, check_sizes
+from leyden.networks.layers import check_dropout, check_size
 
 BLANK = 0
 
@@ -41,7 +41,8 @@ class QuartzNet(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_sizes("channels", [num_mels, num_tokens, channels, num_blocks, stride])
+        check_size(num_mels=num_mels, num_tokens=num_tokens, channels=channels)
+        check_size(num_blocks=num_blocks, stride=stride)
         check_dropout(dropout)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {kernel_size}: take 5, 9 or so.")

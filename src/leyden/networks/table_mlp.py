@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from leyden.networks.layers import (
     check_dropout,
-    check_num_outputs,
+    check_size,
     check_sizes,
     make_activation,
 )
@@ -43,9 +43,8 @@ class TableMLP(nn.Module):
         norm: bool = True,
     ) -> None:
         super().__init__()
-        check_num_outputs(num_outputs)
+        check_size(num_outputs=num_outputs, embedding_width=embedding_width)
         check_sizes("hidden_widths", hidden_widths)
-        check_sizes("embedding_width", [embedding_width])
         check_dropout(dropout)
         self.input_layer = Embedded(cardinalities=cardinalities, width=embedding_width)
         widths = [num_numbers + self.input_layer.width, *hidden_widths]
