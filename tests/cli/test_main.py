@@ -1,6 +1,8 @@
 """Commands as a shell sees them: exit codes, streams, imports."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from leyden.cli.main import COMMANDS, main
+from leyden.config.compose import groups
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -121,6 +124,33 @@ def test_every_command_has_help(command, leyden):
 
     assert done.code == 0
     assert f"leyden {command}" in done.out
+
+
+def test_help_of_train_shows_options_and_the_config_that_is_asked_for(leyden):
+    done = leyden("train", "network=mlp", "--help")
+
+    for group, options in groups().items():
+        assert group in done.out
+        assert [option for option in options if option not in done.out] == []
+    assert "leyden.networks.mlp.MLP" in done.out
+    assert leyden("train", "network=mlpp", "--help").code == 2
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]], ids=str)
+def test_nobody_has_to_read_to_the_end(words, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "leyden", *words],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
+
+    os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ COMMANDS = {
     "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
 }
 
-OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USER_ERROR, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,10 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 done, 2 the user's input is at fault, 130 interrupted, 75 (try again) stopped
-        from outside with everything saved. Other errors come with their traceback, which makes
-        the status 1.
+        from outside with everything saved, 141 nobody reads what is printed. Other errors come
+        with their traceback, which makes the status 1.
     """
-    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        status = _status(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has enough, as head does. Python would flush the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return status
+
+
+def _status(words: Sequence[str]) -> int:
+    command, *rest = words or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())
         return OK

@@ -18,8 +18,17 @@ from hydra.types import RunMode
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
+from leyden.cli.train_help import help_text
 from leyden.config.check import check, forget_sources
-from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
+from leyden.config.compose import (
+    CONF,
+    ROOT_CONFIG,
+    Config,
+    compose,
+    freeze,
+    load,
+    without_hydra,
+)
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
@@ -48,32 +57,40 @@ def run(words: Sequence[str]) -> None:
     if is_launched():
         die_with_launcher()
     arguments = split(words, "run", "resume")
+    with worded(arguments.overrides):
+        if {"-h", "--help"} & set(words):
+            print(help_text(arguments.overrides))
+        else:
+            _start(arguments)
+
+
+def _start(arguments: Arguments) -> None:
+    """Find out what is wanted, and do it."""
     resume = _wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
-    with worded(arguments.overrides):
-        if (chosen := arguments.one("run")) and RERUN not in flags:
-            arguments.refuse_bare()
-            _continue(existing_folder(chosen), arguments.overrides)
+    if (chosen := arguments.one("run")) and RERUN not in flags:
+        arguments.refuse_bare()
+        _continue(existing_folder(chosen), arguments.overrides)
+        return
+    if is_launched() and rank() > 0:
+        _follow()
+        return
+    rest = [*arguments.bare, *arguments.overrides]
+    with _leading() as jobs:
+        if RERUN in flags:
+            _rerun(arguments, jobs=jobs)
             return
-        if is_launched() and rank() > 0:
-            _follow()
+        sys.argv = ["leyden train", *rest]  # which Hydra reads, and a run records
+        if flags:
+            _hand_over(resume=resume, jobs=jobs)
             return
-        rest = [*arguments.bare, *arguments.overrides]
-        with _leading() as jobs:
-            if RERUN in flags:
-                _rerun(arguments, jobs=jobs)
-                return
-            sys.argv = ["leyden train", *rest]  # which Hydra reads, and a run records
-            if flags:
-                _hand_over(resume=resume, jobs=jobs)
-                return
-            frozen, mode = _composed(rest)
-            if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
-                _continue(unfinished, jobs=jobs)
-            elif mode == RunMode.MULTIRUN:
-                _hand_over(resume=resume, jobs=jobs)
-            else:
-                _run_one(rest, jobs=jobs)
+        frozen, mode = _composed(rest)
+        if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
+            _continue(unfinished, jobs=jobs)
+        elif mode == RunMode.MULTIRUN:
+            _hand_over(resume=resume, jobs=jobs)
+        else:
+            _run_one(rest, jobs=jobs)
 
 
 @contextmanager
