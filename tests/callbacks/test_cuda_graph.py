@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from leyden.callbacks.cuda_graph import RecordedForward
+from leyden.callbacks.cuda_graph import CudaGraph, RecordedForward
 from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 
@@ -35,6 +35,7 @@ def network(monkeypatch):
     monkeypatch.setattr("torch.cuda.make_graphed_callables", recorded)
     network = Doubled()
     network.forward = RecordedForward(network)
+    network.forward.is_free = True
     return network
 
 
@@ -56,12 +57,24 @@ def test_a_recording_leaves_buffers_and_generators_alone(network):
 def test_other_shapes_and_evaluation_run_as_they_do_without(network):
     network(**inputs(3))
 
+    network.forward.is_free = True
     assert isinstance(network(**inputs(2)), torch.Tensor)
     with torch.no_grad():
         assert isinstance(network(**inputs(3)), torch.Tensor)
     network.eval()
     assert isinstance(network(**inputs(3)), torch.Tensor)
     network.train()
+    assert network(**inputs(3))[0] == "replayed"
+
+
+def test_the_second_pass_of_a_step_leaves_the_record_of_the_first_alone(network):
+    assert network(**inputs(3))[0] == "replayed"
+    assert isinstance(network(**inputs(3)), torch.Tensor)
+
+    callback = CudaGraph()
+    callback._recorded = network.forward
+    callback.on_train_batch_start(None, None, None, 1)
+
     assert network(**inputs(3))[0] == "replayed"
 
 

@@ -20,9 +20,12 @@ class CudaGraph(Callback):
 
     A GPU is through with the kernels of a small network sooner than the host can launch them one
     by one: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. Batches of another
-    shape than the first, and those of validation, run as they do without. Hooks and Python code
-    in the network run at the recording alone.
+    shape than the first, those of validation, and all but the first pass of a step run as they do
+    without. Hooks and Python code in the network run at the recording alone.
     """
+
+    def __init__(self) -> None:
+        self._recorded: RecordedForward | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the network record itself at its first training step, if that is on a GPU.
@@ -35,32 +38,52 @@ class CudaGraph(Callback):
             # The record keeps nodes of its own stream alive, which autograd syncs with the step's.
             set_warn_on_accumulate_grad_stream_mismatch(enabled=False)
             network: Any = pl_module.network
-            network.forward = RecordedForward(network)
+            network.forward = self._recorded = RecordedForward(network)
         else:
             log.info("callbacks.cuda_graph has nothing to record on %s", pl_module.device)
 
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Let the record run again: what the last step went back through is no longer needed."""
+        if self._recorded is not None:
+            self._recorded.is_free = True
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         """Give the network its own way back."""
-        network: Any = pl_module.network
-        if isinstance(network.forward, RecordedForward):
+        if self._recorded is not None:
+            self._recorded = None
+            network: Any = pl_module.network
             del network.forward
+            set_warn_on_accumulate_grad_stream_mismatch(enabled=True)
 
 
 class RecordedForward:
-    """Stands in for a network's ``forward``, which takes tensors by name and gives a tensor."""
+    """Stands in for a network's ``forward``, which takes tensors by name and gives a tensor.
+
+    Attributes:
+        is_free: whether the record may run. A second run before the way back would overwrite what
+            the first one has left for it.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.own_forward = network.forward
         self.replay: Any = None
         self.layouts: list[Any] = []
+        self.is_free = False
 
     def __call__(self, **inputs: Tensor) -> Tensor:
-        """Run the network, in training by its record if the inputs fit it."""
-        if self.network.training and torch.is_grad_enabled():
+        """Run the network, in training by its record if that is free and the inputs fit it."""
+        if self.is_free and self.network.training and torch.is_grad_enabled():
             if self.replay is None:
                 self.layouts, self.replay = _layouts(inputs), self._record(inputs)
             if _layouts(inputs) == self.layouts:
+                self.is_free = False
                 return self.replay(*inputs.values())  # type: ignore[no-any-return]
         return self.own_forward(**inputs)  # type: ignore[no-any-return]
 

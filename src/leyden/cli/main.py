@@ -1,6 +1,7 @@
 """``leyden COMMAND``: find the command, run it, turn errors into exit codes."""
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -31,10 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _status(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has enough, as head does. Python would flush the rest when it ends.
+        if _is_read():
+            raise
+        # Python would flush what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     return status
+
+
+def _is_read() -> bool:
+    """Tell whether what is printed still has a reader, unlike behind ``| head``."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return not any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def _status(words: Sequence[str]) -> int:
