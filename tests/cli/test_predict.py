@@ -65,13 +65,23 @@ def test_predictions_are_those_of_the_training_pipeline(good_run, unseen, leyden
     assert [row["probability"] for row in rows] == pytest.approx(said["probability"], abs=1e-6)
 
 
+@pytest.mark.parametrize("word", ["trainer.accelerator=gpu", "trainer.devices=[1]"])
+def test_a_run_of_a_gpu_that_is_not_here_predicts_too(word, good_run, unseen, leyden):
+    file = next(unseen[0].iterdir())
+
+    done = leyden("predict", f"run={good_run}", f"input={file}", word)
+
+    assert done.code == 0, done.err
+
+
 @pytest.mark.gpu
 def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
     words = ("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl")
 
-    gpu, cpu = (leyden(*words, f"trainer.accelerator={kind}").out for kind in ("gpu", "cpu"))
+    gpu, cpu = (leyden(*words, f"trainer.accelerator={kind}") for kind in ("gpu", "cpu"))
 
-    for one, other in zip(gpu.splitlines(), cpu.splitlines(), strict=True):
+    assert (gpu.code, cpu.code) == (0, 0)
+    for one, other in zip(gpu.out.splitlines(), cpu.out.splitlines(), strict=True):
         assert json.loads(one) == pytest.approx(json.loads(other), abs=2e-3)
 
 

@@ -15,6 +15,9 @@ from leyden.optim.schedules import constant, linear
 from leyden.tasks.base import MeanLoss, Task
 
 SPEC = DataSpec(network_sizes={"input_shape": (1, 4, 4), "num_outputs": 1})
+NORM = {"gradient_clip_val": 0.5}
+VALUE = NORM | {"gradient_clip_algorithm": "value"}
+BF16 = "bf16-mixed"
 SIZES = (8, 8, 3)
 """Rows of the batches: the last one is short."""
 
@@ -191,7 +194,7 @@ def test_training_learns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("clip", "precision"), [(None, "32-true"), (0.5, "32-true"), (0.5, "bf16-mixed")]
+    ("clip", "precision"), [({}, "32-true"), (NORM, "32-true"), (NORM, BF16), (VALUE, BF16)]
 )
 def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip, precision):
     task, data = task_of(), Batches()
@@ -199,15 +202,17 @@ def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip, precision):
     line = deepcopy(task.network)
     optimizer = torch.optim.SGD(line.parameters(), lr=0.05)
 
-    fitted(tmp_path, task, data, gradient_clip_val=clip, precision=precision)
+    fitted(tmp_path, task, data, precision=precision, **clip)
 
     for batch in data.batches:
-        with torch.autocast("cpu", enabled=precision == "bf16-mixed"):
+        with torch.autocast("cpu", enabled=precision == BF16):
             predicted = line(batch.inputs["images"]).squeeze(1)
         optimizer.zero_grad()
         nn.functional.mse_loss(predicted, batch.targets).backward()
-        if clip:
-            assert nn.utils.clip_grad_norm_(line.parameters(), clip) > clip
+        if clip == NORM:
+            assert nn.utils.clip_grad_norm_(line.parameters(), 0.5) > 0.5
+        elif clip == VALUE:
+            nn.utils.clip_grad_value_(line.parameters(), 0.5)
         optimizer.step()
     for ours, by_hand in zip(task.network.parameters(), line.parameters(), strict=True):
         torch.testing.assert_close(ours, by_hand)

@@ -78,11 +78,19 @@ def test_each_device_has_a_process(gpus, words, expected, monkeypatch):
     assert processes(freeze(compose(words))) == expected
 
 
-def test_more_gpus_than_there_are_is_an_error(monkeypatch):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+@pytest.mark.parametrize(
+    ("gpus", "words", "message"),
+    [
+        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 can be seen"),
+        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 can be seen"),
+        (2, ["trainer.devices=[0,1]", "trainer.accelerator=cpu"], "Give trainer.devices=2"),
+    ],
+)
+def test_devices_that_are_not_there_are_an_error(gpus, words, message, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
 
-    with pytest.raises(UserError, match="needs 2 GPUs, but 1 can be seen"):
-        processes(freeze(compose(["trainer.devices=2"])))
+    with pytest.raises(UserError, match=message):
+        processes(freeze(compose(words)))
 
 
 def test_a_number_of_devices_is_enough(tmp_path):

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from types import MethodType
 from typing import Any
 
 import torch
@@ -16,94 +17,153 @@ log = logging.getLogger(__name__)
 
 
 class CudaGraph(Callback):
-    """Records the network's kernels once, and launches them together in each training step.
+    """Captures the network's kernels once, and launches them together in each training step.
 
     A GPU is through with the kernels of a small network sooner than the host can launch them one
     by one: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. Batches of another
     shape than the first, those of validation, and all but the first pass of a step run as they do
-    without. Hooks and Python code in the network run at the recording alone.
+    without, and so do all once a parameter or buffer was replaced, frozen or unfrozen. Hooks and
+    Python code in the network run at the capture alone.
     """
 
     def __init__(self) -> None:
-        self._recorded: RecordedForward | None = None
+        self._graphed: GraphedForward | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the network record itself at its first training step, if that is on a GPU.
+        """Let the network be captured at its first training step, if that is on a GPU.
 
         Raises:
-            UserError: the run accumulates gradients, has several ranks or compiles its network.
+            UserError: the run has several ranks or compiles its network.
         """
         _check(trainer, pl_module)
         if pl_module.device.type == "cuda":
-            # The record keeps nodes of its own stream alive, which autograd syncs with the step's.
+            # The graph keeps nodes of its own stream alive, which autograd syncs with the step's.
             set_warn_on_accumulate_grad_stream_mismatch(enabled=False)
             network: Any = pl_module.network
-            network.forward = self._recorded = RecordedForward(network)
+            network.forward = self._graphed = GraphedForward(network)
         else:
-            log.info("callbacks.cuda_graph has nothing to record on %s", pl_module.device)
+            log.info("callbacks.cuda_graph has nothing to do on %s", pl_module.device)
 
     def on_train_batch_start(
         self,
         trainer: Trainer,  # noqa: ARG002
         pl_module: LightningModule,  # noqa: ARG002
         batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
-        """Let the record run again: what the last step went back through is no longer needed."""
-        if self._recorded is not None:
-            self._recorded.is_free = True
+        """Let the graph run again: what the last step went back through is no longer needed."""
+        if self._graphed is not None:
+            if batch_idx == 0:  # callbacks change networks when an epoch begins
+                self._graphed.drop_if_changed()
+            self._graphed.can_replay = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Tell for how many steps the graph was of use."""
+        if self._graphed is not None:
+            replays, steps = self._graphed.replays, trainer.global_step
+            log.info("callbacks.cuda_graph: %d of %d steps were graphs", replays, steps)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         """Give the network its own way back."""
-        if self._recorded is not None:
-            self._recorded = None
-            network: Any = pl_module.network
+        self._give_back(pl_module)
+
+    def on_exception(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        """Give the network its own way back: no teardown comes."""
+        self._give_back(pl_module)
+
+    def _give_back(self, module: LightningModule) -> None:
+        if self._graphed is not None:
+            self._graphed = None
+            network: Any = module.network
             del network.forward
             set_warn_on_accumulate_grad_stream_mismatch(enabled=True)
 
 
-class RecordedForward:
-    """Stands in for a network's ``forward``, which takes tensors by name and gives a tensor.
+class GraphedForward:
+    """Stands in for a network's ``forward``.
 
     Attributes:
-        is_free: whether the record may run. A second run before the way back would overwrite what
-            the first one has left for it.
+        can_replay: whether the graph may run. A second run before the way back would overwrite
+            what the first one has left for it.
+        replays: how often it ran.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.network = network
-        self.own_forward = network.forward
-        self.replay: Any = None
-        self.layouts: list[Any] = []
-        self.is_free = False
+        self.can_replay = False
+        self.replays = 0
+        self._network = network
+        self._own_forward = network.forward
+        self._parameters: list[nn.Parameter] = []
+        self._replay: Any = None
+        self._signature: Any = None
+        self._state: Any = None
 
-    def __call__(self, **inputs: Tensor) -> Tensor:
-        """Run the network, in training by its record if that is free and the inputs fit it."""
-        if self.is_free and self.network.training and torch.is_grad_enabled():
-            if self.replay is None:
-                self.layouts, self.replay = _layouts(inputs), self._record(inputs)
-            if _layouts(inputs) == self.layouts:
-                self.is_free = False
-                return self.replay(*inputs.values())  # type: ignore[no-any-return]
-        return self.own_forward(**inputs)  # type: ignore[no-any-return]
+    def __call__(self, *args: Any, **inputs: Any) -> Any:
+        """Run the network, in training by its graph if that is free and the inputs fit it."""
+        signature = None if args else _signature(inputs)
+        if self.can_replay and signature and self._network.training and torch.is_grad_enabled():
+            if self._signature is None:
+                self._capture(inputs)
+                self._signature = signature
+            if signature == self._signature:
+                self.can_replay = False
+                self.replays += 1
+                # The next run overwrites the graph's own output.
+                output: Tensor = self._replay(*inputs.values()).clone()
+                output.register_hook(self._keep_gradients)  # type: ignore[no-untyped-call]
+                return output
+        return self._own_forward(*args, **inputs)
 
-    def _record(self, inputs: dict[str, Tensor]) -> Any:
-        """Record a pass forth and back, for which buffers and generators are put back."""
-        network = ByPosition(network=self.network, forward=self.own_forward, names=list(inputs))
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Leave a copy of the network its own way."""
+        copied = memo[id(self._network)]
+        return MethodType(type(copied).forward, copied)
+
+    def drop_if_changed(self) -> None:
+        """Go on without the graph if the network no longer holds what was captured."""
+        if self._replay is not None and self._state != _state(self._network):
+            log.info("callbacks.cuda_graph ends here: the network has changed since its capture")
+            self._replay, self._signature = None, ()
+
+    def _capture(self, inputs: dict[str, Tensor]) -> None:
+        """Capture a pass forth and back, for which buffers and generators are put back."""
+        network = PositionalInputs(
+            network=self._network, forward=self._own_forward, names=list(inputs)
+        )
         samples = tuple(value.clone() for value in inputs.values())
-        buffers = [(buffer, buffer.clone()) for buffer in self.network.buffers()]
+        buffers = [(buffer, buffer.clone()) for buffer in self._network.buffers()]
         gpus = [each.device for each in samples if each.is_cuda]
         with torch.random.fork_rng(devices=gpus), warnings.catch_warnings():
             # The thread that goes back is new, and its first kernel may be a matrix product.
             warnings.filterwarnings("ignore", message=".*there was no current CUDA context")
-            recorded = torch.cuda.make_graphed_callables(network, samples, allow_unused_input=True)
+            try:
+                self._replay = torch.cuda.make_graphed_callables(
+                    network, samples, allow_unused_input=True
+                )
+            except RuntimeError as error:
+                raise UserError(
+                    f"callbacks.cuda_graph can't capture the network: {error}. Leave cuda_graph "
+                    "out of callbacks."
+                ) from error
         for buffer, before in buffers:
             buffer.copy_(before)
-        return recorded
+        self._parameters = list(self._network.parameters())
+        self._state = _state(self._network)
+
+    def _keep_gradients(self, _: Tensor) -> None:
+        """Copy gradients that are added to: they may be the graph's own, which it overwrites."""
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad.clone()
 
 
-class ByPosition(nn.Module):
-    """A network that takes its inputs by position, as the recorder gives them."""
+class PositionalInputs(nn.Module):
+    """A network that takes its inputs by position, as the capture gives them."""
 
     def __init__(self, *, network: nn.Module, forward: Any, names: list[str]) -> None:
         super().__init__()
@@ -113,23 +173,30 @@ class ByPosition(nn.Module):
 
     def forward(self, *values: Tensor) -> Tensor:
         """Name the inputs."""
-        logits: Tensor = self.own_forward(**dict(zip(self.names, values, strict=True)))
-        return logits
+        output: Tensor = self.own_forward(**dict(zip(self.names, values, strict=True)))
+        return output
 
 
-def _layouts(inputs: dict[str, Tensor]) -> list[Any]:
+def _signature(inputs: dict[str, Any]) -> list[Any] | None:
+    """Describe inputs that a graph can take; ``None`` if it can't."""
+    if not all(isinstance(value, Tensor) for value in inputs.values()):
+        return None
     return [(name, each.shape, each.stride(), each.dtype) for name, each in inputs.items()]
 
 
+def _state(network: nn.Module) -> list[Any]:
+    """Tell where a graph reads and writes, and which parameters it goes back to."""
+    tensors = (*network.parameters(), *network.buffers())
+    return [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors]
+
+
 def _check(trainer: Trainer, module: LightningModule) -> None:
-    # The record's gradients are overwritten by its next run, and the optimizer's are the same.
-    for remedy, asked in (
-        ("trainer.accumulate_grad_batches=1", trainer.accumulate_grad_batches > 1),
-        ("trainer=auto", not isinstance(trainer.strategy, SingleDeviceStrategy)),
-        ("task.compile_network=false", getattr(module, "compile_network", False)),
+    for given, remedy in (
+        (not isinstance(trainer.strategy, SingleDeviceStrategy), "trainer=auto trainer.devices=1"),
+        (getattr(module, "compile_network", False), "task.compile_network=false"),
     ):
-        if asked:
+        if given:
             raise UserError(
-                "callbacks.cuda_graph records a network that one device holds, and that learns "
-                f"from each batch. Give {remedy}, or leave cuda_graph out of callbacks."
+                "callbacks.cuda_graph takes a network that one device holds and that is not "
+                f"compiled. Give {remedy}, or leave cuda_graph out of callbacks."
             )

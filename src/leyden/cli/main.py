@@ -17,7 +17,7 @@ COMMANDS = {
     "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
 }
 
-OK, FAILED, USER_ERROR, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
+OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,29 +25,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 done, 2 the user's input is at fault, 130 interrupted, 75 (try again) stopped
-        from outside with everything saved, 141 nobody reads what is printed. Other errors come
-        with their traceback, which makes the status 1.
+        from outside with everything saved. Other errors come with their traceback, which makes
+        the status 1.
     """
     try:
-        status = _status(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        status = _exit_status(list(sys.argv[1:] if arguments is None else arguments))
+        if sys.stdout is not None:  # as it is where it was closed before
+            sys.stdout.flush()
     except BrokenPipeError:
-        if _is_read():
+        if _stdout_has_reader():
             raise
-        # Python would flush what is left when it ends.
+        # A reader that has enough, as head has, is no error; Python would still flush the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+        return OK
     return status
 
 
-def _is_read() -> bool:
+def _stdout_has_reader() -> bool:
     """Tell whether what is printed still has a reader, unlike behind ``| head``."""
     output = select.poll()
     output.register(sys.stdout.fileno(), 0)
     return not any(event & select.POLLERR for _, event in output.poll(0))
 
 
-def _status(words: Sequence[str]) -> int:
+def _exit_status(words: Sequence[str]) -> int:
     command, *rest = words or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -38,13 +37,7 @@ def run(words: Sequence[str]) -> None:
     tame_lightning()
     inputs = [*arguments.own.get("input", []), *arguments.bare]
     with worded(arguments.overrides):
-        rows = predict(chosen, inputs, arguments.overrides)
-        try:
-            PRINTERS[output_format](rows)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever reads, such as `head`, has enough; Python would still flush what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        PRINTERS[output_format](predict(chosen, inputs, arguments.overrides))
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:

@@ -20,15 +20,7 @@ from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
 from leyden.cli.train_help import help_text
 from leyden.config.check import check, forget_sources
-from leyden.config.compose import (
-    CONF,
-    ROOT_CONFIG,
-    Config,
-    compose,
-    freeze,
-    load,
-    without_hydra,
-)
+from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
 from leyden.config.origins import composed_origin, frozen_origin, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
@@ -54,12 +46,16 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: the config or another input is at fault.
     """
+    # A run outlives its terminal: what can't be printed stands in the file.
+    logging.raiseExceptions = False
     if is_launched():
         die_with_launcher()
     arguments = split(words, "run", "resume")
     with worded(arguments.overrides):
         if {"-h", "--help"} & set(words):
-            print(help_text(arguments.overrides))
+            # A sweep's lists of values make no config.
+            sweeps = {"-m", "--multirun"} & set(words)
+            print(help_text([] if sweeps else arguments.overrides))
         else:
             _start(arguments)
 

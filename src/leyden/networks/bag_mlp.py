@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leyden.networks.layers import check_dropout, check_size
+from leyden.networks.layers import check_dropout, check_positive
 
 INPUT_STD = 0.02
 """Small beside what is learnt, so that tokens which are hardly ever seen say little."""
@@ -28,7 +28,7 @@ class BagMLP(nn.Module):
         self, *, vocab_size: int, num_outputs: int, width: int = 32, dropout: float = 0.5
     ) -> None:
         super().__init__()
-        check_size(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
+        check_positive(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
         check_dropout(dropout)
         self.vocab_size = vocab_size
         self.input_layer = nn.Linear(vocab_size, width)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from leyden.networks.layers import (
     check_dropout,
-    check_size,
+    check_positive,
     check_sizes,
     make_activation,
 )
@@ -46,7 +46,7 @@ class BagOfTokens(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_size(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
+        check_positive(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
         if hidden_widths:
             check_sizes("hidden_widths", hidden_widths)
         check_dropout(dropout)

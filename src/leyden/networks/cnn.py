@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from leyden.networks.layers import (
     check_dropout,
     check_image_shape,
-    check_size,
+    check_positive,
     check_sizes,
     make_activation,
 )
@@ -43,7 +43,7 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         check_image_shape(input_shape)
-        check_size(num_outputs=num_outputs)
+        check_positive(num_outputs=num_outputs)
         check_sizes("channels", channels)
         check_dropout(dropout)
         inputs, *size = input_shape

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_dropout, check_size
+from leyden.networks.layers import check_dropout, check_positive
 
 FEED_FORWARD = 4 / 3
 """Width of the hidden layer of a block, in widths of a token; the paper's choice for ReGLU."""
@@ -42,7 +42,7 @@ class FTTransformer(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_size(num_outputs=num_outputs, width=width, depth=depth, heads=heads)
+        check_positive(num_outputs=num_outputs, width=width, depth=depth, heads=heads)
         check_dropout(attention_dropout)
         check_dropout(dropout)
         if width % heads:

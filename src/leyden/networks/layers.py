@@ -1,6 +1,7 @@
 """What several networks share: named activations and checks of their sizes."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 from torch import nn
 
@@ -53,15 +54,17 @@ def check_image_shape(input_shape: Sequence[int]) -> None:
         )
 
 
-def check_size(**sizes: int) -> None:
+def check_positive(**sizes: int) -> None:
     """Refuse a size that no layer can have.
 
     Raises:
         ValueError: If any is no whole number of at least 1; it is named.
     """
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {size}.")
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+            raise ValueError(
+                f"{name} must be a whole number of at least 1, got {size!r}: give such a number."
+            )
 
 
 def check_dropout(dropout: float) -> None:

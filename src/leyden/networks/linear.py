@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_size, check_sizes
+from leyden.networks.layers import check_positive, check_sizes
 
 
 class Linear(nn.Module):
@@ -19,7 +19,7 @@ class Linear(nn.Module):
     def __init__(self, *, input_shape: Sequence[int], num_outputs: int) -> None:
         super().__init__()
         check_sizes("input_shape", input_shape)
-        check_size(num_outputs=num_outputs)
+        check_positive(num_outputs=num_outputs)
         self.input_layer = nn.Flatten()
         self.hidden_layers = nn.Sequential()  # none: a linear model
         self.output_layer = nn.Linear(math.prod(input_shape), num_outputs)

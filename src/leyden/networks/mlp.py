@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from leyden.networks.layers import (
     check_dropout,
-    check_size,
+    check_positive,
     check_sizes,
     make_activation,
 )
@@ -46,7 +46,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("input_shape", input_shape)
-        check_size(num_outputs=num_outputs)
+        check_positive(num_outputs=num_outputs)
         check_sizes("hidden_widths", hidden_widths)
         check_dropout(dropout)
         if norm not in NORMS:

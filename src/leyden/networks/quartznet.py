@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leyden.networks.layers import check_dropout, check_size
+from leyden.networks.layers import check_dropout, check_positive
 
 BLANK = 0
 
@@ -41,8 +41,8 @@ class QuartzNet(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_size(num_mels=num_mels, num_tokens=num_tokens, channels=channels)
-        check_size(num_blocks=num_blocks, stride=stride)
+        check_positive(num_mels=num_mels, num_tokens=num_tokens, channels=channels)
+        check_positive(num_blocks=num_blocks, stride=stride)
         check_dropout(dropout)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {kernel_size}: take 5, 9 or so.")

@@ -9,7 +9,7 @@ from torch.nn import functional
 from leyden.networks.layers import (
     check_dropout,
     check_image_shape,
-    check_size,
+    check_positive,
     check_sizes,
 )
 
@@ -59,7 +59,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_image_shape(input_shape)
-        check_size(num_outputs=num_outputs, blocks_per_stage=blocks_per_stage)
+        check_positive(num_outputs=num_outputs, blocks_per_stage=blocks_per_stage)
         check_sizes("channels", channels)
         check_dropout(dropout)
         for name, chosen, known in (("stem", stem, STEMS), ("pooling", pooling, POOLINGS)):

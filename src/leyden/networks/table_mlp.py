@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from leyden.networks.layers import (
     check_dropout,
-    check_size,
+    check_positive,
     check_sizes,
     make_activation,
 )
@@ -43,7 +43,7 @@ class TableMLP(nn.Module):
         norm: bool = True,
     ) -> None:
         super().__init__()
-        check_size(num_outputs=num_outputs, embedding_width=embedding_width)
+        check_positive(num_outputs=num_outputs, embedding_width=embedding_width)
         check_sizes("hidden_widths", hidden_widths)
         check_dropout(dropout)
         self.input_layer = Embedded(cardinalities=cardinalities, width=embedding_width)

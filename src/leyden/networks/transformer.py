@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leyden.networks.layers import check_dropout, check_size
+from leyden.networks.layers import check_dropout, check_positive
 
 EMBEDDING_STD = 0.02
 
@@ -39,7 +39,7 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_size(num_outputs=num_outputs)
+        check_positive(num_outputs=num_outputs)
         self.input_layer = _embedding(vocab_size, width)
         self.hidden_layers = _Blocks(width, depth, heads, dropout, causal=False)
         self.output_layer = nn.Linear(width, num_outputs)
@@ -102,7 +102,7 @@ class _Blocks(nn.Module):
 
     def __init__(self, width: int, depth: int, heads: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
-        check_size(width=width, depth=depth, heads=heads)
+        check_positive(width=width, depth=depth, heads=heads)
         check_dropout(dropout)
         if width % (2 * heads):
             raise ValueError(
@@ -189,7 +189,7 @@ def _turned(features: Tensor) -> Tensor:
 
 
 def _embedding(vocab_size: int, width: int) -> nn.Embedding:
-    check_size(vocab_size=vocab_size)
+    check_positive(vocab_size=vocab_size)
     embedding = nn.Embedding(vocab_size, width)
     nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
     return embedding

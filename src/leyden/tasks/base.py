@@ -186,16 +186,25 @@ class Task(LightningModule, ABC):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip gradients if the trainer wants it; Lightning goes a long way to clip nothing."""
-        if not gradient_clip_val:
-            return
+        if gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def clip_gradients(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, in mixed bfloat16 for fused optimizers too.
+
+        Lightning refuses those, since they scale gradients back as they step: in float16.
+        """
         plugin = self.trainer.precision_plugin
-        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
-            # Lightning refuses fused optimizers here, for they scale gradients back as they step.
-            # In bfloat16 none are scaled.
+        if gradient_clip_val and isinstance(plugin, MixedPrecision) and plugin.scaler is None:
             algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
             Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
         else:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            super().clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def _in_memory_format(self, value: Tensor) -> Tensor:
         return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value
@@ -230,7 +239,8 @@ class MeanLoss(Metric):
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        exact = torch.float32 if torch.mps.is_available() else torch.float64  # which MPS lacks
+        self.add_state("total", torch.zeros((), dtype=exact), dist_reduce_fx="sum")
         self.add_state("rows", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, rows: int) -> None:

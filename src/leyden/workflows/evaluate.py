@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from leyden.workflows.finished import load_run, lone_trainer
+from leyden.workflows.finished import load_run, single_process_trainer
 from leyden.workflows.parts import set_global_state
 
 
@@ -18,7 +18,7 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
     """
     finished = load_run(run, overrides)
     set_global_state(finished.config)
-    trainer = lone_trainer(finished)
+    trainer = single_process_trainer(finished)
     metrics: dict[str, float] = {}
     for measure in (trainer.validate, trainer.test):
         metrics |= measure(finished.task, datamodule=finished.data, verbose=False)[0]

@@ -1,11 +1,13 @@
 """A finished run, loaded again from its checkpoint alone."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
+import torch
 from lightning.pytorch import Trainer
 
 from leyden.callbacks.run_record import KEY
@@ -19,6 +21,8 @@ from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task, precision_of
+
+log = logging.getLogger(__name__)
 
 LONGEST_REASON = 400
 """Characters of torch's list of the weights that do not fit."""
@@ -64,18 +68,26 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     return FinishedRun(folder=folder, checkpoint=path, config=config, data=data, task=task)
 
 
-def lone_trainer(finished: FinishedRun) -> Trainer:
-    """Build a trainer of one process, on the run's kind of device, that writes nothing.
+def single_process_trainer(finished: FinishedRun) -> Trainer:
+    """Build a trainer that writes nothing, on one device of the run's kind if there is one here.
 
     One process counts every row once; ranks would have to be launched, and would all print.
     """
-    devices = finished.config.trainer.devices
+    accelerator, devices = finished.config.trainer.accelerator, finished.config.trainer.devices
+    gpus = torch.cuda.device_count()
+    if (accelerator in ("gpu", "cuda") and not gpus) or (
+        accelerator == "mps" and not torch.mps.is_available()
+    ):
+        log.warning("trainer.accelerator=%s is not here: taking what is", accelerator)
+        accelerator = "auto"
+    numbered = gpus and accelerator != "cpu" and not isinstance(devices, str | int)
     trainer: Trainer = build(
         finished.config,
         "trainer",
         **precision_of(finished.config, finished.task),
+        accelerator=accelerator,
         strategy="auto",
-        devices=1 if isinstance(devices, str | int) else devices[:1],
+        devices=devices[:1] if numbered else 1,
         num_nodes=1,
         logger=False,
         callbacks=[],

@@ -44,10 +44,15 @@ def processes(config: Config) -> int:
     if isinstance(devices, str):
         devices = int(devices) if devices.isdecimal() else devices.strip(",").split(",")
     count = max(devices, 1) if isinstance(devices, int) else len(devices)
-    if count > gpus > 0:
+    if count > gpus and count > 1 and (gpus or trainer.accelerator in ("gpu", "cuda")):
         raise UserError(
             f"trainer.devices={trainer.devices} needs {count} GPUs, but {gpus} can be seen. Give "
             "trainer.devices=auto for all of them, or trainer.accelerator=cpu."
+        )
+    if trainer.accelerator == "cpu" and not isinstance(devices, int):
+        raise UserError(
+            f"trainer.devices={trainer.devices} numbers GPUs. Give trainer.devices={count} for as "
+            "many processes on the CPU."
         )
     return count
 

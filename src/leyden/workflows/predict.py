@@ -8,7 +8,7 @@ import torch
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
-from leyden.workflows.finished import FinishedRun, load_run, lone_trainer
+from leyden.workflows.finished import FinishedRun, load_run, single_process_trainer
 
 
 def predict(
@@ -30,7 +30,7 @@ def predict(
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     finished = load_run(run, overrides)
-    device = lone_trainer(finished).strategy.root_device
+    device = single_process_trainer(finished).strategy.root_device
     finished.task.to(device).eval()
     rejected: list[RejectedItem] = []
     for chunk in finished.data.read_inputs(inputs):
