@@ -29,14 +29,14 @@ def ready(table, **options):
     return data
 
 
-def test_the_vocabulary_comes_from_the_training_part_alone(table):
+def test_the_vocabulary_comes_from_the_training_part_alone(table, tmp_path):
     data = ready(table)
     rows = table.read_text().splitlines()
     for row in np.concatenate([data.part("val"), data.part("test")]):
         rows[row + 1] = f"zebra zebra zebra {row},{row % 2}"
     table.write_text("\n".join(rows))
 
-    other = ready(table)
+    other = ready(table, cache_dir=str(tmp_path / "cache"))  # which holds no vocabulary yet
 
     assert other.cached.fingerprint != data.cached.fingerprint
     assert other.statistics == data.statistics
