@@ -159,6 +159,12 @@ def test_nobody_has_to_read_to_the_end(words, tmp_path):
         assert json.loads(status.read_text())["state"] == "finished"
 
 
+def test_a_terminal_may_lack_characters(leyden_process, tmp_path):
+    done = leyden_process("train", "--help", cwd=tmp_path, PYTHONIOENCODING="ascii")
+
+    assert (done.code, done.err) == (0, "")
+
+
 def test_standard_output_may_be_closed(tmp_path):
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -m leyden train --help >&-', sys.executable],

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from outside with everything saved. Other errors come with their traceback, which makes
         the status 1.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Files may have names, and texts hold characters, that a terminal has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = _exit_status(list(sys.argv[1:] if arguments is None else arguments))
         if sys.stdout is not None:  # as it is where it was closed before
