@@ -50,8 +50,8 @@ def prompts(length):
 
 KINDS = [
     images(1, 8, 8),
-    images(3, 17, 9),
-    images(2, 1, 20),
+    images(3, 33, 17),
+    images(2, 1, 40),
     texts(1),
     texts(12),
     columns(5, 3, 40, 2),
@@ -59,6 +59,12 @@ KINDS = [
     columns(0, 60),
     speech(12),
     prompts(6),
+]
+
+EXTREMES = [
+    *(images(*shape) for shape in [(1, 1, 1), (1, 8, 7), (1, 28, 28), (3, 32, 32)]),
+    columns(0, 6),
+    columns(1, 1),
 ]
 
 
@@ -127,6 +133,7 @@ def test_state_dict_names_the_layers(network, sizes, batch):  # noqa: ARG001
     names = {name.split(".")[0] for name in network(**sizes).state_dict()}
 
     assert names <= {"input_layer", "hidden_layers", "output_layer"}
+    assert len(names) == 3 or "num_numbers" not in sizes
 
 
 @pytest.mark.parametrize(
@@ -153,13 +160,62 @@ def test_impossible_sizes_are_refused_by_name(network, sizes, batch):  # noqa: A
             network(**sizes | {name: wrong[name]})
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 8, 7), (3, 224, 224)], ids=str)
+@pytest.mark.parametrize(
+    ("network", "sizes", "batch"),
+    [
+        (case.values[0], sizes, batch)
+        for case in ONCE_EACH
+        for sizes, batch in EXTREMES
+        if set(sizes) == set(case.values[1])
+    ],
+)
+def test_sizes_may_be_extreme(network, sizes, batch):
+    torch.manual_seed(0)
+    net = network(**sizes | without_dropout(network))
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(torch.rand_like(weight), alpha=0.1)
+
+    outputs = net(**batch(16))
+    outputs.square().sum().backward()
+
+    assert outputs.shape == (16, sizes["num_outputs"])
+    assert outputs.isfinite().all()
+    assert all(weight.grad.any() for weight in net.parameters() if weight.numel())
+
+
 @each_that_takes("input_shape")
-def test_images_may_be_of_any_size(network, shape):
-    net = network(input_shape=shape, num_outputs=2).eval()
+def test_photographs_are_taken(network):
+    net = network(input_shape=(3, 224, 224), num_outputs=2).eval()
 
     with torch.no_grad():
-        assert net(torch.randn(2, *shape)).isfinite().all()
+        assert net(torch.randn(1, 3, 224, 224)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("network", "sizes", "batch"),
+    [
+        (case.values[0], sizes, batch)
+        for case in ONCE_EACH
+        for sizes, batch in (images(1, 8, 8), texts(12))
+        if set(sizes) == set(case.values[1])
+    ],
+)
+def test_a_batch_is_learnt_by_heart(network, sizes, batch):
+    torch.manual_seed(0)
+    net, rows = (
+        network(**sizes | without_dropout(network)),
+        batch(16 if "input_shape" in sizes else 12),
+    )
+    labels = torch.arange(len(next(iter(rows.values())))) % sizes["num_outputs"]
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(**rows), labels).backward()
+        optimizer.step()
+
+    assert (net(**rows).argmax(dim=1) == labels).all()
 
 
 @each_that_takes("input_shape")

@@ -179,16 +179,6 @@ class Task(LightningModule, ABC):
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip gradients if the trainer wants it; Lightning goes a long way to clip nothing."""
-        if gradient_clip_val:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
     def clip_gradients(
         self,
         optimizer: Optimizer,
@@ -197,14 +187,18 @@ class Task(LightningModule, ABC):
     ) -> None:
         """Clip gradients, in mixed bfloat16 for fused optimizers too.
 
-        Lightning refuses those, since they scale gradients back as they step: in float16.
+        Lightning refuses those, since they scale gradients back as they step, which they do in
+        float16 alone; and it goes a long way to clip nothing.
         """
+        limit = self.trainer.gradient_clip_val if gradient_clip_val is None else gradient_clip_val
+        if not limit:
+            return
         plugin = self.trainer.precision_plugin
-        if gradient_clip_val and isinstance(plugin, MixedPrecision) and plugin.scaler is None:
-            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
-            Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
+            algorithm = gradient_clip_algorithm or self.trainer.gradient_clip_algorithm or "norm"
+            Precision.clip_gradients(plugin, optimizer, limit, GradClipAlgorithmType(algorithm))
         else:
-            super().clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            super().clip_gradients(optimizer, limit, gradient_clip_algorithm)
 
     def _in_memory_format(self, value: Tensor) -> Tensor:
         return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value

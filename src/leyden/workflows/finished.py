@@ -72,6 +72,9 @@ def single_process_trainer(finished: FinishedRun) -> Trainer:
     """Build a trainer that writes nothing, on one device of the run's kind if there is one here.
 
     One process counts every row once; ranks would have to be launched, and would all print.
+
+    Raises:
+        UserError: Lightning refuses the run's trainer.
     """
     accelerator, devices = finished.config.trainer.accelerator, finished.config.trainer.devices
     gpus = torch.cuda.device_count()
