@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.identity import Keys
+
 Part = Literal["all", "train", "val", "test"]
 """The part that the source itself puts a row in; ``all`` where the data module has to split."""
 
@@ -73,6 +75,9 @@ class Rows:
         part: the part that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
         rejected: items of this chunk that did not become rows.
+        keys: ``(rows,)`` uint64 hash of what identifies each row; that of its source by default,
+            which is right for paths. Rows of a table, which have only a number, give one of their
+            content, so that equal rows get the same split.
         groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
         changed: how many of these rows a cleaning step of the kind changed, by step.
         sequences: targets that are sequences; the cache keeps them as the array ``sequences``.
@@ -88,6 +93,7 @@ class Rows:
     part: Part
     sources: Sequence[str]
     rejected: Sequence[RejectedItem] = ()
+    keys: Keys | None = None
     groups: NDArray[np.str_] | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
     sequences: Ragged | None = None

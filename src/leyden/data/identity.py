@@ -1,0 +1,34 @@
+"""What identifies a row: a 64-bit hash, by which rows are split.
+
+A row that is hashed by its own path or content keeps its split when other rows come or go.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+
+
+def hashed(names: Iterable[str | bytes]) -> Keys:
+    """Return a 64-bit hash ``(names,)`` of each name, the same on every machine."""
+    return np.array([_hash(name) for name in names], dtype=np.uint64)
+
+
+def mixed(keys: Keys, value: int | Keys) -> Keys:
+    """Mix another number into keys ``(rows,)``, by the finalizer of SplitMix64.
+
+    Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
+    """
+    mix = keys * np.uint64(0x9E3779B97F4A7C15) + np.asarray(value, dtype=np.uint64)
+    mix = (mix ^ (mix >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mix = (mix ^ (mix >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mix ^ (mix >> np.uint64(31))
+
+
+def _hash(name: str | bytes) -> int:
+    # Names of files need not be Unicode.
+    content = name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
