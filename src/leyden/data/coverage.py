@@ -47,12 +47,11 @@ def _nothing_left(empty: list[str], cached: Cache) -> str:
     lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
     cleaned = f" of {report.items_read}; cleaning dropped {', '.join(lost)}" if lost else ""
     kept, units = len(cached.kept), len(np.unique(cached.keys[cached.kept]))
-    together = (
-        f" Rows of one group, and equal rows of a table, stay together: there are {units} that can "
-        "be separated."
-        if units < kept
-        else ""
-    )
+    together = ""
+    if cached.is_grouped:
+        together = f" Rows of one group stay together, and there are {units}."
+    elif units < kept:
+        together = f" Equal rows stay together, and {units} of them differ."
     return (
         f"No row is left for {' and '.join(empty)}: the data set keeps {kept} rows{cleaned}."
         f"{together} Add data, or change data.splitter."

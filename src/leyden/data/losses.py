@@ -69,12 +69,14 @@ class Losses:
         if together and not found:
             steps = ", ".join(f"{step} {count}" for step, count in self.dropped.most_common())
             found = [
-                f"The steps of data.cleaning together ({steps}) {', '.join(together)}. "
-                "cleaning.json lists the rows; data.cleaning.STEP=false turns a step off."
+                f"Cleaning as a whole ({steps}) {', '.join(together)}. cleaning.json lists the "
+                "rows; data.cleaning.STEP=false turns a step off."
             ]
         return found
 
     def _count(self, step: str, rows: int, classes: Mapping[str, int]) -> None:
+        if rows == 0:
+            return
         self.dropped[step] += rows
         self.dropped_classes.setdefault(step, Counter()).update(classes)
 
@@ -101,10 +103,10 @@ class Losses:
         if gone := sorted(name for name, rows in self.classes.items() if 0 < rows <= lost[name]):
             more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
             changes.append(f"drops every row of {', '.join(gone[:MOST_NAMED])}{more}")
-        before = _shares(self.classes)
-        after = _shares(self.classes - lost)
-        name = max(before, key=lambda name: abs(after.get(name, 0.0) - before[name]), default="")
-        if name and abs(after.get(name, 0.0) - before[name]) > MOST_SHIFTED:
+        before, after = _shares(self.classes), _shares(self.classes - lost)
+        shifts = {name: abs(after.get(name, 0.0) - share) for name, share in before.items()}
+        name = max(before, key=shifts.__getitem__, default="")
+        if shifts.get(name, 0.0) > MOST_SHIFTED:
             changes.append(
                 f"changes the share of {name} from {before[name]:.1%} to {after.get(name, 0.0):.1%}"
             )
