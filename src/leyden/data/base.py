@@ -1,8 +1,10 @@
 """The base data module: from a source of rows to batches on the device."""
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,6 +89,7 @@ class DataModule(LightningDataModule, ABC):
         self.augment_inputs = switched_on(augment_inputs)
         self.keep_on_device = keep_on_device
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        self.tests_all_rows = False  # as when a trained network is measured on other data
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
@@ -136,6 +139,8 @@ class DataModule(LightningDataModule, ABC):
 
     def assign(self, rows: Population) -> Splits:
         """Assign rows to splits; a data set that is made of split parts has done so before."""
+        if self.tests_all_rows:
+            return dict(zip(("train", "val", "test"), rows.given(), strict=True))
         return self.splitter.split(rows)
 
     def tokens(self) -> tuple[str, ...]:
@@ -156,7 +161,8 @@ class DataModule(LightningDataModule, ABC):
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
         # A checkpoint's names must not shape the cache.
-        prepare(folder, self.read, steps=self.cleaning, class_names=type(self).class_names)
+        names = type(self).class_names
+        prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
         """Map the cache, split it, and fit the preprocessing on the training part."""
@@ -167,7 +173,8 @@ class DataModule(LightningDataModule, ABC):
             cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
         self._cache, self._parts = cached, self.assign(cached.population())
-        check_splits(self._parts, cached)
+        if not self.tests_all_rows:
+            check_splits(self._parts, cached)
         for warning in cached.cleaning_report().warnings:
             log.warning("cleaning: %s", warning)
         learnt = self._parts["train"]
@@ -198,6 +205,18 @@ class DataModule(LightningDataModule, ABC):
     def cleaning_report(self) -> CleaningReport:
         """Give what cleaning found, once ``setup`` has run."""
         return self.cached.cleaning_report()
+
+    def fingerprint(self) -> str:
+        """Return the digest of all prepared rows and their targets."""
+        return cache.read(self._cache_folder()).fingerprint
+
+    def split_fingerprint(self) -> str:
+        """Return a digest of the row numbers in each split."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in ("train", "val", "test"):
+            digest.update(len(self.part(part)).to_bytes(8, "little"))
+            digest.update(self.part(part).data)
+        return digest.hexdigest()
 
     def part(self, part: str) -> NDArray[np.int64]:
         """List the row numbers of ``train``, ``val`` or ``test``."""
@@ -253,12 +272,17 @@ class DataModule(LightningDataModule, ABC):
         self.statistics = state_dict["statistics"]
         self._dataset = self._normalise = None
 
+    def _rows(self) -> Iterator[Rows]:
+        for rows in self.read():
+            yield replace(rows, part="test") if self.tests_all_rows else rows
+
     def _cache_folder(self) -> Path:
         settings = {
             "module": f"{type(self).__module__}.{type(self).__qualname__}",
             "source": self.source_settings(),
             "class_names": type(self).class_names,
             "cleaning": vars(self.cleaning),
+            "tests_all_rows": self.tests_all_rows,
         }
         return self.cache_dir / str(self.name) / cache.fingerprint(settings)
 
