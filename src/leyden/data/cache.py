@@ -103,7 +103,7 @@ def file_state(path: Path) -> tuple[int, int]:
     """Give a file's size and time in ns, which tell whether it changed; zeros if it is gone."""
     try:
         state = path.stat()
-    except FileNotFoundError:  # a link that leads nowhere
+    except OSError:  # a link that leads nowhere, or in a circle
         return 0, 0
     return state.st_size, state.st_mtime_ns
 
