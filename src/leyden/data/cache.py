@@ -114,7 +114,7 @@ def file_state(path: Path) -> tuple[int, int, int]:
     """
     try:
         state = path.stat()
-    except FileNotFoundError:  # a link that leads nowhere
+    except OSError:  # a link that leads nowhere, or in a circle
         return 0, 0, 0
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 

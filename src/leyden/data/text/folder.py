@@ -34,7 +34,8 @@ class TextFolder(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the files, part by part and class by class."""
-        return text_rows(self._texts(), self.steps)
+        yield from text_rows(self._texts(), self.steps)
+        yield self.folder.left_out()
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         for file in self.folder:
