@@ -148,7 +148,7 @@ def test_images_of_a_group_stay_in_one_split(tmp_path):
 
     data = ready(table(tmp_path, rows, "image,pet,owner"), group="owner")
 
-    owners = [set(data.cached.groups[data.part(part)]) for part in ("train", "val", "test")]
+    owners = [set(data.cached.keys[data.part(part)]) for part in ("train", "val", "test")]
     assert all(owners)
     assert sum(map(len, owners)) == 5
 
