@@ -305,7 +305,8 @@ class DataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
-        self._dataset = self._dataset or self.dataset(self.cached)
+        if self._dataset is None:
+            self._dataset = self.dataset(targets.centred(self.cached, self.target_counts))
         return ResumableLoader(
             self._dataset,
             order=order,

@@ -52,7 +52,7 @@ class Cache:
     Attributes:
         path: its folder.
         arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones.
-        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
+        targets: ``(rows,)`` int64 class indices, or float64 numbers to predict, or
             ``(rows, labels)`` uint8 where a row may have several labels; zeros where
             the targets are the array ``sequences``.
         parts: ``(rows,)`` place in ``PARTS`` of the part that the source gave each row.

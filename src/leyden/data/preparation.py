@@ -175,7 +175,7 @@ class _WrittenRows:
             # Rows of several labels are truths, one per label.
             targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
         elif rows.targets.dtype.kind == "f":
-            targets = rows.targets.astype(np.float32)
+            targets = rows.targets.astype(np.float64)
         else:
             targets = self.classes.numbers(rows.targets)
         self.columns.append("targets", targets)
