@@ -142,6 +142,17 @@ def test_too_long_recordings_are_dropped(tmp_path, corpus, sing):
     assert findings(ready(corpus))["too_long"][0][1] == "21.0 s are longer than 20 s"
 
 
+def test_a_too_long_recording_of_a_given_test_part_is_kept_whole(tmp_path, corpus, sing):
+    lines = corpus.read_text().splitlines()[1:]
+    sing(tmp_path / "long.wav", seconds=21, rate=8000)
+    rows = [*(f"{line},all" for line in lines), "long.wav,a,test"]
+
+    data = ready(write(tmp_path / "parted.csv", rows, "path,transcript,part"), part="part")
+
+    (row,) = data.part("test")
+    assert len(data.cached.arrays["waveforms"][row]) == 21 * 16000
+
+
 def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplog):
     lines = corpus.read_text().splitlines()[1:]
     rows = [f"{line},{'val' if n > 24 else 'train'}" for n, line in enumerate(lines)]
