@@ -55,6 +55,12 @@ def near_twins(
     return twins
 
 
+def in_contexts(signatures: NDArray[np.uint32], contexts: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Change signatures ``(rows, columns)`` so that rows of two contexts ``(rows,)`` share none."""
+    mixed = signatures ^ contexts.astype(np.uint32)[:, np.newaxis]
+    return np.where(signatures == NO_SIGNATURE, signatures, mixed)
+
+
 def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Mix the columns of a band ``(rows, columns)`` to one key; equal rows have equal keys."""
     mixed = np.zeros(len(band), dtype=np.uint64)

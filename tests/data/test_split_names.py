@@ -1,0 +1,31 @@
+import pytest
+
+from leyden.data.split_names import split_meant, splits_meant
+
+SPELLINGS = {
+    "train": ["train", "Train", "TRAINING", "train_set", "TrainSet", "training-data", "train2017"],
+    "val": ["val", "valid", "Validation", "dev", "DEV", "development", "val_images", "valset"],
+    "test": ["test", "Testing", "test set", "TestData", "images_test", "test1"],
+    "eval": ["eval", "Evaluation"],
+    None: ["trainer", "detest", "value", "validity", "device", "contest", "medieval", "data", ""],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"), [(name, key) for key, names in SPELLINGS.items() for name in names]
+)
+def test_a_name_means_a_split_in_any_spelling(name, meaning):
+    assert split_meant(name) == meaning
+
+
+@pytest.mark.parametrize(
+    ("meanings", "split"),
+    [
+        (["train", "val", "eval"], "test"),
+        (["train", "test", "eval"], "val"),
+        (["train", "eval"], None),
+        (["train", "val", "test", "eval"], None),
+    ],
+)
+def test_eval_is_the_split_that_no_other_name_means(meanings, split):
+    assert splits_meant(meanings).get("eval") == split
