@@ -109,8 +109,7 @@ def test_a_sound_knows_its_length_loudness_and_clipping(tmp_path, sing):
     assert loud.clipped == pytest.approx(2 / 3, abs=0.01)  # |sin| > 1/2
 
 
-@pytest.mark.parametrize("hertz", [20, 100, 440, 3000])
-@pytest.mark.parametrize("loudness", [0.9999, 1.0])
+@pytest.mark.parametrize("hertz", [20, 440, 3000])
 @pytest.mark.parametrize(
     ("suffix", "options"),
     [
@@ -121,10 +120,8 @@ def test_a_sound_knows_its_length_loudness_and_clipping(tmp_path, sing):
         (".ogg", {}),
     ],
 )
-def test_the_peaks_of_a_loud_tone_are_not_clipping(
-    tmp_path, sing, hertz, loudness, suffix, options
-):
-    path = sing(tmp_path / f"a{suffix}", hertz=hertz, loudness=loudness, **options)
+def test_the_peaks_of_a_loud_tone_are_not_clipping(tmp_path, sing, hertz, suffix, options):
+    path = sing(tmp_path / f"a{suffix}", hertz=hertz, loudness=0.9999, **options)
 
     assert read_sound(path, sample_rate=RATE).clipped < AudioCleaning().max_clipped
 

@@ -309,7 +309,7 @@ def _check_rate(found: int, wanted: int) -> None:
 
 def _reason(path: Path, error: Exception) -> str:
     if not path.exists():
-        return "no such file"
+        return f"no such file: {path}"
     if path.is_file() and path.stat().st_size == 0:
         return "empty file"
     return first_line(error).removeprefix(f"Error opening {str(path)!r}: ")

@@ -33,6 +33,7 @@ from leyden.data.audio.transcripts import (
 )
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
+from leyden.data.identity import hashed
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import Part, Ragged, RejectedItem, Rows, UnreadableError
 
@@ -55,6 +56,7 @@ class Utterance:
         part: that the source puts it in.
         group: what must not be torn apart by a split, such as the speaker; all or none.
         pause: seconds of silence between the files.
+        identity: What the split goes by, if it is not the source.
     """
 
     paths: Sequence[Path]
@@ -63,6 +65,7 @@ class Utterance:
     part: Part = "all"
     group: str | None = None
     pause: float = 0.0
+    identity: str | None = None
 
 
 class SpeechData(DataModule):
@@ -255,5 +258,6 @@ def _rows(
         part=part,
         sources=[utterance.source for utterance in kept],
         rejected=rejected,
+        keys=hashed(utterance.identity or utterance.source for utterance in kept),
         groups=np.array(groups, dtype=str) if groups else None,
     )
