@@ -16,6 +16,7 @@ from leyden.data.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache import ARRAYS, COLUMNS, META, REPORT, SOURCES, write_once
 from leyden.data.cleaning import Cleaning, clean
 from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.near import in_contexts
 from leyden.data.numbering import Numbering
 from leyden.data.rows import PARTS, Ragged, RejectedItem, Rows
 from leyden.data.source_names import ENDS, SourceNames, append_names
@@ -159,8 +160,7 @@ class _WrittenRows:
             self.compared.append("contexts", context)
         if signatures is not None:
             if context is not None:
-                # Rows of other groups or times then share no columns.
-                signatures = signatures ^ context.astype(np.uint32)[:, np.newaxis]
+                signatures = in_contexts(signatures, context)
             self.compared.append("signatures", signatures)
 
     def _add_targets(self, rows: Rows) -> None:
