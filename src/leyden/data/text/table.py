@@ -94,7 +94,8 @@ class TextTable(TextData):
             for chunk in table.chunks(columns):
                 rows += len(chunk.sources)
                 targets = chunk.columns[self.target].to_pylist()
-                lost.update(cell.strip() for cell in targets if cell and self._is_word(cell))
+                words = ((cell or "").strip() for cell in targets)
+                lost.update(word for word in words if word in self.missing)
                 yield from labelled_texts(
                     chunk,
                     text=self.text_columns,
@@ -106,9 +107,6 @@ class TextTable(TextData):
         for word, count in lost.items():
             if count > MANY * rows:
                 self._warn_of_missing(word, count, rows)
-
-    def _is_word(self, cell: str) -> bool:
-        return cell.strip() in self.missing
 
     def _warn_of_missing(self, word: str, count: int, rows: int) -> None:
         others = json.dumps([other for other in self.missing if other != word])
