@@ -1,6 +1,7 @@
 """Reading image files of any size and mode into arrays of one shape."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
+
+log = logging.getLogger(__name__)
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -70,17 +73,25 @@ def read_image(
 
 
 def find_white(paths: Iterable[Path]) -> int:
-    """Return the largest value of as many bits as 16-bit files use together.
+    """Return the largest value of as many bits as grey 16-bit files use together.
+
+    Of 16-bit colours Pillow reads the upper 8 bits; a warning is logged if those are not all used.
 
     Returns:
-        ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no file has 16 bits.
+        ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no such file has 16 bits.
     """
-    bits = 0
+    bits = {"grey": 0, "colour": 0}
     for path in paths:
-        bits = max(bits, _bits(path))
-        if bits == 16:
+        for kind, used in _used_bits(path).items():
+            bits[kind] = max(bits[kind], used)
+        if 16 in bits.values():
             break
-    return 2**bits - 1 if bits else FULL_WHITE
+    if 0 < bits["colour"] < 16:
+        log.warning(
+            "16-bit colour images use %d bits, of which %d are read: save them with 8 bits",
+            *(bits["colour"], bits["colour"] - 8),
+        )
+    return 2 ** bits["grey"] - 1 if bits["grey"] else FULL_WHITE
 
 
 def _decoded(path: Path, mode: str) -> Image.Image:
@@ -94,17 +105,21 @@ def _decoded(path: Path, mode: str) -> Image.Image:
         return upright.convert("RGBA" if upright.has_transparency_data else mode)
 
 
-def _bits(path: Path) -> int:
-    """Count the bits that the brightest pixel of a 16-bit file takes; 0 for other files."""
+def _used_bits(path: Path) -> dict[str, int]:
+    """Return by kind the bits that the brightest pixel of a 16-bit file takes; empty for others."""
     try:
         with _opened(path, DEEP_FORMATS) as image:
-            return int(np.asarray(image).max()).bit_length() if _is_deep(image) else 0
+            if _is_deep(image):
+                return {"grey": int(np.asarray(image).max()).bit_length()}
+            if any(";16" in str(tile.args) for tile in image.tile):
+                return {"colour": 8 + int(np.asarray(image.convert("RGB")).max()).bit_length()}
     except UnreadableError:
-        return 0
+        pass
+    return {}
 
 
 @contextmanager
-def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
     """Open a file for Pillow to decode, and for nothing else.
 
     Raises:
