@@ -435,13 +435,19 @@ def _visible_folders(folder: Path) -> list[Path]:
     return [
         folder / entry.name
         for entry in entries
-        if not entry.name.startswith(".") and stat.S_ISDIR(_mode(entry))
+        if not entry.name.startswith(".") and _is_folder(entry)
     ]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return entry.is_dir()  # which asks the disk no more
+    return stat.S_ISDIR(_mode(entry))
 
 
 def _mode(entry: os.DirEntry[str]) -> int:

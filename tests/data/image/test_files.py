@@ -237,10 +237,11 @@ def test_colours_of_which_few_bits_are_read_are_a_warning(tmp_path, caplog, brig
     assert warning in caplog.text
 
 
-def test_colours_of_which_all_bits_are_used_are_no_warning(tmp_path, caplog):
+def test_colours_of_which_all_bits_are_used_are_no_warning_and_no_white(tmp_path, caplog):
     (tmp_path / "a.png").write_bytes(png(1, 1, 16, 2, b"\0" + b"\xff" * 6))
+    grey = saved(tmp_path / "b.png", Image.fromarray(np.array([[4000]], dtype=np.uint16)))
 
-    assert find_white([tmp_path / "a.png"]) == 65535
+    assert find_white([tmp_path / "a.png", grey]) == 4095
     assert not caplog.records
 
 

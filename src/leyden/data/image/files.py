@@ -4,7 +4,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from leyden.data.rows import UnreadableError
 
 log = logging.getLogger(__name__)
 
-JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-
 IMAGE_FILES = FileType(
-    noun="image", suffixes=(".png", *JPEG_SUFFIXES, ".webp", ".bmp", ".gif", ".tif", ".tiff")
-)
+    noun="image",
+    suffixes=(
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ),
+)  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
@@ -61,9 +62,7 @@ def read_image(
     channels, height, width = shape
     image = _decoded(path, MODES[channels])
     if _is_deep(image):
-        image = Image.fromarray(_eight_bits(np.asarray(image), white or FULL_WHITE)).convert(
-            MODES[channels]
-        )
+        image = _eight_bits(image, white or FULL_WHITE).convert(MODES[channels])
     elif image.mode == "RGBA":
         layer = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
@@ -80,18 +79,19 @@ def find_white(paths: Iterable[Path]) -> int:
     Returns:
         ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no such file has 16 bits.
     """
-    bits = {"grey": 0, "colour": 0}
+    grey = colour = 0
     for path in paths:
-        for kind, used in _used_bits(path).items():
-            bits[kind] = max(bits[kind], used)
-        if 16 in bits.values():
-            break
-    if 0 < bits["colour"] < 16:
+        with suppress(UnreadableError), _opened(path, DEEP_FORMATS) as image:
+            if _is_deep(image) and grey < 16:
+                grey = max(grey, _used_bits(image))
+            elif _is_halved(image) and colour < 16:
+                colour = max(colour, 8 + _used_bits(image.convert("RGB")))
+    if 0 < colour < 16:
         log.warning(
             "16-bit colour images use %d bits, of which %d are read: save them with 8 bits",
-            *(bits["colour"], bits["colour"] - 8),
+            *(colour, colour - 8),
         )
-    return 2 ** bits["grey"] - 1 if bits["grey"] else FULL_WHITE
+    return 2**grey - 1 if grey else FULL_WHITE
 
 
 def _decoded(path: Path, mode: str) -> Image.Image:
@@ -103,19 +103,6 @@ def _decoded(path: Path, mode: str) -> Image.Image:
         if _is_deep(upright):
             return upright
         return upright.convert("RGBA" if upright.has_transparency_data else mode)
-
-
-def _used_bits(path: Path) -> dict[str, int]:
-    """Return by kind the bits that the brightest pixel of a 16-bit file takes; empty for others."""
-    try:
-        with _opened(path, DEEP_FORMATS) as image:
-            if _is_deep(image):
-                return {"grey": int(np.asarray(image).max()).bit_length()}
-            if any(";16" in str(tile.args) for tile in image.tile):
-                return {"colour": 8 + int(np.asarray(image.convert("RGB")).max()).bit_length()}
-    except UnreadableError:
-        pass
-    return {}
 
 
 @contextmanager
@@ -156,7 +143,16 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I;16")
 
 
-def _eight_bits(pixels: NDArray[np.uint16], white: int) -> NDArray[np.uint8]:
+def _is_halved(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will decode 16 bits per colour to the upper 8 of them."""
+    return not _is_deep(image) and any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _used_bits(image: Image.Image) -> int:
+    return int(np.asarray(image).max()).bit_length()
+
+
+def _eight_bits(image: Image.Image, white: int) -> Image.Image:
     """Scale 16 bits per pixel down to 8; Pillow itself would cut off all above 255."""
-    scaled = pixels.astype(np.uint32) * 256 // (white + 1)
-    return np.minimum(scaled, 255).astype(np.uint8)
+    scaled = np.asarray(image).astype(np.uint32) * 256 // (white + 1)
+    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))

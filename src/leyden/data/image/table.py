@@ -67,7 +67,7 @@ class LabelledPaths:
 
     def __init__(self, table: TableFile, *, root: Path, columns: Mapping[str, str]) -> None:
         self.table = table
-        self.root = root
+        self.root = root.absolute()
         self.columns = dict(columns)
 
     def settings(self) -> dict[str, Any]:
@@ -117,13 +117,8 @@ class LabelledPaths:
             rejected.extend(chunk.rejected)
             columns = [chunk.columns[name].to_pylist() for name in self.columns.values()]
             for row, *cells in zip(chunk.sources, *columns, strict=True):
-                yield (
-                    row,
-                    {
-                        field: (cell or "").strip()
-                        for field, cell in zip(self.columns, cells, strict=True)
-                    },
-                )
+                stripped = [(cell or "").strip() for cell in cells]
+                yield row, dict(zip(self.columns, stripped, strict=True))
 
     def _path(self, name: str) -> Path:
         """Build the path of a file, which may be named as on Windows."""
@@ -143,19 +138,17 @@ class LabelledPaths:
         )
 
     def _in_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
-        meanings = {name: split_meant(name) for name in set(names)}
-        parts = splits_meant(filter(None, meanings.values()))
-        for name, meaning in sorted(meanings.items()):
-            if meaning not in parts:
-                raise UserError(
-                    f"The column {self.columns['split']} of {self.table.path} holds {name!r}. "
-                    "Expected train, val and test, or the like: change these cells, or leave out "
-                    "data.split_column to split by chance."
-                )
+        meant = {name: split_meant(name) for name in set(names)}
+        splits = splits_meant(filter(None, meant.values()))
+        part_of = {name: splits[meaning] for name, meaning in meant.items() if meaning in splits}
+        if unknown := sorted(set(meant) - set(part_of)):
+            raise UserError(
+                f"The column {self.columns['split']} of {self.table.path} holds {unknown[0]!r}. "
+                "Expected train, val and test, or the like: change these cells, or leave out "
+                "data.split_column to split by chance."
+            )
         placed = [
-            replace(file, part=parts[meaning])
-            for file, name in zip(files, names, strict=True)
-            if (meaning := meanings[name])
+            replace(file, part=part_of[name]) for file, name in zip(files, names, strict=True)
         ]
         return sorted(placed, key=lambda file: PARTS.index(file.part))
 
