@@ -1,6 +1,6 @@
 import pytest
 
-from leyden.data.split_names import split_meant, splits_meant
+from leyden.data.split_names import parse_split, resolve_splits
 
 SPELLINGS = {
     "train": ["train", "Train", "TRAINING", "train_set", "TrainSet", "training-data", "train2017"],
@@ -15,7 +15,7 @@ SPELLINGS = {
     ("name", "meaning"), [(name, key) for key, names in SPELLINGS.items() for name in names]
 )
 def test_a_name_means_a_split_in_any_spelling(name, meaning):
-    assert split_meant(name) == meaning
+    assert parse_split(name) == meaning
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_a_name_means_a_split_in_any_spelling(name, meaning):
     ],
 )
 def test_eval_is_the_split_that_no_other_name_means(meanings, split):
-    assert splits_meant(meanings).get("eval") == split
+    assert resolve_splits(meanings).get("eval") == split

@@ -22,10 +22,10 @@ _NAME = re.compile(
 )
 
 
-def split_meant(name: str) -> Meaning | None:
+def parse_split(name: str) -> Meaning | None:
     """Return the split that a name means, or ``None`` for any other name.
 
-    >>> [split_meant(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
+    >>> [parse_split(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
     ['train', 'val', 'test', 'eval', None]
     """
     found = _NAME.fullmatch(name.strip())
@@ -33,12 +33,12 @@ def split_meant(name: str) -> Meaning | None:
     return meaning
 
 
-def splits_meant(meanings: Iterable[Meaning]) -> dict[Meaning, Part]:
+def resolve_splits(meanings: Iterable[Meaning]) -> dict[Meaning, Part]:
     """Return the split of each meaning: ``eval`` is val or test if the other one is there.
 
     ``eval`` is left out where it may be both.
 
-    >>> splits_meant(["train", "val", "eval"])["eval"]
+    >>> resolve_splits(["train", "val", "eval"])["eval"]
     'test'
     """
     known = set(meanings)

@@ -24,10 +24,10 @@ IMAGE_FILES = FileType(
 )  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
+"""Formats of files with these suffixes; Pillow would try all it knows, PostScript included."""
 
 DEEP_FORMATS = ("PNG", "TIFF")
-"""Those that hold 16 bits per pixel."""
+"""Formats that can have 16 bits per channel."""
 
 MODES = {1: "L", 3: "RGB"}
 
@@ -60,9 +60,9 @@ def read_image(
         UnreadableError: If the file is empty, damaged, not an image, or too large to be one.
     """
     channels, height, width = shape
-    image = _decoded(path, MODES[channels])
+    image = _decode_upright(path, MODES[channels])
     if _is_deep(image):
-        image = _eight_bits(image, white or FULL_WHITE).convert(MODES[channels])
+        image = _scale_to_8_bits(image, white or FULL_WHITE).convert(MODES[channels])
     elif image.mode == "RGBA":
         layer = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
@@ -81,7 +81,7 @@ def find_white(paths: Iterable[Path]) -> int:
     """
     grey = colour = 0
     for path in paths:
-        with suppress(UnreadableError), _opened(path, DEEP_FORMATS) as image:
+        with suppress(UnreadableError), _open_image(path, DEEP_FORMATS) as image:
             if _is_deep(image) and grey < 16:
                 grey = max(grey, _used_bits(image))
             elif _is_halved(image) and colour < 16:
@@ -94,9 +94,9 @@ def find_white(paths: Iterable[Path]) -> int:
     return 2**grey - 1 if grey else FULL_WHITE
 
 
-def _decoded(path: Path, mode: str) -> Image.Image:
+def _decode_upright(path: Path, mode: str) -> Image.Image:
     """Decode a file upright: to a mode, but to RGBA or 16 bits if that is what it holds."""
-    with _opened(path, FORMATS) as image:
+    with _open_image(path, FORMATS) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in {"I", "F"}:
             raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
@@ -106,7 +106,7 @@ def _decoded(path: Path, mode: str) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
+def _open_image(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
     """Open a file for Pillow to decode, and for nothing else.
 
     Raises:
@@ -152,7 +152,7 @@ def _used_bits(image: Image.Image) -> int:
     return int(np.asarray(image).max()).bit_length()
 
 
-def _eight_bits(image: Image.Image, white: int) -> Image.Image:
+def _scale_to_8_bits(image: Image.Image, white: int) -> Image.Image:
     """Scale 16 bits per pixel down to 8; Pillow itself would cut off all above 255."""
     scaled = np.asarray(image).astype(np.uint32) * 256 // (white + 1)
     return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))

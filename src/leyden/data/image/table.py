@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data import cache
-from leyden.data.folders import LabelledFile, rejections
+from leyden.data.folders import LabelledFile, reject
 from leyden.data.image.listed import ListedImages
 from leyden.data.rows import PARTS, RejectedItem, Rows
-from leyden.data.split_names import split_meant, splits_meant
+from leyden.data.split_names import parse_split, resolve_splits
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -87,9 +87,9 @@ class LabelledPaths:
         """
         return iter(self._listing[0])
 
-    def left_out(self) -> Rows:
+    def report_skipped(self) -> Rows:
         """Return a chunk without rows that reports the rows of the table that name no file."""
-        return rejections(self._listing[1])
+        return reject(self._listing[1])
 
     @cached_property
     def _listing(self) -> tuple[list[LabelledFile], list[RejectedItem]]:
@@ -108,7 +108,7 @@ class LabelledPaths:
                 files.append(self._labelled(path, cells))
                 splits.append(cells.get("split", ""))
         if "split" in self.columns:
-            files = self._in_splits(files, splits)
+            files = self._assign_splits(files, splits)
         return files, rejected
 
     def _rows(self, rejected: list[RejectedItem]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -137,9 +137,9 @@ class LabelledPaths:
             path=path, source=source, target=cells["target"], group=cells.get("group")
         )
 
-    def _in_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
-        meant = {name: split_meant(name) for name in set(names)}
-        splits = splits_meant(filter(None, meant.values()))
+    def _assign_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
+        meant = {name: parse_split(name) for name in set(names)}
+        splits = resolve_splits(filter(None, meant.values()))
         part_of = {name: splits[meaning] for name, meaning in meant.items() if meaning in splits}
         if unknown := sorted(set(meant) - set(part_of)):
             raise UserError(
