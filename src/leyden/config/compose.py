@@ -21,6 +21,9 @@ ROOT_CONFIG = "train"
 ACROSS_GROUPS = ("experiment", "debug")
 """Groups that hold keys of others."""
 
+PATHS_OF_DATA = ("data.root", "data.path", "data.val_path", "data.test_path")
+"""Keys that say where the data of a run are."""
+
 
 def _conf_folder() -> Path:
     """Find ``conf/``: inside an installed wheel, else at the top of the checkout."""
@@ -76,7 +79,7 @@ def freeze(config: Config) -> Config:
         raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}.") from error
     links = OmegaConf.to_container(config, resolve=False)
     frozen: Config = OmegaConf.create(_evaluated(links, resolved))
-    for key in ("data.root", "data.path", "data.val_path", "data.test_path"):
+    for key in PATHS_OF_DATA:
         if path := OmegaConf.select(frozen, key):
             OmegaConf.update(frozen, key, str(Path(path).expanduser().resolve()))
     OmegaConf.set_struct(frozen, value=True)

@@ -1,11 +1,12 @@
 """A finished run, loaded again from its checkpoint alone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -30,11 +31,21 @@ LONGEST_REASON = 400
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A trained task and its fitted data module, which has not read any data."""
+    """A trained task and its fitted data module, which has not read any data.
+
+    Attributes:
+        folder: The run's folder.
+        checkpoint: The checkpoint that was read.
+        config: The run's config, with the changes that were asked for.
+        record: What the checkpoint says of the run: its own config, and the data it learned from.
+        data: The data module, with the preprocessing of the checkpoint.
+        task: The task, with the weights of the checkpoint.
+    """
 
     folder: RunFolder
     checkpoint: Path
     config: Config
+    record: Mapping[str, Any]
     data: DataModule
     task: Task
 
@@ -65,7 +76,9 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
             f"{shorten(str(error), LONGEST_REASON)}. Leave the network's own keys as they were in "
             "the run."
         ) from error
-    return FinishedRun(folder=folder, checkpoint=path, config=config, data=data, task=task)
+    return FinishedRun(
+        folder=folder, checkpoint=path, config=config, record=record, data=data, task=task
+    )
 
 
 def single_process_trainer(finished: FinishedRun) -> Trainer:

@@ -146,9 +146,9 @@ def test_images_of_a_group_stay_in_one_split(tmp_path):
     paint(tmp_path)
     rows = [f"{row},{number // 4}" for number, row in enumerate(labelled())]
 
-    data = ready(table(tmp_path, rows, "image,pet,owner"), group="owner", val_fraction=0.3)
+    data = ready(table(tmp_path, rows, "image,pet,owner"), group="owner")
 
-    owners = [set(data.cached.groups[data.part(part)]) for part in ("train", "val", "test")]
+    owners = [set(data.cached.keys[data.part(part)]) for part in ("train", "val", "test")]
     assert all(owners)
     assert sum(map(len, owners)) == 5
 

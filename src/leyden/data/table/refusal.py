@@ -1,6 +1,6 @@
 """Which columns of a table are left out, and why."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Column
 from leyden.data.table.screening import (
+    INDEX_NAMES,
     category_determines,
     digest,
     is_constant,
     is_identifier,
+    is_row_number,
     number_determines,
 )
 from leyden.data.table.training import Training
+
+IDENTIFIERS = "identifier_columns"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ def refused(
     numbers: Sequence[Column],
     categories: Sequence[Column],
     *,
+    declared: Collection[str],
     steps: TableCleaning,
 ) -> list[Refused]:
     """Find the columns to leave out.
@@ -41,6 +46,7 @@ def refused(
         training: the training rows.
         numbers: those of the cached numbers.
         categories: those of the cached categories.
+        declared: Names of columns whose kind is declared; they are not taken for identifiers.
         steps: the cleaning steps that run.
     """
     judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
@@ -48,7 +54,15 @@ def refused(
     seen: dict[bytes, str] = {}
     found = []
     for faults in judged:
-        fault = next((fault for fault in faults(seen) if getattr(steps, fault.step)), None)
+        fault = next(
+            (
+                fault
+                for fault in faults(seen)
+                if getattr(steps, fault.step)
+                and not (fault.step == IDENTIFIERS and fault.column in declared)
+            ),
+            None,
+        )
         found += [fault] if fault else []
     return found
 
@@ -60,6 +74,10 @@ def _number_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         values, targets = training.number(place), training.targets
         yield from _constant_or_repeated(column, values, seen)
+        if INDEX_NAMES.fullmatch(column.name):
+            yield _identifier(column, "an index of the rows")
+        elif column.kind == "numeric" and is_row_number(values):
+            yield _identifier(column, "it numbers the rows")
         if targets.ndim == 1 and number_determines(values, targets):
             yield _leak(column)
 
@@ -70,9 +88,11 @@ def _category_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         codes, targets = training.category(place), training.targets
         yield from _constant_or_repeated(column, codes, seen)
-        if is_identifier(codes):
+        if INDEX_NAMES.fullmatch(column.name):
+            yield _identifier(column, "an index of the rows")
+        elif is_identifier(codes):
             reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
-            yield Refused(column=column.name, step="identifier_columns", reason=reason)
+            yield _identifier(column, reason)
         if targets.ndim == 1 and category_determines(codes, targets):
             yield _leak(column)
 
@@ -89,6 +109,11 @@ def _constant_or_repeated(
     if twin != column.name:
         reason = f"the same as {twin}"
         yield Refused(column=column.name, step="duplicate_columns", reason=reason)
+
+
+def _identifier(column: Column, reason: str) -> Refused:
+    remedy = f"to learn from it: {column.override(column.kind)}"
+    return Refused(column=column.name, step=IDENTIFIERS, reason=f"{reason}; {remedy}")
 
 
 def _leak(column: Column) -> Refused:

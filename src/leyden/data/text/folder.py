@@ -42,7 +42,7 @@ class TextFolder(TextData):
             try:
                 content = read_text(file.path, self.encoding)
             except UnreadableError as error:
-                yield RejectedItem(source=file.source, reason=str(error))
+                yield RejectedItem(source=file.source, reason=str(error), target=file.target)
                 continue
             yield Text(
                 content=content,
