@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from leyden.data import cache
 from leyden.data.rows import Part, RejectedItem, Rows
-from leyden.data.split_names import Meaning, parse_split, resolve_splits
+from leyden.data.split_names import assign_splits, parse_split
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -378,9 +378,9 @@ def _find_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
         UserError: If a folder may be either, or two mean the same split.
     """
     folders = _visible_folders(root)
-    meant = {each.name: meaning for each in folders if (meaning := parse_split(each.name))}
+    meant = {folder.name: meaning for folder in folders if (meaning := parse_split(folder.name))}
     if "train" in meant.values() and len(meant) == len(folders):
-        return {part: root / name for part, name in _assign_parts(root, meant).items()}
+        return {part: root / name for part, name in _assign_parts(root, list(meant)).items()}
     for name in meant:
         if name.lower() in GIVEN_PARTS or (not by_pattern and _visible_folders(root / name)):
             others = len(folders) - len(meant)
@@ -391,21 +391,18 @@ def _find_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
     return {}
 
 
-def _assign_parts(root: Path, meant: Mapping[str, Meaning]) -> dict[Part, str]:
+def _assign_parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
     """Assign one folder to each split."""
-    splits = resolve_splits(meant.values())
-    names: dict[Part, list[str]] = {split: [] for split in GIVEN_PARTS}
-    for name, meaning in meant.items():
-        if meaning not in splits:
+    parts = assign_splits(names)
+    folders: dict[Part, str] = {}
+    for name in names:
+        if name not in parts:
             raise _misread(root, f"{name}, which may mean val or test")
-        names[splits[meaning]].append(name)
-    for same in names.values():
-        if len(same) > 1:
-            raise _misread(root, f"{' and '.join(same)}, which mean the same split")
-    parts = {split: same[0] for split, same in names.items() if same}
-    if renamed := [f"{name}/ is {split}" for split, name in parts.items() if split != name]:
+        if (other := folders.setdefault(parts[name], name)) != name:
+            raise _misread(root, f"{other} and {name}, which mean the same split")
+    if renamed := [f"{name}/ is {part}" for part, name in folders.items() if part != name]:
         log.info("splits: %s", ", ".join(renamed))
-    return parts
+    return {part: folders[part] for part in GIVEN_PARTS if part in folders}
 
 
 def _misread(root: Path, found: str) -> UserError:

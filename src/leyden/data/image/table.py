@@ -11,7 +11,7 @@ from leyden.data import cache
 from leyden.data.folders import LabelledFile, reject
 from leyden.data.image.listed import ListedImages
 from leyden.data.rows import PARTS, RejectedItem, Rows
-from leyden.data.split_names import parse_split, resolve_splits
+from leyden.data.split_names import assign_splits
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -27,7 +27,7 @@ class ImageTable(ListedImages):
         target: Column of the classes.
         root: Folder that relative paths start from; ``None`` for that of the table.
         group: Column of what must stay in one split, such as the patient.
-        split_column: Column of the rows' splits: train, val or test, in any usual spelling.
+        split_column: Column of the rows' splits: train, val or test, in any usual spelling, or all.
         encoding: Encoding of the table.
         separator: Separator of cells in CSV; ``None`` for the likeliest.
         options: Options of all listed images.
@@ -138,14 +138,11 @@ class LabelledPaths:
         )
 
     def _assign_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
-        meant = {name: parse_split(name) for name in set(names)}
-        splits = resolve_splits(filter(None, meant.values()))
-        part_of = {name: splits[meaning] for name, meaning in meant.items() if meaning in splits}
-        if unknown := sorted(set(meant) - set(part_of)):
+        part_of = assign_splits(names)
+        if unknown := sorted(set(names) - set(part_of)):
             raise UserError(
                 f"The column {self.columns['split']} of {self.table.path} holds {unknown[0]!r}. "
-                "Expected train, val and test, or the like: change these cells, or leave out "
-                "data.split_column to split by chance."
+                "Expected train, val and test, or the like, or all for rows that are to be split."
             )
         placed = [
             replace(file, part=part_of[name]) for file, name in zip(files, names, strict=True)
