@@ -36,6 +36,7 @@ class AudioCleaning(Cleaning):
     min_seconds: float = 0.05
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("min_peak", "max_clipped"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share: expected 0 to 1, got {getattr(self, name)}")

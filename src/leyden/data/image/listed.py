@@ -107,7 +107,8 @@ class ListedImages(ImageData):
                     file.path, self.image_shape, background=self.background, white=white
                 )
             except UnreadableError as error:
-                rejected.append(RejectedItem(source=file.source, reason=str(error)))
+                item = RejectedItem(source=file.source, reason=str(error), target=file.target)
+                rejected.append(item)
                 continue
             images.append(image)
             kept.append(file)

@@ -103,7 +103,7 @@ class LabelledPaths:
                 reason = f"has no value in {' and '.join(lacking)}"
                 rejected.append(RejectedItem(source=row, reason=reason))
             elif fault := _fault(path):
-                rejected.append(RejectedItem(source=row, reason=fault))
+                rejected.append(RejectedItem(source=row, reason=fault, target=cells["target"]))
             else:
                 files.append(self._labelled(path, cells))
                 splits.append(cells.get("split", ""))
