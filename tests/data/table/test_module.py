@@ -457,6 +457,10 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
     assert set(loaded(visits(100)).cached.targets) == {0, 1}
     with pytest.raises(UserError, match=r"expected \['ill', 'well'\], got \['ill', 'odd'\]"):
         loaded(visits(100, state=["ill", "odd"] * 50))
+    bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
+    words = loaded(visits(100, smokes=["Y", "N"] * 50))
+    one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))
+    torch.testing.assert_close(one, other)
     with pytest.raises(UserError, match="'age' was numeric in training, and is categorical here"):
         loaded(visits(100, age=["old", "young"] * 50)).val_dataloader()
 
@@ -480,6 +484,9 @@ def test_a_column_that_almost_parses_is_reported_in_every_run(table, visits, cap
 
     data = table(columns, decimal=",")
     assert kinds(data)["age"] == "numeric"
+    caplog.clear()
+    table(columns, columns={"age": "categorical"})
+    assert warnings_of(caplog) == []
     assert data.cached.arrays["numbers"][3, 0] == 3.5
 
 

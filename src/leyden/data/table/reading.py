@@ -65,7 +65,8 @@ class TableReading:
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
-        hints = {name: hint for name in seen if (hint := find_hint(columns[name], seen[name]))}
+        inferred = [name for name in seen if name not in self.declared]
+        hints = {name: hint for name in inferred if (hint := find_hint(columns[name], seen[name]))}
         self._check_target(hints)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
