@@ -501,6 +501,13 @@ def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visit
     assert "7,5" in classes
 
 
+@pytest.mark.parametrize("words", [["yes", "no", "yes", "no"] * 12 + ["?"] * 2, ["1", "2", "-"]])
+def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words):
+    columns = visits(state=[words[row % len(words)] for row in range(200)], age=range(0, 2000, 10))
+
+    assert table(columns, missing_cells=[]).class_names == tuple(sorted({*words}))
+
+
 def test_a_declared_target_is_learned_as_its_kind_says(table, visits):
     columns = visits(state=[f"{row}%" for row in range(200)])
 
@@ -566,7 +573,7 @@ def test_a_word_that_loses_rows_of_the_target_is_warned_of(table, visits, caplog
 
     (warning,) = warnings_of(caplog)
     assert warning.startswith("50 of 200 rows are left out because 'None' in state counts as")
-    (option,) = shlex.split(warning.split("as a class: ")[1])
+    (option,) = shlex.split(warning.split("for a value: ")[1])
     words = compose(["data=table", "data.path=a.csv", "data.target=y", option])["data"]
     assert table(columns, missing_cells=words["missing_cells"]).class_names == (
         "None",
