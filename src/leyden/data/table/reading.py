@@ -60,7 +60,7 @@ class TableReading:
         return replace(self, **self._found_names()).read()
 
     def read(self) -> Iterator[Rows]:
-        """As ``rows``, if all names are those of the table."""
+        """Yield the rows, once the names that the config gives are those of the table."""
         seen, labels = self._looked_at()
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
@@ -70,7 +70,7 @@ class TableReading:
         self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
-        pass_ = _Encoding(
+        encoding = _Encoding(
             roles=self.roles,
             steps=self.steps,
             names=self.names,
@@ -83,7 +83,7 @@ class TableReading:
         needed = list(dict.fromkeys([*self.roles.names, *read]))
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
-            yield pass_.encoded(chunk, Cells(chunk.columns, self.written))
+            yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
         self._check_misfits(encoder)
         hinted = [f"The column {name} {hint}" for name, hint in hints.items()]
         facts = {
@@ -91,7 +91,7 @@ class TableReading:
             "values": encoder.values,
             "misfits": {n: vars(found) for n, found in encoder.misfits.items() if found.cells},
             "declared": dict(self.declared),
-            "warnings": [*hinted, *pass_.warnings(self.written.missing)],
+            "warnings": [*hinted, *encoding.warnings(self.written.missing)],
         }
         yield Rows(arrays={}, targets=np.empty(0), part="all", sources=(), facts=facts)
 
