@@ -88,6 +88,7 @@ class Skipped:
                 reason=f"not read: {reason} ({count})",
                 step="skipped",
                 dropped=False,
+                count=count,
             )
             for reason, count in self.counts.most_common(MOST_REASONS)
         ]
