@@ -1,13 +1,12 @@
 """``leyden evaluate run=RUN``: metrics of a finished run."""
 
-import json
 from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
-from leyden.runs.folder import find_run
+from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -30,4 +29,4 @@ def run(words: Sequence[str]) -> None:
 
     tame_lightning()
     with worded(arguments.overrides):
-        print(json.dumps(evaluate(chosen, arguments.overrides), indent=1))
+        print(as_json(evaluate(chosen, arguments.overrides)))

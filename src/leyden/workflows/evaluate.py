@@ -1,6 +1,6 @@
 """Evaluate: metrics of a finished run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leyden.workflows.finished import load_run, single_process_trainer
 from leyden.workflows.parts import set_global_state
@@ -21,5 +21,10 @@ def evaluate(run: str, overrides: Sequence[str] = ()) -> dict[str, float]:
     trainer = single_process_trainer(finished)
     metrics: dict[str, float] = {}
     for measure in (trainer.validate, trainer.test):
-        metrics |= measure(finished.task, datamodule=finished.data, verbose=False)[0]
+        metrics |= measured(measure(finished.task, datamodule=finished.data, verbose=False))
     return metrics
+
+
+def measured(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of the only loader; there are none if a limit leaves it no batch."""
+    return dict(results[0]) if results else {}
