@@ -507,10 +507,11 @@ def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visit
 
 
 @pytest.mark.parametrize("words", [["yes", "no", "yes", "no"] * 12 + ["?"] * 2, ["1", "2", "-"]])
-def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words):
+def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words, caplog):
     columns = visits(state=[words[row % len(words)] for row in range(200)], age=range(0, 2000, 10))
 
     assert table(columns, missing_cells=[]).class_names == tuple(sorted({*words}))
+    assert warnings_of(caplog) == []
 
 
 def test_a_declared_target_is_learned_as_its_kind_says(table, visits):

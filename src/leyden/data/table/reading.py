@@ -85,7 +85,7 @@ class TableReading:
         for chunk in self.chunks(needed, beside=beside):
             yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
         self._check_misfits(encoder)
-        hinted = [f"The column {name} {hint}" for name, hint in hints.items()]
+        hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
         facts = {
             "columns": [vars(column) for column in inputs],
             "values": encoder.values,
