@@ -105,7 +105,7 @@ def test_what_is_not_read_is_counted_by_reason(tmp_path, caplog):
     (tmp_path / "a/device.txt").symlink_to("/dev/zero")
     (tmp_path / "a/circle").symlink_to(tmp_path / "a")
 
-    rows = folder.left_out()
+    rows = folder.report_skipped()
 
     assert labels(folder) == [("a/1.txt", "a", "all", None), ("b/1.txt", "b", "all", None)]
     assert {each.reason: each.source for each in rows.rejected} == {
@@ -127,14 +127,14 @@ def test_what_is_not_read_is_counted_by_reason(tmp_path, caplog):
 def test_hidden_files_alone_are_no_warning(tmp_path, caplog):
     folder = folder_of(tmp_path, "a/1.txt", "b/1.txt", "a/.DS_Store")
 
-    assert [each.reason for each in folder.left_out().rejected] == ["not read: hidden (1)"]
+    assert [each.reason for each in folder.report_skipped().rejected] == ["not read: hidden (1)"]
     assert not caplog.records
 
 
 def test_many_suffixes_make_a_short_report(tmp_path, caplog):
     folder = folder_of(tmp_path, "a/1.txt", "b/1.txt", *(f"a/frame.{n:03}" for n in range(99)))
 
-    assert len(folder.left_out().rejected) == 10
+    assert len(folder.report_skipped().rejected) == 10
     assert "other reasons (89)" in caplog.text
 
 

@@ -359,6 +359,14 @@ def test_a_pipe_is_recognised_by_what_comes_through(tmp_path, name):
     assert sources[0].startswith("pipe row")
 
 
+def test_cells_beside_may_come_late(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+
+    (chunk,) = TableFile(path=tmp_path / "a.jsonl").chunks(["a"], beside=["b"])
+
+    assert chunk.columns["b"].to_pylist() == [None, "2"]
+
+
 def test_cells_beside_make_no_row_unreadable(tmp_path):
     (tmp_path / "a.csv").write_bytes("a,b\n1,ä\n2,x\n".encode("latin-1"))
 

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 
 from leyden.data import cache
 from leyden.data.rows import Part, RejectedItem, Rows
-from leyden.data.split_names import Meaning, split_meant, splits_meant
+from leyden.data.split_names import assign_splits, parse_split
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -81,13 +81,14 @@ class Skipped:
         return {reason: count for reason, count in self.counts.most_common() if reason != HIDDEN}
 
     def items(self) -> list[RejectedItem]:
-        """Word a finding per reason for the cleaning report."""
+        """Return a finding per reason for the cleaning report."""
         return [
             RejectedItem(
                 source=self.examples[reason],
                 reason=f"not read: {reason} ({count})",
                 step="skipped",
                 dropped=False,
+                count=count,
             )
             for reason, count in self.counts.most_common(MOST_REASONS)
         ]
@@ -153,7 +154,7 @@ class FileType:
                     files.append(path)
         return sorted(files)
 
-    def beside_folders(self, folder: Path, skipped: Skipped) -> None:
+    def count_beside_folders(self, folder: Path, skipped: Skipped) -> None:
         """Count what lies in a folder outside its visible sub-folders, where nothing is read."""
         for entry in _entries(folder):
             mode = _mode(entry)
@@ -170,8 +171,8 @@ class FileType:
         """
         return [file for path in paths for file in self._input(Path(path))]
 
-    def wanted(self, skipped: Skipped) -> str:
-        """Word which files were looked for, and what was there instead."""
+    def describe_expected(self, skipped: Skipped) -> str:
+        """Describe which files were expected, and what was found instead."""
         ending = f" that end in {', '.join(self.suffixes)}" if self.suffixes else ""
         return f"Expected files{ending}" + (f", got {skipped}" if skipped.unexpected else "")
 
@@ -187,7 +188,9 @@ class FileType:
         skipped = Skipped(path)
         files = self.below(path, skipped)
         if not files:
-            raise UserError(f"No {self.noun} found below {path}. {self.wanted(skipped)}.")
+            raise UserError(
+                f"No {self.noun} found below {path}. {self.describe_expected(skipped)}."
+            )
         skipped.warn()
         return files
 
@@ -249,11 +252,11 @@ class LabelledFolder:
         """
         return iter(self._listing[0])
 
-    def left_out(self) -> Rows:
-        """Return a chunk without rows that reports what is not read, and log a warning of it."""
+    def report_skipped(self) -> Rows:
+        """Return a chunk without rows that reports what is not read, and log a warning."""
         skipped = self._listing[1]
         skipped.warn()
-        return rejections(skipped.items())
+        return reject(skipped.items())
 
     @cached_property
     def _listing(self) -> tuple[list[LabelledFile], Skipped]:
@@ -262,9 +265,9 @@ class LabelledFolder:
                 f"data.root={self.root} is not a folder. Expected one with a sub-folder per class."
             )
         skipped = Skipped(self.root)
-        given = _given_parts(self.root, by_pattern=self.pattern is not None)
+        given = _find_parts(self.root, by_pattern=self.pattern is not None)
         if given:
-            self.type.beside_folders(self.root, skipped)
+            self.type.count_beside_folders(self.root, skipped)
         files: list[LabelledFile] = []
         for part, folder in (given or {"all": self.root}).items():
             if self.pattern is None:
@@ -283,7 +286,7 @@ class LabelledFolder:
                 + "".join(f"; or give data.root={each}" for each in inner)
                 + "."
             )
-        self.type.beside_folders(folder, skipped)
+        self.type.count_beside_folders(folder, skipped)
         for class_folder in classes:
             _check_class_folder(class_folder)
             skipped_here = Skipped(self.root)
@@ -291,7 +294,7 @@ class LabelledFolder:
             if not files:
                 raise UserError(
                     f"The class folder {class_folder} holds no {self.type.noun}. "
-                    f"{self.type.wanted(skipped_here)}; add some or remove the folder."
+                    f"{self.type.describe_expected(skipped_here)}; add some or remove the folder."
                 )
             skipped.update(skipped_here)
             for file in files:
@@ -303,7 +306,7 @@ class LabelledFolder:
         files = self.type.below(folder, skipped)
         if not files:
             raise UserError(
-                f"No {self.type.noun} found below {folder}. {self.type.wanted(skipped)}."
+                f"No {self.type.noun} found below {folder}. {self.type.describe_expected(skipped)}."
             )
         for file in files:
             found = self._found("data.pattern", pattern, file)
@@ -330,7 +333,7 @@ class LabelledFolder:
         return names
 
 
-def rejections(items: Sequence[RejectedItem]) -> Rows:
+def reject(items: Sequence[RejectedItem]) -> Rows:
     """Return a chunk without rows that holds rejected items."""
     nothing = np.empty(0, dtype=str)
     return Rows(arrays={}, targets=nothing, part="all", sources=[], rejected=items)
@@ -366,7 +369,7 @@ def _compiled(key: str, pattern: str, *, example: str) -> re.Pattern[str]:
         ) from error
 
 
-def _given_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
+def _find_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
     """Find the folders of splits; none if the folders of the root are classes.
 
     A class may have a name such as ``dev`` or ``valid`` if it is beside other classes and holds no
@@ -376,9 +379,9 @@ def _given_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
         UserError: If a folder may be either, or two mean the same split.
     """
     folders = _visible_folders(root)
-    meant = {each.name: meaning for each in folders if (meaning := split_meant(each.name))}
+    meant = {folder.name: meaning for folder in folders if (meaning := parse_split(folder.name))}
     if "train" in meant.values() and len(meant) == len(folders):
-        return {part: root / name for part, name in _by_part(root, meant).items()}
+        return {part: root / name for part, name in _assign_parts(root, list(meant)).items()}
     for name in meant:
         if name.lower() in GIVEN_PARTS or (not by_pattern and _visible_folders(root / name)):
             others = len(folders) - len(meant)
@@ -389,21 +392,18 @@ def _given_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
     return {}
 
 
-def _by_part(root: Path, meant: Mapping[str, Meaning]) -> dict[Part, str]:
+def _assign_parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
     """Assign one folder to each split."""
-    splits = splits_meant(meant.values())
-    names: dict[Part, list[str]] = {split: [] for split in GIVEN_PARTS}
-    for name, meaning in meant.items():
-        if meaning not in splits:
+    parts = assign_splits(names)
+    folders: dict[Part, str] = {}
+    for name in names:
+        if name not in parts:
             raise _misread(root, f"{name}, which may mean val or test")
-        names[splits[meaning]].append(name)
-    for same in names.values():
-        if len(same) > 1:
-            raise _misread(root, f"{' and '.join(same)}, which mean the same split")
-    parts = {split: same[0] for split, same in names.items() if same}
-    if renamed := [f"{name}/ is {split}" for split, name in parts.items() if split != name]:
+        if (other := folders.setdefault(parts[name], name)) != name:
+            raise _misread(root, f"{other} and {name}, which mean the same split")
+    if renamed := [f"{name}/ is {part}" for part, name in folders.items() if part != name]:
         log.info("splits: %s", ", ".join(renamed))
-    return parts
+    return {part: folders[part] for part in GIVEN_PARTS if part in folders}
 
 
 def _misread(root: Path, found: str) -> UserError:
@@ -417,7 +417,7 @@ def _misread(root: Path, found: str) -> UserError:
 def _check_class_folder(folder: Path) -> None:
     """Refuse splits below a class, which would all be learned."""
     names = [each.name for each in _visible_folders(folder)]
-    meant = {meaning: name for name in names if (meaning := split_meant(name))}
+    meant = {meaning: name for name in names if (meaning := parse_split(name))}
     if "train" in meant and len(meant) > 1:
         raise UserError(
             f"{folder} holds {' and '.join(meant.values())}, which mean splits, but is taken for "
@@ -435,13 +435,19 @@ def _visible_folders(folder: Path) -> list[Path]:
     return [
         folder / entry.name
         for entry in entries
-        if not entry.name.startswith(".") and stat.S_ISDIR(_mode(entry))
+        if not entry.name.startswith(".") and _is_folder(entry)
     ]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return entry.is_dir()  # which asks the disk no more
+    return stat.S_ISDIR(_mode(entry))
 
 
 def _mode(entry: os.DirEntry[str]) -> int:

@@ -212,10 +212,10 @@ def _digest_of(*columns: NDArray[Any]) -> str:
 
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
-    if not rejected:
+    if not (lost := [item for item in rejected if item.dropped]):
         return "The data set holds no rows. Expected at least one; check data.root or data.path."
-    first = rejected[0]
+    first = lost[0]
     return (
-        f"None of the {len(rejected)} items of the data set is usable. "
+        f"None of the {len(lost)} items of the data set is usable. "
         f"The first: {first.source}: {first.reason}."
     )

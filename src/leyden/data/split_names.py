@@ -2,12 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
-from leyden.data.rows import Part
-
-Meaning = Literal["train", "val", "test", "eval"]
-"""A split; ``eval`` means either of the last two."""
+from leyden.data.rows import PARTS, Part
 
 _FILLER = r"(?:data(?:set)?|set|split|images?|files?|folder)"
 
@@ -22,30 +18,28 @@ _NAME = re.compile(
 )
 
 
-def split_meant(name: str) -> Meaning | None:
-    """Return the split that a name means, or ``None`` for any other name.
+def parse_split(name: str) -> str | None:
+    """Return what a name means: train, val, test, or eval for one of the last two; else ``None``.
 
-    >>> [split_meant(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
+    >>> [parse_split(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
     ['train', 'val', 'test', 'eval', None]
     """
     found = _NAME.fullmatch(name.strip())
-    meaning: Meaning | None = found.lastgroup if found else None  # type: ignore[assignment]
-    return meaning
+    return found.lastgroup if found else None
 
 
-def splits_meant(meanings: Iterable[Meaning]) -> dict[Meaning, Part]:
-    """Return the split of each meaning: ``eval`` is val or test if the other one is there.
+def assign_splits(names: Iterable[str]) -> dict[str, Part]:
+    """Return the split that each of some names means; ``all`` is for rows that are to be split.
 
-    ``eval`` is left out where it may be both.
+    ``eval`` means val or test if another name means the other one. Names that mean no split, or
+    either of two, are left out.
 
-    >>> splits_meant(["train", "val", "eval"])["eval"]
-    'test'
+    >>> assign_splits(["Train", "dev", "eval", "extra"])
+    {'Train': 'train', 'dev': 'val', 'eval': 'test'}
     """
-    known = set(meanings)
-    splits: dict[Meaning, Part] = {
-        split: split for split in ("train", "val", "test") if split in known
-    }
-    left: list[Part] = [split for split in ("val", "test") if split not in known]
-    if "eval" in known and len(left) == 1:
+    meant = {name: "all" if name.strip().lower() == "all" else parse_split(name) for name in names}
+    splits: dict[str | None, Part] = {split: split for split in PARTS}
+    left: list[Part] = [split for split in ("val", "test") if split not in meant.values()]
+    if len(left) == 1:
         splits["eval"] = left[0]
-    return splits
+    return {name: splits[meaning] for name, meaning in meant.items() if meaning in splits}

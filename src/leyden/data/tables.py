@@ -123,8 +123,9 @@ class TableFile:
         Raises:
             UserError: As for ``column_names``, or if there is no such column.
         """
-        names = self._columns(columns)
-        wanted = list(dict.fromkeys([*(names if columns is None else columns), *beside]))
+        needed = None if columns is None else list(dict.fromkeys([*columns, *beside]))
+        names = self._columns(needed)
+        wanted = list(names) if needed is None else needed
         if absent := [column for column in wanted if column not in names]:
             raise UserError(
                 f"{self.title or self.path} has no column {absent[0]!r}."

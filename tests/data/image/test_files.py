@@ -211,14 +211,38 @@ def test_the_middle_of_a_wide_image_is_kept_undistorted(tmp_path):
     assert read_image(saved(tmp_path / "a.png", image), (1, 50, 50)).min() == 255
 
 
-def bomb(width, height):
-    """A PNG of a few bytes that says it is huge."""
-    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")]
+def png(width, height, bits, colours, pixels):
+    """Write a PNG by hand, as Pillow writes neither false sizes nor colours of 16 bits."""
+    size = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         for name, body in chunks
     )
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that says it is huge."""
+    return png(width, height, 8, 0, bytes(99))
+
+
+@pytest.mark.parametrize(
+    ("brightest", "warning"), [(4095, "use 12 bits, of which 4"), (200, "8 bits, of which 0")]
+)
+def test_colours_of_which_few_bits_are_read_are_a_warning(tmp_path, caplog, brightest, warning):
+    row = np.array([[0, brightest // 2, brightest]], dtype=">u2").tobytes()
+    (tmp_path / "a.png").write_bytes(png(1, 1, 16, 2, b"\0" + row))
+
+    assert find_white([tmp_path / "a.png"]) == 65535
+    assert warning in caplog.text
+
+
+def test_colours_of_which_all_bits_are_used_are_no_warning_and_no_white(tmp_path, caplog):
+    (tmp_path / "a.png").write_bytes(png(1, 1, 16, 2, b"\0" + b"\xff" * 6))
+    grey = saved(tmp_path / "b.png", Image.fromarray(np.array([[4000]], dtype=np.uint16)))
+
+    assert find_white([tmp_path / "a.png", grey]) == 4095
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

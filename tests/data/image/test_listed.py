@@ -136,7 +136,7 @@ def test_images_that_come_out_of_one_colour_are_a_warning_and_another_cache(tmp_
     assert settings[0] != settings[1]
 
 
-def test_what_is_not_read_is_reported_behind_the_rows(tmp_path):
+def test_what_is_not_read_is_reported_after_the_rows(tmp_path):
     save(tmp_path, brightest=255, dtype=np.uint8)
     (tmp_path / "a/0.avif").touch()
 

@@ -176,3 +176,19 @@ def test_a_command_line_names_columns_and_characters(leyden, tmp_path):
 
     assert done.code == 0, done.err
     assert "columns: categorical: 0, 3; ignored: Größe" in (done.out + done.err)
+
+
+def test_another_table_is_read_as_in_training(leyden, trained, visits, write_csv, tmp_path):
+    run, done = trained("data.target=state")
+    assert done.code == 0, done.err
+    # Alone, these cells would be of other kinds.
+    other = visits(12, age=["NA"] * 11 + [30], smokes=["yes"] * 12, state=["ill"] * 12)
+    path = write_csv(tmp_path / "other.csv", other)
+
+    evaluated = leyden("evaluate", f"run={run}", f"data.path={path}")
+    predicted = rows_of(leyden("predict", f"run={run}", f"input={path}"))
+
+    assert evaluated.code == 0, evaluated.err
+    right = [row["class"] == "ill" for row in predicted]
+    measured = json.loads(evaluated.out[evaluated.out.index("{") :])  # after what training logs
+    assert measured["test/accuracy"] == pytest.approx(sum(right) / 12)

@@ -461,6 +461,10 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
     assert set(loaded(visits(100)).cached.targets) == {0, 1}
     with pytest.raises(UserError, match=r"expected \['ill', 'well'\], got \['ill', 'odd'\]"):
         loaded(visits(100, state=["ill", "odd"] * 50))
+    bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
+    words = loaded(visits(100, smokes=["Y", "N"] * 50))
+    one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))
+    torch.testing.assert_close(one, other)
     with pytest.raises(UserError, match="'age' was numeric in training, and is categorical here"):
         loaded(visits(100, age=["old", "young"] * 50)).val_dataloader()
 
@@ -485,6 +489,9 @@ def test_a_column_that_almost_parses_is_reported_in_every_run(table, visits, cap
 
     data = table(columns, decimal=",")
     assert kinds(data)["age"] == "numeric"
+    caplog.clear()
+    table(columns, columns={"age": "categorical"})
+    assert warnings_of(caplog) == []
     assert data.cached.arrays["numbers"][3, 0] == 3.5
 
 
@@ -497,6 +504,13 @@ def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visit
     classes = table(columns, target="age", target_type="class").class_names
     assert classes is not None
     assert "7,5" in classes
+
+
+@pytest.mark.parametrize("words", [["yes", "no", "yes", "no"] * 12 + ["?"] * 2, ["1", "2", "-"]])
+def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words):
+    columns = visits(state=[words[row % len(words)] for row in range(200)], age=range(0, 2000, 10))
+
+    assert table(columns, missing_cells=[]).class_names == tuple(sorted({*words}))
 
 
 def test_a_declared_target_is_learned_as_its_kind_says(table, visits):
@@ -564,7 +578,7 @@ def test_a_word_that_loses_rows_of_the_target_is_warned_of(table, visits, caplog
 
     (warning,) = warnings_of(caplog)
     assert warning.startswith("50 of 200 rows are left out because 'None' in state counts as")
-    (option,) = shlex.split(warning.split("as a class: ")[1])
+    (option,) = shlex.split(warning.split("for a value: ")[1])
     words = compose(["data=table", "data.path=a.csv", "data.target=y", option])["data"]
     assert table(columns, missing_cells=words["missing_cells"]).class_names == (
         "None",

@@ -34,4 +34,4 @@ class AudioFolder(AudioData):
     def read(self) -> Iterator[Rows]:
         """Decode the files, part by part."""
         yield from self.read_clips(list(self.folder))
-        yield self.folder.left_out()
+        yield self.folder.report_skipped()

@@ -7,7 +7,7 @@ from typing import Any
 from leyden.data import cache
 from leyden.data.audio.speech import SpeechData, Utterance
 from leyden.data.rows import PARTS, Part, RejectedItem, Rows
-from leyden.data.split_names import split_meant, splits_meant
+from leyden.data.split_names import assign_splits, parse_split
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -90,19 +90,14 @@ class SpeechText(SpeechData):
         Raises:
             UserError: If a name means no part, or either of two.
         """
-        meanings = {name: split_meant(name) for name in first_rows}
-        splits = splits_meant(meaning for meaning in meanings.values() if meaning)
-        parts: dict[str, Part] = {}
+        parts = assign_splits(first_rows)
         for name, source in first_rows.items():
-            meaning = meanings[name]
-            part = "all" if name.strip().lower() == "all" else meaning and splits.get(meaning)
-            if part is None:
-                means = "may mean val or test" if meaning else "means no split"
+            if name not in parts:
+                means = "may mean val or test" if parse_split(name) else "means no split"
                 raise UserError(
                     f"{source} of {self.table.path} is in the part {name!r}, which {means}. "
                     "Expected train, val or test, or all for rows that are to be split."
                 )
-            parts[name] = part
         return parts
 
     def _utterance(

@@ -1,29 +1,33 @@
 """Reading image files of any size and mode into arrays of one shape."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
 
-JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+log = logging.getLogger(__name__)
 
 IMAGE_FILES = FileType(
-    noun="image", suffixes=(".png", *JPEG_SUFFIXES, ".webp", ".bmp", ".gif", ".tif", ".tiff")
-)
+    noun="image",
+    suffixes=(
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ),
+)  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
+"""Formats of files with these suffixes; Pillow would try all it knows, PostScript included."""
 
 DEEP_FORMATS = ("PNG", "TIFF")
-"""Those that hold 16 bits per pixel."""
+"""Formats that can have 16 bits per channel."""
 
 MODES = {1: "L", 3: "RGB"}
 
@@ -56,11 +60,9 @@ def read_image(
         UnreadableError: If the file is empty, damaged, not an image, or too large to be one.
     """
     channels, height, width = shape
-    image = _decoded(path, MODES[channels])
+    image = _decode_upright(path, MODES[channels])
     if _is_deep(image):
-        image = Image.fromarray(_eight_bits(np.asarray(image), white or FULL_WHITE)).convert(
-            MODES[channels]
-        )
+        image = _scale_to_8_bits(image, white or FULL_WHITE).convert(MODES[channels])
     elif image.mode == "RGBA":
         layer = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
@@ -70,22 +72,31 @@ def read_image(
 
 
 def find_white(paths: Iterable[Path]) -> int:
-    """Return the largest value of as many bits as 16-bit files use together.
+    """Return the largest value of as many bits as grey 16-bit files use together.
+
+    Of 16-bit colours Pillow reads the upper 8 bits; a warning is logged if those are not all used.
 
     Returns:
-        ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no file has 16 bits.
+        ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no such file has 16 bits.
     """
-    bits = 0
+    grey = colour = 0
     for path in paths:
-        bits = max(bits, _bits(path))
-        if bits == 16:
-            break
-    return 2**bits - 1 if bits else FULL_WHITE
+        with suppress(UnreadableError), _open_image(path, DEEP_FORMATS) as image:
+            if _is_deep(image) and grey < 16:
+                grey = max(grey, _used_bits(image))
+            elif _is_halved(image) and colour < 16:
+                colour = max(colour, 8 + _used_bits(image.convert("RGB")))
+    if 0 < colour < 16:
+        log.warning(
+            "16-bit colour images use %d bits, of which %d are read: save them with 8 bits",
+            *(colour, colour - 8),
+        )
+    return 2**grey - 1 if grey else FULL_WHITE
 
 
-def _decoded(path: Path, mode: str) -> Image.Image:
+def _decode_upright(path: Path, mode: str) -> Image.Image:
     """Decode a file upright: to a mode, but to RGBA or 16 bits if that is what it holds."""
-    with _opened(path, FORMATS) as image:
+    with _open_image(path, FORMATS) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in {"I", "F"}:
             raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
@@ -94,17 +105,8 @@ def _decoded(path: Path, mode: str) -> Image.Image:
         return upright.convert("RGBA" if upright.has_transparency_data else mode)
 
 
-def _bits(path: Path) -> int:
-    """Count the bits that the brightest pixel of a 16-bit file takes; 0 for other files."""
-    try:
-        with _opened(path, DEEP_FORMATS) as image:
-            return int(np.asarray(image).max()).bit_length() if _is_deep(image) else 0
-    except UnreadableError:
-        return 0
-
-
 @contextmanager
-def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+def _open_image(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
     """Open a file for Pillow to decode, and for nothing else.
 
     Raises:
@@ -141,7 +143,16 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I;16")
 
 
-def _eight_bits(pixels: NDArray[np.uint16], white: int) -> NDArray[np.uint8]:
+def _is_halved(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will decode 16 bits per colour to the upper 8 of them."""
+    return not _is_deep(image) and any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _used_bits(image: Image.Image) -> int:
+    return int(np.asarray(image).max()).bit_length()
+
+
+def _scale_to_8_bits(image: Image.Image, white: int) -> Image.Image:
     """Scale 16 bits per pixel down to 8; Pillow itself would cut off all above 255."""
-    scaled = pixels.astype(np.uint32) * 256 // (white + 1)
-    return np.minimum(scaled, 255).astype(np.uint8)
+    scaled = np.asarray(image).astype(np.uint32) * 256 // (white + 1)
+    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))

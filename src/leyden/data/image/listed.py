@@ -32,7 +32,7 @@ class Listing(Protocol):
     def settings(self) -> dict[str, Any]:
         """Return plain values that change when the files would."""
 
-    def left_out(self) -> Rows:
+    def report_skipped(self) -> Rows:
         """Return a chunk without rows that reports what is not among the files."""
 
 
@@ -84,7 +84,7 @@ class ListedImages(ImageData):
                 readable.update(rows.targets.tolist())
                 plain += _count_plain(rows)
                 yield rows
-        yield self.listing.left_out()
+        yield self.listing.report_skipped()
         if 2 * plain > len(files):
             log.warning(
                 "%d of %d images are of one colour. If they have transparent pixels, which are "

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data import cache
-from leyden.data.folders import LabelledFile, rejections
+from leyden.data.folders import LabelledFile, reject
 from leyden.data.image.listed import ListedImages
 from leyden.data.rows import PARTS, RejectedItem, Rows
-from leyden.data.split_names import split_meant, splits_meant
+from leyden.data.split_names import assign_splits
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -27,7 +27,7 @@ class ImageTable(ListedImages):
         target: Column of the classes.
         root: Folder that relative paths start from; ``None`` for that of the table.
         group: Column of what must stay in one split, such as the patient.
-        split_column: Column of the rows' splits: train, val or test, in any usual spelling.
+        split_column: Column of the rows' splits: train, val or test, in any usual spelling, or all.
         encoding: Encoding of the table.
         separator: Separator of cells in CSV; ``None`` for the likeliest.
         options: Options of all listed images.
@@ -67,7 +67,7 @@ class LabelledPaths:
 
     def __init__(self, table: TableFile, *, root: Path, columns: Mapping[str, str]) -> None:
         self.table = table
-        self.root = root
+        self.root = root.absolute()
         self.columns = dict(columns)
 
     def settings(self) -> dict[str, Any]:
@@ -87,9 +87,9 @@ class LabelledPaths:
         """
         return iter(self._listing[0])
 
-    def left_out(self) -> Rows:
+    def report_skipped(self) -> Rows:
         """Return a chunk without rows that reports the rows of the table that name no file."""
-        return rejections(self._listing[1])
+        return reject(self._listing[1])
 
     @cached_property
     def _listing(self) -> tuple[list[LabelledFile], list[RejectedItem]]:
@@ -108,7 +108,7 @@ class LabelledPaths:
                 files.append(self._labelled(path, cells))
                 splits.append(cells.get("split", ""))
         if "split" in self.columns:
-            files = self._in_splits(files, splits)
+            files = self._assign_splits(files, splits)
         return files, rejected
 
     def _rows(self, rejected: list[RejectedItem]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -117,13 +117,8 @@ class LabelledPaths:
             rejected.extend(chunk.rejected)
             columns = [chunk.columns[name].to_pylist() for name in self.columns.values()]
             for row, *cells in zip(chunk.sources, *columns, strict=True):
-                yield (
-                    row,
-                    {
-                        field: (cell or "").strip()
-                        for field, cell in zip(self.columns, cells, strict=True)
-                    },
-                )
+                stripped = [(cell or "").strip() for cell in cells]
+                yield row, dict(zip(self.columns, stripped, strict=True))
 
     def _path(self, name: str) -> Path:
         """Build the path of a file, which may be named as on Windows."""
@@ -142,20 +137,15 @@ class LabelledPaths:
             path=path, source=source, target=cells["target"], group=cells.get("group")
         )
 
-    def _in_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
-        meanings = {name: split_meant(name) for name in set(names)}
-        parts = splits_meant(filter(None, meanings.values()))
-        for name, meaning in sorted(meanings.items()):
-            if meaning not in parts:
-                raise UserError(
-                    f"The column {self.columns['split']} of {self.table.path} holds {name!r}. "
-                    "Expected train, val and test, or the like: change these cells, or leave out "
-                    "data.split_column to split by chance."
-                )
+    def _assign_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
+        part_of = assign_splits(names)
+        if unknown := sorted(set(names) - set(part_of)):
+            raise UserError(
+                f"The column {self.columns['split']} of {self.table.path} holds {unknown[0]!r}. "
+                "Expected train, val and test, or the like, or all for rows that are to be split."
+            )
         placed = [
-            replace(file, part=parts[meaning])
-            for file, name in zip(files, names, strict=True)
-            if (meaning := meanings[name])
+            replace(file, part=part_of[name]) for file, name in zip(files, names, strict=True)
         ]
         return sorted(placed, key=lambda file: PARTS.index(file.part))
 

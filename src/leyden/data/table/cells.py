@@ -73,7 +73,7 @@ class CellFormat:
         if self.decimal == "." and self.thousands is None:
             return strings
         group = SPACES if self.thousands == " " else re.escape(self.thousands or "")
-        whole = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
         point = re.escape(self.decimal)
         number = rf"(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
         pattern = rf"^[+-]?(?:{UNIT}\s?)?[+-]?{number}(?:\s?{UNIT})?$"

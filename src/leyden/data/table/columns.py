@@ -73,6 +73,11 @@ class Column:
         """Whether its cells become numbers."""
         return self.kind in ("numeric", "boolean", "date")
 
+    @property
+    def declaration(self) -> str:
+        """The text that ``declared`` makes this column of."""
+        return f"{self.kind}:{self.form}" if self.form else self.kind
+
     def override(self, kind: str) -> str:
         """Return the argument of a command line that declares another kind, quoted for a shell.
 

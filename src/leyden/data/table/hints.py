@@ -37,7 +37,7 @@ NUMBERS = (
 
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
-        "%B %d, %Y", "%b %d %Y", "%Y.%m.%d")  # fmt: skip
+        "%B %d, %Y", "%b %d %Y", "%Y.%m.%d", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 DATES = (*map("".join, product(DAYS, TIMES)), *CLOCKS)
@@ -103,9 +103,10 @@ def _numbers(
 
 
 def _common_unit(values: "pa.StringArray") -> str | None:
-    bare = re.compile(rf"[+-]?({UNIT})?\s?[\d.,'+-]+\s?({UNIT})?")
-    found = [bare.fullmatch(value) for value in values.to_pylist()]
-    units = Counter(match[1] or match[2] for match in found if match)
+    # Letters right before digits are a name, such as A123.
+    number = re.compile(rf"[+-]?(?:({UNIT})\s|([^\w\s.,'+-]))?\s?[\d.,'\s+-]+({UNIT})?")
+    found = [number.fullmatch(value) for value in values.to_pylist()]
+    units = Counter(match[1] or match[2] or match[3] for match in found if match)
     return units.most_common(1)[0][0] if units else None
 
 
@@ -128,11 +129,9 @@ def _parsed(form: str, values: "pa.StringArray") -> NDArray[np.float64]:
 
 def _but_for(column: Column, kind: str, values: "pa.StringArray", share: float) -> Hint:
     others = values.filter(np.isnan(Column(name="", kind=kind).parsed(values))).to_pylist()  # type: ignore[arg-type]
-    named = ", ".join(map(repr, others[:FEW]))
+    example = f", such as {', '.join(map(repr, others[:FEW]))}" if others else ""
     options = column.override(kind)
     if len(others) <= FEW:
         options += ", or add the words to data.missing_cells"
     called = {"numeric": "numbers", "date": "dates"}[kind]
-    return Hint(
-        looks=f"{called} but for {1 - share:.0%} of the cells, such as {named}", options=options
-    )
+    return Hint(looks=f"{called} but for {1 - share:.0%} of the cells{example}", options=options)

@@ -3,6 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,8 @@ class TableData(DataModule):
         """Return what the table is and how its columns are read."""
         return {
             "table": self.table_settings(),
-            "roles": vars(self.roles),
-            "kinds": self.columns,
+            "roles": vars(self._known_roles()),
+            "kinds": self._known_kinds(),
             "cells": vars(self.written),
         }
 
@@ -133,8 +134,8 @@ class TableData(DataModule):
             names=self.column_names(),
             chunks=self.chunks,
             written=self.written,
-            roles=self.roles,
-            declared=self.columns,
+            roles=self._known_roles(),
+            declared=self._known_kinds(),
             steps=self.steps,
         )
         for rows in reading.rows():
@@ -199,6 +200,22 @@ class TableData(DataModule):
         return with_table_steps(
             self.cached, self._layout(self.cached), self.statistics, self.steps, parts
         )
+
+    def _is_measured(self) -> bool:
+        """Whether a trained network is measured on another table, which may have few rows."""
+        return self.tests_all_rows and bool(self.statistics)
+
+    def _known_kinds(self) -> dict[str, str]:
+        """Return the declared kinds of columns; of another table those that training had."""
+        if not self._is_measured():
+            return self.columns
+        fitted = [Column(**column) for column in self.statistics["columns"]]
+        return self.columns | {column.name: column.declaration for column in fitted}
+
+    def _known_roles(self) -> Roles:
+        if not self._is_measured():
+            return self.roles
+        return replace(self.roles, target_type="class" if self.class_names else "number")
 
     def _layout(self, cached: cache.Cache) -> Layout:
         columns = [Column(**column) for column in cached.facts["columns"]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from leyden.data.rows import RejectedItem, Rows
 from leyden.data.table.cells import CellFormat, Cells, row_keys
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.columns import Column, Evidence, find_column
+from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column
 from leyden.data.table.encoding import Encoder
 from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
@@ -60,16 +60,17 @@ class TableReading:
         return replace(self, **self._found_names()).read()
 
     def read(self) -> Iterator[Rows]:
-        """As ``rows``, if all names are those of the table."""
+        """Yield the rows, once the names that the config gives are those of the table."""
         seen, labels = self._looked_at()
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
-        hints = {name: hint for name in seen if (hint := find_hint(columns[name], seen[name]))}
-        self._check_target(hints)
+        inferred = [name for name in seen if name not in self.declared]
+        hints = {name: hint for name in inferred if (hint := find_hint(columns[name], seen[name]))}
+        self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
-        pass_ = _Encoding(
+        encoding = _Encoding(
             roles=self.roles,
             steps=self.steps,
             names=self.names,
@@ -82,7 +83,7 @@ class TableReading:
         needed = list(dict.fromkeys([*self.roles.names, *read]))
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
-            yield pass_.encoded(chunk, Cells(chunk.columns, self.written))
+            yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
         self._check_misfits(encoder)
         hinted = [f"The column {name} {hint}" for name, hint in hints.items()]
         facts = {
@@ -90,7 +91,7 @@ class TableReading:
             "values": encoder.values,
             "misfits": {n: vars(found) for n, found in encoder.misfits.items() if found.cells},
             "declared": dict(self.declared),
-            "warnings": [*hinted, *pass_.warnings(self.written.missing)],
+            "warnings": [*hinted, *encoding.warnings(self.written.missing)],
         }
         yield Rows(arrays={}, targets=np.empty(0), part="all", sources=(), facts=facts)
 
@@ -160,9 +161,11 @@ class TableReading:
         is_number = columns[target].kind in ("numeric", "date")
         return replace(self.roles, target_type="number" if is_number else "class")
 
-    def _check_target(self, hints: Mapping[str, Hint]) -> None:
+    def _check_target(self, hints: Mapping[str, Hint], seen: Mapping[str, Evidence]) -> None:
+        """Refuse to take many amounts for classes, only because of how they are written."""
         target = self.roles.targets[0]
-        if target in hints and self.roles.target_type == "auto" and not self.roles.has_labels:
+        is_free = self.roles.target_type == "auto" and not self.roles.has_labels
+        if is_free and target in hints and len(seen[target].sample) > MOST_CLASSES:
             raise UserError(
                 f"The target {target} {hints[target]}. To learn classes all the same: "
                 "data.target_type=class"
@@ -249,7 +252,7 @@ class _Encoding:
                 others = json.dumps([other for other in missing if other != word])
                 yield (
                     f"{count} of {self.rows} rows are left out because {word!r} in {name} counts "
-                    "as missing. To learn it as a class: "
+                    "as missing. To take it for a value: "
                     + shlex.quote(f"data.missing_cells={others}")
                 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,15 @@ def refused(
     judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
     judged += [_category_faults(column, training, place) for place, column in enumerate(categories)]
     seen: dict[bytes, str] = {}
-    found = []
+    found: list[Refused] = []
     for faults in judged:
-        fault = next(
-            (
-                fault
-                for fault in faults(seen)
-                if getattr(steps, fault.step)
-                and not (fault.step == IDENTIFIERS and fault.column in declared)
-            ),
-            None,
+        counting = (
+            fault
+            for fault in faults(seen)
+            if getattr(steps, fault.step)
+            and (fault.step != IDENTIFIERS or fault.column not in declared)
         )
-        found += [fault] if fault else []
+        found += islice(counting, 1)
     return found
 
 
@@ -73,10 +71,8 @@ Faults = Callable[[dict[bytes, str]], Iterator[Refused]]
 def _number_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         values, targets = training.number(place), training.targets
-        yield from _constant_or_repeated(column, values, seen)
-        if INDEX_NAMES.fullmatch(column.name):
-            yield _identifier(column, "an index of the rows")
-        elif column.kind == "numeric" and is_row_number(values):
+        yield from _faults_of_any(column, values, seen)
+        if column.kind == "numeric" and is_row_number(values):
             yield _identifier(column, "it numbers the rows")
         if targets.ndim == 1 and number_determines(values, targets):
             yield _leak(column)
@@ -87,10 +83,8 @@ def _number_faults(column: Column, training: Training, place: int) -> Faults:
 def _category_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         codes, targets = training.category(place), training.targets
-        yield from _constant_or_repeated(column, codes, seen)
-        if INDEX_NAMES.fullmatch(column.name):
-            yield _identifier(column, "an index of the rows")
-        elif is_identifier(codes):
+        yield from _faults_of_any(column, codes, seen)
+        if is_identifier(codes):
             reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
             yield _identifier(column, reason)
         if targets.ndim == 1 and category_determines(codes, targets):
@@ -99,9 +93,11 @@ def _category_faults(column: Column, training: Training, place: int) -> Faults:
     return find
 
 
-def _constant_or_repeated(
+def _faults_of_any(
     column: Column, values: NDArray[Any], seen: dict[bytes, str]
 ) -> Iterator[Refused]:
+    if INDEX_NAMES.fullmatch(column.name):
+        yield _identifier(column, "an index of the rows")
     if is_constant(values):
         reason = "the same in every training row"
         yield Refused(column=column.name, step="constant_columns", reason=reason)

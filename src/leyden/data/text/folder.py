@@ -35,7 +35,7 @@ class TextFolder(TextData):
     def read(self) -> Iterator[Rows]:
         """Read the files, part by part and class by class."""
         yield from text_rows(self._texts(), self.steps)
-        yield self.folder.left_out()
+        yield self.folder.report_skipped()
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         for file in self.folder:
