@@ -127,12 +127,13 @@ def test_tensorboard_has_hyperparameters_with_real_metrics(shared_run):
     assert not [name for name in values if "_target_" in name or "root" in name]
     final = events.Scalars("final/test/accuracy")[-1].value
     assert final == pytest.approx(metrics["test/accuracy"])
+    assert "optimizer.lr: 0.003" in (shared_run / "hparams.yaml").read_text()
     assert "hp_metric" not in events.Tags()["scalars"]
     assert [event.step for event in events.Scalars("val/loss")] == [36, 73]
 
 
 def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
-    done = leyden("train", *QUICK, "mode=max")  # of a loss that falls
+    done = leyden("train", *QUICK, "+optimizer.maximize=true")  # a loss that rises
 
     assert done.code == 0, done.err
     run = only_run(tmp_path)
@@ -233,7 +234,7 @@ def test_a_finished_run_is_extended(leyden, own_run, shared_run):
 def test_the_best_checkpoint_survives_a_resume_in_a_moved_folder(leyden, own_run):
     last = own_run / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
-    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0]]
+    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0, 37]]
     torch.save(content, last)
     best = (own_run / "checkpoints" / "best.ckpt").read_bytes()
 
@@ -482,7 +483,8 @@ def test_a_repeated_run_may_be_changed(leyden, own_run, tmp_path):
 
 def test_a_run_that_stopped_early_goes_on_with_more_patience(leyden, tmp_path):
     early = "callbacks.early_stopping.patience"
-    words = ("network=linear", "trainer.max_epochs=4", "mode=max")  # of a loss that falls
+    words = ("network=linear", "trainer.max_epochs=4")
+    words += ("+optimizer.maximize=true",)  # a loss that rises
     assert leyden("train", *words, f"{early}=1").code == 0
     run = only_run(tmp_path)
     assert len(history(run)) == 2

@@ -1,6 +1,5 @@
 """``leyden evaluate run=RUN``: metrics of a finished run."""
 
-import json
 from collections.abc import Sequence
 
 from leyden.cli.arguments import split
@@ -8,7 +7,7 @@ from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.errors import UserError
-from leyden.runs.folder import find_run
+from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -39,4 +38,4 @@ def run(words: Sequence[str]) -> None:
     with worded(arguments.overrides):
         is_allowed = allowed is not None
         metrics = evaluate(chosen, arguments.overrides, allow_changed_data=is_allowed)
-        print(json.dumps(metrics, indent=1))
+        print(as_json(metrics))

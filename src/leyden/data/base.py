@@ -234,6 +234,10 @@ class DataModule(LightningDataModule, ABC):
         """Batches of test rows."""
         return self._loader("test")
 
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Batches of test rows, which training has not seen."""
+        return self._loader("test")
+
     def transfer_batch_to_device(
         self,
         batch: Batch,
@@ -313,4 +317,5 @@ class DataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             device=self.trainer.strategy.root_device if self.trainer else CPU,
             keep_on_device=self.keep_on_device,
+            data=self,
         )
