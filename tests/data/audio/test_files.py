@@ -281,6 +281,16 @@ def test_an_mp3_of_varying_bit_rate_is_read_though_its_length_is_estimated(tmp_p
     assert spectrum.argmax() / 2 == pytest.approx(300, abs=1)
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\x02\0" + bytes(256)])
+def test_an_mp3_that_tells_its_length_must_hold_it(tmp_path, sing, tag):
+    path = sing(tmp_path / "a.mp3", seconds=10.0)
+    path.write_bytes(tag + path.read_bytes())
+
+    assert read_sound(path, sample_rate=RATE).seconds == 10
+    with pytest.raises(UnreadableError, match="cut short"):
+        read_sound(cut(path, 0.5), sample_rate=RATE)
+
+
 def test_what_is_longer_than_wanted_is_not_decoded(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 60 * RATE), RATE)

@@ -24,7 +24,8 @@ class AudioCleaning(Cleaning):
         too_short: Drop files that end before anything can be heard.
         min_peak: Smallest peak of a sound, as a share of full scale; 0.001 is -60 dB.
         max_clipped: Largest share of the samples that may be clipped: at least three equal ones in
-            a row at full scale. Lossy formats hardly show whether they were.
+            a row at full scale. Files of 8 bits do not show whether they were, and lossy formats
+            hardly do.
         min_seconds: Shortest length of a file.
     """
 

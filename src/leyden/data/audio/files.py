@@ -38,8 +38,8 @@ UNKNOWN_BYTES = (0, 2**31 - 1, 2**32 - 1)
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile gives as the length of a FLAC file whose header does not tell it."""
 
-MP3_ESTIMATE = re.compile(r"^ *bitrate mode *: constant", re.MULTILINE)
-"""What libsndfile notes of an MP3 file whose first frame does not hold its length."""
+MP3_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
+"""One of them is in the first frame of an MP3 file that holds its length."""
 
 TORN_OGG = ("Ogg : File ended unexpectedly", "Ogg: Junk after the last page")
 """What libsndfile notes of an Ogg file whose end is missing, and reads on."""
@@ -225,10 +225,19 @@ def _opened(path: Path, sample_rate: int) -> Iterator[Any]:
 def _frames(file: Any) -> int | None:
     """Return the length of a file, or ``None`` if its header does not hold it.
 
-    That of an MP3 file without an index is an estimate from its first bit rate.
+    libsndfile then estimates that of an MP3 file from its first bit rate.
     """
-    is_estimate = file.format == "MP3" and MP3_ESTIMATE.search(file.extra_info)
+    is_estimate = file.format == "MP3" and not _tells_length(Path(file.name))
     return None if file.frames == UNKNOWN_FRAMES or is_estimate else int(file.frames)
+
+
+def _tells_length(mp3: Path) -> bool:
+    with mp3.open("rb") as content:
+        header = content.read(10)
+        if header.startswith(b"ID3"):  # the length of its tag is a number of four digits of 7 bits
+            content.seek(10 + sum(digit << 7 * place for place, digit in enumerate(header[:5:-1])))
+        first_frame = content.read(200)
+    return any(tag in first_frame for tag in MP3_LENGTH_TAGS)
 
 
 def _blocks(file: Any, frames: float) -> Iterator[NDArray[np.float32]]:

@@ -77,11 +77,11 @@ class SpeechText(SpeechData):
         first_rows: dict[str, str] = {}
         for source, row in found:
             first_rows.setdefault(row.get("part", "all"), source)
-        parts = self._meant(first_rows)
+        parts = self._parts_meant(first_rows)
         utterances = [self._utterance(source, parts, **row) for source, row in found]
         return sorted(utterances, key=lambda each: PARTS.index(each.part)), rejected
 
-    def _meant(self, first_rows: Mapping[str, str]) -> dict[str, Part]:
+    def _parts_meant(self, first_rows: Mapping[str, str]) -> dict[str, Part]:
         """Return the part that each name means.
 
         Args:

@@ -47,7 +47,7 @@ ELEMENTS = "|".join(sorted({*TELLING, *AMBIGUOUS, *BREAKS}))
 ATTRIBUTE = (
     r"(?:[a-z_:@][\w:.-]*\s*=(?!=)"
     r"|(?:async|border|checked|clear|compact|controls|defer|disabled|hidden|ismap|multiple|nohref"
-    r"|noresize|noshade|noshadow|nowrap|readonly|selected)\b)"
+    r"|noresize|noshade|nowrap|readonly|selected)\b)"
 )
 """Beginning of an attribute: its name and an equals sign, or one that has no value."""
 
