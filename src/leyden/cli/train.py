@@ -193,6 +193,7 @@ def _job(
     if resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
         return _finished_before(frozen, finished)
     if claim(folder, frozen) and folder.read_status().get("state") == "finished":
+        _report(folder)
         return _finished_before(frozen, folder)
     return _train(frozen, folder, jobs=jobs)
 
