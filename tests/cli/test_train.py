@@ -164,6 +164,19 @@ def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
     assert status(own_run)["state"] == "finished"
 
 
+def test_a_run_is_continued_with_the_cache_of_the_command(leyden, tmp_path):
+    words = (*QUICK, "data.cache_dir=here", "name=cached", "resume=auto")
+    assert leyden("train", *words).code == 0
+    run = only_run(tmp_path, "cached")
+    (run / "status.json").write_text('{"state": "interrupted"}')
+    shutil.rmtree(tmp_path / "here")
+
+    assert leyden("train", *words).code == 0
+
+    assert only_run(tmp_path, "cached") == run
+    assert list((tmp_path / "here").iterdir())
+
+
 def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     words = ("train", "-m", *QUICK, "optimizer.lr=0.01,0.02", "resume=auto")
     assert leyden(*words, "trainer.max_epochs=1").code == 0
@@ -459,6 +472,17 @@ def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
 
     assert done.code == 2
     assert "74 steps of the schedule are behind the run, which now has 27 in all" in done.err
+
+
+@pytest.mark.parametrize("override", ["seed=5", "loss.label_smoothing=0.3", "data.batch_size=8"])
+def test_the_config_of_a_finished_run_is_that_of_its_metrics(override, leyden, own_run):
+    before = (own_run / "config.yaml").read_text()
+
+    done = leyden("train", f"run={own_run}", override)
+
+    assert done.code == 2
+    assert f"has finished, so {override.partition('=')[0]} can't be changed any more" in done.err
+    assert (own_run / "config.yaml").read_text() == before
 
 
 def test_a_run_without_a_checkpoint_may_be_changed(leyden, own_run):

@@ -72,7 +72,7 @@ def _start(arguments: Arguments) -> None:
     flags = [word for word in arguments.bare if word.startswith("-")]
     if (chosen := arguments.one("run")) and RERUN not in flags:
         arguments.refuse_bare()
-        _continue(existing_folder(chosen), arguments.overrides)
+        _continue_run(existing_folder(chosen), arguments.overrides)
         return
     if is_launched() and rank() > 0:
         _follow()
@@ -88,7 +88,7 @@ def _start(arguments: Arguments) -> None:
             return
         frozen, mode = _composed(rest)
         if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
-            _continue(unfinished, jobs=jobs)
+            _continue(frozen, unfinished, jobs=jobs)
         elif mode == RunMode.MULTIRUN:
             _hand_over(resume=resume, jobs=jobs)
         else:
@@ -188,8 +188,7 @@ def _job(
     sweeping = settings.mode == RunMode.MULTIRUN
     if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
-        append_to(unfinished.log)
-        return _train(frozen, unfinished, jobs=jobs)
+        return _continue(frozen, unfinished, jobs=jobs)
     if resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
         return _finished_before(frozen, finished)
     if claim(folder, frozen) and folder.read_status().get("state") == "finished":
@@ -203,14 +202,19 @@ def _finished_before(config: Config, folder: RunFolder) -> float | None:
     return _monitored(config, folder)
 
 
-def _continue(
-    folder: RunFolder, overrides: Sequence[str] = (), *, jobs: "Jobs | None" = None
-) -> None:
+def _continue(config: Config, folder: RunFolder, *, jobs: "Jobs | None") -> float | None:
+    """Continue a run by the config of this command, which is the run's as well."""
+    append_to(folder.log)
+    return _train(config, folder, jobs=jobs)
+
+
+def _continue_run(folder: RunFolder, overrides: Sequence[str]) -> None:
+    """Continue a run by the config in its folder."""
     append_to(folder.log)
     frozen = _loaded(folder, overrides)
     if overrides:
         _refuse_what_has_no_effect(folder, frozen, overrides)
-    _train(frozen, folder, jobs=jobs)
+    _train(frozen, folder)
 
 
 def _loaded(folder: RunFolder, overrides: Sequence[str]) -> Config:

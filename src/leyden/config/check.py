@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any
 
-from leyden.config.compose import NODES, SCALARS, Config, to_plain
+from leyden.config.compose import NODES, SCALARS, Config, is_node, to_plain
 from leyden.config.sources import find_module
-from leyden.config.targets import bind, is_lightnings, resolve, stays_in_run_folder
+from leyden.config.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError
 
 NAMES_OF_PLACES = ("name", "data.name")
@@ -81,12 +81,12 @@ def _setter_named(origin: Origin, key: str = "") -> Iterator[None]:
 
 def _check_top(links: Node, values: Node) -> None:
     for key in NODES:
-        if key in links and not _is_node(links[key]):
+        if key in links and not is_node(links[key]):
             raise FaultyKeyError(key, f"expected a node with a _target_, got {_shown(links[key])}.")
     for key in COLLECTIONS:
         nodes = links.get(key) or {}
         if not isinstance(nodes, dict) or not all(
-            each is None or _is_node(each) for each in nodes.values()
+            each is None or is_node(each) for each in nodes.values()
         ):
             raise FaultyKeyError(key, f"expected named nodes with a _target_, got {_shown(nodes)}.")
     for key, kinds in SCALARS.items():
@@ -98,10 +98,6 @@ def _check_top(links: Node, values: Node) -> None:
         _stay_inside(key, (values.get(group, {}) if group else values).get(name))
 
 
-def _is_node(value: Any) -> bool:
-    return isinstance(value, dict) and "_target_" in value
-
-
 def _shown(value: Any) -> str:
     return f"{value!r:.80} ({type(value).__name__})"
 
@@ -111,7 +107,7 @@ def _check_node(where: str, node: Node, *, is_chosen: Callable[[], bool]) -> Non
     bind(target, node, partial=bool(node.get("_partial_")), where=where)
     if FILENAME in node:
         _stay_inside(f"{where}.{FILENAME}", node[FILENAME])
-    if not is_lightnings(target):
+    if not is_of_lightning(target):
         return
     if where.partition(".")[0] not in MACHINE:
         raise UserError(
