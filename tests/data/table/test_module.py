@@ -306,7 +306,7 @@ def test_a_missing_column_is_named_with_the_nearest(table):
             {"age": [1] * 50, "id": [f"p{n}" for n in range(50)], "state": ["ill", "well"] * 25},
             "No column is left",
         ),
-        ({"age": [1] * 50, "state": ["ill", "well"] * 25}, "Equal rows stay together, and 2 of"),
+        ({"age": [1, 2] * 5, "state": ["ill", "well"] * 5}, "Equal rows stay together, and 2 of"),
         ({"state": ["ill", "well"] * 25}, "no row|No column|No row"),
     ],
 )
@@ -667,3 +667,29 @@ def test_a_column_of_unknown_cells_is_refused(table, visits, tmp_path, write_csv
     (inputs,) = read(ward=["", "", ""], smokes=["1.0", "0", "Y"])
     assert inputs.fields["categories"].tolist() == [[0]] * 3
     assert inputs.fields["numbers"][:, 1].tolist()[0] > inputs.fields["numbers"][1, 1]
+
+
+def split_of_each(data):
+    return {row: part for part in ("train", "val", "test") for row in data.part(part).tolist()}
+
+
+def test_equal_rows_share_a_split_and_a_new_row_moves_none(table, visits):
+    columns = visits()
+    repeated = {name: [*cells, *cells[:60]] for name, cells in columns.items()}
+
+    before, after = split_of_each(table(columns)), split_of_each(table(repeated))
+
+    assert all(after[row] == before[row] for row in range(200))
+    assert all(after[200 + row] == after[row] for row in range(60))
+
+
+def test_rows_of_few_categories_are_observations(table):
+    random = np.random.default_rng(0)
+    plan = random.integers(0, 3, 600)
+    columns = {"plan": plan.tolist(), "state": np.where(plan == 1, "ill", "well").tolist()}
+    options = {"columns": {"plan": "categorical"}, "cleaning": TableCleaning(leaking_columns=False)}
+
+    data = table(columns, **options)
+
+    assert len(data.part("test")) == pytest.approx(120, abs=30)
+    assert set(plan[data.part("test")]) == set(plan[data.part("val")]) == {0, 1, 2}
