@@ -340,6 +340,6 @@ def test_what_writes_elsewhere_is_the_users_to_choose(key, node, words, shared_r
     assert f"{key}: {node['_target_']} may write outside the run folder" in refused.err
     assert leyden("evaluate", f"run={run}").code == 0  # which builds nothing of the kind
     if words:
-        done = leyden("train", f"run={run}", *words, "callbacks=[]")
+        done = leyden("train", f"run={run}", *words, "callbacks=[]", "trainer.max_epochs=3")
         assert done.code == 0, done.err
     assert not (victim / "MARK").exists()
