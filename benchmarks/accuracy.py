@@ -56,14 +56,14 @@ KINDS = {
     "texts": [
         Experiment(
             words=["experiment=spam"],
-            repeats=[f"data.split_seed={seed}" for seed in range(5)],
+            repeats=[f"data.splitter.seed={seed}" for seed in range(5)],
             metrics=["test/accuracy", "test/f1"],
         ),
     ],
     "tables": [
         Experiment(
-            words=["experiment=penguins", "data.folds=5"],
-            repeats=[f"data.fold={fold}" for fold in range(5)],
+            words=["experiment=penguins", "data/splitter=kfold"],
+            repeats=[f"data.splitter.fold={fold}" for fold in range(5)],
         ),
         Experiment(words=["experiment=flights"], repeats=seeds(2), metrics=["test/auroc"]),
     ],

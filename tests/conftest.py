@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -22,6 +23,11 @@ HARMLESS_WARNINGS = (
     "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
     "ignore:GPU available but not used",  # where a test is of the CPU
 )
+
+
+# The same examples in every run, and no limit on their time: the machine may be busy.
+hypothesis.settings.register_profile("leyden", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("leyden")
 
 
 def pytest_configure(config):

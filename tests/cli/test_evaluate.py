@@ -100,3 +100,76 @@ def test_data_may_have_moved(leyden, tmp_path):
     assert f"data.root={tmp_path / 'old'} is not a folder" in lost.err
     measured = json.loads(found.out)
     assert measured == {name: metrics[name] for name in measured}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Make a function that draws bright and dark images below a folder."""
+    random = np.random.default_rng(0)
+
+    def draw(folder, names, *, brightness=(60, 200)):
+        for name, light in zip(("dark", "light"), brightness, strict=True):
+            (tmp_path / folder / name).mkdir(parents=True, exist_ok=True)
+            for number in names:
+                pixels = random.integers(light - 50, light + 50, (8, 8), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{number}.png")
+
+    return draw
+
+
+@pytest.fixture
+def picture_run(pictures, tmp_path):
+    pictures("own", range(20))
+    words = ["data=image_folder", "data.root=own", "data.image_size=[8,8]", "data.channels=1"]
+    words += ["network=linear", "trainer.max_epochs=3", "data.batch_size=8", "trainer=cpu"]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        train(freeze(compose(words)), folder)
+    return folder.path
+
+
+def test_changed_data_are_refused(picture_run, pictures, leyden):
+    pictures("own", [20])
+
+    refused = leyden("evaluate", f"run={picture_run}")
+    allowed = leyden("evaluate", f"run={picture_run}", "changed_data=allow")
+
+    assert refused.code == 2
+    assert "The data have changed since the run learned" in refused.err
+    assert "changed_data=allow" in refused.err
+    assert allowed.code == 0, allowed.err
+
+
+@pytest.mark.parametrize(
+    "override", ["data.splitter.seed=1", "data/splitter=kfold", "data.splitter.test_fraction=0.3"]
+)
+def test_another_split_of_the_same_data_is_refused(override, picture_run, leyden):
+    done = leyden("evaluate", f"run={picture_run}", override)
+
+    assert done.code == 2
+    assert "The splits of the data have changed" in done.err
+
+
+def test_all_rows_of_other_data_are_one_test_split(picture_run, pictures, leyden):
+    pictures("other", range(100, 103), brightness=(200, 60))  # the wrong way round
+
+    done = leyden("evaluate", f"run={picture_run}", "data.root=other")
+
+    assert done.code == 0, done.err
+    measured = json.loads(done.out)
+    assert {name.partition("/")[0] for name in measured} == {"test"}
+    assert measured["test/accuracy"] == 0
+
+
+def test_other_data_may_lack_a_class_and_repeat_rows(picture_run, pictures, leyden, tmp_path):
+    pictures("other", range(100, 104))
+    shutil.rmtree(tmp_path / "other/light")
+    (tmp_path / "other/light").mkdir()
+    for copy in "abcd":
+        shutil.copy(tmp_path / "own/light/0.png", tmp_path / f"other/light/{copy}.png")
+
+    done = leyden("evaluate", f"run={picture_run}", "data.root=other")
+
+    assert done.code == 0, done.err

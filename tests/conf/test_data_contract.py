@@ -13,8 +13,11 @@ class TestEveryDataOption(DataContract):
         self.kind = kind
 
     def make(self, **options):
+        splitter = options.pop("splitter", None)
         changed = [f"++data.{name}={value}" for name, value in options.items()]
-        return build_data(freeze(compose([*self.kind, *changed])))
+        data = build_data(freeze(compose([*self.kind, *changed])))
+        data.splitter = splitter or data.splitter
+        return data
 
     def test_no_row_is_tested_in_two_folds(self):
         if "data=mandarin_strings" not in self.kind:  # whose rows are made of clips parted before

@@ -5,6 +5,7 @@ import pytest
 
 from leyden.data.cleaning import Cleaning, CleaningReport, clean, table
 from leyden.data.rows import PARTS, RejectedItem
+from leyden.errors import UserError
 
 OFF = dict.fromkeys(("contradictions", "duplicates", "leakage"), False)
 
@@ -23,7 +24,8 @@ def cleaned(*rows, rejected=(), **steps):
         parts=np.array([PARTS.index(part) for part in parts], dtype=np.uint8),
         sources=[str(row) for row in range(len(rows))],
         rejected=rejected,
-        steps=Cleaning(**steps),
+        steps=Cleaning(**{"max_dropped": 1.0} | steps),
+        class_names=["common", "rare"],
     )
     return np.flatnonzero(keep).tolist(), report
 
@@ -174,3 +176,59 @@ def test_the_table_counts_each_step():
         "  duplicates      1 found, 1 dropped",
         "  leakage         1 found, 1 dropped",
     ]
+
+
+def test_a_step_that_drops_many_rows_warns_with_its_option():
+    rows = [(7, 0, "train")] * 4 + [(content, 1, "train") for content in range(20, 50)]
+
+    _, report = cleaned(*rows)
+
+    assert report.warnings == [
+        "data.cleaning.duplicates drops 3 of 34 rows, changes the share of rare from 88.2% to "
+        "96.8%. cleaning.json lists the rows; data.cleaning.duplicates=false turns the step off."
+    ]
+
+
+def test_a_step_that_drops_a_whole_class_warns():
+    rejected = [RejectedItem(source="a.wav", reason="silent", target="rare")]
+
+    _, report = cleaned(*((content, 0, "train") for content in range(100)), rejected=rejected)
+
+    assert "drops every row of rare" in report.warnings[0]
+
+
+def test_steps_that_drop_many_rows_together_warn():
+    rows = [(content, 0, "train") for content in range(93)]
+    rejected = [RejectedItem(source=f"{n}.png", reason="torn") for n in range(4)]
+
+    _, report = cleaned(*rows, *rows[:3], rejected=rejected)
+
+    assert len(report.warnings) == 1
+    assert "as a whole (unreadable 4, duplicates 3) drops 7 of 100 rows" in report.warnings[0]
+
+
+def test_few_rows_dropped_are_no_warning():
+    rows = [(content, content % 2, "train") for content in range(100)]
+
+    assert cleaned(*rows, *rows[:4])[1].warnings == []
+
+
+def test_dropping_more_than_half_is_an_error_that_names_the_step():
+    rows = [(content % 40, 0, "train") for content in range(100)]
+
+    with pytest.raises(UserError, match=r"drop 60 of 100 rows \(60 by duplicates\)") as caught:
+        cleaned(*rows, max_dropped=0.5)
+
+    assert "data.cleaning.duplicates=false" in str(caught.value)
+    assert len(cleaned(*rows, max_dropped=1.0)[0]) == 40
+
+
+def test_what_is_skipped_is_counted_but_is_no_loss():
+    skipped = [
+        RejectedItem(source="a.txt", reason=".txt (9)", step="skipped", dropped=False, count=9)
+    ]
+
+    _, report = cleaned((0, 0, "train"), rejected=skipped)
+
+    assert (report.steps["skipped"].found, report.items_read) == (9, 1)
+    assert report.warnings == []

@@ -14,10 +14,12 @@ def rows_at_random(seed):
     return contents, targets, random.integers(0, len(PARTS), 60).astype(np.uint8)
 
 
-def compared(contents, targets, parts):
+def compared(contents, targets, parts, contexts=None):
     digests = np.zeros((len(contents), 16), np.uint8)
     digests[:, 15] = contents
-    return Comparison(digests=digests.view("V16")[:, 0], targets=targets, parts=parts)
+    return Comparison(
+        digests=digests.view("V16")[:, 0], targets=targets, parts=parts, contexts=contexts
+    )
 
 
 def first(numbers):
@@ -52,7 +54,29 @@ def test_each_step_finds_what_a_search_row_by_row_finds(step, seed):
 
     expected = expected_twins(step, *rows)
     assert dict(zip(found.tolist(), twins.tolist(), strict=True)) == expected
-    assert dropped == sum(PARTS[rows[2][row]] != "test" for row in expected)
+    assert dropped.tolist() == [row for row in found if PARTS[rows[2][row]] != "test"]
+
+
+@pytest.mark.parametrize("step", ["contradictions", "duplicates"])
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_rows_of_other_groups_or_times_are_observations_of_their_own(step, seed):
+    contents, targets, parts = rows_at_random(seed)
+    contexts = np.random.default_rng(seed).integers(0, 2, 60).astype(np.uint64)
+
+    found, twins, _ = compared(contents, targets, parts, contexts).drop(step)
+
+    expected = expected_twins(step, contents + 100 * contexts.astype(int), targets, parts)
+    assert dict(zip(found.tolist(), twins.tolist(), strict=True)) == expected
+
+
+def test_a_row_leaks_into_a_later_split_whatever_its_group():
+    parts = np.array([PARTS.index("train"), PARTS.index("test")], np.uint8)
+
+    found, _, _ = compared(
+        np.zeros(2, int), np.zeros(2, int), parts, np.arange(2, dtype=np.uint64)
+    ).drop("leakage")
+
+    assert found.tolist() == [0]
 
 
 def test_contradictions_among_many_equal_rows_take_no_square_of_their_number():

@@ -67,7 +67,8 @@ def chunk_of(*values, targets=None, part="all", rejected=(), dtype=np.uint8):
 
 
 def prepared(folder, *chunks, class_names=None, **steps):
-    prepare(folder, lambda: chunks, steps=Cleaning(**steps), class_names=class_names)
+    steps = Cleaning(**{"max_dropped": 1.0} | steps)
+    prepare(folder, lambda: chunks, steps=steps, class_names=class_names)
     return cache.read(folder)
 
 
@@ -81,7 +82,7 @@ def test_what_is_written_is_read(tmp_path):
     assert cached.arrays["x"].tolist() == [[3], [5], [9]]
     assert cached.class_names == ("ant", "cat", "dog")
     assert cached.targets.tolist() == [2, 1, 0]
-    assert [cached.rows_of(part).tolist() for part in ("train", "val", "test")] == [[0, 1], [], [2]]
+    assert [rows.tolist() for rows in cached.population().given()] == [[0, 1], [], [2]]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i8", "f4", "?"])
@@ -105,7 +106,7 @@ def test_dropped_rows_stand_in_the_report_and_not_in_any_part(tmp_path):
     cached = prepared(tmp_path / "c", chunk_of(3, 3, 4, targets=list("aab"), rejected=[torn]))
 
     report = cached.cleaning_report()
-    assert cached.rows_of("all").tolist() == [0, 2]
+    assert cached.kept.tolist() == [0, 2]
     assert (report.items_read, report.rows_kept) == (4, 2)
     assert report.steps["unreadable"].findings == [{"source": "torn.png", "reason": "empty file"}]
 

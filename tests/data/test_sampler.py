@@ -2,9 +2,11 @@ import itertools
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from leyden.data.sampler import BatchOrder, derived_seed
+from leyden.data.sampler import POOLED_BATCHES, BatchOrder, derived_seed
 
 SIZES = list(itertools.product((1, 2, 7, 8, 9, 31), (1, 4, 8, 40), (1, 2, 3), (False, True)))
 
@@ -200,3 +202,64 @@ def test_ranks_share_the_rows_that_are_drawn():
     ranks = [batches(weighted_order(batch_size=25, rank=r, world_size=2)[0]) for r in (0, 1)]
 
     assert [one + other for one, other in zip(*ranks, strict=True)] == alone
+
+
+@st.composite
+def orders(draw):
+    """Draw the orders of all ranks, whose rows may be sized or weighted, over several pools."""
+    batch_size, world_size = draw(st.integers(1, 8)), draw(st.integers(1, 3))
+    most = 3 * POOLED_BATCHES * batch_size * world_size
+    n = draw(st.integers(batch_size * world_size, min(most, 600)))
+    sizes = draw(st.sampled_from([None, torch.arange(n), (torch.arange(n) * 37) % 11]))
+    options = {
+        "batch_size": batch_size,
+        "seed": draw(st.integers(0, 2**31)),
+        "drop_last": draw(st.booleans()),
+        "sizes": sizes,
+        "world_size": world_size,
+    }
+    if draw(st.booleans()):
+        options["weights"] = torch.rand(n, dtype=torch.float64) + 0.5
+    return [
+        BatchOrder(torch.arange(n), shuffle=True, rank=rank, **options)
+        for rank in range(world_size)
+    ]
+
+
+@settings(max_examples=30)
+@given(orders())
+def test_every_training_row_is_seen(ranks):
+    epochs, order = 100, ranks[0]
+    n = len(order.rows)
+    size = order.batch_size * order.world_size
+
+    visits = torch.zeros(n, dtype=torch.int64)
+    for epoch in range(epochs):
+        rows = torch.tensor(joined(joined(batches(rank, epoch) for rank in ranks)))
+        assert len(rows) == (n - n % size if order.drop_last else n)
+        visits += torch.bincount(rows, minlength=n)
+
+    if order.weights is None:
+        assert visits.max() <= epochs
+        assert order.drop_last or visits.min() == epochs
+    assert visits.min() > 0
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**31), st.integers(65, 127))
+def test_what_an_epoch_leaves_out_does_not_depend_on_its_size(seed, n):
+    order = BatchOrder(
+        torch.arange(n),
+        sizes=torch.arange(n),
+        batch_size=64,
+        seed=seed,
+        shuffle=True,
+        drop_last=True,
+    )
+
+    seen = torch.tensor(joined(joined(batches(order, epoch) for epoch in range(200))))
+
+    visits = torch.bincount(seen, minlength=n) / 200
+    share = 64 / n
+    assert (visits - share).abs().max() < 0.2
+    assert (visits[-n // 2 :].mean() - share).abs() < 0.03  # the longest half

@@ -1,133 +1,225 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from leyden.data.splits import (
-    Split,
-    fold_numbers,
-    grouped_split,
-    strata,
-    stratified_split,
-    time_numbers,
-    time_split,
+from leyden.data.identity import hashed
+from leyden.data.rows import PARTS
+from leyden.data.splits import HoldOut, KFold, Population, fold_numbers, latest, periods, strata
+
+SPLITS = ("train", "val", "test")
+
+
+def population(targets, *, keys=None, parts=None, times=None):
+    count = len(targets)
+    return Population(
+        rows=np.arange(count),
+        keys=hashed(map(str, range(count) if keys is None else keys)),
+        targets=np.asarray(targets),
+        parts=np.array([PARTS.index(part) for part in parts or ["all"] * count], np.uint8),
+        times=None if times is None else np.asarray(times, float),
+    )
+
+
+def assigned(splitter, rows):
+    """Name the split of each row, which has to be in one and only one."""
+    splits, count = splitter.split(rows), len(rows.keys)
+    together = np.concatenate([splits[split] for split in SPLITS])
+    assert len(set(together)) == len(together)
+    if rows.times is None or isinstance(splitter, HoldOut):  # folds never learn from later rows
+        assert sorted(together) == list(range(count))
+    names = np.full(count, "", object)
+    for split in SPLITS:
+        names[splits[split]] = split
+    return names.tolist()
+
+
+SPLITTERS = st.one_of(
+    st.builds(
+        HoldOut, val_fraction=st.floats(0, 0.9), test_fraction=st.floats(0, 0.9), seed=st.integers()
+    ),
+    st.integers(2, 6).flatmap(
+        lambda folds: st.builds(
+            KFold, folds=st.just(folds), fold=st.integers(0, folds - 1), seed=st.integers()
+        )
+    ),
 )
 
-TARGETS = np.repeat([0, 1, 2], [100, 40, 10])
-ROWS = np.random.default_rng(0).permutation(1000)[: len(TARGETS)]
 
-
-@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.25, 0.9])
-def test_parts_are_disjoint_sorted_and_cover_all_rows(fraction):
-    remaining, apart = stratified_split(ROWS, TARGETS, fraction=fraction, seed=0)
-
-    assert not np.intersect1d(remaining, apart).size
-    assert np.array_equal(np.union1d(remaining, apart), np.sort(ROWS))
-    assert np.array_equal(remaining, np.sort(remaining))
-    assert np.array_equal(apart, np.sort(apart))
-
-
-@pytest.mark.parametrize("fraction", [0.1, 0.5])
-def test_every_class_gives_its_share(fraction):
-    _, apart = stratified_split(ROWS, TARGETS, fraction=fraction, seed=0)
-
-    classes = TARGETS[np.isin(ROWS, apart)]
-    assert np.bincount(classes).tolist() == [100 * fraction, 40 * fraction, 10 * fraction]
-
-
-def test_the_same_seed_gives_the_same_split_and_another_seed_another():
-    first, again, other = (
-        stratified_split(ROWS, TARGETS, fraction=0.2, seed=seed)[1] for seed in (0, 0, 1)
+@st.composite
+def populations(draw):
+    count = draw(st.integers(1, 80))
+    numbers = st.lists(st.integers(0, 4), min_size=count, max_size=count)
+    keys = draw(st.one_of(st.none(), st.lists(st.integers(0, 20), min_size=count, max_size=count)))
+    times = draw(st.one_of(st.none(), numbers)) if keys is None else None
+    targets = np.array(draw(numbers))
+    kind = draw(st.sampled_from(["classes", "numbers", "labels"]))
+    if kind == "labels":
+        targets = (targets[:, np.newaxis] > np.arange(4)).astype(np.uint8)
+    parts = draw(st.sampled_from([None, ["train", "test"], ["train", "val"], list(SPLITS)]))
+    given_parts = None if parts is None else [parts[row % len(parts)] for row in range(count)]
+    return population(
+        targets.astype(float) if kind == "numbers" else targets,
+        keys=keys,
+        parts=given_parts,
+        times=times,
     )
 
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+
+@settings(max_examples=300)
+@given(SPLITTERS, populations())
+def test_every_row_is_in_one_split_and_no_key_or_time_is_in_two(splitter, rows):
+    names = assigned(splitter, rows)
+
+    given_by_source = [PARTS[part] for part in rows.parts]
+    free = [row for row, part in enumerate(given_by_source) if part in ("all", "train")]
+    if "test" not in given_by_source and "val" not in given_by_source:
+        for key in set(rows.keys.tolist()):
+            assert len({names[row] for row in free if rows.keys[row] == key}) == 1
+        for time in set(rows.times.tolist() if rows.times is not None else ()):
+            assert len({names[row] for row in free if rows.times[row] == time}) == 1
+    if isinstance(splitter, HoldOut):
+        for row, part in enumerate(given_by_source):
+            assert part in ("all", "train") or names[row] == part
+    if rows.times is not None and "val" not in given_by_source:
+        oldest_test = min((rows.times[r] for r in free if names[r] == "test"), default=np.inf)
+        assert all(rows.times[r] < oldest_test for r in free if names[r] == "train")
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.6, 0.99])
-def test_a_class_of_one_row_remains(fraction):
-    remaining, _ = stratified_split(
-        np.arange(11), np.array([0] * 10 + [1]), fraction=fraction, seed=0
-    )
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=120), st.data())
+def test_a_row_that_comes_moves_no_other(targets, data):
+    names = [f"images/{number}.png" for number in range(len(targets))]
+    new = data.draw(st.integers(0, len(targets) - 1))
+    splitter = HoldOut(seed=data.draw(st.integers(0, 1000)))
 
-    assert 10 in remaining
+    after = assigned(splitter, population(targets, keys=names))
+    del names[new], targets[new]
+    before = assigned(splitter, population(targets, keys=names))
 
-
-GROUPS = np.random.default_rng(1).integers(0, 30, 300)
-
-
-def test_groups_are_set_apart_whole_until_they_hold_their_share():
-    rows = np.arange(1000, 1300)
-
-    remaining, apart = grouped_split(rows, GROUPS, fraction=0.25, seed=0)
-
-    assert not set(GROUPS[remaining - 1000]) & set(GROUPS[apart - 1000])
-    assert np.array_equal(np.union1d(remaining, apart), rows)
-    assert abs(len(apart) / 300 - 0.25) < 0.03
+    del after[new]
+    moved = [row for row in range(len(before)) if before[row] != after[row]]
+    # Only a class that would have no row in some split gives one back that it had borrowed.
+    assert len(moved) <= 2
+    assert all(targets.count(targets[row]) < 60 for row in moved)
 
 
-def test_groups_are_drawn_by_the_seed():
-    first, again, other = (
-        grouped_split(np.arange(300), GROUPS, fraction=0.2, seed=seed)[1] for seed in (0, 0, 1)
-    )
+def test_rows_in_another_order_get_the_same_split():
+    targets = np.arange(200) % 7
+    order = np.random.default_rng(0).permutation(200)
 
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+    straight = assigned(HoldOut(), population(targets))
+    shuffled = assigned(HoldOut(), population(targets[order], keys=order))
+
+    assert [straight[row] for row in order] == shuffled
 
 
-def test_one_group_can_not_be_parted():
-    remaining, apart = grouped_split(np.arange(9), np.zeros(9, dtype=int), fraction=0.4, seed=0)
+def test_the_fractions_are_met():
+    names = assigned(HoldOut(val_fraction=0.1, test_fraction=0.25), population([0, 1] * 10_000))
 
-    assert (len(remaining), len(apart)) == (9, 0)
+    assert names.count("test") / 20_000 == pytest.approx(0.25, abs=0.01)
+    assert names.count("val") / 15_000 == pytest.approx(0.1, abs=0.01)
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 10_000), st.lists(st.integers(3, 6), min_size=1, max_size=30))
+def test_a_class_of_three_rows_has_one_in_each_split(seed, sizes):
+    targets = np.repeat(np.arange(len(sizes)), sizes)
+
+    names = assigned(HoldOut(seed=seed), population(targets))
+
+    for number in range(len(sizes)):
+        assert {names[row] for row in np.flatnonzero(targets == number)} == set(SPLITS)
+
+
+def test_a_class_of_three_groups_has_one_in_each_split():
+    targets = np.repeat([0, 1], [200, 9])
+    groups = np.concatenate([np.arange(200) // 10, np.repeat([100, 101, 102], 3)])
+
+    for seed in range(20):
+        names = assigned(HoldOut(seed=seed), population(targets, keys=groups))
+        assert set(names[200:]) == set(SPLITS)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(1, {"train"}), (2, {"train", "test"})])
+def test_a_class_of_fewer_rows_can_be_learned_first(rows, expected):
+    names = assigned(HoldOut(), population([0] * 100 + [1] * rows))
+
+    assert set(names[100:]) == expected
+
+
+def test_a_rare_label_is_in_every_split():
+    labels = np.zeros((200, 3), np.uint8)
+    labels[:, 0] = 1
+    labels[:4, 2] = 1
+
+    for seed in range(20):
+        assert set(assigned(HoldOut(seed=seed), population(labels))[:4]) == set(SPLITS)
+
+
+def test_another_seed_is_another_split():
+    rows = population([0, 1] * 50)
+
+    assert assigned(HoldOut(seed=0), rows) == assigned(HoldOut(seed=0), rows)
+    assert assigned(HoldOut(seed=0), rows) != assigned(HoldOut(seed=1), rows)
+
+
+def test_a_fraction_of_zero_holds_nothing_out():
+    names = assigned(HoldOut(val_fraction=0.0), population([0, 1] * 50))
+
+    assert set(names) == {"train", "test"}
+
+
+def test_splits_of_the_source_stay():
+    parts = ["train"] * 80 + ["val"] * 10 + ["test"] * 10
+
+    assert assigned(HoldOut(), population([0, 1] * 50, parts=parts)) == parts
 
 
 @pytest.mark.parametrize("folds", [2, 5])
 def test_folds_are_of_one_size_and_hold_each_class_alike(folds):
-    numbers = fold_numbers(TARGETS, None, folds=folds, seed=0)
+    targets = np.repeat([0, 1, 2], [100, 40, 10])
+
+    numbers = fold_numbers(hashed(map(str, range(150))), targets, folds=folds, seed=0)
 
     for fold in range(folds):
-        counts = np.bincount(TARGETS[numbers == fold])
+        counts = np.bincount(targets[numbers == fold])
         assert np.array_equal(counts, np.array([100, 40, 10]) // folds)
 
 
-def test_folds_of_groups_keep_them_whole_and_are_of_like_size():
-    numbers = fold_numbers(TARGETS[np.zeros(300, dtype=int)], GROUPS, folds=5, seed=0)
+def test_folds_of_groups_keep_them_whole_and_hold_each_class_alike():
+    random = np.random.default_rng(1)
+    groups = random.integers(0, 60, 600)
+    targets = (groups % 3 == 0).astype(int)  # a class of whole groups, as of patients
 
-    assert all(len(set(numbers[group == GROUPS])) == 1 for group in range(30))
-    assert np.ptp(np.bincount(numbers)) <= np.bincount(GROUPS).max()
+    numbers = fold_numbers(hashed(map(str, groups)), targets, folds=5, seed=0)
+
+    assert all(len(set(numbers[group == groups])) == 1 for group in range(60))
+    assert np.ptp(np.bincount(numbers)) <= 0.2 * 120
+    assert np.ptp(np.bincount(numbers[targets == 1])) <= 0.3 * 40
 
 
-def test_numbers_are_folded_at_random():
-    numbers = fold_numbers(np.linspace(0, 1, 100), None, folds=4, seed=0)
+def test_each_row_is_tested_in_one_fold():
+    rows = population(np.linspace(0, 1, 100), parts=["train", "test"] * 50)
 
-    assert np.bincount(numbers).tolist() == [25] * 4
-    assert not np.array_equal(numbers, np.sort(numbers))
+    tested = [row for fold in range(4) for row in KFold(folds=4, fold=fold).split(rows)["test"]]
+
+    assert sorted(tested) == list(range(100))
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("splitter", "options", "message"),
     [
-        ({"val_fraction": 1.0}, "val_fraction is a share of the rows"),
-        ({"test_fraction": -0.1}, "test_fraction is a share of the rows"),
-        ({"folds": 1}, "2 folds or more"),
-        ({"folds": 3, "fold": 3}, "got fold 3 of 3"),
+        (HoldOut, {"val_fraction": 1.0}, "val_fraction is a share of the rows"),
+        (HoldOut, {"test_fraction": -0.1}, "test_fraction is a share of the rows"),
+        (KFold, {"val_fraction": 1.5}, "val_fraction is a share of the rows"),
+        (KFold, {"folds": 1}, "2 folds or more"),
+        (KFold, {"folds": 3, "fold": 3}, "got fold 3 of 3"),
     ],
 )
-def test_a_split_that_makes_no_sense_is_refused(changed, message):
+def test_a_split_that_makes_no_sense_is_refused(splitter, options, message):
     with pytest.raises(ValueError, match=message):
-        Split(**{"val_fraction": 0.1, "test_fraction": 0.1, "seed": 0} | changed)
-
-
-def test_rows_of_several_labels_are_stratified_by_their_rarest_one():
-    labels = np.zeros((200, 3), dtype=np.uint8)
-    labels[:, 0] = 1
-    labels[:40, 1] = 1
-    labels[:10, 2] = 1
-
-    remaining, apart = stratified_split(np.arange(200), labels, fraction=0.2, seed=0)
-    folds = fold_numbers(labels, None, folds=5, seed=0)
-
-    assert labels[apart].sum(axis=0).tolist() == [40, 8, 2]
-    assert labels[remaining].sum(axis=0).tolist() == [160, 32, 8]
-    assert [int(labels[folds == fold, 2].sum()) for fold in range(5)] == [2] * 5
+        splitter(**options)
 
 
 def test_rows_without_any_label_are_a_stratum_of_their_own():
@@ -136,37 +228,15 @@ def test_rows_without_any_label_are_a_stratum_of_their_own():
     assert strata(labels).tolist() == [2] * 10 + [0] * 10 + [1] * 10
 
 
-def test_the_latest_rows_are_set_apart():
-    rows = np.arange(100, 200)
-    times = np.random.default_rng(0).permutation(100).astype(float)
-
-    remaining, apart = time_split(rows, times, fraction=0.2)
-
-    assert sorted(times[apart - 100]) == list(range(80, 100))
-    assert np.array_equal(np.union1d(remaining, apart), rows)
+def test_the_latest_rows_are_held_out_and_equal_times_stay_together():
+    assert latest(np.array([3.0, 1.0, 2.0, 3.0, 0.0]), 0.2).tolist() == [1, 0, 0, 1, 0]
+    assert not latest(np.arange(10.0), 0.01).any()
 
 
-def test_rows_of_one_time_are_not_torn_apart():
-    times = np.repeat([1.0, 2.0, 3.0], 10)
-
-    remaining, apart = time_split(np.arange(30), times, fraction=0.2)
-
-    assert set(times[apart]) == {3.0}
-    assert set(times[remaining]) == {1.0, 2.0}
-
-
-@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.99])
-def test_a_time_split_covers_all_rows(fraction):
-    remaining, apart = time_split(np.arange(10), np.arange(10.0), fraction=fraction)
-
-    assert len(remaining) + len(apart) == 10
-    assert len(apart) == pytest.approx(10 * fraction, abs=1)
-
-
-def test_stretches_of_time_hold_equally_many_rows_in_order():
+def test_periods_hold_equally_many_rows_in_order():
     times = np.random.default_rng(0).permutation(100).astype(float) ** 2
 
-    numbers = time_numbers(times, stretches=4)
+    numbers = periods(times, 4)
 
     assert np.bincount(numbers).tolist() == [25] * 4
     assert (np.diff(numbers[np.argsort(times)]) >= 0).all()

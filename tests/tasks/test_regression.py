@@ -122,3 +122,11 @@ def test_refuses_losses_of_classes(loss):
 def test_refuses_targets_that_are_no_numbers(kind):
     with pytest.raises(ValueError, match=r"data\.target_type=number"):
         task_of(targets={"kind": kind, "counts": [1, 2]})
+
+
+def test_targets_may_be_measured_from_a_centre():
+    task = task_of(targets={"kind": "number", "centre": 2.0**40, "mean": 0.0, "std": 1.0})
+    batch = Batch({"numbers": torch.ones(1, 1)}, torch.ones(1), torch.arange(1), 0)
+
+    assert task.step(batch, "train").mean == 0
+    assert task.predictions(torch.ones(1, 1)) == {"value": [2.0**40 + 1]}

@@ -10,6 +10,7 @@ import torch
 from leyden.data.image.augment import Flip
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
+from leyden.data.splits import HoldOut, KFold
 from leyden.testing.data_contract import DataContract
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 6), dtype=np.uint8)
@@ -44,12 +45,12 @@ class LearnsWhatItTests(Noise):
 
 class SplitBySeed(Noise):
     def __init__(self, **options):
-        super().__init__(**options | {"split_seed": options.get("seed", 0)})
+        super().__init__(**options | {"splitter": HoldOut(seed=options.get("seed", 0))})
 
 
 class IgnoresFolds(Noise):
     def __init__(self, **options):
-        super().__init__(**options | {"fold": 0})
+        super().__init__(**options | {"splitter": KFold(folds=2)})
 
 
 class DropsSilently(Noise):

@@ -13,6 +13,9 @@ KEY = "leyden"
 FINGERPRINT = "data_fingerprint"
 """Where the digest of all rows stands in the record."""
 
+SPLITS = "split_fingerprint"
+"""Where the digest of the rows in each split stands in the record."""
+
 
 class RunRecord(Callback):
     """Writes the run's record into every checkpoint, beside Lightning's own entries.
@@ -40,15 +43,24 @@ class RunRecord(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Refuse other rows: the parts would be drawn anew, and rows of one get into another.
+        """Refuse other rows or splits: rows that were learned could be tested.
 
         Raises:
             UserError: the data are not those that the run has learned from.
         """
-        before, now = checkpoint[KEY].get(FINGERPRINT), self.record.get(FINGERPRINT)
-        if before != now:
+        if change := data_change(checkpoint[KEY], self.record):
             raise UserError(
-                f"The data have changed since the run learned from them (fingerprint {before}, now "
-                f"{now}), so rows that it has learned could be tested. Give the data that it had, "
-                f"or repeat it on these: leyden train run={trainer.default_root_dir} --rerun"
+                f"{change} Give the data that the run had, or repeat it on these: "
+                f"leyden train run={trainer.default_root_dir} --rerun"
             )
+
+
+def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Word how the data of two records differ; return ``""`` if they hold the same splits."""
+    for key, what in ((FINGERPRINT, "The data have"), (SPLITS, "The splits of the data have")):
+        if before.get(key) != now[key]:
+            return (
+                f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "
+                f"now {now[key]}), so rows that it has learned could be tested."
+            )
+    return ""

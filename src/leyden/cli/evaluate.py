@@ -6,12 +6,16 @@ from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
+from leyden.errors import UserError
 from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
-Prints the metrics of a run on its validation and test parts, as JSON. RUN is a run folder or a
-checkpoint file. Overrides change the run's own config: data.root=PATH, trainer=cpu, …"""
+Prints the metrics of a run on its validation and test splits, as JSON. RUN is a run folder or a
+checkpoint file. Overrides change the run's own config: trainer=cpu, data.batch_size=512, …
+
+data.root=PATH or data.path=FILE measures all rows of other data as one test split. Data that have
+changed since the run learned from them are refused, unless changed_data=allow is given."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -19,9 +23,12 @@ def run(words: Sequence[str]) -> None:
     if {"-h", "--help"} & set(words):
         print(USAGE)
         return
-    arguments = split(words, "run")
+    arguments = split(words, "run", "changed_data")
     chosen = arguments.required("run", "leyden evaluate run=runs/digits/TIME")
     arguments.refuse_bare()
+    allowed = arguments.one("changed_data")
+    if allowed not in (None, "allow"):
+        raise UserError(f"changed_data={allowed} is unknown. Expected changed_data=allow.")
     find_run(chosen)  # tells of a wrong path before torch is imported
     quiet()
     with importing():
@@ -29,4 +36,6 @@ def run(words: Sequence[str]) -> None:
 
     tame_lightning()
     with worded(arguments.overrides):
-        print(as_json(evaluate(chosen, arguments.overrides)))
+        is_allowed = allowed is not None
+        metrics = evaluate(chosen, arguments.overrides, allow_changed_data=is_allowed)
+        print(as_json(metrics))

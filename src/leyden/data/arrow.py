@@ -1,6 +1,6 @@
 """Columns of pyarrow, which is an extra, as strings."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,29 @@ def as_strings(cells: Any) -> Any:
         return pa.array([json_cell(value) for value in cells.to_pylist()], pa.string())
 
 
-def undecodable(batch: "pa.RecordBatch") -> Iterator[tuple[int, str]]:
-    """Find rows with a cell that is not UTF-8, and the name of its column."""
+def decoded(cells: Any) -> Any:
+    """Turn bytes to strings; those that are not valid UTF-8 are replaced."""
+    pa = pyarrow()
+    try:
+        return cells.cast(pa.string())
+    except ValueError:
+        texts = [
+            None if cell is None else cell.decode(errors="replace") for cell in cells.to_pylist()
+        ]
+        return pa.array(texts, pa.string())
+
+
+def undecodable(batch: "pa.RecordBatch", beside: Collection[str] = ()) -> Iterator[tuple[int, str]]:
+    """Find rows with a cell that is not UTF-8, and the name of its column.
+
+    Args:
+        batch: Columns of bytes or strings.
+        beside: Columns that may hold anything.
+    """
     string = pyarrow().string()
     for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        if name in beside:
+            continue
         try:
             cells.cast(string)
         except ValueError:

@@ -1,8 +1,10 @@
 """The base data module: from a source of rows to batches on the device."""
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,12 +19,13 @@ from leyden.batch import Batch, DataSpec
 from leyden.data import cache, targets
 from leyden.data.batches import CPU, Augmentation, CachedRows, augmented, switched_on
 from leyden.data.cleaning import Cleaning, CleaningReport
+from leyden.data.coverage import check_splits
 from leyden.data.inputs import Inputs
 from leyden.data.loader import ResumableLoader
 from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
-from leyden.data.splits import Split
+from leyden.data.splits import HoldOut, Population, Splits, Splitter
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,7 @@ class DataModule(LightningDataModule, ABC):
         batch_size: rows per batch and process.
         num_workers: loader processes; rows are memory-mapped, so zero is usually fastest.
         seed: of the order of batches and of augmentation.
-        val_fraction: share of the training rows held out where the source has no validation part.
-        test_fraction: share held out where the source has no test part.
-        split_seed: of the split alone, so that runs with different seeds share their test part.
-        folds: number of folds, of which one is the test part.
-        fold: the number of that one, from 0.
+        splitter: Assigns rows to splits where the source does not; ``HoldOut()`` by default.
         balanced: draw training rows so that every class comes equally often.
         cleaning: the cleaning steps that run.
         augment: named augmentations of raw training batches, in order; ``None`` switches one off.
@@ -68,11 +67,7 @@ class DataModule(LightningDataModule, ABC):
         batch_size: int = 64,
         num_workers: int = 0,
         seed: int = 0,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int | None = None,
-        fold: int = 0,
+        splitter: Splitter | None = None,
         balanced: bool = False,
         cleaning: Cleaning | None = None,
         augment: Mapping[str, Augmentation | None] | None = None,
@@ -87,23 +82,18 @@ class DataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
-        self.split = Split(
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            seed=split_seed,
-            folds=folds,
-            fold=fold,
-        )
+        self.splitter = splitter or HoldOut()
         self.balanced = balanced
         self.cleaning = cleaning or Cleaning()
         self.augment = switched_on(augment)
         self.augment_inputs = switched_on(augment_inputs)
         self.keep_on_device = keep_on_device
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        self.tests_all_rows = False  # as when a trained network is measured on other data
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
         self._cache: cache.Cache | None = None
-        self._parts: dict[str, NDArray[np.int64]] = {}
+        self._parts: Splits = {}
         self._dataset: Dataset[Batch] | None = None
         self._normalise: nn.Module | None = None
 
@@ -147,6 +137,12 @@ class DataModule(LightningDataModule, ABC):
         """Give the sizes ``(rows,)`` of uneven rows, so that a batch holds rows of like size."""
         return None
 
+    def assign(self, rows: Population) -> Splits:
+        """Assign rows to splits; a data set that is made of split parts has done so before."""
+        if self.tests_all_rows:
+            return dict(zip(("train", "val", "test"), rows.given(), strict=True))
+        return self.splitter.split(rows)
+
     def tokens(self) -> tuple[str, ...]:
         """Name the numbers in target sequences; kinds whose targets are sequences have such."""
         return ()
@@ -165,7 +161,8 @@ class DataModule(LightningDataModule, ABC):
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
         # A checkpoint's names must not shape the cache.
-        prepare(folder, self.read, steps=self.cleaning, class_names=type(self).class_names)
+        names = type(self).class_names
+        prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
         """Map the cache, split it, and fit the preprocessing on the training part."""
@@ -175,7 +172,11 @@ class DataModule(LightningDataModule, ABC):
         if self.class_names is not None:
             cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
-        self._cache, self._parts = cached, self.split.parts(cached)
+        self._cache, self._parts = cached, self.assign(cached.population())
+        if not self.tests_all_rows:
+            check_splits(self._parts, cached)
+        for warning in cached.cleaning_report().warnings:
+            log.warning("cleaning: %s", warning)
         learnt = self._parts["train"]
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, learnt)
@@ -204,6 +205,18 @@ class DataModule(LightningDataModule, ABC):
     def cleaning_report(self) -> CleaningReport:
         """Give what cleaning found, once ``setup`` has run."""
         return self.cached.cleaning_report()
+
+    def fingerprint(self) -> str:
+        """Return the digest of all prepared rows and their targets."""
+        return cache.read(self._cache_folder()).fingerprint
+
+    def split_fingerprint(self) -> str:
+        """Return a digest of the row numbers in each split."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in ("train", "val", "test"):
+            digest.update(len(self.part(part)).to_bytes(8, "little"))
+            digest.update(self.part(part).data)
+        return digest.hexdigest()
 
     def part(self, part: str) -> NDArray[np.int64]:
         """List the row numbers of ``train``, ``val`` or ``test``."""
@@ -263,12 +276,17 @@ class DataModule(LightningDataModule, ABC):
         self.statistics = state_dict["statistics"]
         self._dataset = self._normalise = None
 
+    def _rows(self) -> Iterator[Rows]:
+        for rows in self.read():
+            yield replace(rows, part="test") if self.tests_all_rows else rows
+
     def _cache_folder(self) -> Path:
         settings = {
             "module": f"{type(self).__module__}.{type(self).__qualname__}",
             "source": self.source_settings(),
             "class_names": type(self).class_names,
             "cleaning": vars(self.cleaning),
+            "tests_all_rows": self.tests_all_rows,
         }
         return self.cache_dir / str(self.name) / cache.fingerprint(settings)
 
@@ -291,7 +309,8 @@ class DataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
-        self._dataset = self._dataset or self.dataset(self.cached)
+        if self._dataset is None:
+            self._dataset = self.dataset(targets.centred(self.cached, self.target_counts))
         return ResumableLoader(
             self._dataset,
             order=order,

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from leyden.data.array_files import read_arrays
 from leyden.data.cleaning import CleaningReport
-from leyden.data.rows import PARTS, Part
+from leyden.data.identity import Keys
 from leyden.data.source_names import ENDS, SourceNames
+from leyden.data.splits import Population
 from leyden.errors import UserError
 
-FORMAT = 7
+FORMAT = 8
 """Raised when the layout below or the reading of sources changes: older caches are not read."""
 
 ARRAYS = "arrays"
@@ -51,12 +52,13 @@ class Cache:
     Attributes:
         path: its folder.
         arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones.
-        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
+        targets: ``(rows,)`` int64 class indices, or float64 numbers to predict, or
             ``(rows, labels)`` uint8 where a row may have several labels; zeros where
             the targets are the array ``sequences``.
         parts: ``(rows,)`` place in ``PARTS`` of the part that the source gave each row.
         kept: row numbers that survived cleaning.
-        groups: ``(rows,)`` int64 number of each row's group; ``None`` where there are none.
+        keys: ``(rows,)`` uint64 hash of each row's group, or else of what identifies the row.
+        is_grouped: Whether the keys are those of groups.
         times: ``(rows,)`` float64 order of the rows in time; ``None`` where they have none.
         sources: where each row came from.
         class_names: names in the order of the indices, or of the labels; empty for numbers.
@@ -69,7 +71,8 @@ class Cache:
     targets: NDArray[np.generic]
     parts: NDArray[np.uint8]
     kept: NDArray[np.int64]
-    groups: NDArray[np.int64] | None
+    keys: Keys
+    is_grouped: bool
     times: NDArray[np.float64] | None
     sources: SourceNames
     class_names: tuple[str, ...]
@@ -80,10 +83,15 @@ class Cache:
         """Read what cleaning found when the cache was written."""
         return CleaningReport.from_dict(json.loads((self.path / REPORT).read_text()))
 
-    def rows_of(self, *parts: Part) -> NDArray[np.int64]:
-        """List the kept rows that the source put in some parts, in their order."""
-        own = self.parts[self.kept]
-        return self.kept[np.logical_or.reduce([own == PARTS.index(part) for part in parts])]
+    def population(self) -> Population:
+        """Return what a splitter needs to know of the kept rows."""
+        return Population(
+            rows=self.kept,
+            keys=self.keys,
+            targets=self.targets,
+            parts=self.parts,
+            times=self.times,
+        )
 
 
 def default_folder() -> Path:
@@ -99,13 +107,16 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def file_state(path: Path) -> tuple[int, int]:
-    """Give a file's size and time in ns, which tell whether it changed; zeros if it is gone."""
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Return a file's size and its times in ns, which change with it; zeros if it is gone.
+
+    A copy may keep the time of its content (``cp -p``, ``rsync -t``), but not that of its inode.
+    """
     try:
         state = path.stat()
-    except FileNotFoundError:  # a link that leads nowhere
-        return 0, 0
-    return state.st_size, state.st_mtime_ns
+    except OSError:  # a link that leads nowhere, or in a circle
+        return 0, 0, 0
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def write_once(folder: Path, write: Callable[[Path], None]) -> None:
@@ -146,7 +157,8 @@ def read(folder: Path) -> Cache:
         targets=columns["targets"],
         parts=columns["parts"],
         kept=columns["kept"],
-        groups=columns.get("groups"),
+        keys=columns["keys"],
+        is_grouped=meta["is_grouped"],
         times=columns.get("times"),
         sources=SourceNames(folder / SOURCES, columns[ENDS]),
         class_names=tuple(meta["class_names"]),

@@ -12,8 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.comparison import STEPS, Comparison
+from leyden.data.comparison import STEPS, TEST, Comparison
+from leyden.data.identity import Keys
+from leyden.data.losses import Losses
 from leyden.data.rows import RejectedItem
+from leyden.errors import UserError
+
+SKIPPED = "skipped"
+"""Step of what stands beside the items and is not read as one; it can't be switched off."""
 
 
 class Names(Protocol):
@@ -37,12 +43,18 @@ class Cleaning:
         duplicates: keep the first of several rows of one part that are equal, targets included.
         leakage: drop training rows that stand in validation or test too, and validation rows that
             stand in test.
+        max_dropped: Largest share of the rows that all steps together may drop; more is an error.
     """
 
     unreadable: bool = True
     contradictions: bool = True
     duplicates: bool = True
     leakage: bool = True
+    max_dropped: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_dropped <= 1:
+            raise ValueError(f"max_dropped is a share: expected 0 to 1, got {self.max_dropped}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +69,19 @@ class StepReport:
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningReport:
-    """The record of a data set's cleaning, written as ``cleaning.json``."""
+    """The record of a data set's cleaning, written as ``cleaning.json``.
+
+    Attributes:
+        items_read: Number of items that were read.
+        rows_kept: Number of rows that every step has kept.
+        steps: What each step found.
+        warnings: What cleaning has changed in the data as a whole, in sentences.
+    """
 
     items_read: int
     rows_kept: int
     steps: dict[str, StepReport]
+    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to plain containers."""
@@ -82,7 +102,9 @@ def clean(
     sources: Names,
     rejected: Sequence[RejectedItem],
     steps: Cleaning,
+    class_names: Sequence[str] = (),
     changed: Mapping[str, int] | None = None,
+    contexts: Keys | None = None,
     signatures: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.bool_], CleaningReport]:
     """Compare all rows by their digests and targets.
@@ -94,31 +116,64 @@ def clean(
         sources: name of each row, for the report.
         rejected: items that did not become rows.
         steps: the steps that run.
+        class_names: Names of the classes or labels; empty if the targets are something else.
         changed: how many rows each step of the kind changed.
+        contexts: ``(rows,)`` uint64 hash of each row's group and time, if it has any.
         signatures: ``(rows, hashes)`` that tell near-duplicates, where the kind gives them.
 
     Returns:
         Mask of the rows to keep, and the report.
+
+    Raises:
+        UserError: More than ``steps.max_dropped`` of the rows would be dropped.
     """
-    rows = Comparison(digests=digests, targets=targets, parts=parts, signatures=signatures)
+    rows = Comparison(
+        digests=digests, targets=targets, parts=parts, contexts=contexts, signatures=signatures
+    )
+    losses = Losses(targets[parts != TEST], class_names=class_names, rejected=rejected)
     reports = {
-        step.name: _rejections(
-            step.name,
+        step: _rejections(
+            step,
             rejected,
-            enabled=getattr(steps, step.name),
-            changed=(changed or {}).get(step.name, 0),
+            enabled=getattr(steps, step, True),
+            changed=(changed or {}).get(step, 0),
         )
-        for step in fields(steps)
-        if step.name not in STEPS and isinstance(getattr(steps, step.name), bool)
+        for step in _steps_of_reading(steps, rejected)
     }
     for name in STEPS:
         if getattr(steps, name, False):
-            reports[name] = _dropped(rows, name, sources)
+            reports[name], dropped = _dropped(rows, name, sources)
+            losses.add(name, targets[dropped])
         elif hasattr(steps, name):
             reports[name] = StepReport(enabled=False)
-    items = len(targets) + sum(item.dropped for item in rejected)
-    report = CleaningReport(items_read=items, rows_kept=int(rows.keep.sum()), steps=reports)
+    _check_losses(losses, steps)
+    report = CleaningReport(
+        items_read=len(targets) + sum(item.dropped for item in rejected),
+        rows_kept=int(rows.keep.sum()),
+        steps=reports,
+        warnings=losses.warnings(),
+    )
     return rows.keep, report
+
+
+def _steps_of_reading(steps: Cleaning, rejected: Sequence[RejectedItem]) -> list[str]:
+    """List the steps that judge items as they are read."""
+    own = [step.name for step in fields(steps) if isinstance(getattr(steps, step.name), bool)]
+    skipped = [SKIPPED] if any(item.step == SKIPPED for item in rejected) else []
+    return [name for name in own if name not in STEPS] + skipped
+
+
+def _check_losses(losses: Losses, steps: Cleaning) -> None:
+    dropped = losses.dropped.total()
+    if dropped <= steps.max_dropped * losses.rows:
+        return
+    most = losses.dropped.most_common()
+    raise UserError(
+        f"Cleaning would drop {dropped} of {losses.rows} rows "
+        f"({', '.join(f'{count} by {name}' for name, count in most)}). Expected at most "
+        f"{steps.max_dropped:.0%}: turn steps off, such as data.cleaning.{most[0][0]}=false, or "
+        "allow it with data.cleaning.max_dropped=1."
+    )
 
 
 def table(report: CleaningReport) -> str:
@@ -139,18 +194,22 @@ def _rejections(
     findings = [{"source": item.source, "reason": item.reason} for item in items]
     dropped = sum(item.dropped for item in items)
     return StepReport(
-        enabled=enabled, found=len(items) + changed, dropped=dropped, findings=findings
+        enabled=enabled,
+        found=sum(item.count for item in items) + changed,
+        dropped=dropped,
+        findings=findings,
     )
 
 
-def _dropped(rows: Comparison, step: str, sources: Names) -> StepReport:
-    """Run a step that compares rows, and report all that it found."""
+def _dropped(rows: Comparison, step: str, sources: Names) -> tuple[StepReport, NDArray[np.int64]]:
+    """Run a step that compares rows; report all that it found, and return the rows it dropped."""
     found, twins, dropped = rows.drop(step)
     findings = [
         {"source": sources[row], "reason": f"{_likeness(rows, row, twin)} as {sources[twin]}"}
         for row, twin in zip(found.tolist(), twins.tolist(), strict=True)
     ]
-    return StepReport(enabled=True, found=len(found), dropped=dropped, findings=findings)
+    report = StepReport(enabled=True, found=len(found), dropped=len(dropped), findings=findings)
+    return report, dropped
 
 
 def _likeness(rows: Comparison, row: int, twin: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.identity import Keys, mixed
 from leyden.data.near import near_twins
 from leyden.data.repeated import repeated
 from leyden.data.rows import PARTS, Part
@@ -32,6 +33,8 @@ class Comparison:
         digests: ``(rows,)`` digest of each row's inputs, 16 bytes each.
         targets: ``(rows,)`` or ``(rows, labels)``.
         parts: ``(rows,)`` uint8 place of each row's part in ``PARTS``.
+        contexts: ``(rows,)`` uint64 hash of each row's group and time, if it has any; equal rows of
+            other groups or times are observations of their own.
         signatures: ``(rows, hashes)`` that tell near-duplicates, if there are any.
 
     Attributes:
@@ -44,25 +47,30 @@ class Comparison:
         digests: NDArray[np.void],
         targets: NDArray[np.generic],
         parts: NDArray[np.uint8],
+        contexts: Keys | None = None,
         signatures: NDArray[np.uint32] | None = None,
     ) -> None:
         self.keep = np.ones(len(digests), dtype=bool)
         self._digests, self._all_parts, self._signatures = digests, parts, signatures
         self._rows = np.flatnonzero(repeated(digests.view(np.uint64)[::2]))
         _, self._content = np.unique(digests[self._rows], return_inverse=True)
+        self._observations = self._content
+        if contexts is not None:
+            keys = mixed(contexts[self._rows], self._content.astype(np.uint64))
+            _, self._observations = np.unique(keys, return_inverse=True)
         _, self._targets = np.unique(targets[self._rows], axis=0, return_inverse=True)
         self._parts = parts[self._rows]
 
-    def drop(self, step: str) -> tuple[RowNumbers, RowNumbers, int]:
+    def drop(self, step: str) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
         """Run one of ``STEPS``, and drop the rows that it finds but for those of the test part.
 
         Returns:
-            The rows found, in their order, the twin of each, and how many were dropped.
+            The rows found, in their order, the twin of each, and the rows dropped.
         """
         found, twins = STEPS[step](self)
         dropped = found[self._all_parts[found] != TEST]
         self.keep[dropped] = False
-        return found, twins, len(dropped)
+        return found, twins, dropped
 
     def are_equal(self, row: int, twin: int) -> bool:
         """Tell whether two rows have the same content."""
@@ -70,9 +78,9 @@ class Comparison:
 
     def contradictions(self) -> tuple[RowNumbers, RowNumbers]:
         """Point each row to one with the same content and part but another target."""
-        order = np.lexsort((self._targets, self._content, self._parts))
+        order = np.lexsort((self._targets, self._observations, self._parts))
         content, parts, targets = (
-            key[order] for key in (self._content, self._parts, self._targets)
+            key[order] for key in (self._observations, self._parts, self._targets)
         )
         first = np.ones(len(order), dtype=bool)
         first[1:] = (content[1:] != content[:-1]) | (parts[1:] != parts[:-1])
@@ -94,7 +102,7 @@ class Comparison:
         twins = np.full(len(self._rows), NONE)
         for code in range(len(PARTS)):
             among = self.keep[self._rows] & (self._parts == code)
-            first = self._first_of(among, same_target=True)
+            first = self._first_of(among, self._observations_with_targets())
             repeats = among & (first != np.arange(len(first)))
             twins[repeats] = first[repeats]
         return self._found(twins)
@@ -105,7 +113,7 @@ class Comparison:
         kept = self.keep[self._rows]
         for part, later in LATER_PARTS.items():
             codes = [PARTS.index(each) for each in later]
-            first = self._first_of(kept & np.isin(self._parts, codes))
+            first = self._first_of(kept & np.isin(self._parts, codes), self._content)
             leaking = kept & (self._parts == PARTS.index(part)) & (first != NONE)
             twins[leaking] = first[leaking]
         return self._found(twins)
@@ -116,16 +124,21 @@ class Comparison:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         kept = np.flatnonzero(self.keep)
         order = kept[np.argsort(RANKS[self._all_parts[kept]], kind="stable")]
-        twins = near_twins(self._signatures, order=order, fixed=self._all_parts == TEST)
+        twins = near_twins(
+            self._signatures,
+            contents=self._digests,
+            order=order,
+            fixed=self._all_parts == TEST,
+        )
         found = np.flatnonzero(twins != NONE)
         return found, twins[found]
 
-    def _first_of(self, among: RowMask, *, same_target: bool = False) -> NDArray[np.intp]:
-        """Find for each row the first one among some that has its content, or target as well."""
-        keys = self._content
-        if same_target:
-            pairs = keys * (self._targets.max(initial=0) + 1) + self._targets
-            _, keys = np.unique(pairs, return_inverse=True)
+    def _observations_with_targets(self) -> NDArray[np.intp]:
+        pairs = self._observations * (self._targets.max(initial=0) + 1) + self._targets
+        return np.unique(pairs, return_inverse=True)[1]
+
+    def _first_of(self, among: RowMask, keys: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Find for each row the first one among some that has its key."""
         first = np.full(keys.max(initial=-1) + 1, NONE)
         candidates = np.flatnonzero(among)[::-1]
         first[keys[candidates]] = candidates

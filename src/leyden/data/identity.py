@@ -4,6 +4,7 @@ A row that is hashed by its own path or content keeps its split when other rows 
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -29,6 +30,7 @@ def mixed(keys: Keys, value: int | Keys) -> Keys:
 
 
 def _hash(name: str | bytes) -> int:
-    # Names of files need not be Unicode.
-    content = name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    if isinstance(name, str):
+        # Systems write one name in several normal forms, and names of files need not be Unicode.
+        name = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")

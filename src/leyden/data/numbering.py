@@ -1,31 +1,31 @@
-"""Numbers for names that come chunk by chunk."""
-
-from typing import Any
+"""Class indices for names that come chunk by chunk."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.values import merged
+
 
 class Numbering:
-    """Numbers names as they come; those of their order are known when all have come."""
+    """Numbers names as they come; which of them are equal, and their order, is known at the end."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Any, int] = {}
+        self._numbers: dict[str, int] = {}
 
     @property
-    def names(self) -> list[Any]:
-        """The names so far, in order."""
-        return sorted(self._numbers)
+    def names(self) -> list[str]:
+        """The names so far in sorted order, one for all that are equal."""
+        return sorted(set(merged(list(self._numbers)).values()))
 
     def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:
         """Number names ``(rows,)`` in the order in which they first came."""
         distinct, places = np.unique(names, return_inverse=True)
         known = self._numbers
-        numbers = [known.setdefault(name, len(known)) for name in distinct.tolist()]
+        numbers = [known.setdefault(str(name), len(known)) for name in distinct.tolist()]
         return np.array(numbers, dtype=np.int64)[places]
 
     def places(self) -> NDArray[np.int64]:
-        """Give for each number its name's place among the names in order."""
-        places = np.empty(len(self._numbers), dtype=np.int64)
-        places[[self._numbers[name] for name in self.names]] = np.arange(len(places))
-        return places
+        """Return the place ``(numbers,)`` among ``names`` of the name behind each number."""
+        spelled = merged(list(self._numbers))
+        places = {name: place for place, name in enumerate(self.names)}
+        return np.array([places[spelled[name]] for name in self._numbers], dtype=np.int64)

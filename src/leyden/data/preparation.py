@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from leyden.data.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache import ARRAYS, COLUMNS, META, REPORT, SOURCES, write_once
 from leyden.data.cleaning import Cleaning, clean
+from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.near import in_contexts
 from leyden.data.numbering import Numbering
 from leyden.data.rows import PARTS, Ragged, RejectedItem, Rows
 from leyden.data.source_names import ENDS, SourceNames, append_names
+from leyden.data.values import canonical
 from leyden.errors import UserError
 
 DIGEST_SIZE = 16
@@ -82,7 +85,7 @@ class _WrittenRows:
         self.compared = ArrayFiles(folder / "compared")
         self.class_names = class_names
         self.classes = Numbering()
-        self.groups = Numbering()
+        self.is_grouped = False
         self.facts: dict[str, Any] = {}
         self.rejected: list[RejectedItem] = []
         self.changed: Counter[str] = Counter()
@@ -101,20 +104,13 @@ class _WrittenRows:
         self._add_targets(rows)
         self.columns.append("parts", np.full(count, PARTS.index(rows.part), dtype=np.uint8))
         self.columns.append(ENDS, append_names(self.folder / SOURCES, rows.sources))
-        if rows.groups is not None:
-            self.columns.append("groups", self.groups.numbers(rows.groups))
-        if rows.times is not None:
-            self.columns.append("times", rows.times)
-        if rows.signatures is not None:
-            self.compared.append("signatures", rows.signatures)
+        self._add_keys(rows)
 
     def finish(self, steps: Cleaning) -> None:
         """Clean the rows, once all are written."""
-        for name, numbering in (("targets", self.classes), ("groups", self.groups)):
-            if numbering.names:
-                self.columns.rewrite(name, partial(np.take, numbering.places()))
         if self.classes.names:
-            self.class_names = [str(name) for name in self.classes.names]
+            self.columns.rewrite("targets", partial(np.take, self.classes.places()))
+            self.class_names = self.classes.names
         self._clean(steps)
         self.arrays.close()
         self.columns.close()
@@ -127,10 +123,12 @@ class _WrittenRows:
             digests=digests,
             targets=targets,
             parts=columns["parts"],
+            contexts=compared.get("contexts"),
+            signatures=compared.get("signatures"),
+            class_names=self.class_names or (),
             sources=SourceNames(self.folder / SOURCES, columns[ENDS]),
             rejected=self.rejected,
             changed=self.changed,
-            signatures=compared.get("signatures"),
             steps=steps,
         )
         for start in range(0, len(keep), ROWS_AT_ONCE):
@@ -138,11 +136,32 @@ class _WrittenRows:
             self.columns.append("kept", kept)
         meta = {
             "class_names": list(self.class_names or ()),
+            "is_grouped": self.is_grouped,
             "facts": self.facts,
             "fingerprint": _digest_of(digests, targets),
         }
         (self.folder / META).write_text(json.dumps(meta, indent=1))
         (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
+
+    def _add_keys(self, rows: Rows) -> None:
+        """Write what splits and comparisons of rows go by."""
+        keys = hashed(rows.sources) if rows.keys is None else rows.keys
+        context: Keys | None = None
+        if rows.groups is not None:
+            self.is_grouped = True
+            keys = context = _group_keys(rows.groups)
+        if rows.times is not None:
+            self.columns.append("times", rows.times)
+            times = (rows.times + 0.0).view(np.uint64)  # -0.0 equals 0.0
+            context = times if context is None else mixed(context, times)
+        self.columns.append("keys", keys)
+        signatures = rows.signatures
+        if context is not None:
+            self.compared.append("contexts", context)
+        if signatures is not None:
+            if context is not None:
+                signatures = in_contexts(signatures, context)
+            self.compared.append("signatures", signatures)
 
     def _add_targets(self, rows: Rows) -> None:
         names = rows.label_names or self.class_names
@@ -156,10 +175,15 @@ class _WrittenRows:
             # Rows of several labels are truths, one per label.
             targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
         elif rows.targets.dtype.kind == "f":
-            targets = rows.targets.astype(np.float32)
+            targets = rows.targets.astype(np.float64)
         else:
             targets = self.classes.numbers(rows.targets)
         self.columns.append("targets", targets)
+
+
+def _group_keys(groups: NDArray[np.str_]) -> Keys:
+    names, places = np.unique(groups, return_inverse=True)
+    return hashed(map(canonical, names.tolist()))[places]
 
 
 def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:
@@ -188,10 +212,10 @@ def _digest_of(*columns: NDArray[Any]) -> str:
 
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
-    if not rejected:
+    if not (lost := [item for item in rejected if item.dropped]):
         return "The data set holds no rows. Expected at least one; check data.root or data.path."
-    first = rejected[0]
+    first = lost[0]
     return (
-        f"None of the {len(rejected)} items of the data set is usable. "
+        f"None of the {len(lost)} items of the data set is usable. "
         f"The first: {first.source}: {first.reason}."
     )

@@ -26,12 +26,22 @@ class RejectedItem:
 
     One that is not dropped became a row all the same, and is only reported: a step found fault
     with it, but it stands in the test part that the source sets apart.
+
+    Attributes:
+        source: Name of the item, for people.
+        reason: Why it did not become a row.
+        step: The cleaning step that says so.
+        dropped: Whether there is no row of it.
+        target: Its class, by name or index, if it is known.
+        count: Number of items of which this one is an example.
     """
 
     source: str
     reason: str
     step: str = "unreadable"
     dropped: bool = True
+    target: str | int | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ class BatchOrder(SequentialSampler):
         for step in range(first, count := len(self)):
             start = size * (step if batches is None else int(batches[step]))
             share = places[start : start + size]
-            if step == count - 1 and not self.drop_last:
+            if step == count - 1:
                 # Too few rows for every rank join those before, so that no rank waits for another.
                 share = torch.cat([share, places[size * count :]])
             share = self.rows.index_select(0, share)
@@ -93,22 +93,27 @@ class BatchOrder(SequentialSampler):
         """Draw the places ``(n,)`` of the rows, and the order of the batches if it is drawn too."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch))
         size = self.batch_size * self.world_size
-        count = len(self.rows)
-        if self.weights is not None:
-            places = _drawn(self.weights, generator)
-        elif self.shuffle:
-            places = torch.randperm(count, generator=generator, dtype=torch.int32)
-        else:
-            places = torch.arange(count, dtype=torch.int32)
+        places = self._places(generator)
+        if self.drop_last:
+            # Left out before rows are sorted by size: afterwards these would be the longest rows.
+            places = places[: len(self) * size]
         if self.sizes is None:
             return places, None
-        for pool in torch.split(places, size * POOLED_BATCHES):
+        full = len(places) // size
+        for pool in torch.split(places[: full * size], size * POOLED_BATCHES):
             pool.copy_(pool[self.sizes[pool].argsort(stable=True)])
         if not self.shuffle:
             return places, None
-        full = (count - 1) // size  # the last batch, which may be short, stays the last
         batches = torch.randperm(full, generator=generator)
-        return places, torch.cat([batches, torch.tensor([full])])
+        return places, torch.cat([batches, torch.tensor([full])])  # a short batch stays the last
+
+    def _places(self, generator: torch.Generator) -> Tensor:
+        count = len(self.rows)
+        if self.weights is not None:
+            return _drawn(self.weights, generator)
+        if self.shuffle:
+            return torch.randperm(count, generator=generator, dtype=torch.int32)
+        return torch.arange(count, dtype=torch.int32)
 
 
 def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,141 +1,314 @@
-"""Splitting rows into training, validation and test parts."""
+"""Splitting rows into training, validation and test splits.
 
-import logging
-from dataclasses import dataclass
+A row is assigned by a hash of what identifies it, not by its place in the source, so that rows that
+come or go move no others. Rows of one key are never separated.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cache import Cache
-from leyden.errors import UserError
-
-log = logging.getLogger(__name__)
+from leyden.data.identity import Keys, mixed
+from leyden.data.rows import PARTS
 
 RowNumbers = NDArray[np.int64]
 
-MOST_NAMED = 10
-"""Classes that a message lists."""
+RowMask = NDArray[np.bool_]
+
+Splits = dict[str, RowNumbers]
+"""Sorted row numbers of ``train``, ``val`` and ``test``."""
+
+TEST, VAL, FOLDS = range(3)
+"""Independent draws that are made of one key."""
+
+ROWS_AT_ONCE = 1 << 12
+"""Rows whose keys and targets are in memory together; arrays may be mapped from disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
-    """How the rows of a data set are parted where its source does not part them.
+class Population:
+    """The rows to split, among those of some arrays.
 
     Attributes:
-        val_fraction: share of the training rows held out for validation.
-        test_fraction: share of all rows held out for the test, unless there are folds.
-        seed: same seed, same parts.
-        folds: number of folds for cross-validation; ``None`` for a single split.
-        fold: the fold that is the test part, from 0.
+        rows: ``(n,)`` sorted numbers of the rows to split.
+        keys: ``(rows,)`` uint64; rows of one key, such as those of one patient, stay together.
+        targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
+        parts: ``(rows,)`` uint8 place in ``PARTS`` of the split that the source gave each row.
+        times: ``(rows,)`` float64 order of the rows in time; ``None`` if they have none.
     """
 
-    val_fraction: float
-    test_fraction: float
-    seed: int
-    folds: int | None = None
-    fold: int = 0
+    rows: RowNumbers
+    keys: Keys
+    targets: NDArray[np.generic]
+    parts: NDArray[np.uint8]
+    times: NDArray[np.float64] | None = None
+
+    def given(self) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
+        """Return the rows of training (or of no split), validation and test, as in the source."""
+        parts = self.parts[self.rows]
+        is_val, is_test = (parts == PARTS.index(part) for part in ("val", "test"))
+        return self.rows[~(is_val | is_test)], self.rows[is_val], self.rows[is_test]
+
+
+class Splitter(ABC):
+    """Assigns rows to splits; a source that has validation or test rows of its own keeps them.
+
+    A subclass is a frozen dataclass of plain values, because its ``repr`` identifies it.
+    """
+
+    @abstractmethod
+    def split(self, rows: Population) -> Splits:
+        """Assign every row to one split at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldOut(Splitter):
+    """One split: shares of the rows are held out for validation and test.
+
+    Rows that have times are not drawn: the latest are the test split, and those before them the
+    validation split.
+
+    Attributes:
+        val_fraction: Share of the training rows that is held out for validation, in [0, 1).
+        test_fraction: Share of all rows that is held out for the test, in [0, 1).
+        seed: Seed of the draw; independent of the run's seed, so that runs share their splits.
+    """
+
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            share = getattr(self, name)
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} is a share of the rows: expected 0 to 1, got {share}")
-        if self.folds is not None and not (self.folds > 1 and 0 <= self.fold < self.folds):
+        _check_share("test_fraction", self.test_fraction)
+        _check_share("val_fraction", self.val_fraction)
+
+    def split(self, rows: Population) -> Splits:
+        """Hold out the splits that the source does not have."""
+        train, val, test = rows.given()
+        if len(test) == 0:
+            # The validation split that is drawn next takes a row of each class too.
+            leave = 1 if len(val) else 2
+            train, test = _held_out(rows, train, self.test_fraction, self.seed, TEST, leave=leave)
+        if len(val) == 0:
+            train, val = _held_out(rows, train, self.val_fraction, self.seed, VAL)
+        return {"train": train, "val": val, "test": test}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KFold(Splitter):
+    """One split of k-fold cross-validation: fold ``fold`` of ``folds`` is the test split.
+
+    Training and test rows of the source are joined before they are divided. Rows that have times
+    are divided into ``folds + 1`` periods; fold ``k`` tests on period ``k + 1`` and trains on those
+    before it.
+
+    Attributes:
+        folds: Number of folds, at least 2.
+        fold: The fold to test on, from 0.
+        val_fraction: Share of the other rows that is held out for validation, in [0, 1).
+        seed: Seed of the draw.
+    """
+
+    folds: int = 5
+    fold: int = 0
+    val_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_share("val_fraction", self.val_fraction)
+        if not (self.folds > 1 and 0 <= self.fold < self.folds):
             raise ValueError(
                 f"fold: expected 0 to folds - 1 of 2 folds or more, got fold {self.fold} of "
                 f"{self.folds}"
             )
 
-    def parts(self, cached: Cache) -> dict[str, RowNumbers]:
-        """Part the kept rows of a cache: by time or group where it has them, else by class.
-
-        Where rows have times, the latest are the test part and those before them the validation
-        part; fold ``k`` of ``K`` tests on the ``k + 1``-th of ``K + 1`` stretches of time, and
-        nothing later is learnt from.
-
-        Raises:
-            UserError: a part is left empty, or a class has no training row.
-        """
-        train = cached.rows_of("train", "all")
-        val, test = cached.rows_of("val"), cached.rows_of("test")
-        if self.folds is not None:
-            train, test = self._fold(np.union1d(train, test), cached, self.folds)
-        elif len(test) == 0:
-            train, test = self._hold_out(train, self.test_fraction, cached)
+    def split(self, rows: Population) -> Splits:
+        """Take one fold out, and hold out validation rows unless the source has some."""
+        train, val, test = rows.given()
+        train, test = self._one_out(rows, np.union1d(train, test))
         if len(val) == 0:
-            train, val = self._hold_out(train, self.val_fraction, cached)
-        parts = {"train": train, "val": val, "test": test}
-        _check_parts(parts, cached)
-        return parts
+            train, val = _held_out(rows, train, self.val_fraction, self.seed, VAL)
+        return {"train": train, "val": val, "test": test}
 
-    def _hold_out(
-        self, rows: RowNumbers, fraction: float, cached: Cache
-    ) -> tuple[RowNumbers, RowNumbers]:
-        if cached.times is not None:
-            return time_split(rows, cached.times[rows], fraction=fraction)
-        if cached.groups is not None:
-            return grouped_split(rows, cached.groups[rows], fraction=fraction, seed=self.seed)
-        return stratified_split(rows, cached.targets[rows], fraction=fraction, seed=self.seed)
-
-    def _fold(self, rows: RowNumbers, cached: Cache, folds: int) -> tuple[RowNumbers, RowNumbers]:
-        if cached.times is not None:
-            numbers = time_numbers(cached.times[rows], stretches=folds + 1) - 1
-            return rows[numbers < self.fold], rows[numbers == self.fold]
-        groups = None if cached.groups is None else cached.groups[rows]
-        numbers = fold_numbers(cached.targets[rows], groups, folds=folds, seed=self.seed)
-        return rows[numbers != self.fold], rows[numbers == self.fold]
+    def _one_out(self, rows: Population, among: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+        if rows.times is not None:
+            period = periods(rows.times[among], self.folds + 1) - 1
+            return among[period < self.fold], among[period == self.fold]
+        keys, targets = rows.keys[among], rows.targets[among]
+        fold = fold_numbers(keys, targets, folds=self.folds, seed=self.seed)
+        return among[fold != self.fold], among[fold == self.fold]
 
 
-def _check_parts(parts: dict[str, RowNumbers], cached: Cache) -> None:
-    if empty := [part for part, rows in parts.items() if len(rows) == 0]:
-        raise UserError(_nothing_left(empty, cached))
-    if not cached.class_names:
-        return
-    if len(cached.class_names) == 1 and cached.targets.ndim == 1:
-        raise UserError(
-            f"Every row has the target {cached.class_names[0]!r}. Expected two classes at least."
-        )
-    held = {part: _classes(cached.targets[rows]) for part, rows in parts.items()}
-    known = set[int]().union(*held.values())
-    if unseen := known - held["train"]:
-        raise UserError(
-            f"No training row is left of {_named(unseen, cached)}, which the other parts hold. Add "
-            "such rows to the training part, or take the class out of the others."
-        )
-    if untested := known - held["test"]:
-        log.warning("no row of the test part measures %s", _named(untested, cached))
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ValueError(f"{name} is a share of the rows: expected 0 to 1, got {share}")
 
 
-def _nothing_left(empty: list[str], cached: Cache) -> str:
-    """Word that parts are empty, and what may have made them so."""
-    report = cached.cleaning_report()
-    lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
-    cleaned = f" of {report.items_read}, for cleaning dropped {', '.join(lost)}" if lost else ""
-    groups = 0 if cached.groups is None else len(np.unique(cached.groups[cached.kept]))
-    torn = f" Rows of one group stay together, and there are {groups}." if groups else ""
-    return (
-        f"No row is left for {' and '.join(empty)}: the data set keeps {len(cached.kept)} "
-        f"rows{cleaned}.{torn} Add data, or change data.val_fraction and data.test_fraction."
-    )
+def _held_out(
+    rows: Population, among: RowNumbers, fraction: float, seed: int, draw: int, *, leave: int = 1
+) -> tuple[RowNumbers, RowNumbers]:
+    """Divide some rows into those that remain and those that are held out."""
+    if rows.times is not None:
+        apart = latest(rows.times[among], fraction)
+    else:
+        chosen = replace(rows, rows=among)
+        apart = drawn(chosen, fraction=fraction, seed=seed, draw=draw, leave=leave)
+    return among[~apart], among[apart]
 
 
-def _named(classes: set[int], cached: Cache) -> str:
-    names = [cached.class_names[index] for index in sorted(classes)]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def drawn(
+    rows: Population, *, fraction: float, seed: int, draw: int = TEST, leave: int = 1
+) -> RowMask:
+    """Draw about a fraction of the keys by their hash, and at least one of every class.
+
+    A key is drawn if its hash, as a number in [0, 1), is below the fraction, whatever other keys
+    there are. Only where a class would be missing on one side, the keys of that class that come
+    nearest are moved.
+
+    Args:
+        rows: The rows to draw from; those of one key are drawn together.
+        fraction: Share of the keys to draw, in [0, 1).
+        seed: Seed of the draw.
+        draw: Draws of other numbers are independent of this one.
+        leave: 1 or 2, the keys of every class that are not drawn, unless it has no more.
+
+    Returns:
+        ``(n,)`` True for rows that are drawn.
+    """
+    is_drawn = np.zeros(len(rows.rows), dtype=bool)
+    if fraction == 0 or len(is_drawn) == 0:
+        return is_drawn
+    for chunk, numbers in _chunks(rows):
+        is_drawn[chunk] = uniform(rows.keys[numbers], seed, draw) < fraction
+    if len(scarce := _scarce(rows, is_drawn, leave)):
+        _move(rows, is_drawn, scarce, seed=seed, draw=draw, leave=leave)
+    return is_drawn
 
 
-def _classes(targets: NDArray[np.generic]) -> set[int]:
-    """Collect the classes, or the labels, that some rows hold."""
-    held = np.bincount(targets) if targets.ndim == 1 else targets.any(axis=0)
-    return set(np.flatnonzero(held).tolist())
+def _chunks(rows: Population) -> Iterator[tuple[slice, RowNumbers]]:
+    for start in range(0, len(rows.rows), ROWS_AT_ONCE):
+        chunk = slice(start, start + ROWS_AT_ONCE)
+        yield chunk, rows.rows[chunk]
+
+
+def _scarce(rows: Population, is_drawn: RowMask, leave: int) -> NDArray[np.int64]:
+    """Find the classes of which no key is drawn, or fewer than ``leave`` remain."""
+    count = rows.targets.shape[1] if rows.targets.ndim == 2 else _class_count(rows)
+    has_drawn = np.zeros(count, dtype=bool)
+    lowest = np.full(count, np.iinfo(np.uint64).max)
+    highest = np.zeros(count, dtype=np.uint64)
+    for chunk, numbers in _chunks(rows):
+        members, classes = _memberships(rows.targets[numbers])
+        own, keys = is_drawn[chunk][members], rows.keys[numbers][members]
+        has_drawn[classes[own]] = True
+        np.minimum.at(lowest, classes[~own], keys[~own])
+        np.maximum.at(highest, classes[~own], keys[~own])
+    remains = lowest <= highest
+    enough = lowest < highest if leave > 1 else remains
+    return np.flatnonzero((has_drawn | remains) & ~(has_drawn & enough))
+
+
+def _class_count(rows: Population) -> int:
+    return 1 + max(int(strata(rows.targets[numbers]).max()) for _, numbers in _chunks(rows))
+
+
+def _memberships(targets: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """List pairs of a row and a class, or label, that it has."""
+    if targets.ndim == 2:
+        rows, labels = np.nonzero(targets)
+        return rows, labels
+    return np.arange(len(targets)), strata(targets)
+
+
+def _move(
+    rows: Population,
+    is_drawn: RowMask,
+    scarce: NDArray[np.int64],
+    *,
+    seed: int,
+    draw: int,
+    leave: int,
+) -> None:
+    """Move keys of scarce classes, those with the fewest keys first."""
+    found: list[tuple[Keys, NDArray[np.int64]]] = []
+    for _, numbers in _chunks(rows):
+        members, classes = _memberships(rows.targets[numbers])
+        wanted = np.isin(classes, scarce)
+        found.append((rows.keys[numbers][members[wanted]], classes[wanted]))
+    keys, classes = (np.concatenate(column) for column in zip(*found, strict=True))
+    units, members = np.unique(keys, return_inverse=True)
+    places = uniform(units, seed, draw)
+    before = np.isin(units, rows.keys[rows.rows[is_drawn]])
+    after, is_settled = before.copy(), np.zeros(len(units), dtype=bool)
+    for holders in _holders(members, classes):
+        ranked = holders[np.argsort(places[holders], kind="stable")]
+        remaining = min(leave, max(len(ranked) - 1, 1))
+        least = min(1, len(ranked) - remaining)
+        _adjust(after, is_settled, ranked, least=least, most=len(ranked) - remaining)
+        is_settled[ranked[after[ranked]][:least]] = True
+        is_settled[ranked[~after[ranked]][-remaining:]] = True
+    for chunk, numbers in _chunks(rows):
+        is_drawn[chunk] ^= np.isin(rows.keys[numbers], units[before != after])
+
+
+def _adjust(
+    is_drawn: RowMask, is_settled: RowMask, ranked: NDArray[np.intp], *, least: int, most: int
+) -> None:
+    """Move units of a class, in the order of their hash, until enough and not too many are drawn.
+
+    Units that an earlier class needs where they are stay there.
+    """
+    count = int(is_drawn[ranked].sum())
+    movable = ranked[~is_settled[ranked]]
+    if count < least:
+        is_drawn[movable[~is_drawn[movable]][: least - count]] = True
+    elif count > most:
+        is_drawn[movable[is_drawn[movable]][most - count :]] = False
+
+
+def _holders(units: NDArray[np.intp], classes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """List for each class the units that hold it, the class with the fewest units first."""
+    count = int(units.max()) + 1
+    pairs = np.unique(classes * count + units)
+    holders = np.split(pairs % count, np.flatnonzero(np.diff(pairs // count)) + 1)
+    return sorted(holders, key=len)
+
+
+def uniform(keys: Keys, seed: int, draw: int) -> NDArray[np.float64]:
+    """Map keys ``(n,)`` to numbers in [0, 1) that look drawn at random."""
+    hashes = mixed(mixed(keys, seed % 2**64), draw)
+    places: NDArray[np.float64] = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return places
+
+
+def latest(times: NDArray[np.float64], fraction: float) -> RowMask:
+    """Return a mask ``(rows,)`` of the latest fraction of the rows; equal times stay together.
+
+    Args:
+        times: ``(rows,)`` order of the rows in time.
+        fraction: Share of the rows, in [0, 1).
+    """
+    count = round(fraction * len(times))
+    if count == 0:
+        return np.zeros(len(times), dtype=bool)
+    begin = np.sort(times)[-count]
+    return np.asarray(times >= begin)
+
+
+def periods(times: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Number the periods ``(rows,)`` of equally many rows, from 0 for the oldest."""
+    begins = np.quantile(times, np.arange(1, count) / count, method="higher")
+    return np.searchsorted(begins, times, side="right")
 
 
 def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Give the stratum ``(n,)`` of each row: its class; one for all where targets are numbers.
+    """Return the stratum ``(rows,)`` of each row: its class, or 0 if targets are numbers.
 
-    That of a row of several labels is the rarest of them, as rare labels are the ones that a split
-    may leave without a row (the greedy choice of Sechidis et al. 2011).
+    The stratum of a row of several labels is its rarest label, because rare labels are the ones
+    that a fold may be left without (the greedy choice of Sechidis et al. 2011).
     """
     if targets.dtype.kind == "f":
         return np.zeros(len(targets), dtype=np.int64)
@@ -143,113 +316,50 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
         return targets.astype(np.int64, copy=False)
     held = targets.astype(np.int64)
     rarity = np.where(held > 0, held.sum(axis=0), len(held) + 1)
-    rarest: RowNumbers = np.where(held.any(axis=1), rarity.argmin(axis=1), held.shape[1])
+    rarest: NDArray[np.int64] = np.where(held.any(axis=1), rarity.argmin(axis=1), held.shape[1])
     return rarest
 
 
-def stratified_split(
-    rows: RowNumbers, targets: NDArray[np.generic], *, fraction: float, seed: int
-) -> tuple[RowNumbers, RowNumbers]:
-    """Set a fraction of the rows of every class apart, at random.
-
-    Args:
-        rows: ``(n,)`` row numbers.
-        targets: ``(n,)`` class of each of these rows, or ``(n, labels)``.
-        fraction: share to set apart, in [0, 1).
-        seed: same seed, same split.
-
-    Returns:
-        The rows that remain and those set apart, each sorted. A class of one row remains whole.
-        Targets that are numbers are not stratified.
-    """
-    random = np.random.default_rng(seed)
-    apart = np.zeros(len(rows), dtype=bool)
-    stratum = strata(targets)
-    for number in np.flatnonzero(np.bincount(stratum)):
-        members = random.permutation(np.flatnonzero(stratum == number))
-        apart[members[: round(fraction * len(members))]] = True
-        if len(members) == 1:
-            apart[members] = False
-    return np.sort(rows[~apart]), np.sort(rows[apart])
-
-
-def grouped_split(
-    rows: RowNumbers, groups: NDArray[np.int64], *, fraction: float, seed: int
-) -> tuple[RowNumbers, RowNumbers]:
-    """Set whole groups apart, at random, until they hold a fraction of the rows.
-
-    Args:
-        rows: ``(n,)`` row numbers.
-        groups: ``(n,)`` group of each of these rows.
-        fraction: share to set apart, in [0, 1).
-        seed: same seed, same split.
-
-    Returns:
-        The rows that remain and those set apart, each sorted.
-    """
-    names, members, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    # A group goes where most of it lies, which comes nearest to the fraction.
-    middles = np.cumsum(counts[order]) - counts[order] / 2
-    chosen = np.zeros(len(names), dtype=bool)
-    chosen[order[middles < fraction * len(rows)]] = True
-    apart = chosen[members]
-    return np.sort(rows[~apart]), np.sort(rows[apart])
-
-
-def time_split(
-    rows: RowNumbers, times: NDArray[np.float64], *, fraction: float
-) -> tuple[RowNumbers, RowNumbers]:
-    """Set the latest fraction of the rows apart; rows of one time stay together.
-
-    Args:
-        rows: ``(n,)`` row numbers.
-        times: ``(n,)`` when each of these rows was.
-        fraction: share to set apart, in [0, 1).
-
-    Returns:
-        The rows that remain and those set apart, each sorted.
-    """
-    count = round(fraction * len(rows))
-    if count == 0:
-        return np.sort(rows), rows[:0]
-    begin = np.sort(times)[-count]
-    return np.sort(rows[times < begin]), np.sort(rows[times >= begin])
-
-
-def time_numbers(times: NDArray[np.float64], *, stretches: int) -> NDArray[np.int64]:
-    """Number the stretches of time ``(n,)`` that hold equally many rows, from 0, oldest first."""
-    begins = np.quantile(times, np.arange(1, stretches) / stretches, method="higher")
-    return np.searchsorted(begins, times, side="right")
-
-
 def fold_numbers(
-    targets: NDArray[np.generic], groups: NDArray[np.int64] | None, *, folds: int, seed: int
+    keys: Keys, targets: NDArray[np.generic], *, folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """Number the fold of every row: equal in size, and stratified by class or whole by group.
+    """Assign rows to folds of like size and like shares of every class.
+
+    Keys of several rows are assigned one by one, the largest first, to the fold that has the fewest
+    rows of their classes; the others are dealt out class by class.
 
     Args:
-        targets: ``(n,)`` class of each row, or ``(n, labels)``; numbers are not stratified.
-        groups: ``(n,)`` group of each row, or ``None``.
-        folds: how many.
-        seed: same seed, same folds.
+        keys: ``(rows,)`` uint64; rows of one key get the same fold.
+        targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
+        folds: Number of folds.
+        seed: Seed of the draw.
 
     Returns:
-        ``(n,)`` numbers from 0.
+        ``(rows,)`` numbers from 0.
     """
-    random = np.random.default_rng(seed)
-    shuffled = random.permutation(len(targets))
-    numbers = np.empty(len(targets), dtype=np.int64)
-    if groups is None:
-        keys = strata(targets)
-        by_class = shuffled[np.argsort(keys[shuffled], kind="stable")]
-        numbers[by_class] = np.arange(len(targets)) % folds
-        return numbers
-    _, members, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    sizes = np.zeros(folds, dtype=np.int64)
-    order = random.permutation(len(counts))
-    for group in order[np.argsort(-counts[order], kind="stable")]:
-        smallest = int(sizes.argmin())
-        numbers[members == group] = smallest
-        sizes[smallest] += counts[group]
-    return numbers
+    units, first, members, sizes = np.unique(
+        keys, return_index=True, return_inverse=True, return_counts=True
+    )
+    classes, places = strata(targets), uniform(units, seed, FOLDS)
+    numbers = np.empty(len(units), dtype=np.int64)
+    single = np.flatnonzero(sizes == 1)
+    dealt = single[np.lexsort((places[single], classes[first[single]]))]
+    numbers[dealt] = np.arange(len(dealt)) % folds
+    several = np.flatnonzero(sizes > 1)
+    ranked = several[np.lexsort((places[several], -sizes[several]))]
+    totals = np.bincount(classes, minlength=1)
+    filled = np.zeros((folds, len(totals)))
+    for unit, rows in zip(ranked, _rows_of(ranked, members), strict=True):
+        held = np.bincount(classes[rows], minlength=len(totals))
+        crowding = (filled / totals.clip(min=1)) @ held
+        numbers[unit] = fold = int(np.lexsort((filled.sum(axis=1), crowding))[0])
+        filled[fold] += held
+    return numbers[members]
+
+
+def _rows_of(units: NDArray[np.intp], members: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of each unit."""
+    order = np.argsort(members, kind="stable")
+    begins = np.searchsorted(members[order], units)
+    ends = np.searchsorted(members[order], units, side="right")
+    return (order[begin:end] for begin, end in zip(begins, ends, strict=True))

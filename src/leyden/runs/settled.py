@@ -1,11 +1,15 @@
-"""What a run has settled once it has a checkpoint, from which it would continue regardless."""
+"""What can no longer change in a folder that holds a run: its config, which its metrics are of."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leyden.config.compose import Config, load, to_plain
+from leyden.config.compose import Config, load, save, to_plain, without_places
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
+
+Change = tuple[str, Any, Any]
+"""A dotted key with its values before and after."""
 
 SETTLED = {
     "optimizer": "the checkpoint holds the optimizer with its learning rate",
@@ -24,6 +28,56 @@ FREE = (
 """Keys within these that take effect at any time; other rows are told by their fingerprint."""
 
 
+LENGTHENING = (
+    *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
+    "callbacks.early_stopping",
+)
+"""Keys by which a finished run may be trained further."""
+
+LISTED = 3
+"""Differences between two configs that a message names."""
+
+
+def claim(folder: RunFolder, config: Config) -> bool:
+    """Take a folder that a new run was given, unless it belongs to a run of another config.
+
+    Args:
+        folder: Chosen by the user or by Hydra; new, empty, or the folder of a run.
+        config: The frozen config of the new run.
+
+    Returns:
+        Whether a run of this very config is in the folder already, to be continued if unfinished.
+
+    Raises:
+        UserError: The folder holds another run, or one that another process is training.
+    """
+    with folder.held():
+        if folder.config.exists():
+            _refuse_another_config(folder, config)
+            return True
+        if folder.last.exists() or folder.previous.exists():
+            raise UserError(
+                f"{folder.path} holds checkpoints but no config.yaml, so what they have learned is "
+                "unknown. Give another folder, or remove them."
+            )
+        save(config, folder.config)
+    return False
+
+
+def _refuse_another_config(folder: RunFolder, config: Config) -> None:
+    # Where caches are has no part in what a run learns.
+    there, given = to_plain(load(folder.config)), without_places(to_plain(config))
+    changes = [f"{key} is {old!r} there, {new!r} here" for key, old, new in _changes(there, given)]
+    if changes:
+        more = f" and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
+        raise UserError(
+            f"{folder.path} holds a run of another config: {'; '.join(changes[:LISTED])}{more}. "
+            "Expected a new folder for each config: give another hydra.run.dir, or a "
+            "hydra.sweep.subdir that depends on every swept key, or continue the run that is there "
+            f"with `leyden train run={folder.path}`."
+        )
+
+
 def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
     """Refuse changes that a run with a checkpoint would silently pass over.
 
@@ -37,23 +91,42 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
     """
     if not (folder.last.exists() or folder.previous.exists()):
         return
-    for key, before, after in _changes(to_plain(load(folder.config)), to_plain(config)):
+    changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
+    _refuse_changes_of_the_finished(folder, changes, overrides)
+    for key, before, after in changes:
         reason = next((SETTLED[name] for name in SETTLED if _is_within(key, name)), None)
         if reason is None or any(_is_within(key, name) for name in FREE):
             continue
-        words = " ".join([f"run={folder.path}", *overrides])
         raise UserError(
             f"{key} can't be changed any more: {reason}. Expected {before!r}, as in the run's "
             f"config.yaml, got {after!r}. Leave it out, or repeat the run with it in a folder of "
-            f"its own: leyden train {words} --rerun"
+            f"its own: {_rerun(folder, overrides)}"
         )
+
+
+def _refuse_changes_of_the_finished(
+    folder: RunFolder, changes: Sequence[Change], overrides: Sequence[str]
+) -> None:
+    """Refuse to write a config beside metrics that are not of it, as nothing is trained with it."""
+    if folder.read_status().get("state") != "finished" or not changes:
+        return
+    if not any(_is_within(key, name) for key, _, _ in changes for name in LENGTHENING):
+        raise UserError(
+            f"The run {folder.path} has finished, so {changes[0][0]} can't be changed any more. "
+            "Give trainer.max_epochs too in order to train it further, measure it with `leyden "
+            f"evaluate`, or repeat it in a folder of its own: {_rerun(folder, overrides)}"
+        )
+
+
+def _rerun(folder: RunFolder, overrides: Sequence[str]) -> str:
+    return shlex.join(["leyden", "train", f"run={folder.path}", *overrides, "--rerun"])
 
 
 def _is_within(key: str, name: str) -> bool:
     return key == name or key.startswith(f"{name}.")
 
 
-def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _changes(before: Any, after: Any, key: str = "") -> Iterator[Change]:
     """List the dotted keys whose values differ, with both values; a missing one is ``None``."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys([*before, *after]):

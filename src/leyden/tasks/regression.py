@@ -36,6 +36,7 @@ class Regression(Task):
         _check_loss(loss)
         super().__init__(spec=spec, metrics=_metrics(), **options)
         self.loss = loss
+        self.centre = float(spec.targets.get("centre", 0.0))
         self.mean = float(spec.targets["mean"])
         self.std = float(spec.targets["std"]) or 1.0
 
@@ -53,7 +54,7 @@ class Regression(Task):
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Give the number in the target's own unit."""
-        values = logits.double().cpu().squeeze(1) * self.std + self.mean
+        values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         return {"value": values.tolist()}
 
 

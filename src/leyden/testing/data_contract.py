@@ -13,6 +13,7 @@ import torch
 
 from leyden.batch import Batch
 from leyden.data.base import DataModule
+from leyden.data.splits import KFold
 
 PARTS = ("train", "val", "test")
 
@@ -51,7 +52,7 @@ class DataContract(ABC):
         assert set(np.concatenate([data.part(part) for part in PARTS])) <= set(data.cached.kept)
 
     def test_runs_that_differ_in_their_seed_share_their_parts(self) -> None:
-        """Only ``split_seed`` draws the parts."""
+        """Splits are drawn by the splitter alone."""
         first, second = (self.ready(seed=seed) for seed in (0, 1))
 
         for part in PARTS:
@@ -59,7 +60,8 @@ class DataContract(ABC):
 
     def test_no_row_is_tested_in_two_folds(self) -> None:
         """Each fold is a split too, and tests on rows that no other fold tests on."""
-        folds = [self.ready(folds=2, fold=fold, val_fraction=0.25) for fold in range(2)]
+        splitters = [KFold(folds=2, fold=fold, val_fraction=0.25) for fold in range(2)]
+        folds = [self.ready(splitter=splitter) for splitter in splitters]
 
         for data in folds:
             _check_disjoint([data.part(part) for part in PARTS])

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
-from leyden.errors import UserError
+from leyden.errors import UserError, did_you_mean
 from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
@@ -25,10 +26,22 @@ from leyden.workflows.hooks import leave_out_unused
 log = logging.getLogger(__name__)
 
 
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+"""Of torch.set_float32_matmul_precision."""
+
+
 def set_global_state(config: Config) -> None:
-    """Seed every generator, and choose how exact a GPU's products of float32 are."""
-    seed_everything(config.seed, workers=True, verbose=False)
-    torch.set_float32_matmul_precision(config.matmul_precision)
+    """Seed every generator, and choose how exact a GPU's products of float32 are.
+
+    Raises:
+        UserError: The seed is out of bounds, or the precision unknown.
+    """
+    call("seed", seed_everything, seed=config.seed, workers=True, verbose=False)
+    precision = config.matmul_precision
+    if precision not in MATMUL_PRECISIONS:
+        known = did_you_mean(precision, MATMUL_PRECISIONS)
+        raise UserError(f"matmul_precision={precision} is unknown.{known}")
+    torch.set_float32_matmul_precision(precision)
 
 
 class SyncBatchNorm(TorchSyncBatchNorm):
@@ -42,7 +55,7 @@ class SyncBatchNorm(TorchSyncBatchNorm):
 
 def build_data(config: Config) -> DataModule:
     """Build the data module; nothing is read yet."""
-    data: DataModule = build(config, "data")
+    data: DataModule = build(config, "data", DataModule)
     return data
 
 
@@ -67,8 +80,13 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
     Raises:
         UserError: the network is made for another kind of data.
     """
-    factory = build(config, "task")
-    network = factory.keywords["network"]
+    factory = build(config, "task", Task)
+    network = factory.keywords.get("network") if isinstance(factory, partial) else None
+    if not isinstance(network, partial):
+        raise UserError(
+            "task and task.network: expected nodes with _partial_: true, because the sizes of the "
+            "data complete their arguments."
+        )
     _check_fit(network, data.spec.network_sizes)
     options: dict[str, Any] = {"spec": data.spec}
     if lazy_network:
@@ -104,10 +122,11 @@ def build_trainer(
     trainer: Trainer = build(
         placed,
         "trainer",
+        Trainer,
         **precision,
-        callbacks=[*first, *build_all(placed, "callbacks"), last],
+        callbacks=[*first, *build_all(placed, "callbacks", Callback), last],
         plugins=plugins,
-        logger=build_all(placed, "logger"),
+        logger=build_all(placed, "logger", Logger),
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
-from leyden.callbacks.run_record import FINGERPRINT, RunRecord
+from leyden.callbacks.run_record import FINGERPRINT, SPLITS, RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import Config, save, to_plain
 from leyden.data.base import DataModule
@@ -223,7 +223,8 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
     return {
         "config": to_plain(config),
         "class_names": list(data.spec.class_names),
-        FINGERPRINT: data.cached.fingerprint,
+        FINGERPRINT: data.fingerprint(),
+        SPLITS: data.split_fingerprint(),
         **provenance(),
     }
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from leyden.data.audio.mandarin_strings import TONE_MARKS, MandarinStrings
+from leyden.data.splits import HoldOut
 
 
 @pytest.fixture
@@ -60,7 +61,11 @@ def test_a_transcript_names_the_clips_of_one_speaker(spoken):
 
 
 def test_the_same_settings_give_the_same_strings_and_other_splits_others(spoken):
-    first, again, other = ready(spoken), ready(spoken, seed=1), ready(spoken, split_seed=1)
+    first, again, other = (
+        ready(spoken),
+        ready(spoken, seed=1),
+        ready(spoken, splitter=HoldOut(seed=1)),
+    )
 
     assert first.cached.path == again.cached.path
     assert syllables(first, "test") != syllables(other, "test")

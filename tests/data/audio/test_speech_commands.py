@@ -10,6 +10,7 @@ import pytest
 from leyden.data.audio import speech_commands
 from leyden.data.audio.speech_commands import SpeechCommands
 from leyden.data.download import RemoteFile
+from leyden.data.splits import KFold
 from leyden.errors import UserError
 
 NAME = "speech_commands_v0.02.tar.gz"
@@ -105,9 +106,9 @@ def test_a_changed_file_is_another_cache(words, sing):
 
 
 def test_folds_keep_speakers_together(words):
-    data = ready(root=str(words), folds=4)
+    data = ready(root=str(words), splitter=KFold(folds=4))
 
-    train, test = (set(data.cached.groups[data.part(part)]) for part in ("train", "test"))
+    train, test = (set(data.cached.keys[data.part(part)]) for part in ("train", "test"))
     assert not train & test
 
 

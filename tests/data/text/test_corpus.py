@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.corpus import TextCorpus
 from leyden.data.text.docstrings import Docstrings, docstrings
 from leyden.data.text.texts import passages
@@ -38,7 +39,8 @@ def test_passages_end_with_lines_where_they_can():
 
 
 def test_texts_without_classes_are_parted_at_random(tmp_path):
-    data = ready(write(tmp_path / "a.txt"), passage_characters=60)
+    options = {"passage_characters": 60, "cleaning": TextCleaning(max_dropped=1.0)}
+    data = ready(write(tmp_path / "a.txt"), **options)
 
     assert data.spec.class_names == ()
     assert set(data.spec.network_sizes) == {"vocab_size"}
@@ -80,19 +82,35 @@ def test_docstrings_are_found_in_code():
     )
 
     assert dict(docstrings(code)) == {"module": "Module.", "A": "Class.", "f": "Fun."}
-    assert list(docstrings(b"print 'python 2'")) == []
-    assert list(docstrings(b"\0")) == []
+
+
+@pytest.mark.parametrize("code", [b"print 'python 2'", b"\0", b"(" * 10_000, b"-" * 100_000 + b"1"])
+def test_modules_that_are_not_python_are_counted(tmp_path, code):
+    words = [f"word{number} {'of ' * number}" for number in range(40)]
+    for number, text in enumerate(words):
+        (tmp_path / f"m{number}.py").write_text(f'"""A module: {text}"""')
+    (tmp_path / "broken.py").write_bytes(code)
+
+    data = Docstrings(name="docstrings", root=str(tmp_path), vocab_size=300)
+    data.prepare_data()
+
+    data.setup()
+    (found,) = data.cached.cleaning_report().steps["unreadable"].findings
+    assert found["source"] == "broken.py"
 
 
 def test_the_docstrings_of_a_module_stay_in_one_part():
     library = Path(sysconfig.get_path("stdlib"))
-    data = Docstrings(name="docstrings", root=str(library / "email"), vocab_size=300)
+    data = Docstrings(
+        name="docstrings",
+        root=str(library / "email"),
+        vocab_size=300,
+        cleaning=TextCleaning(near_duplicates=False),
+    )
     data.prepare_data()
     data.setup()
 
-    modules = [
-        set(data.cached.groups[data.part(part)].tolist()) for part in ("train", "val", "test")
-    ]
+    modules = [set(data.cached.keys[data.part(part)].tolist()) for part in ("train", "val", "test")]
     assert Docstrings(name="docstrings").root == library
     assert len(data.cached.kept) > 100
     assert sum(map(len, modules)) == len(set.union(*modules))

@@ -61,7 +61,7 @@ def test_a_pattern_reads_class_and_author_and_keeps_authors_whole(tmp_path):
     data = ready(tmp_path, pattern=r"(?P<class>[a-z]+)_", group=r"_(\d+)_")
 
     assert data.class_names == ("bad", "good")
-    authors = [set(data.cached.groups[data.part(p)].tolist()) for p in ("train", "val", "test")]
+    authors = [set(data.cached.keys[data.part(p)].tolist()) for p in ("train", "val", "test")]
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 

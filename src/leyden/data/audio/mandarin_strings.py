@@ -10,10 +10,13 @@ import numpy as np
 from leyden.data import cache
 from leyden.data.audio.mandarin_tones import SpokenSyllable, spoken_syllables
 from leyden.data.audio.speech import SpeechData, Utterance
+from leyden.data.identity import hashed
 from leyden.data.rows import Part, Rows
-from leyden.data.splits import grouped_split
+from leyden.data.splits import Population, Splits
 
 TONE_MARKS = {"1": "ˉ", "2": "ˊ", "3": "ˇ", "4": "ˋ"}  # noqa: RUF001
+
+SPLITS: tuple[Part, ...] = ("train", "val", "test")
 
 MOST_SYLLABLES = 4
 
@@ -45,25 +48,31 @@ class MandarinStrings(SpeechData):
         """Fingerprint every clip, and what strings are made of them."""
         clips = spoken_syllables(self.root)
         files = [(clip.source, *cache.file_state(clip.path)) for clip in clips]
-        how = {"strings": self.strings, "split": vars(self.split)}
+        how = {"strings": self.strings, "splitter": repr(self.splitter)}
         return {"files": files} | how | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
         """String clips together, part by part."""
         return self.read_utterances(self.utterances(), hear=remember(self.hear))
 
+    def assign(self, rows: Population) -> Splits:
+        """Keep the splits that the strings were made for."""
+        return dict(zip(SPLITS, rows.given(), strict=True))
+
     def utterances(self) -> Iterator[Utterance]:
         """Draw the strings, part by part."""
         clips = spoken_syllables(self.root)
-        _, syllables = np.unique([clip.syllable for clip in clips], return_inverse=True)
-        rows, seed = np.arange(len(clips)), self.split.seed
-        rest, test = grouped_split(rows, syllables, fraction=self.split.test_fraction, seed=seed)
-        train, val = grouped_split(
-            rest, syllables[rest], fraction=self.split.val_fraction, seed=seed
+        splits = self.splitter.split(
+            Population(
+                rows=np.arange(len(clips)),
+                keys=hashed(clip.syllable for clip in clips),
+                targets=np.zeros(len(clips)),
+                parts=np.zeros(len(clips), np.uint8),
+            )
         )
-        parts: dict[Part, Any] = {"train": train, "val": val, "test": test}
-        random = np.random.default_rng(seed)
-        for part, members in parts.items():
+        random = np.random.default_rng(0)
+        for part in SPLITS:
+            members = splits[part]
             count = round(self.strings * len(members) / len(clips))
             yield from _strings(part, [clips[row] for row in members], count, random)
 

@@ -1,0 +1,70 @@
+"""Whether the splits of a data set can teach and measure what it holds."""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.cache import Cache
+from leyden.data.splits import Splits
+from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 10
+"""Classes that a message lists."""
+
+
+def check_splits(splits: Splits, cached: Cache) -> None:
+    """Refuse splits that nothing can be learned from, and warn of classes that none measures.
+
+    Raises:
+        UserError: A split is empty, or a class has no training row.
+    """
+    if empty := [split for split, rows in splits.items() if len(rows) == 0]:
+        raise UserError(_nothing_left(empty, cached))
+    if not cached.class_names:
+        return
+    if len(cached.class_names) == 1 and cached.targets.ndim == 1:
+        raise UserError(
+            f"Every row has the target {cached.class_names[0]!r}. Expected two classes at least."
+        )
+    held = {split: _classes(cached.targets[rows]) for split, rows in splits.items()}
+    known = set[int]().union(*held.values())
+    if unseen := known - held["train"]:
+        raise UserError(
+            f"No training row is left of {_named(unseen, cached)}, which other splits hold. Add "
+            "such rows to the training split, or take the class out of the others."
+        )
+    for split in ("val", "test"):
+        if absent := known - held[split]:
+            log.warning("no row of the %s split measures %s", split, _named(absent, cached))
+
+
+def _nothing_left(empty: list[str], cached: Cache) -> str:
+    """Word that splits are empty, and what may have made them so."""
+    report = cached.cleaning_report()
+    lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
+    cleaned = f" of {report.items_read}; cleaning dropped {', '.join(lost)}" if lost else ""
+    kept, units = len(cached.kept), len(np.unique(cached.keys[cached.kept]))
+    together = ""
+    if cached.is_grouped:
+        together = f" Rows of one group stay together, and there are {units}."
+    elif units < kept:
+        together = f" Equal rows stay together, and {units} of them differ."
+    return (
+        f"No row is left for {' and '.join(empty)}: the data set keeps {kept} rows{cleaned}."
+        f"{together} Add data, or change data.splitter."
+    )
+
+
+def _named(classes: set[int], cached: Cache) -> str:
+    names = [cached.class_names[index] for index in sorted(classes)]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _classes(targets: NDArray[np.generic]) -> set[int]:
+    """Collect the classes, or the labels, that some rows hold."""
+    held = np.bincount(targets) if targets.ndim == 1 else targets.any(axis=0)
+    return set(np.flatnonzero(held).tolist())

@@ -1,0 +1,121 @@
+"""What cleaning takes away from a data set: how many rows, and of which classes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.rows import RejectedItem
+from leyden.data.values import matcher
+
+MOST_DROPPED = 0.05
+"""Share of the rows that a step may drop without a warning."""
+
+MOST_SHIFTED = 0.02
+"""Change of a class's share of the rows that a step may cause without a warning."""
+
+MOST_NAMED = 5
+"""Classes that a warning lists."""
+
+
+class Losses:
+    """Rows that cleaning steps drop, in all and by class.
+
+    Rows of the test split that the source sets apart are never dropped, and not counted here.
+
+    Args:
+        targets: ``(rows,)`` int64 classes or ``(rows, labels)`` uint8 of the rows that were read.
+        class_names: Names of the classes or labels; empty if the targets are something else.
+        rejected: Items that did not become rows.
+    """
+
+    def __init__(
+        self,
+        targets: NDArray[np.generic],
+        *,
+        class_names: Sequence[str],
+        rejected: Iterable[RejectedItem],
+    ) -> None:
+        self.class_names = class_names
+        self.find = matcher(class_names)
+        self.rows = len(targets)
+        self.classes = self._counted(targets)
+        self.dropped: Counter[str] = Counter()
+        self.dropped_classes: dict[str, Counter[str]] = {}
+        for item in rejected:
+            if item.dropped:
+                self.rows += 1
+                name = self._name_of(item)
+                self.classes.update(name)
+                self._count(item.step, 1, name)
+
+    def add(self, step: str, targets: NDArray[np.generic]) -> None:
+        """Count the rows that a step drops, given their targets."""
+        self._count(step, len(targets), self._counted(targets))
+
+    def warnings(self) -> list[str]:
+        """Word what changes the data notably: by single steps, or else by all of them together."""
+        changes = {
+            step: self._changes(self.dropped[step], lost)
+            for step, lost in self.dropped_classes.items()
+        }
+        found = [
+            f"data.cleaning.{step} {', '.join(each)}. cleaning.json lists the rows; "
+            f"data.cleaning.{step}=false turns the step off."
+            for step, each in changes.items()
+            if each
+        ]
+        lost = sum(self.dropped_classes.values(), Counter[str]())
+        together = self._changes(self.dropped.total(), lost)
+        if together and not found:
+            steps = ", ".join(f"{step} {count}" for step, count in self.dropped.most_common())
+            found = [
+                f"Cleaning as a whole ({steps}) {', '.join(together)}. cleaning.json lists the "
+                "rows; data.cleaning.STEP=false turns a step off."
+            ]
+        return found
+
+    def _count(self, step: str, rows: int, classes: Mapping[str, int]) -> None:
+        if rows == 0:
+            return
+        self.dropped[step] += rows
+        self.dropped_classes.setdefault(step, Counter()).update(classes)
+
+    def _counted(self, targets: NDArray[np.generic]) -> Counter[str]:
+        if not self.class_names:
+            return Counter()
+        if targets.ndim == 2:
+            counts = targets.sum(axis=0, dtype=np.int64)
+        else:
+            counts = np.bincount(targets.astype(np.int64), minlength=len(self.class_names))
+        return Counter(dict(zip(self.class_names, counts.tolist(), strict=True)))
+
+    def _name_of(self, item: RejectedItem) -> Counter[str]:
+        if item.target is None:
+            return Counter()
+        if isinstance(item.target, int):
+            return Counter([self.class_names[item.target]])
+        return Counter([self.find(item.target) or item.target])
+
+    def _changes(self, dropped: int, lost: Counter[str]) -> list[str]:
+        """Word what is notable about dropping some rows."""
+        changes = []
+        if dropped > MOST_DROPPED * self.rows:
+            changes.append(f"drops {dropped} of {self.rows} rows")
+        if gone := sorted(name for name, rows in self.classes.items() if 0 < rows <= lost[name]):
+            more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
+            changes.append(f"drops every row of {', '.join(gone[:MOST_NAMED])}{more}")
+        before, after = _shares(self.classes), _shares(self.classes - lost)
+        shifts = {name: abs(after.get(name, 0.0) - share) for name, share in before.items()}
+        name = max(before, key=shifts.__getitem__, default="")
+        if shifts.get(name, 0.0) > MOST_SHIFTED:
+            changes.append(
+                f"changes the share of {name} from {before[name]:.1%} to {after.get(name, 0.0):.1%}"
+            )
+        return changes
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    total = counts.total()
+    return {name: count / total for name, count in counts.items() if total}
