@@ -28,6 +28,13 @@ def test_an_epoch_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_a_run_without_a_last_epoch_numbers_its_epochs(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        EpochProgress().on_train_epoch_end(trainer(max_epochs=-1), None)
+
+    assert caplog.messages == ["epoch 2  train/loss 0.5000"]
+
+
 def test_disabled_it_is_silent_until_enabled(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,6 +57,9 @@ def warnings_of(folder):
         SWA,
         (*SWA, "+trainer.val_check_interval=0.4", "network.norm=batch"),
         ("monitor=val/accuracy", "+trainer.val_check_interval=0.5"),
+        ("monitor=train/loss", "trainer.check_val_every_n_epoch=2"),
+        ("monitor=train/loss", "trainer.check_val_every_n_epoch=9", "callbacks=[default,ema]"),
+        ("callbacks=[checkpoint,ema]",),
     ],
     ids=" ".join,
 )
@@ -66,7 +69,7 @@ def test_the_best_checkpoint_holds_the_weights_that_were_validated(run, words):
     again = evaluate(str(folder.path))
 
     assert again == pytest.approx({name: metrics[name] for name in again}, rel=1e-6)
-    assert {name.partition("/")[0] for name in metrics} == {"train", "val", "test"}
+    assert {name.partition("/")[0] for name in again} == {"val", "test"}
 
 
 def test_the_average_is_what_is_tested(run):
@@ -112,7 +115,7 @@ def test_a_run_without_a_best_checkpoint_tests_its_last_weights_and_says_so(run,
     assert {"val/loss", "test/loss", "test/accuracy"} <= set(metrics)
     assert "no best checkpoint" in warnings_of(folder)
     assert "no best checkpoint" in caplog.text
-    lost = "weights are lost" in warnings_of(folder)
+    lost = "has no checkpoint" in warnings_of(folder)
     assert lost == (not folder.last.exists())
 
 
@@ -135,6 +138,7 @@ def test_a_run_may_leave_its_validation_out_if_nothing_depends_on_it(run):
 
     assert {name.partition("/")[0] for name in metrics} == {"train", "test"}
     assert load_checkpoint(folder.best)["epoch"] == 2
+    assert "was not validated" in warnings_of(folder)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,8 @@ class EpochProgress(ProgressBar, Checkpoint):
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Begin a bar."""
         if self.enabled and sys.stderr.isatty():
-            description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             total = int(trainer.num_training_batches)
-            self.bar = tqdm(desc=description, total=total, unit="batch", leave=False)
+            self.bar = tqdm(desc=_epoch(trainer), total=total, unit="batch", leave=False)
 
     @idle_when(lambda *_: not sys.stderr.isatty())
     def on_train_batch_end(
@@ -72,8 +71,7 @@ class EpochProgress(ProgressBar, Checkpoint):
         ]
         self.is_validated = False
         if self.enabled:
-            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            log.info("%s  %s", epoch, "  ".join(metrics))
+            log.info("%s  %s", _epoch(trainer), "  ".join(metrics))
 
     def on_exception(self, *_: Any) -> None:
         """Take an unfinished bar off the screen."""
@@ -83,3 +81,9 @@ class EpochProgress(ProgressBar, Checkpoint):
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def _epoch(trainer: Trainer) -> str:
+    """Number the epoch from 1, out of all if their number is known."""
+    last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+    return f"epoch {trainer.current_epoch + 1}{last}"

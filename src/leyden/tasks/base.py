@@ -142,6 +142,10 @@ class Task(LightningModule, ABC):
         self.trainer.precision_plugin.convert_input = _unchanged  # type: ignore[method-assign, assignment]
         _attach_data(self, stage)
 
+    def teardown(self, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
+        """Give the trainer its own way back, for other modules."""
+        vars(self.trainer.precision_plugin).pop("convert_input", None)
+
     def on_fit_start(self) -> None:
         """Refuse a schedule that would be ignored.
 

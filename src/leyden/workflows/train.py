@@ -97,26 +97,27 @@ def _measure(
 ) -> tuple[dict[str, float], list[str]]:
     """Test the best checkpoint, or the last weights where none was ranked."""
     warnings = _unvalidated(trainer)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for average in list(_all(trainer, WeightAveraging)):
+        callbacks.remove(average)  # it would swap its weights in for validation
+    metrics = stage_metrics(trainer.callback_metrics)
     if folder.best.exists():
         # Given the path, the trainer would let callbacks put the weights that they average back.
         task.load_state_dict(trainer.strategy.load_checkpoint(folder.best)["state_dict"])
         metrics = _metrics_of_best(trainer, folder)
     else:
-        warnings.append(
-            "The run has no best checkpoint: no validation has ranked one. The metrics are those "
-            "of the last weights."
-        )
-        metrics = stage_metrics(trainer.callback_metrics)
+        warnings.append("The run has no best checkpoint: the metrics are of the last weights.")
+    if not _of_stage(metrics, "val"):
         metrics |= measured(trainer.validate(task, datamodule=data, verbose=False))
-    tested = measured(trainer.test(task, datamodule=data, verbose=False))
-    if not tested:
-        warnings.append("The run was not tested: trainer.limit_test_batches=0 leaves no batch.")
+    metrics |= measured(trainer.test(task, datamodule=data, verbose=False))
+    warnings += [
+        f"The run was not {measure}: trainer.limit_{stage}_batches=0 leaves no batch."
+        for stage, measure in (("val", "validated"), ("test", "tested"))
+        if not _of_stage(metrics, stage)
+    ]
     if not folder.last.exists():
-        warnings.append(
-            "The run has written no checkpoint, since callbacks.checkpoint is missing: its weights "
-            "are lost."
-        )
-    return metrics | tested, warnings
+        warnings.append("The run has no checkpoint, since it lacks callbacks.checkpoint.")
+    return metrics, warnings
 
 
 def _unvalidated(trainer: Trainer) -> list[str]:
@@ -236,8 +237,12 @@ def _metrics_of_best(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
         return {}
     rows = [row for each in _all(trainer, MetricHistory) for row in each.rows]
     epoch = next((row for row in rows if row["epoch"] == best["epoch"]), {})
-    training = {name: value for name, value in epoch.items() if name.startswith("train/")}
-    return stage_metrics(training | (state["validated"] or state["rows"][-1]))
+    validated = state["validated"] or state["rows"][-1]
+    return _of_stage(epoch, "train") | _of_stage(validated, "val")
+
+
+def _of_stage(metrics: Mapping[str, float], stage: str) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith(f"{stage}/")}
 
 
 def _tuned(config: Config) -> dict[str, Any]:
