@@ -107,6 +107,11 @@ class RunFolder:
             status["warnings"] = list(warnings)
         write_json(self.status, status)
 
+    def read_cleaning_warnings(self) -> list[str]:
+        """Return what cleaning has changed in the run's data as a whole, in sentences."""
+        warnings: list[str] = _read_mapping(self.cleaning).get("warnings", [])
+        return warnings
+
     def read_metrics(self) -> dict[str, float]:
         """Return the final metrics by stage and name; empty before the run's end, or if damaged."""
         metrics = _read_mapping(self.metrics)
