@@ -17,6 +17,9 @@ from leyden.runs.folder import RunFolder
 
 QUICK = ("network=linear", "trainer.max_epochs=2", "callbacks.early_stopping=null")
 
+STEPS = 40
+"""Batches of 32 in an epoch of the digits."""
+
 
 def history(run):
     with (run / "metrics.csv").open(newline="") as stream:
@@ -129,7 +132,7 @@ def test_tensorboard_has_hyperparameters_with_real_metrics(shared_run):
     assert final == pytest.approx(metrics["test/accuracy"])
     assert "optimizer.lr: 0.003" in (shared_run / "hparams.yaml").read_text()
     assert "hp_metric" not in events.Tags()["scalars"]
-    assert [event.step for event in events.Scalars("val/loss")] == [36, 73]
+    assert [event.step for event in events.Scalars("val/loss")] == [STEPS - 1, 2 * STEPS - 1]
 
 
 def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
@@ -192,7 +195,7 @@ def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
     assert [len(history(first / job)) for job in "01"] == [1, 2]
     assert status(first / "1")["state"] == "finished"
-    assert "behind step 37" in (first / "1" / "train.log").read_text()
+    assert f"behind step {STEPS}" in (first / "1" / "train.log").read_text()
     assert len(history(second / "0")) == 2
     assert "continuing" in (second / "1" / "train.log").read_text()
     assert not (second / "1" / "metrics.csv").exists()
@@ -247,7 +250,7 @@ def test_a_finished_run_is_extended(leyden, own_run, shared_run):
 def test_the_best_checkpoint_survives_a_resume_in_a_moved_folder(leyden, own_run):
     last = own_run / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
-    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0, 37]]
+    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0, STEPS]]
     torch.save(content, last)
     best = (own_run / "checkpoints" / "best.ckpt").read_bytes()
 
@@ -463,7 +466,7 @@ def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
 
     assert done.code == 0, done.err
     steps = [int(row["step"]) for row in history(own_run)]
-    assert steps == [37, 74, 74 + 75]
+    assert steps == [STEPS, 2 * STEPS, 4 * STEPS]
     assert checkpoint(own_run)["callbacks"]["Checkpoints"]["by"] == ["val/accuracy", "max"]
     assert checkpoint(own_run, "best")["epoch"] == 2
 
@@ -472,7 +475,9 @@ def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
 
     assert done.code == 2
-    assert "74 steps of the schedule are behind the run, which now has 27 in all" in done.err
+    assert (
+        f"{2 * STEPS} steps of the schedule are behind the run, which now has 30 in all" in done.err
+    )
 
 
 @pytest.mark.parametrize("override", ["seed=5", "loss.label_smoothing=0.3", "data.batch_size=8"])
@@ -570,7 +575,7 @@ def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path)
 
     assert done.code == 0, done.err
     assert [row["epoch"] for row in history(run)] == ["0", "1"]
-    assert "behind step 37" in (run / "train.log").read_text()
+    assert f"behind step {STEPS}" in (run / "train.log").read_text()
     assert status(run)["state"] == "finished"
 
 
