@@ -140,7 +140,7 @@ def test_another_split_of_the_same_data_is_refused(override, picture_run, leyden
     assert "The splits of the data have changed" in done.err
 
 
-def test_all_rows_of_other_data_are_one_test_split(picture_run, pictures, leyden, caplog):
+def test_all_rows_of_other_data_are_one_test_split(picture_run, pictures, leyden):
     pictures("other", range(100, 103), brightness=(200, 60))  # the wrong way round
 
     done = leyden("evaluate", f"run={picture_run}", "data.root=other")

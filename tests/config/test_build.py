@@ -5,7 +5,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from leyden.config.build import build, build_all, call
+from leyden.config.build import build, build_all, call, class_of
 from leyden.errors import UserError
 
 EARLY = "lightning.pytorch.callbacks.EarlyStopping"
@@ -26,6 +26,87 @@ def test_a_partial_node_becomes_a_factory_of_plain_values() -> None:
     assert isinstance(factory, partial)
     assert factory.func is torch.optim.Adam
     assert type(factory.keywords["betas"]) is list
+
+
+def test_what_is_built_is_what_was_resolved_before_the_arguments_came() -> None:
+    """An argument is no new value for links: they mean the same as when the config was checked."""
+    config = {"choices": {"a": "torch.nn.ReLU", "b": "torch.nn.Tanh"}}
+    config["net"] = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": "${.bias}"}
+    config["net"] |= {"bias": 3}
+
+    assert build(OmegaConf.create(config), "net", bias=False).out_features == 3
+
+
+@pytest.mark.parametrize("argument", ["${oc.env:HOME}", "${nothing}", r"\${x}"])
+def test_what_looks_like_an_interpolation_in_an_argument_is_text(argument: str) -> None:
+    node = {"_target_": EARLY, "monitor": "x"}
+
+    assert build(OmegaConf.create({"a": node}), "a", monitor=argument).monitor == argument
+
+
+def test_arguments_are_checked_with_the_node() -> None:
+    config = OmegaConf.create({"net": {"_target_": "torch.nn.Sequential"}})
+
+    with pytest.raises(UserError, match=r"'os\.system' is refused"):
+        build(config, "net", _args_=[{"_target_": "os.system", "command": "true"}])
+
+
+@pytest.mark.parametrize("target", ["os.system", "torch.load", "logging.FileHandler"])
+def test_nothing_untrusted_is_built_though_nobody_has_checked_the_config(target: str) -> None:
+    node = {"_target_": "torch.nn.Sequential", "_args_": [[{"_target_": target, "f": "x"}]]}
+
+    with pytest.raises(UserError, match="is refused"):
+        build(OmegaConf.create({"net": node}), "net")
+    with pytest.raises(UserError, match="is refused"):
+        class_of(OmegaConf.create({"net": {"_target_": target}}), "net")
+
+
+def test_a_node_may_have_positional_arguments() -> None:
+    relu = {"_target_": "torch.nn.ReLU"}
+    nested = {"_target_": "torch.nn.Sequential", "_args_": [relu, relu]}
+
+    built = build(
+        OmegaConf.create({"net": {"_target_": "torch.nn.Linear", "_args_": [2, 3]}}), "net"
+    )
+
+    assert (built.in_features, built.out_features) == (2, 3)
+    assert len(build(OmegaConf.create({"net": nested}), "net")) == 2
+
+
+def test_arguments_of_a_node_that_is_not_recursive_stay_what_they_are() -> None:
+    node = {"_target_": "torch.optim.Adam", "_partial_": True, "_recursive_": False}
+    relu = {"_target_": "torch.nn.ReLU"}
+
+    assert build(OmegaConf.create({"o": node | {"lr": relu}}), "o").keywords == {"lr": relu}
+
+
+def test_every_container_in_a_node_is_made() -> None:
+    node = {"_target_": "torchmetrics.MeanMetric", "_partial_": True, "_convert_": "none"}
+    relu = {"_target_": "torch.nn.ReLU"}
+
+    built = build(OmegaConf.create({"m": node | {"x": {"a": [relu], "b": 1}}}), "m").keywords["x"]
+
+    assert type(built) is dict
+    assert isinstance(built["a"][0], torch.nn.ReLU)
+    assert built["b"] == 1
+
+
+def test_another_kind_than_expected_is_refused_before_it_is_made() -> None:
+    config = OmegaConf.create({"loss": {"_target_": "torch.nn.MSELoss"}})
+
+    assert build(config, "loss", torch.nn.Module)
+    with pytest.raises(UserError, match=r"^loss: expected a Optimizer, got torch\.nn\.MSELoss"):
+        build(config, "loss", torch.optim.Optimizer)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"_partial_": "no"}, {"_args_": "ab"}, {"_recursive_": 1}, {"_convert_": None}],
+    ids=str,
+)
+def test_the_own_keys_of_a_node_have_types(fault: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=rf"^net\.{next(iter(fault))}: expected "):
+        build(OmegaConf.create({"net": {"_target_": "torch.nn.ReLU"} | fault}), "net")
 
 
 def test_named_nodes_are_built_in_order_without_those_set_to_null() -> None:
@@ -49,7 +130,10 @@ def test_a_missing_key_holds_none(config: dict[str, None]) -> None:
     ("node", "message"),
     [
         ({"_target_": "torch.nn.Dropout", "p": 2.0}, r"^part: dropout probability"),
-        ({"_target_": "torch.nn.Dropout", "q": 2.0}, r"^part: .*unexpected keyword"),
+        (
+            {"_target_": "torch.nn.Dropout", "q": 2.0},
+            r"^part\.q: .*takes no argument",
+        ),
         (
             {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "devices": 0},
             r"^part: .*devices",
@@ -67,7 +151,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def needs() -> None:
         import torch.nn.missing  # noqa: F401
 
-    monkeypatch.setattr("torch.nn.Dropout", needs)
+    monkeypatch.setattr("torch.nn.modules.dropout.Dropout", needs)
 
     with pytest.raises(UserError, match=r"part needs a package that is not installed.*missing"):
         build(OmegaConf.create({"part": {"_target_": "torch.nn.Dropout"}}), "part")
@@ -77,12 +161,10 @@ def test_other_errors_are_bugs_and_stay_what_they_are(monkeypatch: pytest.Monkey
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("torch.nn.Dropout", broken)
+    monkeypatch.setattr("torch.nn.modules.dropout.Dropout", broken)
 
-    with pytest.raises(Exception, match="ZeroDivisionError") as caught:
+    with pytest.raises(ZeroDivisionError):
         build(OmegaConf.create({"part": {"_target_": "torch.nn.Dropout"}}), "part")
-
-    assert not isinstance(caught.value, UserError)
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError])

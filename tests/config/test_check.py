@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -5,6 +7,10 @@ from leyden.config.check import check, target_nodes
 from leyden.errors import UserError
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}
+TRAINER = "lightning.pytorch.Trainer"
+STRATEGIES = "lightning.pytorch.strategies"
+LOGGER = {"_target_": "lightning.pytorch.loggers.WandbLogger"}
+STOPPING = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "x"}
 
 
 def test_good_targets_pass() -> None:
@@ -49,7 +55,75 @@ def test_each_target_is_visited_at_its_home_only() -> None:
     links |= {"net": {"_target_": "b"}}
     resolved = links | {"task": {**links["task"], "slot": {"_target_": "b"}}}
 
-    nodes = dict(target_nodes(links, resolved))
+    nodes = {where: node for where, _, node in target_nodes(links, resolved)}
 
     assert list(nodes) == ["task", "task.list[0]", "net"]
     assert nodes["task"]["slot"] == {"_target_": "b"}
+
+
+@pytest.mark.parametrize("key", ["data", "network", "loss", "x"])
+def test_lightning_acts_on_the_machine_only_where_it_is_expected(key: str) -> None:
+    nested = {"_target_": "torch.nn.Sequential", "_args_": [LOGGER]}
+
+    with pytest.raises(UserError, match=r"WandbLogger is refused here.*trainer, callbacks, logger"):
+        check(OmegaConf.create({key: nested}))
+    check(OmegaConf.create({"trainer": {"_target_": TRAINER, "logger": LOGGER}}))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"logger": {"w": LOGGER}},
+        {"trainer": {"_target_": TRAINER, "profiler": LOGGER}},
+        {"trainer": {"_target_": TRAINER, "strategy": {"_target_": f"{STRATEGIES}.XLAStrategy"}}},
+        {"callbacks": {"c": {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint"}}},
+    ],
+    ids=str,
+)
+def test_a_file_does_not_choose_what_writes_elsewhere(config: dict[str, Any]) -> None:
+    asked = []
+
+    def nobody(key: str, node: Any) -> bool:
+        asked.append((key, node))
+        return False
+
+    with pytest.raises(UserError, match="may write outside the run folder or connect"):
+        check(OmegaConf.create(config), is_chosen=nobody)
+
+    assert len(asked) == 1
+    check(OmegaConf.create(config), is_chosen=lambda key, node: True)  # noqa: ARG005
+
+
+def test_what_stays_in_the_run_folder_needs_no_choice() -> None:
+    trainer = {"_target_": TRAINER, "strategy": {"_target_": f"{STRATEGIES}.DDPStrategy"}}
+    config = OmegaConf.create({"trainer": trainer, "callbacks": {"stopping": STOPPING}})
+
+    check(config, is_chosen=lambda key, node: False)  # noqa: ARG005
+
+
+def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
+    history = {"_target_": "leyden.callbacks.history.MetricHistory", "monitor": "x", "mode": "min"}
+
+    with pytest.raises(UserError, match=r"^callbacks\.mine\.filename: '/tmp/x' .* leads out"):
+        check(OmegaConf.create({"callbacks": {"mine": history | {"filename": "/tmp/x"}}}))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"network": "${other}", "other": ADAM}, "network: expected a node with a _target_"),
+        ({"trainer": None}, "trainer: expected a node with a _target_, got None"),
+        ({"data": {"name": "x"}}, "data: expected a node"),
+        ({"callbacks": [ADAM]}, "callbacks: expected named nodes"),
+        ({"logger": {"x": 3}}, "logger: expected named nodes"),
+        ({"seed": "1"}, r"seed: expected int, got '1' \(str\)"),
+        ({"seed": True}, "seed: expected int"),
+        ({"monitor": ["x"]}, "monitor: expected str"),
+        ({"name": None}, "name: expected str or int or float"),
+        ({"x": {"_target_": "${y}"}, "y": "torch.nn.ReLU"}, r"x._target_: .*got '\$\{y\}'"),
+        ({"x": {"_target_": ["torch.nn.ReLU"]}}, "got \\['torch.nn.ReLU'\\] \\(list\\)"),
+    ],
+)
+def test_wrong_types_are_named(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(OmegaConf.create(config))

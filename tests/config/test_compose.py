@@ -145,3 +145,83 @@ def test_later_overrides_reach_into_a_new_option(frozen: Config) -> None:
 def test_refused_override_is_named(frozen: Config, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         with_overrides(frozen, [override])
+
+
+def written(path: Path, config: Config, added: str) -> Path:
+    save(config, path)
+    path.write_text(f"{path.read_text()}{added}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("a: &x [1]\nb: *x", "holds an alias"),
+        (f"a: {'[' * 300}{']' * 300}", "levels deep"),
+        (f"a: {'[' * 20_000}{']' * 20_000}", "levels deep"),
+        (f"a: 1{':1' * 100_000}", "a number of more than 100"),
+        (f"a: {'9' * 5_000}", "a number of more than 100"),
+        (f"a: '{'x' * 1_000_000}'", "more than 1,000,000 bytes"),
+        ("5: 6", "its top level has a key of type int"),
+        ("a: {.nan: 1}", "a has a key of type float"),
+        ("a: 2020-01-01", "a is a date"),
+        ("a: !!binary aGk=", "a is a bytes"),
+        ("a: !!set {b}", "a is a set"),
+        ("a: !!python/name:os.system", "could not determine a constructor"),
+        ("a: ${oc.env:HOME}", "only links"),
+        ("a: \\${seed}", "only links"),
+        ("seed: ${seed}", "in a circle"),
+        ("a: [", "while parsing|expected"),
+        ("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "damaged|refused"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_file_that_no_run_wrote_is_refused_in_a_sentence(
+    added: str, message: str, frozen: Config, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "config.yaml", frozen, added)
+
+    with pytest.raises(UserError, match=message) as caught:
+        load(file)
+
+    assert str(caught.value).startswith(str(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_without_what_every_run_has_is_refused(frozen: Config) -> None:
+    plain = to_plain(frozen)
+    del plain["network"], plain["seed"]
+
+    with pytest.raises(UserError, match="it lacks network, seed"):
+        from_plain(plain)
+
+
+def test_a_value_that_would_be_evaluated_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUE", "${oc.env:HOME}")
+    for value in ("'${oc.env:VALUE}'", r"'\${oc.env:HOME}'", r"'\${seed}'"):
+        with pytest.raises(UserError, match=r"holds \$\{ once it is evaluated"):
+            freeze(compose([f"+x={value}"]))
+
+
+def test_a_frozen_target_is_literal() -> None:
+    frozen = freeze(compose(["+cls=torch.nn.MSELoss", "loss._target_=${cls}"]))
+
+    assert to_plain(frozen)["loss"]["_target_"] == "torch.nn.MSELoss"
+
+
+def test_a_file_chooses_no_cache_and_no_mirrors(frozen: Config, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    save(with_overrides(frozen, ["data.cache_dir=/x", "+data.mirrors=[http://x]"]), file)
+
+    assert load(file).data.cache_dir is None
+    assert "mirrors" not in load(file).data
+    given = load(file, ["data.cache_dir=/y", "+data.mirrors=[http://y]"])
+    assert (given.data.cache_dir, given.data.mirrors) == ("/y", ["http://y"])
+    assert load(file, own=True).data.cache_dir == "/x"
+
+
+def test_a_node_that_is_given_as_a_whole_replaces_the_one_before(frozen: Config) -> None:
+    changed = with_overrides(frozen, ["callbacks.early_stopping={_target_: a.B, monitor: x}"])
+    assert dict(changed.callbacks.early_stopping) == {"_target_": "a.B", "monitor": "x"}
+    changed = with_overrides(frozen, ["callbacks.early_stopping={monitor: x}"])
+    assert changed.callbacks.early_stopping.patience == 15

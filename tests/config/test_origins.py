@@ -1,12 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.errors import HydraException
 
 from leyden.config import compose as composing
 from leyden.config import origins
-from leyden.config.compose import compose
-from leyden.config.origins import as_user_error, composed_origin, frozen_origin, worded
+from leyden.config.compose import compose, to_plain
+from leyden.config.origins import as_user_error, composed_origin, frozen_origin, is_chosen, worded
 from leyden.errors import UserError
 
 
@@ -59,6 +60,36 @@ def test_origin_of_a_frozen_key_is_an_override_or_the_runs_file() -> None:
 
     assert frozen_origin("seed", overrides=["seed=x"], path=file) == "the override seed=x"
     assert frozen_origin("seed", overrides=["name=x"], path=file) == str(file)
+
+
+PROFILERS = "lightning.pytorch.profilers"
+TENSORBOARD = to_plain(compose([]))["logger"]["tensorboard"]
+WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
+
+
+@pytest.mark.parametrize(
+    ("key", "node", "overrides", "expected"),
+    [
+        ("logger.tensorboard", TENSORBOARD, [], True),
+        ("logger.tensorboard", TENSORBOARD | {"save_dir": "/x"}, [], False),
+        ("logger.other", TENSORBOARD, [], False),
+        ("trainer.profiler", TENSORBOARD, [], False),
+        ("trainer.profiler", {"_target_": f"{PROFILERS}.SimpleProfiler"}, [], True),
+        ("trainer.profiler", {"_target_": f"{PROFILERS}.PyTorchProfiler"}, [], False),
+        ("logger.wandb", WANDB, [], False),
+        ("logger.wandb", WANDB, ["logger=[wandb]"], True),
+        ("logger.wandb", WANDB, ["logger.wandb.project=x"], False),
+        ("logger.wandb", WANDB, ["++logger.wandb={_target_: a.B}"], True),
+        ("logger.wandb", WANDB, ["++logger.wandb={project: x}"], False),
+        ("logger.wandb.x[0]", WANDB, ["++logger.wandb={_target_: a.B}"], True),
+        ("trainer.profiler", WANDB, ["trainer=cpu"], True),
+        ("trainer.profiler", WANDB, ["trainer.devices=1"], False),
+    ],
+)
+def test_who_has_chosen_a_node(
+    key: str, node: dict[str, Any], overrides: list[str], *, expected: bool
+) -> None:
+    assert is_chosen(key, node, overrides=overrides) == expected
 
 
 @pytest.mark.parametrize(

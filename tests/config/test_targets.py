@@ -1,9 +1,11 @@
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
 from inspect import Parameter
+from pathlib import Path
 
 import lightning.pytorch.callbacks
 import pytest
@@ -11,7 +13,7 @@ import torch
 import torchmetrics
 
 from leyden.config import targets
-from leyden.config.targets import Target, bind, resolve
+from leyden.config.targets import Target, bind, imported, resolve
 from leyden.errors import UserError
 
 
@@ -59,6 +61,7 @@ def test_the_source_says_what_the_object_says(name):
     module, _, attribute = name.rpartition(".")
     real = getattr(importlib.import_module(module), attribute)
     seen, expected = shape(resolve(name).signature), shape(inspect.signature(real))
+    assert imported(resolve(name)) is real
     own = [parameter for parameter in expected if parameter[1] is not Parameter.VAR_KEYWORD]
     assert seen[: len(own)] == own
     assert seen == expected or hands_options_on(real)
@@ -103,6 +106,9 @@ ATTACKS = [
     "torchmetrics.multimodal.CLIPScore",
     "torchmetrics.functional.multimodal.clip_score",
     "torchmetrics.text.BERTScore",
+    "torchmetrics.text.rouge.ROUGEScore",
+    "torchmetrics.image.fid.FrechetInceptionDistance",
+    "torchmetrics.audio.dnsmos.DeepNoiseSuppressionMeanOpinionScore",
     "torchmetrics.utilities.checks.check_forward_full_state_property",
     "lightning.pytorch.LightningModule.load_from_checkpoint",
     "lightning.pytorch.Trainer.fit",
@@ -127,6 +133,26 @@ ATTACKS = [
 def test_attacks_are_refused(target):
     with pytest.raises(UserError, match="_target_"):
         resolve(target)
+
+
+FETCHES = re.compile(
+    r"download|urlretrieve|requests\.get|from_pretrained|torch\.hub\.|load_state_dict_from_url"
+    r"|torch_fidelity|InferenceSession"
+)
+PROSE = {"torchmetrics.functional.text.eed", "torchmetrics.wrappers.feature_share"}
+"""Modules that only their docstrings make look so."""
+
+
+def test_no_trusted_metric_fetches_anything():
+    folder = Path(torchmetrics.__file__).parent
+    found = []
+    for file in sorted(folder.rglob("*.py")):
+        code = "\n".join(line.partition("#")[0] for line in file.read_text().splitlines())
+        module = ".".join(("torchmetrics", *file.relative_to(folder).with_suffix("").parts))
+        denied = any(f"{module}.".startswith(f"{name}.") for name in targets.DENIED)
+        if FETCHES.search(code) and not denied and "utilities" not in module:
+            found.append(module)
+    assert set(found) <= PROSE
 
 
 def test_nothing_is_imported():

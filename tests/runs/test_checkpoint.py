@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from leyden.errors import UserError
-from leyden.runs.checkpoint import SafeCheckpointIO, load_checkpoint, newest_intact
+from leyden.runs.checkpoint import CONTENT, SafeCheckpointIO, load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder
 
 
@@ -139,7 +139,8 @@ def test_a_folder_without_the_right_to_write_is_named() -> None:
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path)
     for step, path in enumerate((folder.previous, folder.last)):
-        SafeCheckpointIO().save_checkpoint({"leyden": {}, "global_step": step}, path)
+        content = {key: kind() for key, kind in CONTENT.items()}
+        SafeCheckpointIO().save_checkpoint({**content, "leyden": {}, "global_step": step}, path)
     return folder
 
 

@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 from leyden.errors import UserError
 from leyden.files import META
-from leyden.runs.checkpoint import SafeCheckpointIO, load_checkpoint, newest_intact
+from leyden.runs.checkpoint import CONTENT, SafeCheckpointIO, load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder, find_run
 from leyden.strategies import shards
 
@@ -29,6 +29,7 @@ def checkpoint(mesh, step=1):
     )
     state = {0: {"step": torch.tensor(float(step)), "exp_avg": moments}}
     return {
+        **{key: kind() for key, kind in CONTENT.items()},
         "leyden": {"class_names": ["a"]},
         "global_step": step,
         "state_dict": {"weight": weight, "mean": torch.ones(3)},
@@ -56,7 +57,7 @@ def values(path):
 def test_one_process_reads_it_as_an_ordinary_checkpoint(written):
     read = load_checkpoint(written)
 
-    assert set(read) == {"leyden", "global_step", "state_dict", "optimizer_states", "generators"}
+    assert set(read) == {*CONTENT, "leyden", "generators"}
     assert type(read["state_dict"]["weight"]) is torch.Tensor
     assert torch.equal(read["state_dict"]["weight"], WEIGHT + 1)
     state = read["optimizer_states"][0]["state"][0]

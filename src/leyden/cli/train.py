@@ -21,11 +21,17 @@ from leyden.cli.startup import importing
 from leyden.cli.train_help import help_text
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
-from leyden.config.origins import composed_origin, frozen_origin, worded
+from leyden.config.origins import composed_origin, frozen_origin, is_chosen, worded
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
-from leyden.runs.ranks import die_with_launcher, errors_recorded, is_launched, rank
-from leyden.runs.settled import refuse_lost_changes
+from leyden.runs.ranks import (
+    die_with_launcher,
+    errors_recorded,
+    is_handed_over,
+    is_launched,
+    rank,
+)
+from leyden.runs.settled import claim, refuse_lost_changes
 
 if TYPE_CHECKING:
     from leyden.workflows.follow import Jobs
@@ -182,23 +188,40 @@ def _job(
     sweeping = settings.mode == RunMode.MULTIRUN
     if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
-        folder = unfinished
-        append_to(folder.log)
-    elif resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
-        log.info("finished before: %s", finished.path)
-        return _monitored(frozen, finished)
+        append_to(unfinished.log)
+        return _train(frozen, unfinished, jobs=jobs)
+    if resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
+        return _finished_before(frozen, finished)
+    if claim(folder, frozen) and folder.read_status().get("state") == "finished":
+        return _finished_before(frozen, folder)
     return _train(frozen, folder, jobs=jobs)
+
+
+def _finished_before(config: Config, folder: RunFolder) -> float | None:
+    log.info("finished before: %s", folder.path)
+    return _monitored(config, folder)
 
 
 def _continue(
     folder: RunFolder, overrides: Sequence[str] = (), *, jobs: "Jobs | None" = None
 ) -> None:
     append_to(folder.log)
-    frozen = load(folder.config, overrides)
-    check(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
+    frozen = _loaded(folder, overrides)
     if overrides:
         _refuse_what_has_no_effect(folder, frozen, overrides)
     _train(frozen, folder, jobs=jobs)
+
+
+def _loaded(folder: RunFolder, overrides: Sequence[str]) -> Config:
+    """Read and check the config of a run, which may have come from a stranger with its folder."""
+    own = is_handed_over(folder.config)
+    frozen = load(folder.config, overrides, own=own)
+    origin = partial(frozen_origin, overrides=overrides, path=folder.config)
+    if own:
+        check(frozen, origin=origin)
+    else:
+        check(frozen, origin=origin, is_chosen=partial(is_chosen, overrides=overrides))
+    return frozen
 
 
 def _refuse_what_has_no_effect(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
@@ -215,9 +238,7 @@ def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     arguments.bare.remove(RERUN)
     arguments.refuse_bare()
     source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
-    frozen = load(source.config, arguments.overrides)
-    origin = partial(frozen_origin, overrides=arguments.overrides, path=source.config)
-    check(frozen, origin=origin)
+    frozen = _loaded(source, arguments.overrides)
     folder = new_folder(frozen, RUNS)
     append_to(folder.log)
     log.info("repeating %s", source.path)

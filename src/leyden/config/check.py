@@ -1,43 +1,130 @@
 """Checking a config before anything is imported or any data is touched."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
-from leyden.config.compose import Config, select, to_plain
+from leyden.config.compose import NODES, SCALARS, Config, to_plain
 from leyden.config.sources import find_module
-from leyden.config.targets import bind, resolve
+from leyden.config.targets import bind, is_lightnings, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError
 
-NAMES_OF_PLACES = ("name", "data.name", "callbacks.history.filename")
-"""Keys that name a folder below ``runs/``, one below the cache, and a file in the run folder."""
+NAMES_OF_PLACES = ("name", "data.name")
+"""Keys that name a folder below ``runs/``, and one below the cache."""
+
+FILENAME = "filename"
+"""Argument that names a file in the run folder, whatever class takes it."""
+
+COLLECTIONS = ("callbacks", "logger")
+"""Keys of a run's config that hold named nodes; one that is null is left out."""
+
+MACHINE = ("trainer", "callbacks", "logger")
+"""Keys below which Lightning's classes may be named: they write files, connect, start processes."""
 
 Node = Mapping[str, Any]
 
 Origin = Callable[[str], str]
 """Tells which file or override set a dotted key."""
 
+Choice = Callable[[str, Node], bool]
+"""Whether the user has chosen a node, by its dotted key and what is in it."""
 
-def check(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: ARG005
+
+def check(
+    config: Config,
+    *,
+    origin: Origin = lambda key: "",  # noqa: ARG005
+    is_chosen: Choice = lambda key, node: True,  # noqa: ARG005
+) -> None:
     """Bind every ``_target_`` of a config to its signature.
 
     Args:
-        config: a frozen config.
-        origin: words where a key was set, for the message.
+        config: A frozen config.
+        origin: Words where a key was set, for the message.
+        is_chosen: Whether the user has chosen a node, by its dotted key and its links, rather than
+            the file that the config was read from. Such a file may name of Lightning only what
+            stays in the run folder.
 
     Raises:
-        UserError: a name leads out of its folder, a target is unknown or not trusted, an argument
-            is unknown or missing, or a value has the wrong type.
+        UserError: A key is of the wrong type, a name leads out of its folder, a target is unknown
+            or not trusted, an argument is unknown or missing, or a value has the wrong type.
     """
+    links, values = to_plain(config), to_plain(config, resolve=True)
+    with _setter_named(origin):
+        _check_top(links, values)
+    for where, own, node in target_nodes(links, values):
+        with _setter_named(origin, f"{where}._target_"):
+            _check_node(where, node, is_chosen=partial(is_chosen, where, own))
+
+
+def check_values(node: Any, where: str) -> None:
+    """Check the nodes in resolved containers, just before they are built.
+
+    Raises:
+        UserError: A target is not trusted, or does not take its arguments.
+    """
+    for key, _, each in target_nodes(node, node, where):
+        bind(resolve(each["_target_"]), each, partial=bool(each.get("_partial_")), where=key)
+
+
+@contextmanager
+def _setter_named(origin: Origin, key: str = "") -> Iterator[None]:
+    """Add to a message where the faulty key was set."""
+    try:
+        yield
+    except UserError as error:
+        source = origin(error.key if isinstance(error, FaultyKeyError) else key)
+        raise UserError(f"{error} Set by {source}." if source else str(error)) from error
+
+
+def _check_top(links: Node, values: Node) -> None:
+    for key in NODES:
+        if key in links and not _is_node(links[key]):
+            raise FaultyKeyError(key, f"expected a node with a _target_, got {_shown(links[key])}.")
+    for key in COLLECTIONS:
+        nodes = links.get(key) or {}
+        if not isinstance(nodes, dict) or not all(
+            each is None or _is_node(each) for each in nodes.values()
+        ):
+            raise FaultyKeyError(key, f"expected named nodes with a _target_, got {_shown(nodes)}.")
+    for key, kinds in SCALARS.items():
+        if key in values and type(values[key]) not in kinds:
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise FaultyKeyError(key, f"expected {expected}, got {_shown(values[key])}.")
     for key in NAMES_OF_PLACES:
-        _stay_inside(key, select(config, key), origin)
-    for where, node in target_nodes(to_plain(config), to_plain(config, resolve=True)):
-        try:
-            target = resolve(str(node["_target_"]))
-            bind(target, node, partial=bool(node.get("_partial_")), where=where)
-        except UserError as error:
-            source = origin(error.key if isinstance(error, FaultyKeyError) else f"{where}._target_")
-            raise UserError(f"{error} Set by {source}." if source else str(error)) from error
+        group, _, name = key.rpartition(".")
+        _stay_inside(key, (values.get(group, {}) if group else values).get(name))
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and "_target_" in value
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.80} ({type(value).__name__})"
+
+
+def _check_node(where: str, node: Node, *, is_chosen: Callable[[], bool]) -> None:
+    target = resolve(node["_target_"])
+    bind(target, node, partial=bool(node.get("_partial_")), where=where)
+    if FILENAME in node:
+        _stay_inside(f"{where}.{FILENAME}", node[FILENAME])
+    if not is_lightnings(target):
+        return
+    if where.partition(".")[0] not in MACHINE:
+        raise UserError(
+            f"{where}: {target.target} is refused here. Expected classes of Lightning only in "
+            f"{', '.join(MACHINE)}, because they write files and start processes."
+        )
+    if not (stays_in_run_folder(target) or is_chosen()):
+        raise UserError(
+            f"{where}: {target.target} may write outside the run folder or connect to a server, "
+            f"which a config that is read from a file does not decide. If you want it, give "
+            f"{where.rpartition('.')[0]}=OPTION or {where}={{_target_: …}} in this command; if "
+            f"not, give {where}=null."
+        )
 
 
 def forget_sources() -> None:
@@ -45,27 +132,33 @@ def forget_sources() -> None:
     find_module.cache_clear()
 
 
-def _stay_inside(key: str, name: Any, origin: Origin) -> None:
+def _stay_inside(key: str, name: Any) -> None:
     path = PurePath(str(name))
     if path.is_absolute() or ".." in path.parts:
-        source = f" Set by {origin(key)}." if origin(key) else ""
-        raise UserError(
-            f"{key}={name} leads out of the folder that it is made in. Expected a name, or names "
-            f"joined by '/'.{source}"
+        raise FaultyKeyError(
+            key,
+            f"{_shown(name)} leads out of the folder that it is made in. Expected a name, or names "
+            "joined by '/'.",
         )
 
 
-def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[str, Node]]:
-    """Walk all nodes that name a target, with their dotted keys, each at its home only.
+def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[str, Node, Node]]:
+    """Walk all nodes that name a target, each at its home only: dotted key, links, values.
 
     Args:
         links: plain containers in which a link stands as ``${key}``; they are not followed.
         resolved: the same with the values in place of the links.
         where: the dotted key of the node.
+
+    Raises:
+        UserError: a target is no literal name.
     """
     if isinstance(links, Mapping):
         if "_target_" in links:
-            yield where, resolved
+            target = links["_target_"]
+            if not isinstance(target, str) or "${" in target:
+                raise UserError(f"{where}._target_: expected a class's name, got {_shown(target)}.")
+            yield where, links, resolved
         for key, child in links.items():
             yield from target_nodes(child, resolved[key], f"{where}.{key}" if where else str(key))
     elif isinstance(links, list):

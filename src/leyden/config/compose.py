@@ -8,9 +8,11 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.errors import UserError, did_you_mean
 
 Config = DictConfig
@@ -23,6 +25,23 @@ ACROSS_GROUPS = ("experiment", "debug")
 
 PATHS_OF_DATA = ("data.root", "data.path", "data.val_path", "data.test_path")
 """Keys that say where the data of a run are."""
+
+NODES = ("data", "network", "task", "loss", "optimizer", "scheduler", "trainer")
+"""Keys of a run's config that hold a node with a ``_target_``."""
+
+SCALARS: dict[str, tuple[type, ...]] = {
+    "name": (str, int, float),
+    "seed": (int,),
+    "monitor": (str,),
+    "mode": (str,),
+    "matmul_precision": (str,),
+}
+"""Keys of a run's config that hold a value of one of these types."""
+
+REQUIRED = (*NODES, *SCALARS)
+
+LONGEST_NUMBER = 100
+"""Characters of a number or date in a file: the time that reading takes grows with their square."""
 
 
 def _conf_folder() -> Path:
@@ -64,11 +83,12 @@ def groups() -> dict[str, list[str]]:
 def freeze(config: Config) -> Config:
     """Copy a config so that it means the same at any time, in any folder and without Hydra.
 
-    Environment, clock and Hydra's own values are evaluated, paths of data are made absolute. Links
-    between the config's own keys stay, so that an override reaches every place that uses a value.
+    Every interpolation is evaluated (environment, clock, Hydra's own values) except links between
+    the config's own keys, so that an override reaches every place that uses a value. Paths of data
+    become absolute, and a ``_target_`` is always literal.
 
     Raises:
-        UserError: a value is missing or can't be evaluated.
+        UserError: A value is missing, cannot be evaluated, or is no plain value.
     """
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -78,7 +98,9 @@ def freeze(config: Config) -> Config:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}.") from error
     links = OmegaConf.to_container(config, resolve=False)
-    frozen: Config = OmegaConf.create(_evaluated(links, resolved))
+    plain = _evaluated(links, resolved)
+    follow_links(plain)
+    frozen: Config = OmegaConf.create(plain)
     for key in PATHS_OF_DATA:
         if path := OmegaConf.select(frozen, key):
             OmegaConf.update(frozen, key, str(Path(path).expanduser().resolve()))
@@ -94,32 +116,110 @@ def save(config: Config, path: Path) -> None:
     unfinished.replace(path)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load(path: Path, overrides: Sequence[str] = (), *, own: bool = False) -> Config:
     """Read a frozen config and change it by overrides.
 
+    Args:
+        path: ``config.yaml`` of a run.
+        overrides: Changes, which may use resolvers; the file may not.
+        own: Whether this command wrote the file, as for the ranks that it starts. Any other file
+            may be a stranger's: see ``from_plain``.
+
     Raises:
-        UserError: the file is damaged, or an override can't be applied.
+        UserError: The file is damaged, or an override cannot be applied.
     """
+    return from_plain(_read_yaml(path), overrides, source=str(path), own=own)
+
+
+def from_plain(
+    config: dict[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    source: str = "the config",
+    own: bool = False,
+) -> Config:
+    """Make a config of plain containers, as a checkpoint carries it, and change it.
+
+    A config that is not this command's own does not choose where to keep caches and where to
+    download from: only an override does.
+
+    Args:
+        config: Of unknown origin; nothing in it is evaluated but links between its keys.
+        overrides: Changes, which may use resolvers.
+        source: Where the config is from, for messages.
+        own: Whether this command composed the config.
+
+    Raises:
+        UserError: It is not the frozen config of a run, or an override cannot be applied.
+    """
+    if missing := [key for key in REQUIRED if key not in config]:
+        raise UserError(
+            f"{source} is refused: it lacks {', '.join(missing)}. Expected a config that `leyden "
+            "train` of this version wrote; start a new run."
+        )
     try:
-        plain = yaml.safe_load(path.read_text())
-    except yaml.YAMLError:
-        plain = None
+        follow_links(config)
+    except UserError as error:
+        raise UserError(f"{source} is refused: {error}") from error
+    return with_overrides(OmegaConf.create(config if own else without_places(config)), overrides)
+
+
+def without_places(config: dict[str, Any]) -> dict[str, Any]:
+    """Copy a plain config without where to keep caches and where to download from.
+
+    A run learns the same wherever they are, so each command chooses them anew.
+    """
+    data = config.get("data")
+    if not isinstance(data, dict):
+        return config
+    kept = {key: value for key, value in data.items() if key != "mirrors"}
+    return {**config, "data": kept | ({"cache_dir": None} if "cache_dir" in kept else {})}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    fault = "it does not hold the config of a run"
+    plain = None
+    try:
+        if path.stat().st_size <= LARGEST:
+            plain = yaml.load(path.read_text(encoding="utf-8"), _FrozenLoader)  # noqa: S506  # a safe one
+        else:
+            fault = f"it has more than {LARGEST:,} bytes"
+    except yaml.MarkedYAMLError as error:
+        fault = f"{error.problem}, {error.problem_mark}".replace("\n", " ")
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        fault = _first_line(error)
     if not isinstance(plain, dict):
         raise UserError(
-            f"{path} is damaged: it does not hold the config of a run. Start a new run; what this "
-            "one has learned is in its checkpoints, which `leyden evaluate` and `predict` take."
+            f"{path} is damaged: {fault}. Start a new run; what this one has learned is in its "
+            "checkpoints, which `leyden evaluate` and `predict` take."
         )
-    return from_plain(plain, overrides)
+    return plain
 
 
-def from_plain(config: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
-    """Make a config of plain containers, as a checkpoint carries it, and change it."""
-    return with_overrides(OmegaConf.create(config), overrides)
+class _FrozenLoader(yaml.SafeLoader):
+    """Reads what ``save`` writes: without aliases, which multiply, and nested to a limit."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node of the document."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it holds an alias, and a run writes none")
+        if self.depth > DEEPEST:
+            raise yaml.YAMLError(f"it is nested more than {DEEPEST} levels deep")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        is_text = node is None or node.tag == "tag:yaml.org,2002:str"
+        if not is_text and isinstance(node, yaml.ScalarNode) and len(node.value) > LONGEST_NUMBER:
+            raise yaml.YAMLError(f"it holds a number of more than {LONGEST_NUMBER} characters")
+        return node
 
 
 def to_plain(config: Config, *, resolve: bool = False) -> dict[str, Any]:
-    """Convert a config to plain containers."""
-    return OmegaConf.to_container(config, resolve=resolve)  # type: ignore[return-value]
+    """Convert a frozen config to plain containers, with the values in place of links on demand."""
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    return follow_links(plain) if resolve else plain
 
 
 def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
@@ -130,7 +230,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
     """
     changed = config.copy()
     options = groups()
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = _parsed(overrides)
     # Options first: they bring keys that values may then change, wherever they stand.
     for override in sorted(parsed, key=lambda override: override.key_or_group not in options):
         key, known = override.key_or_group, keys(changed)
@@ -142,13 +242,34 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
         if key in options:
             _choose(changed, key, str(override.input_line))
         elif key in known or override.is_add():
-            OmegaConf.update(changed, key, override.value(), force_add=True)
+            value = override.value()
+            OmegaConf.update(changed, key, value, merge=not _is_node(value), force_add=True)
         else:
             raise UserError(
                 f"The override {override.input_line} names an unknown key."
                 f"{did_you_mean(key, known)}"
             )
     return freeze(changed)
+
+
+def replaced(overrides: Sequence[str]) -> list[str]:
+    """List the dotted keys whose nodes these overrides replace, rather than change."""
+    options = groups()
+    return [
+        override.key_or_group.replace("/", ".")
+        for override in _parsed(overrides)
+        if override.key_or_group in options or _is_node(override.value())
+    ]
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    parsed: list[Override] = OverridesParser.create().parse_overrides(list(overrides))
+    return parsed
+
+
+def _is_node(value: Any) -> bool:
+    """Whether an override gives a whole node, whose class has no use for arguments from before."""
+    return isinstance(value, dict) and "_target_" in value
 
 
 def _choose(config: Config, group: str, override: str) -> None:
@@ -181,14 +302,28 @@ def _dotted_keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _dotted_keys(child, f"{prefix}{key}.")
 
 
-def _evaluated(links: Any, resolved: Any) -> Any:
-    """Replace interpolations that call a resolver by their values; leave links alone."""
+def _evaluated(links: Any, resolved: Any, key: str = "") -> Any:
+    """Replace interpolations by their values; leave links between keys alone."""
     if isinstance(links, dict):
-        return {key: _evaluated(child, resolved[key]) for key, child in links.items()}
+        return {name: _evaluated(links[name], resolved[name], str(name)) for name in links}
     if isinstance(links, list):
-        return [_evaluated(*pair) for pair in zip(links, resolved, strict=True)]
-    calls_resolver = isinstance(links, str) and "${" in links and ":" in links
-    return resolved if calls_resolver else links
+        return [_evaluated(*pair, key) for pair in zip(links, resolved, strict=True)]
+    is_kept = "${" in str(links) and holds_only_links(str(links)) and key != "_target_"
+    return links if is_kept else _literal(resolved, key)
+
+
+def _literal(value: Any, key: str) -> Any:
+    """Refuse a value that would be evaluated once more, such as one of an escape."""
+    if isinstance(value, dict):
+        return {name: _literal(child, str(name)) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_literal(child, key) for child in value]
+    if isinstance(value, str) and "${" in value:
+        raise UserError(
+            f"{key}={value} holds ${{ once it is evaluated. Expected a value without it, because "
+            "the config of a run is read again later."
+        )
+    return value
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,15 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import ACROSS_GROUPS, CONF, ROOT_CONFIG, compose, groups, keys
+from leyden.config.compose import (
+    ACROSS_GROUPS,
+    CONF,
+    ROOT_CONFIG,
+    compose,
+    groups,
+    keys,
+    replaced,
+)
 from leyden.errors import UserError, did_you_mean
 
 
@@ -40,6 +48,31 @@ def frozen_origin(key: str, *, overrides: Sequence[str], path: Path) -> str:
     """Name what set a dotted key of a run's config: an override, or the run's own file."""
     override = _override_of(key, overrides)
     return f"the override {override}" if override else str(path)
+
+
+def is_chosen(key: str, node: Any, *, overrides: Sequence[str]) -> bool:
+    """Whether the user, rather than the file that a config was read from, has chosen a node.
+
+    Args:
+        key: Dotted key of the node.
+        node: The node as the file has it, with its links; it may be one of ``conf/`` as well.
+        overrides: Those of this command. The option of a group counts, and a node that is given as
+            a whole; a single value within a node does not.
+    """
+    return any(f"{key}.".startswith(f"{name}.") for name in replaced(overrides)) or any(
+        _value(yaml.safe_load(file.read_text()), inner) == node for file, inner in _files_of(key)
+    )
+
+
+def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
+    """Find the files of ``conf/`` that may set a key, and the path of the key in each."""
+    path = key.split(".")
+    for file in CONF.rglob("*.yaml"):
+        group = file.relative_to(CONF).parts[:-1]
+        if group and group[0] in ACROSS_GROUPS:
+            yield file, path
+        elif tuple(path[: len(group)]) == group:
+            yield file, path[len(group) :]
 
 
 @contextmanager
@@ -104,11 +137,16 @@ def _setter(config: str, path: Sequence[str]) -> str | None:
 
 
 def _holds(node: Any, path: Sequence[str]) -> bool:
+    return _value(node, path) is not ...
+
+
+def _value(node: Any, path: Sequence[str]) -> Any:
+    """Return the value at a path, or ``...`` if there is none."""
     for name in path:
         if not isinstance(node, dict) or name not in node:
-            return False
+            return ...
         node = node[name]
-    return True
+    return node
 
 
 def _unknown_option(error: MissingConfigException) -> str:

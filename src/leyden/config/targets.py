@@ -4,8 +4,10 @@ Importing torch takes seconds, and importing a stranger's target may already do 
 found as a definition in a source file, and refused unless both its name and its home are trusted.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -33,19 +35,81 @@ TRUSTED_FUNCTIONS: tuple[str, ...] = (
     "torch.optim",
     "torchmetrics.functional",
 )
-# Under a trusted name, yet made to load models by name or path, which may bring code of their own.
+# Under a trusted name, yet made to load or download models, which may bring code of their own.
 DENIED: tuple[str, ...] = (
+    "torchmetrics.audio.dnsmos",
+    "torchmetrics.audio.nisqa",
+    "torchmetrics.audio.srmr",
+    "torchmetrics.detection.helpers",
+    "torchmetrics.functional.audio.dnsmos",
+    "torchmetrics.functional.audio.nisqa",
+    "torchmetrics.functional.audio.srmr",
+    "torchmetrics.functional.image.arniqa",
+    "torchmetrics.functional.image.dists",
+    "torchmetrics.functional.image.lpips",
+    "torchmetrics.functional.image.perceptual_path_length",
     "torchmetrics.functional.multimodal",
     "torchmetrics.functional.text.bert",
     "torchmetrics.functional.text.helper_embedding_metric",
     "torchmetrics.functional.text.infolm",
+    "torchmetrics.functional.text.rouge",
+    "torchmetrics.functional.text.sacre_bleu",
+    "torchmetrics.functional.video.vmaf",
+    "torchmetrics.image.arniqa",
+    "torchmetrics.image.dists",
+    "torchmetrics.image.fid",
+    "torchmetrics.image.inception",
+    "torchmetrics.image.kid",
+    "torchmetrics.image.lpip",
+    "torchmetrics.image.mifid",
+    "torchmetrics.image.perceptual_path_length",
     "torchmetrics.multimodal",
     "torchmetrics.text.bert",
     "torchmetrics.text.infolm",
+    "torchmetrics.text.rouge",
+    "torchmetrics.text.sacre_bleu",
+    "torchmetrics.video.vmaf",
+)
+# Classes of Lightning that write into the run folder or nowhere, and connect to no server. A config
+# that is read from a file of unknown origin may name these; any other is the user's to choose.
+STAYING: tuple[str, ...] = (
+    *(
+        f"lightning.pytorch.callbacks.{module}"
+        for module in (
+            "device_stats_monitor",
+            "early_stopping",
+            "finetuning",
+            "gradient_accumulation_scheduler",
+            "lr_monitor",
+            "model_summary",
+            "progress",
+            "pruning",
+            "rich_model_summary",
+            "stochastic_weight_avg",
+            "throughput_monitor",
+            "timer",
+            "weight_averaging",
+        )
+    ),
+    *(
+        f"lightning.pytorch.strategies.{module}"
+        for module in ("ddp", "fsdp", "model_parallel", "single_device")
+    ),
+    "lightning.fabric.plugins.precision",
+    "lightning.pytorch.accelerators",
+    "lightning.pytorch.plugins.precision",
+    "lightning.pytorch.trainer.trainer.Trainer",
 )
 _HERE = "src/leyden/config/targets.py"
 _LONGEST_HINT = 120
-_HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
+_HYDRA_TYPES: dict[str, tuple[type, str]] = {
+    "_partial_": (bool, "true or false"),
+    "_recursive_": (bool, "true or false"),
+    "_convert_": (str, "none, partial, object or all"),
+    "_args_": (list, "a list"),
+}
+HYDRA_KEYS = frozenset({"_target_", *_HYDRA_TYPES})
+"""Keys of a node that are no arguments."""
 _NAMELESS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -66,6 +130,7 @@ class Target:
     is_class: bool
 
 
+@functools.cache  # so that what is built needs no second look at the sources
 def resolve(target: str) -> Target:
     """Find the definition of a target without importing anything.
 
@@ -73,7 +138,8 @@ def resolve(target: str) -> Target:
         UserError: The target is not trusted, does not exist, or is no class or function.
     """
     if not all(part.isidentifier() for part in target.split(".")):
-        raise UserError(f"_target_ {target!r} is not a dotted name such as 'torch.optim.AdamW'.")
+        shown = f"{target!r:.{_LONGEST_HINT}}"
+        raise UserError(f"_target_ {shown} is not a dotted name such as 'torch.optim.AdamW'.")
     _refuse(target, target, trusted=TRUSTED, public=target)
     found = _find(target)
     is_class = isinstance(found, Class)
@@ -82,6 +148,22 @@ def resolve(target: str) -> Target:
     trusted = TRUSTED if is_class else TRUSTED_FUNCTIONS
     _refuse(target, found.canonical, trusted=trusted, public=public)
     return Target(target, found.canonical, signature_of(found), is_class)
+
+
+def imported(target: Target) -> Any:
+    """Import what a target stands for: that very definition, not what else bears its name."""
+    module, _, name = target.canonical.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def is_lightnings(target: Target) -> bool:
+    """Whether a target is defined in Lightning."""
+    return _within(target.canonical, ("lightning",))
+
+
+def stays_in_run_folder(target: Target) -> bool:
+    """Whether a class of Lightning writes into the run folder or nowhere, and does not connect."""
+    return _within(target.canonical, STAYING)
 
 
 def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: str) -> None:
@@ -97,10 +179,15 @@ def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: 
         UserError: An argument is unknown, missing, or of a wrong type.
     """
     key = f"{where}." if where else ""
+    for name, (kind, expected) in _HYDRA_TYPES.items():
+        if name in arguments and not isinstance(arguments[name], kind):
+            raise FaultyKeyError(
+                f"{key}{name}", f"expected {expected}, got {arguments[name]!r:.80}."
+            )
     parameters = target.signature.parameters.values()
     known = {p.name: p for p in parameters if p.kind not in _NAMELESS}
     given = _by_position(target, arguments.get("_args_", ()), key)
-    given |= {name: value for name, value in arguments.items() if name not in _HYDRA_KEYS}
+    given |= {name: value for name, value in arguments.items() if name not in HYDRA_KEYS}
     for name, value in given.items():
         if name in known:
             fault = annotations.mismatch(known[name], value)
@@ -131,7 +218,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     if any(part.startswith("_") for part in public.split(".")):
         reason = f"{public!r} is private. Name something public"
     elif _within(name, DENIED):
-        reason = f"{name!r} loads models that may bring code of their own. Choose the model in "
+        reason = f"{name!r} loads or downloads models. Choose the model in "
         reason += "Python instead, in a class of your own in leyden"
     elif not _within(name, TRUSTED):
         reason = f"{name!r} is not in a trusted package. Put what you need in a room of leyden"

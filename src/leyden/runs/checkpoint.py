@@ -4,12 +4,15 @@ import logging
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
 
 from leyden.callbacks.run_record import KEY
 from leyden.errors import UserError, first_line
@@ -18,8 +21,22 @@ from leyden.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-DAMAGE = (EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile)
-"""What reading a damaged checkpoint raises."""
+DAMAGE = (
+    *(AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError),
+    *(TypeError, ValueError, zipfile.BadZipFile),
+)
+"""What reading a damaged checkpoint, or one in which something else stands, raises."""
+
+CONTENT: dict[str, type] = {
+    "state_dict": dict,
+    "global_step": int,
+    "epoch": int,
+    "loops": dict,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "callbacks": dict,
+}
+"""Entries of Lightning's that a run is continued from, and their types."""
 
 Location = str | torch.device | Callable[[Any, str], Any] | None
 
@@ -88,7 +105,7 @@ def load_checkpoint(
     if not path.exists():
         raise UserError(f"The checkpoint {path} does not exist. Give a run folder or a .ckpt file.")
     file = path / META if path.is_dir() else path
-    try:
+    with damage_told(path):
         _verify(file)
         checkpoint = torch.load(file, map_location=map_location, weights_only=True)
         if file != path:
@@ -96,6 +113,58 @@ def load_checkpoint(
 
             shards.verify(checkpoint, path)
             checkpoint = shards.fill(checkpoint, path, only=only)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(KEY), dict):
+        raise UserError(
+            f"{path} holds no record of a run, so its config and preprocessing are unknown. "
+            "Expected a checkpoint that `leyden train` wrote."
+        )
+    with damage_told(path):
+        _verify_types({key: kind for key, kind in CONTENT.items() if key in checkpoint}, checkpoint)
+    return checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What a finished run is rebuilt from, with every entry of the type that it should have.
+
+    Attributes:
+        config: The frozen config, of unknown origin.
+        data: State of the data module.
+        weights: State of the task.
+    """
+
+    config: dict[str, Any]
+    data: dict[str, Any]
+    weights: dict[str, Tensor]
+
+
+def read_learned(checkpoint: dict[str, Any], path: Path) -> Learned:
+    """Pick what a finished run is rebuilt from out of a checkpoint.
+
+    Raises:
+        UserError: An entry is missing or of another type.
+    """
+    data = {"class_names": list, "statistics": dict, "target_counts": dict}
+    with damage_told(path):
+        record = checkpoint[KEY]
+        _verify_types({"config": dict, "data": dict}, record)
+        _verify_types(data, record["data"])
+        _verify_types({"state_dict": dict}, checkpoint)
+        weights, names = checkpoint["state_dict"], record["data"]["class_names"]
+        _verify_types(dict.fromkeys(weights, Tensor), weights)
+        _verify_types(dict.fromkeys(map(str, names), str), {str(name): name for name in names})
+    return Learned(config=record["config"], data=record["data"], weights=weights)
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what a damaged checkpoint raises into a message.
+
+    Raises:
+        UserError: Something of that kind was raised inside.
+    """
+    try:
+        yield
     except pickle.UnpicklingError as error:
         raise UserError(
             f"The checkpoint {path} is refused: it holds more than tensors and plain containers "
@@ -106,12 +175,6 @@ def load_checkpoint(
             f"The checkpoint {path} is damaged ({first_line(error)}). Use another checkpoint of "
             "the same run; every run keeps best.ckpt and last.ckpt."
         ) from error
-    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise UserError(
-            f"{path} holds no record of a run, so its config and preprocessing are unknown. "
-            "Expected a checkpoint that `leyden train` wrote."
-        )
-    return checkpoint
 
 
 def newest_intact(folder: RunFolder) -> Path | None:
@@ -125,12 +188,14 @@ def newest_intact(folder: RunFolder) -> Path | None:
         if not path.exists():
             continue
         try:
-            step = load_checkpoint(path, only=())["global_step"]
+            checkpoint = load_checkpoint(path, only=())
+            with damage_told(path):
+                _verify_types(CONTENT, checkpoint)
         except UserError as error:
             log.warning("%s is left out: %s", path.name, error)
             fault = fault or error
         else:
-            log.info("continuing %s, behind step %d", path.name, step)
+            log.info("continuing %s, behind step %d", path.name, checkpoint["global_step"])
             return path
     if fault is not None:
         raise fault
@@ -143,6 +208,15 @@ def _verify(path: Path) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(f"{damaged} differs from its checksum")
+
+
+def _verify_types(kinds: Mapping[str, type], entries: Mapping[str, Any]) -> None:
+    for key, kind in kinds.items():
+        if key not in entries:
+            raise ValueError(f"it lacks {key}")
+        if not isinstance(entries[key], kind):
+            found = type(entries[key]).__name__
+            raise TypeError(f"{key!r:.80} is a {found}, not a {kind.__name__}")
 
 
 def _remove_quietly(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from leyden.config.compose import Config, load
+from leyden.config.compose import Config, load, to_plain, without_places
 from leyden.errors import UserError, did_you_mean
 from leyden.files import is_checkpoint
 
@@ -91,14 +91,8 @@ class RunFolder:
             lock.release()
 
     def read_status(self) -> dict[str, Any]:
-        """Give the status, empty where the run was cut off before it wrote one."""
-        if not self.status.is_file():
-            return {}
-        try:
-            status: dict[str, Any] = json.loads(self.status.read_text())
-        except json.JSONDecodeError:
-            return {}
-        return status
+        """Return the status; empty if the run was cut off before it wrote one, or if damaged."""
+        return _read_mapping(self.status)
 
     def write_status(self, state: State, *, error: str | None = None) -> None:
         """Record a change of state; the first one is the start."""
@@ -109,11 +103,9 @@ class RunFolder:
         write_json(self.status, status)
 
     def read_metrics(self) -> dict[str, float]:
-        """Give the final metrics by stage and name, empty before the run's end."""
-        if not self.metrics.is_file():
-            return {}
-        metrics: dict[str, float] = json.loads(self.metrics.read_text())
-        return metrics
+        """Return the final metrics by stage and name; empty before the run's end, or if damaged."""
+        metrics = _read_mapping(self.metrics)
+        return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def find_run(run: str) -> tuple[RunFolder, Path]:
@@ -189,9 +181,18 @@ def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | Non
 
 def _holds(path: Path, config: Config) -> bool:
     try:
-        return bool(load(path) == config)
+        return to_plain(load(path)) == without_places(to_plain(config))
     except UserError:  # damaged, or of another version
         return False
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    """Read a JSON file; whatever is not a mapping counts as damaged, and as empty."""
+    try:
+        content = json.loads(path.read_text()) if path.is_file() else {}
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_json(path: Path, content: Any) -> None:

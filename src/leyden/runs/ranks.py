@@ -1,6 +1,7 @@
 """Which of several processes this one is, by what their launcher put into the environment."""
 
 import ctypes
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,9 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
 
+CONFIG_DIGEST = "LEYDEN_CONFIG_DIGEST"
+"""Environment variable for the ranks of a run."""
+
 
 def rank() -> int:
     """Number this process among all of the job; 0 where there is but one."""
@@ -22,6 +26,20 @@ def rank() -> int:
 def is_launched() -> bool:
     """Tell whether a launcher such as torchrun started this process as one of its ranks."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def hand_over(config: Path) -> None:
+    """Let the ranks that this process starts know the config that it has written as its own."""
+    os.environ[CONFIG_DIGEST] = _digest(config)
+
+
+def is_handed_over(config: Path) -> bool:
+    """Whether a config is, byte for byte, the one that the launcher of this rank has written."""
+    return is_launched() and os.environ.get(CONFIG_DIGEST) == _digest(config)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def die_with_launcher() -> None:

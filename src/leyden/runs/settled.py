@@ -1,9 +1,9 @@
-"""What a run has settled once it has a checkpoint, from which it would continue regardless."""
+"""What can no longer change in a folder that holds a run: its config, which its metrics are of."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from leyden.config.compose import Config, load, to_plain
+from leyden.config.compose import Config, load, save, to_plain, without_places
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
 
@@ -22,6 +22,50 @@ FREE = (
     *("data.augment", "data.augment_inputs"),
 )
 """Keys within these that take effect at any time; other rows are told by their fingerprint."""
+
+
+LISTED = 3
+"""Differences between two configs that a message names."""
+
+
+def claim(folder: RunFolder, config: Config) -> bool:
+    """Take a folder that a new run was given, unless it belongs to a run of another config.
+
+    Args:
+        folder: Chosen by the user or by Hydra; new, empty, or the folder of a run.
+        config: The frozen config of the new run.
+
+    Returns:
+        Whether a run of this very config is in the folder already, to be continued if unfinished.
+
+    Raises:
+        UserError: The folder holds another run, or one that another process is training.
+    """
+    with folder.held():
+        if folder.config.exists():
+            _refuse_another_config(folder, config)
+            return True
+        if folder.last.exists() or folder.previous.exists():
+            raise UserError(
+                f"{folder.path} holds checkpoints but no config.yaml, so what they have learned is "
+                "unknown. Give another folder, or remove them."
+            )
+        save(config, folder.config)
+    return False
+
+
+def _refuse_another_config(folder: RunFolder, config: Config) -> None:
+    # Where caches are has no part in what a run learns.
+    there, given = to_plain(load(folder.config)), without_places(to_plain(config))
+    changes = [f"{key} is {old!r} there, {new!r} here" for key, old, new in _changes(there, given)]
+    if changes:
+        more = f" and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
+        raise UserError(
+            f"{folder.path} holds a run of another config: {'; '.join(changes[:LISTED])}{more}. "
+            "Expected a new folder for each config: give another hydra.run.dir, or a "
+            "hydra.sweep.subdir that depends on every swept key, or continue the run that is there "
+            f"with `leyden train run={folder.path}`."
+        )
 
 
 def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:

@@ -102,7 +102,7 @@ def fill(
 
     filled: dict[str, Any] = _with_tensors(checkpoint, allocate)
     if values:
-        _read(values, path / checkpoint[KEY]["folder"], alone=mesh is None)
+        _read(values, _folder_of(checkpoint, path), alone=mesh is None)
     del filled[KEY]
     return filled
 
@@ -114,10 +114,24 @@ def verify(checkpoint: dict[str, Any], path: Path) -> None:
         OSError: a file is missing.
         ValueError: a file is not as it was written.
     """
-    folder = path / checkpoint[KEY]["folder"]
+    folder = _folder_of(checkpoint, path)
     for name, checksum in checkpoint[KEY]["checksums"].items():
-        if _checksum(folder / name) != checksum:
+        if _checksum(_inside(folder, name)) != checksum:
             raise ValueError(f"{name} differs from its checksum")
+
+
+def _folder_of(checkpoint: dict[str, Any], path: Path) -> Path:
+    return _inside(path, checkpoint[KEY]["folder"])
+
+
+def _inside(folder: Path, name: Any) -> Path:
+    """Join a name that a file gives, which may be a stranger's."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+        raise ValueError(f"{name!r:.80} leads out of the checkpoint")
+    inner = folder / name
+    if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
+        raise ValueError(f"{name} is missing, or no ordinary file or folder")
+    return inner
 
 
 def write(
@@ -249,7 +263,7 @@ def _index_of(folder: Path) -> Metadata:
 
     Tensors are all that it may promise, for torch unpickles other values without looking.
     """
-    with (folder / INDEX).open("rb") as stream:
+    with _inside(folder, INDEX).open("rb") as stream:
         index = _IndexUnpickler(stream).load()
     if not isinstance(index, Metadata) or not all(
         isinstance(each, TensorStorageMetadata) for each in index.state_dict_metadata.values()
@@ -258,6 +272,8 @@ def _index_of(folder: Path) -> Metadata:
     files = {each.relative_path for each in index.storage_data.values()}
     if any(Path(file).name != file for file in files):
         raise pickle.UnpicklingError("its index leads out of its folder")
+    for file in files:
+        _inside(folder, file)
     return index
 
 

@@ -12,18 +12,29 @@ import torch
 from lightning.pytorch import Trainer
 
 from leyden.callbacks.run_record import KEY
-from leyden.config.build import build
+from leyden.config.build import build_node
 from leyden.config.check import check
-from leyden.config.compose import Config, from_plain
+from leyden.config.compose import Config, from_plain, to_plain
 from leyden.config.origins import frozen_origin
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.runs.checkpoint import load_checkpoint
+from leyden.runs.checkpoint import damage_told, load_checkpoint, read_learned
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
 from leyden.workflows.parts import build_data, build_task, precision_of
 
 log = logging.getLogger(__name__)
+
+TRAINER = {"_target_": "lightning.pytorch.Trainer"}
+
+MEASURING = (
+    *("precision", "deterministic", "benchmark", "inference_mode", "detect_anomaly"),
+    *("fast_dev_run", "overfit_batches", "limit_val_batches", "limit_test_batches"),
+    "use_distributed_sampler",
+)
+"""Settings of a run's trainer that a measurement depends on, or that help to debug it."""
+
+Scalar = bool | int | float | str
 
 LONGEST_REASON = 400
 """Characters of torch's list of the weights that do not fit."""
@@ -62,14 +73,17 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     """
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
-    record = checkpoint[KEY]
-    config = from_plain(record["config"], overrides)
+    learned = read_learned(checkpoint, path)
+    config = from_plain(learned.config, overrides, source=f"the config of {path}")
     check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
     data = build_data(config)
-    data.load_state_dict(record["data"])
+    with damage_told(path):
+        data.load_state_dict(learned.data)
+        data.normalisation()  # which, like the sizes, is made of what was fitted
+        data.network_sizes()
     task = build_task(config, data)
     try:
-        task.load_state_dict(checkpoint["state_dict"])
+        task.load_state_dict(learned.weights)
     except RuntimeError as error:
         raise UserError(
             f"The weights of {path} do not fit the network of the config: "
@@ -77,38 +91,44 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
             "the run."
         ) from error
     return FinishedRun(
-        folder=folder, checkpoint=path, config=config, record=record, data=data, task=task
+        folder=folder,
+        checkpoint=path,
+        config=config,
+        record=checkpoint[KEY],
+        data=data,
+        task=task,
     )
 
 
 def single_process_trainer(finished: FinishedRun) -> Trainer:
     """Build a trainer that writes nothing, on one device of the run's kind if there is one here.
 
-    One process counts every row once; ranks would have to be launched, and would all print.
+    One process counts every row once; ranks would have to be launched, and would all print. Of the
+    run's own trainer only ``MEASURING`` is taken over: its loggers, profiler, callbacks, plugins
+    and strategy have no part in a measurement.
 
     Raises:
-        UserError: Lightning refuses the run's trainer.
+        UserError: Lightning refuses the settings.
     """
-    accelerator, devices = finished.config.trainer.accelerator, finished.config.trainer.devices
+    config = to_plain(finished.config, resolve=True)["trainer"]
+    accelerator, devices = config.get("accelerator"), config.get("devices")
     gpus = torch.cuda.device_count()
     if (accelerator in ("gpu", "cuda") and not gpus) or (
         accelerator == "mps" and not torch.mps.is_available()
     ):
         log.warning("trainer.accelerator=%s is not here: taking what is", accelerator)
         accelerator = "auto"
-    numbered = gpus and accelerator != "cpu" and not isinstance(devices, str | int)
-    trainer: Trainer = build(
-        finished.config,
-        "trainer",
+    numbered = gpus and accelerator != "cpu" and isinstance(devices, list)
+    settings = {
+        **{key: config[key] for key in MEASURING if isinstance(config.get(key), Scalar)},
         **precision_of(finished.config, finished.task),
-        accelerator=accelerator,
-        strategy="auto",
-        devices=devices[:1] if numbered else 1,
-        num_nodes=1,
-        logger=False,
-        callbacks=[],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+        "accelerator": accelerator if isinstance(accelerator, str) else "auto",
+        "devices": devices[:1] if numbered else 1,
+        "logger": False,
+        "callbacks": [],
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer: Trainer = build_node(TRAINER | settings, "trainer")
     return trainer

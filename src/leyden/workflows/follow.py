@@ -61,7 +61,7 @@ class Jobs:
             self.store.set(self._answer(self.rank), fault)
             if fault:
                 raise UserError(fault)
-            yield from_plain(content["config"]), folder
+            yield from_plain(content["config"], own=True), folder
 
     def _answer(self, of_rank: int) -> str:
         return f"job{self.number}.answer{of_rank}"

@@ -19,7 +19,7 @@ from leyden.callbacks.stop_request import SIGNALS
 from leyden.config.compose import Config, save
 from leyden.errors import InterruptedRunError, UserError
 from leyden.runs.folder import RunFolder
-from leyden.runs.ranks import first_error, is_launched
+from leyden.runs.ranks import first_error, hand_over, is_launched
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -73,6 +73,7 @@ def launch(config: Config, folder: RunFolder, count: int) -> None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     save(config, folder.config)
+    hand_over(folder.config)
     first_error(folder.path)
     settings = LaunchConfig(
         min_nodes=1,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
@@ -42,7 +43,7 @@ class SyncBatchNorm(TorchSyncBatchNorm):
 
 def build_data(config: Config) -> DataModule:
     """Build the data module; nothing is read yet."""
-    data: DataModule = build(config, "data")
+    data: DataModule = build(config, "data", DataModule)
     return data
 
 
@@ -67,8 +68,13 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
     Raises:
         UserError: the network is made for another kind of data.
     """
-    factory = build(config, "task")
-    network = factory.keywords["network"]
+    factory = build(config, "task", Task)
+    network = factory.keywords.get("network") if isinstance(factory, partial) else None
+    if not isinstance(network, partial):
+        raise UserError(
+            "task and task.network: expected nodes with _partial_: true, because the sizes of the "
+            "data complete their arguments."
+        )
     _check_fit(network, data.spec.network_sizes)
     options: dict[str, Any] = {"spec": data.spec}
     if lazy_network:
@@ -104,10 +110,11 @@ def build_trainer(
     trainer: Trainer = build(
         placed,
         "trainer",
+        Trainer,
         **precision,
-        callbacks=[*first, *build_all(placed, "callbacks"), last],
+        callbacks=[*first, *build_all(placed, "callbacks", Callback), last],
         plugins=plugins,
-        logger=build_all(placed, "logger"),
+        logger=build_all(placed, "logger", Logger),
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
