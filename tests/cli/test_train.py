@@ -353,7 +353,7 @@ def test_validation_in_training_is_what_evaluate_gives(words, leyden, tmp_path):
 
     recorded = json.loads((run / "metrics.json").read_text())
     measured = json.loads(done.out)
-    assert measured == {name: recorded[name] for name in measured}
+    assert measured == pytest.approx({name: recorded[name] for name in measured})
 
 
 def test_a_run_is_repeated_to_the_bit_in_a_folder_of_its_own(leyden, own_run, tmp_path):

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.cli.printable import rounded
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
+from leyden.config.shorthands import written_out
 from leyden.errors import UserError
 from leyden.runs.folder import find_run
 
@@ -37,6 +39,6 @@ def run(words: Sequence[str]) -> None:
 
     tame_lightning()
     with worded(arguments.overrides):
-        is_allowed = allowed is not None
-        metrics = evaluate(chosen, arguments.overrides, allow_changed_data=is_allowed)
-        print(json.dumps(metrics, indent=1))
+        overrides, is_allowed = written_out(arguments.overrides), allowed is not None
+        metrics = evaluate(chosen, overrides, allow_changed_data=is_allowed)
+        print(json.dumps({name: rounded(value) for name, value in metrics.items()}, indent=1))
