@@ -109,6 +109,89 @@ def test_a_torn_checkpoint_is_refused(own_run, leyden):
     assert "damaged" in done.err
 
 
+def without(content, *path):
+    *groups, key = path
+    for group in groups:
+        content = content[group]
+    del content[key]
+
+
+def with_value(content, value, *path):
+    *groups, key = path
+    for group in groups:
+        content = content[group]
+    content[key] = value
+
+
+TENSOR = torch.zeros(2)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: with_value(content, {}, "leyden"),
+        lambda content: with_value(content, [1], "leyden"),
+        lambda content: without(content, "state_dict"),
+        lambda content: with_value(content, [TENSOR], "state_dict"),
+        lambda content: with_value(content, {3: "x"}, "state_dict"),
+        lambda content: with_value(content, {}, "leyden", "data"),
+        lambda content: with_value(content, TENSOR, "leyden", "data"),
+        lambda content: with_value(content, TENSOR, "leyden", "config"),
+        lambda content: with_value(content, {}, "leyden", "config"),
+        lambda content: with_value(content, {5: 6}, "leyden", "config"),
+        lambda content: with_value(content, TENSOR, "leyden", "config", "name"),
+        lambda content: with_value(content, b"x", "leyden", "config", "data", "name"),
+        lambda content: with_value(content, None, "leyden", "config", "trainer"),
+        lambda content: with_value(content, {"a": 1}, "leyden", "config", "trainer", "devices"),
+        lambda content: without(content, "leyden", "config", "task", "_partial_"),
+        lambda content: with_value(content, {}, "leyden", "config", "task", "network"),
+        lambda content: with_value(content, 3, "leyden", "data", "class_names"),
+        lambda content: with_value(content, [1, 2], "leyden", "data", "class_names"),
+        lambda content: with_value(content, [TENSOR], "leyden", "data", "class_names"),
+        lambda content: with_value(content, "x", "leyden", "data", "statistics"),
+        lambda content: with_value(content, {}, "leyden", "data", "statistics"),
+        lambda content: with_value(content, {"mean": "x"}, "leyden", "data", "statistics"),
+        lambda content: with_value(content, "x", "leyden", "data", "target_counts"),
+        lambda content: with_value(content, "x", "global_step"),
+        lambda content: with_value(content, 3, "callbacks"),
+    ],
+)
+def test_a_checkpoint_with_something_else_in_it_is_refused(command, change, own_run, leyden):
+    best = own_run / "checkpoints" / "best.ckpt"
+    content = torch.load(best, weights_only=True)
+    change(content)
+    torch.save(content, best)
+
+    done = leyden(command, f"run={own_run}", *(["input=x.png"] if command == "predict" else []))
+
+    assert done.code == 2, done.err
+    assert done.err.count("\n") == 1, done.err
+    assert len(done.err) < 700
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: without(content, "global_step"),
+        lambda content: without(content, "loops"),
+        lambda content: with_value(content, "x", "epoch"),
+        lambda content: with_value(content, {}, "optimizer_states"),
+    ],
+)
+def test_a_run_is_not_continued_from_something_else(change, own_run, leyden):
+    last = own_run / "checkpoints" / "last.ckpt"
+    (own_run / "checkpoints" / "previous.ckpt").unlink(missing_ok=True)
+    content = torch.load(last, weights_only=True)
+    change(content)
+    torch.save(content, last)
+
+    done = leyden("train", f"run={own_run}", "trainer.max_epochs=3")
+
+    assert done.code == 2, done.err
+    assert "last.ckpt is damaged" in done.err
+
+
 def test_a_checkpoint_that_holds_code_is_refused_unexecuted(tmp_path, leyden):
     class Attack:
         def __reduce__(self):

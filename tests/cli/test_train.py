@@ -167,6 +167,19 @@ def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
     assert status(own_run)["state"] == "finished"
 
 
+def test_a_run_is_continued_with_the_cache_of_the_command(leyden, tmp_path):
+    words = (*QUICK, "data.cache_dir=here", "name=cached", "resume=auto")
+    assert leyden("train", *words).code == 0
+    run = only_run(tmp_path, "cached")
+    (run / "status.json").write_text('{"state": "interrupted"}')
+    shutil.rmtree(tmp_path / "here")
+
+    assert leyden("train", *words).code == 0
+
+    assert only_run(tmp_path, "cached") == run
+    assert list((tmp_path / "here").iterdir())
+
+
 def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     words = ("train", "-m", *QUICK, "optimizer.lr=0.01,0.02", "resume=auto")
     assert leyden(*words, "trainer.max_epochs=1").code == 0
@@ -480,7 +493,7 @@ def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
     done = leyden("train", f"{key}=../elsewhere")
 
     assert done.code == 2
-    assert "name=../elsewhere leads out of the folder" in done.err
+    assert "'../elsewhere' (str) leads out of the folder" in done.err
     assert not list(tmp_path.iterdir())
 
 
@@ -519,7 +532,7 @@ def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
 
     assert done.code == 0, done.err
     steps = [int(row["step"]) for row in history(own_run)]
-    assert steps == [37, 74, 74 + 75]
+    assert steps == [40, 80, 160]
     assert checkpoint(own_run)["callbacks"]["Checkpoints"]["by"] == ["val/accuracy", "max"]
     assert checkpoint(own_run, "best")["epoch"] == 2
 
@@ -528,7 +541,18 @@ def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
 
     assert done.code == 2
-    assert "74 steps of the schedule are behind the run, which now has 27 in all" in done.err
+    assert "80 steps of the schedule are behind the run, which now has 30 in all" in done.err
+
+
+@pytest.mark.parametrize("override", ["seed=5", "loss.label_smoothing=0.3", "data.batch_size=8"])
+def test_the_config_of_a_finished_run_is_that_of_its_metrics(override, leyden, own_run):
+    before = (own_run / "config.yaml").read_text()
+
+    done = leyden("train", f"run={own_run}", override)
+
+    assert done.code == 2
+    assert f"has finished, so {override.partition('=')[0]} can't be changed any more" in done.err
+    assert (own_run / "config.yaml").read_text() == before
 
 
 def test_a_run_without_a_checkpoint_may_be_changed(leyden, own_run):
@@ -575,3 +599,84 @@ def test_other_data_are_not_learned_in_the_middle_of_a_run(leyden, own_run):
 
     assert done.code == 2
     assert "The data have changed since the run learned from them (fingerprint 0123" in done.err
+
+
+MINE = ("train", *QUICK, "hydra.run.dir=mine")
+
+
+def test_a_folder_belongs_to_one_config(leyden, tmp_path):
+    assert leyden(*MINE, "trainer.max_epochs=1", "optimizer.lr=0.001").code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").glob("*.[cjy]*")}
+
+    done = leyden(*MINE, "trainer.max_epochs=1", "optimizer.lr=0.1", "seed=7")
+
+    assert done.code == 2
+    assert "mine holds a run of another config: optimizer.lr is 0.001 there, 0.1 here" in done.err
+    assert "seed is 0 there, 7 here" in done.err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_finished_run_in_a_folder_of_its_own_is_not_repeated(leyden, tmp_path):
+    assert leyden(*MINE).code == 0
+    written = (tmp_path / "mine" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+
+    done = leyden(*MINE, "data.cache_dir=elsewhere")  # which is no part of what a run learns
+
+    assert done.code == 0, done.err
+    assert f"finished before: {tmp_path / 'mine'}" in (tmp_path / "mine" / "train.log").read_text()
+    assert (tmp_path / "mine" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == written
+
+
+def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path):
+    assert leyden(*MINE, "trainer.max_epochs=1").code == 0
+    run = tmp_path / "mine"
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("max_epochs: 1", "max_epochs: 2"))
+    (run / "status.json").write_text('{"state": "interrupted"}')
+
+    done = leyden(*MINE)
+
+    assert done.code == 0, done.err
+    assert [row["epoch"] for row in history(run)] == ["0", "1"]
+    assert "behind step 37" in (run / "train.log").read_text()
+    assert status(run)["state"] == "finished"
+
+
+def test_a_second_sweep_in_a_folder_is_refused(leyden, tmp_path):
+    sweep = ("train", "-m", *QUICK, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
+    assert leyden(*sweep, "optimizer.lr=0.001,0.002").code == 0
+    configs = [(tmp_path / "sweep" / job / "config.yaml").read_text() for job in "01"]
+
+    done = leyden(*sweep, "optimizer.lr=0.05,0.1")
+
+    assert done.code == 2
+    assert "optimizer.lr is 0.001 there, 0.05 here" in done.err
+    assert configs == [(tmp_path / "sweep" / job / "config.yaml").read_text() for job in "01"]
+
+
+def test_jobs_of_a_sweep_do_not_share_a_folder(leyden, tmp_path):
+    words = ("hydra.sweep.dir=sweep", "hydra.sweep.subdir=lr${optimizer.lr}")
+
+    done = leyden("train", "-m", *QUICK, "trainer.max_epochs=1", *words, "seed=0,1")
+
+    assert done.code == 2
+    assert "seed is 0 there, 1 here" in done.err
+    assert "hydra.sweep.subdir that depends on every swept key" in done.err
+    assert load(tmp_path / "sweep" / "lr0.003" / "config.yaml").seed == 0
+
+
+def test_checkpoints_without_a_config_are_not_continued(leyden, own_run):
+    (own_run / "config.yaml").unlink()
+
+    done = leyden("train", *QUICK, f"hydra.run.dir={own_run}")
+
+    assert done.code == 2
+    assert "holds checkpoints but no config.yaml" in done.err
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", '"x"', "null", "{", "[" * 100_000, "\udcff"])
+def test_a_damaged_status_is_as_good_as_none(content, leyden, own_run):
+    (own_run / "status.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    assert leyden("train", f"run={own_run}").code == 0
+    assert status(own_run)["state"] == "finished"

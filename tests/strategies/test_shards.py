@@ -1,6 +1,7 @@
 """Sharded checkpoints: whole or not there, verified, and without anything that runs code."""
 
 import itertools
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -169,6 +170,47 @@ def test_an_index_stays_in_its_folder(written):
     crafted(written, pickle.dumps(index))
 
     with pytest.raises(UserError, match=r"is refused: .*its index leads out of its folder"):
+        load_checkpoint(written)
+
+
+def meta_changed(written, **changes):
+    meta = torch.load(written / META, weights_only=True)
+    meta["shards"] |= changes
+    torch.save(meta, written / META)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/dev/zero", "../secret", "..", ".", "", "a/b", "link", "fifo", "absent", 3, b"x", None],
+)
+def test_no_file_outside_the_checkpoint_is_read(name, written):
+    """An endless file would be read for ever, and a pipe waited for."""
+    (written.parent / "secret").write_text("x")
+    (values(written) / "link").symlink_to("/dev/zero")
+    os.mkfifo(values(written) / "fifo")
+
+    meta_changed(written, checksums={name: 0})
+
+    with pytest.raises(UserError, match=r"last\.ckpt is damaged"):
+        load_checkpoint(written)
+
+
+@pytest.mark.parametrize("folder", ["/", "..", "", "link", 3, None, ["x"]])
+def test_values_are_in_a_folder_of_the_checkpoint(folder, written):
+    (written / "link").symlink_to(values(written))
+
+    meta_changed(written, folder=folder, checksums={})
+
+    with pytest.raises(UserError, match=r"last\.ckpt is damaged"):
+        load_checkpoint(written)
+
+
+@pytest.mark.parametrize("content", [{}, {"folder": "x"}, [1], None, 3])
+def test_a_record_of_shards_that_lacks_something_is_told(content, written):
+    meta = torch.load(written / META, weights_only=True)
+    torch.save(meta | {"shards": content}, written / META)
+
+    with pytest.raises(UserError, match=r"last\.ckpt is damaged"):
         load_checkpoint(written)
 
 

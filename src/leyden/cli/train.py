@@ -80,7 +80,7 @@ def _start(arguments: Arguments) -> None:
         raise UserError(f"{flags[0]} of Hydra completes other programs. {COMPLETION}")
     if (chosen := arguments.one("run")) and RERUN not in flags:
         arguments.refuse_bare()
-        _continue(existing_folder(chosen), arguments.overrides)
+        _continue_run(existing_folder(chosen), arguments.overrides)
         return
     if is_launched() and rank() > 0:
         _follow()
@@ -96,7 +96,7 @@ def _start(arguments: Arguments) -> None:
             return
         frozen, mode = _composed(rest)
         if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
-            _continue(unfinished, jobs=jobs)
+            _continue(frozen, unfinished, jobs=jobs)
         elif mode == RunMode.MULTIRUN:
             _hand_over(resume=resume, jobs=jobs)
         else:
@@ -222,11 +222,11 @@ def _run_job(
         log.info("job %s: %s", settings.job.num, " ".join(overrides))
     if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
-        append_to(unfinished.log)
-        return _train(frozen, unfinished, jobs=jobs)
+        return _continue(frozen, unfinished, jobs=jobs)
     if resume and sweeping and (finished := newest_run(frozen, RUNS, finished=True)):
         return _finished_before(frozen, finished)
     if claim(folder, frozen) and folder.read_status().get("state") == "finished":
+        _report(folder)
         return _finished_before(frozen, folder)
     return _train(frozen, folder, jobs=jobs)
 
@@ -236,15 +236,20 @@ def _finished_before(config: Config, folder: RunFolder) -> float | None:
     return _monitored(config, folder)
 
 
-def _continue(
-    folder: RunFolder, overrides: Sequence[str] = (), *, jobs: "Jobs | None" = None
-) -> None:
+def _continue(config: Config, folder: RunFolder, *, jobs: "Jobs | None") -> float | None:
+    """Continue a run by the config of this command, which is the run's as well."""
+    append_to(folder.log)
+    return _train(config, folder, jobs=jobs)
+
+
+def _continue_run(folder: RunFolder, overrides: Sequence[str]) -> None:
+    """Continue a run by the config in its folder."""
     append_to(folder.log)
     frozen = _loaded(folder, overrides)
     check_paths(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
     if overrides:
         _refuse_what_has_no_effect(folder, frozen, overrides)
-    _train(frozen, folder, jobs=jobs)
+    _train(frozen, folder)
 
 
 def _loaded(folder: RunFolder, overrides: Sequence[str]) -> Config:

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from leyden.config.check import check_values
-from leyden.config.compose import Config, to_plain
+from leyden.config.compose import Config, is_node, to_plain
 from leyden.config.targets import HYDRA_KEYS, imported, resolve
 from leyden.errors import UserError
 
@@ -33,7 +33,7 @@ def build(config: Config, key: str, kind: type = object, /, **arguments: Any) ->
             needs a package that is not installed.
     """
     node = to_plain(config, resolve=True)[key]
-    if not isinstance(node, dict) or "_target_" not in node:
+    if not is_node(node):
         raise UserError(f"{key}: expected a node with a _target_, got {node!r:.80}.")
     return build_node(node | arguments, key, kind)
 
@@ -68,9 +68,7 @@ def class_of(config: Config, key: str) -> type | None:
     node: Any = to_plain(config, resolve=True)
     for name in key.split("."):
         node = node.get(name) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or "_target_" not in node:
-        return None
-    found = imported(resolve(node["_target_"]))
+    found = imported(resolve(node["_target_"])) if is_node(node) else None
     return found if isinstance(found, type) else None
 
 
@@ -99,7 +97,7 @@ def _made(value: Any, where: str, *, recursive: bool) -> Any:
     if not isinstance(value, dict):
         return value
     recursive = value.get("_recursive_", recursive)
-    if "_target_" not in value:
+    if not is_node(value):
         return {key: _made(value[key], f"{where}.{key}", recursive=recursive) for key in value}
     arguments = {key: value[key] for key in value if key not in HYDRA_KEYS}
     by_position = value.get("_args_", [])

@@ -13,13 +13,14 @@ from leyden.config.compose import (
     SCALARS,
     Config,
     groups,
+    is_node,
     keys,
     root_keys,
     select,
     to_plain,
 )
 from leyden.config.sources import find_module
-from leyden.config.targets import bind, is_lightnings, resolve, stays_in_run_folder
+from leyden.config.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError, did_you_mean, near
 from leyden.files import exists
 
@@ -126,12 +127,12 @@ def _setter_named(origin: Origin, key: str = "") -> Iterator[None]:
 
 def _check_top(links: Node, values: Node) -> None:
     for key in NODES:
-        if key in links and not _is_node(links[key]):
+        if key in links and not is_node(links[key]):
             raise FaultyKeyError(key, f"expected a node with a _target_, got {_shown(links[key])}.")
     for key in COLLECTIONS:
         nodes = links.get(key) or {}
         if not isinstance(nodes, dict) or not all(
-            each is None or _is_node(each) for each in nodes.values()
+            each is None or is_node(each) for each in nodes.values()
         ):
             raise FaultyKeyError(key, f"expected named nodes with a _target_, got {_shown(nodes)}.")
     for key, kinds in SCALARS.items():
@@ -184,10 +185,6 @@ def _check_seeds(node: Any, where: str = "") -> None:
         _check_seeds(value, inner)
 
 
-def _is_node(value: Any) -> bool:
-    return isinstance(value, dict) and "_target_" in value
-
-
 def _shown(value: Any) -> str:
     return f"{value!r:.80} ({type(value).__name__})"
 
@@ -197,7 +194,7 @@ def _check_node(where: str, node: Node, *, is_chosen: Callable[[], bool]) -> Non
     bind(target, node, partial=bool(node.get("_partial_")), where=where)
     if FILENAME in node:
         _stay_inside(f"{where}.{FILENAME}", node[FILENAME])
-    if not is_lightnings(target):
+    if not is_of_lightning(target):
         return
     if where.partition(".")[0] not in MACHINE:
         raise UserError(

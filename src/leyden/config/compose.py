@@ -254,7 +254,8 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
             _choose(changed, key, str(override.input_line))
         elif key in known or override.is_add():
             value = override.value()
-            OmegaConf.update(changed, key, value, merge=not _is_node(value), force_add=True)
+            # A whole node replaces one of another class, whose arguments do not fit it.
+            OmegaConf.update(changed, key, value, merge=not is_node(value), force_add=True)
         else:
             raise UserError(
                 f"The override {override.input_line} names an unknown key."
@@ -269,18 +270,13 @@ def replaced(overrides: Sequence[str]) -> list[str]:
     return [
         override.key_or_group.replace("/", ".")
         for override in _parsed(overrides)
-        if override.key_or_group in options or _is_node(override.value())
+        if override.key_or_group in options or is_node(override.value())
     ]
 
 
 def _parsed(overrides: Sequence[str]) -> list[Override]:
     parsed: list[Override] = OverridesParser.create().parse_overrides(list(overrides))
     return parsed
-
-
-def _is_node(value: Any) -> bool:
-    """Whether an override gives a whole node, whose class has no use for arguments from before."""
-    return isinstance(value, dict) and "_target_" in value
 
 
 def _choose(config: Config, group: str, override: str) -> None:
@@ -298,6 +294,11 @@ def _choose(config: Config, group: str, override: str) -> None:
 def select(config: Config, key: str) -> Any:
     """Give the value of a dotted key; ``None`` where there is none."""
     return OmegaConf.select(config, key)
+
+
+def is_node(value: Any) -> bool:
+    """Whether a plain value is a node that names what it becomes."""
+    return isinstance(value, dict) and "_target_" in value
 
 
 def keys(config: Config) -> list[str]:

@@ -156,7 +156,7 @@ def imported(target: Target) -> Any:
     return getattr(import_module(module), name)
 
 
-def is_lightnings(target: Target) -> bool:
+def is_of_lightning(target: Target) -> bool:
     """Whether a target is defined in Lightning."""
     return _within(target.canonical, ("lightning",))
 

@@ -1,11 +1,15 @@
 """What can no longer change in a folder that holds a run: its config, which its metrics are of."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from leyden.config.compose import Config, load, save, to_plain, without_places
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
+
+Change = tuple[str, Any, Any]
+"""A dotted key with its values before and after."""
 
 SETTLED = {
     "optimizer": "the checkpoint holds the optimizer with its learning rate",
@@ -23,6 +27,12 @@ FREE = (
 )
 """Keys within these that take effect at any time; other rows are told by their fingerprint."""
 
+
+LENGTHENING = (
+    *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
+    "callbacks.early_stopping",
+)
+"""Keys by which a finished run may be trained further."""
 
 LISTED = 3
 """Differences between two configs that a message names."""
@@ -81,23 +91,42 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
     """
     if not (folder.last.exists() or folder.previous.exists()):
         return
-    for key, before, after in _changes(to_plain(load(folder.config)), to_plain(config)):
+    changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
+    _refuse_changes_of_the_finished(folder, changes, overrides)
+    for key, before, after in changes:
         reason = next((SETTLED[name] for name in SETTLED if _is_within(key, name)), None)
         if reason is None or any(_is_within(key, name) for name in FREE):
             continue
-        words = " ".join([f"run={folder.path}", *overrides])
         raise UserError(
             f"{key} can't be changed any more: {reason}. Expected {before!r}, as in the run's "
             f"config.yaml, got {after!r}. Leave it out, or repeat the run with it in a folder of "
-            f"its own: leyden train {words} --rerun"
+            f"its own: {_rerun(folder, overrides)}"
         )
+
+
+def _refuse_changes_of_the_finished(
+    folder: RunFolder, changes: Sequence[Change], overrides: Sequence[str]
+) -> None:
+    """Refuse to write a config beside metrics that are not of it, as nothing is trained with it."""
+    if folder.read_status().get("state") != "finished" or not changes:
+        return
+    if not any(_is_within(key, name) for key, _, _ in changes for name in LENGTHENING):
+        raise UserError(
+            f"The run {folder.path} has finished, so {changes[0][0]} can't be changed any more. "
+            "Give trainer.max_epochs too in order to train it further, measure it with `leyden "
+            f"evaluate`, or repeat it in a folder of its own: {_rerun(folder, overrides)}"
+        )
+
+
+def _rerun(folder: RunFolder, overrides: Sequence[str]) -> str:
+    return shlex.join(["leyden", "train", f"run={folder.path}", *overrides, "--rerun"])
 
 
 def _is_within(key: str, name: str) -> bool:
     return key == name or key.startswith(f"{name}.")
 
 
-def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _changes(before: Any, after: Any, key: str = "") -> Iterator[Change]:
     """List the dotted keys whose values differ, with both values; a missing one is ``None``."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys([*before, *after]):

@@ -17,7 +17,7 @@ from torch import nn
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
-from leyden.errors import UserError
+from leyden.errors import UserError, did_you_mean
 from leyden.networks.synced_norm import synced
 from leyden.runs.checkpoint import SafeCheckpointIO
 from leyden.tasks.base import Task
@@ -27,10 +27,22 @@ from leyden.workflows.hooks import leave_out_unused
 log = logging.getLogger(__name__)
 
 
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+"""Of torch.set_float32_matmul_precision."""
+
+
 def set_global_state(config: Config) -> None:
-    """Seed every generator, and choose how exact a GPU's products of float32 are."""
-    seed_everything(config.seed, workers=True, verbose=False)
-    torch.set_float32_matmul_precision(config.matmul_precision)
+    """Seed every generator, and choose how exact a GPU's products of float32 are.
+
+    Raises:
+        UserError: The seed is out of bounds, or the precision unknown.
+    """
+    call("seed", seed_everything, seed=config.seed, workers=True, verbose=False)
+    precision = config.matmul_precision
+    if precision not in MATMUL_PRECISIONS:
+        known = did_you_mean(precision, MATMUL_PRECISIONS)
+        raise UserError(f"matmul_precision={precision} is unknown.{known}")
+    torch.set_float32_matmul_precision(precision)
 
 
 class SyncBatchNorm(TorchSyncBatchNorm):
