@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+NEAREST = 3
+"""Names that a hint gives at most."""
+
 
 class UserError(Exception):
     """The input is at fault, not the program.
@@ -41,15 +44,22 @@ class FaultyKeyError(UserError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Word a hint with the known names nearest to a mistaken one.
 
+    Names are also near whose last part is the mistaken one, as of ``optimizer.lr`` and ``lr``.
+
     Returns:
         ``" Did you mean 'adamw'?"`` with its leading space, or the sorted known names where none
         is near, or an empty string where nothing is known.
     """
     candidates = sorted(set(known))
-    near = get_close_matches(name, candidates, n=3, cutoff=0.6)
-    if near:
-        return f" Did you mean {' or '.join(repr(match) for match in near)}?"
-    return f" Known: {', '.join(candidates)}." if candidates else ""
+    return near(name, candidates) or (f" Known: {', '.join(candidates)}." if candidates else "")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Word the first half of ``did_you_mean``: an empty string if no name is near."""
+    candidates = sorted(set(known))
+    found = [each for each in candidates if each.rpartition(".")[2] == name][:NEAREST]
+    found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def first_line(error: BaseException) -> str:

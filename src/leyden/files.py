@@ -1,4 +1,4 @@
-"""Checkpoints on the disk: files, or folders where ranks have shared a network out."""
+"""Files on the disk; checkpoints are files, or folders if ranks have sharded a network."""
 
 import os
 import shutil
@@ -8,6 +8,11 @@ from leyden.errors import UserError, first_line
 
 META = "meta.pt"
 """The file in a sharded checkpoint that makes it one; the rest stands beside it."""
+
+
+def exists(path: str) -> bool:
+    """Whether there is something at a path of any length, in which ``~`` is the home folder."""
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  # pathlib's raise
 
 
 def is_checkpoint(path: Path) -> bool:

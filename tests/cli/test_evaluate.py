@@ -18,7 +18,7 @@ def test_a_process_prints_json_alone(shared_run, leyden_process, tmp_path):
     assert done.code == 0, done.err
     recorded = json.loads((shared_run / "metrics.json").read_text())
     measured = json.loads(done.out)
-    assert measured == {name: recorded[name] for name in measured}
+    assert measured == pytest.approx({name: recorded[name] for name in measured})
     assert {name.partition("/")[0] for name in measured} == {"val", "test"}
     assert list(tmp_path.iterdir()) == []
 
@@ -41,7 +41,7 @@ def test_a_checkpoint_may_lie_outside_its_run(name, shared_run, leyden, tmp_path
 
     done = leyden("evaluate", "run=copied.ckpt")
 
-    assert json.loads(done.out)["test/accuracy"] == recorded["test/accuracy"]
+    assert json.loads(done.out)["test/accuracy"] == pytest.approx(recorded["test/accuracy"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_data_may_have_moved(leyden, tmp_path):
     assert lost.code == 2
     assert f"data.root={tmp_path / 'old'} is not a folder" in lost.err
     measured = json.loads(found.out)
-    assert measured == {name: metrics[name] for name in measured}
+    assert measured == pytest.approx({name: metrics[name] for name in measured})
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -107,6 +108,54 @@ def test_the_rows_of_readable_files_come_before_the_error(good_run, unseen, leyd
     assert done.code == 2
     assert [row["file"] for row in csv.DictReader(io.StringIO(done.out))] == [str(file)]
     assert "empty.png can't be read: empty file, nor can 1 more" in done.err
+
+
+STRANGE = ("=1+1.png", "-x.png", "a.png", "lr=0.1.png", "run=3.png", "input=b.png", "[a,b].png")
+
+
+def test_what_exists_is_an_input_whatever_its_name(good_run, unseen, leyden, tmp_path):
+    for name in STRANGE:
+        shutil.copy(min(unseen[0].iterdir()), tmp_path / name)
+
+    done = leyden("predict", f"run={good_run}", *STRANGE, "trainer=cpu")  # as of a glob
+
+    assert done.code == 0, done.err
+    files = [row["file"] for row in csv.DictReader(io.StringIO(done.out))]
+    assert [file.removeprefix("./") for file in files] == list(STRANGE)
+    assert files[:2] == ["./=1+1.png", "./-x.png"]
+    assert all((tmp_path / file).is_file() for file in files)
+    rows = leyden("predict", f"run={good_run}", *STRANGE, "format=jsonl").out.splitlines()
+    assert [json.loads(row)["file"] for row in rows] == list(STRANGE)
+
+
+def test_names_reach_no_terminal_raw(good_run, unseen, leyden, tmp_path):
+    shutil.copy(min(unseen[0].iterdir()), tmp_path / "\x1b[2J.png")
+    (tmp_path / "\x1b[31m\nbad.png").write_text("no image")
+
+    done = leyden("predict", f"run={good_run}", "input=.")
+
+    assert done.code == 2
+    assert "\x1b" not in done.out + done.err
+    assert "\\x1b[2J.png" in done.out
+    assert done.err.startswith("leyden: \\x1b[31m bad.png can't be read")
+
+
+def test_a_pipe_may_be_read(good_run, unseen, tmp_path):
+    image = min(unseen[0].iterdir())
+    words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=/dev/stdin"]
+
+    done = subprocess.run(words, input=image.read_bytes(), cwd=tmp_path, capture_output=True)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].startswith(b"/dev/stdin,")
+
+
+def test_probabilities_are_rounded_to_what_float32_holds(good_run, unseen, leyden):
+    done = leyden("predict", f"run={good_run}", f"input={unseen[0]}")
+
+    shown = [row["probability"] for row in csv.DictReader(io.StringIO(done.out))]
+    assert max(map(len, shown)) <= len("0.1234567")
+    assert list(map(float, shown)) == pytest.approx(unseen[2]["probability"], abs=1e-6)
 
 
 def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):

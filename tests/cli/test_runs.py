@@ -68,7 +68,7 @@ def test_evaluate_gives_the_metrics_of_the_run(shared_run, leyden):
 
     assert done.code == 0
     measured = json.loads(done.out)
-    assert measured == {name: recorded[name] for name in measured}
+    assert measured == pytest.approx({name: recorded[name] for name in measured})
 
 
 def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import re
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -309,7 +312,6 @@ def test_a_wrong_value_in_a_runs_own_file_names_the_file(leyden, own_run):
     [
         (["monitor=val/los"], "monitor=val/los is not measured. Did you mean 'val/loss'"),
         (["trainer.precision=8"], "trainer: Precision 8 is invalid"),
-        (["logger=[]"], "Lightning refuses the config: Cannot use `LearningRateMonitor`"),
         (["network=cnn", "network.channels=[0]"], "network: "),
     ],
 )
@@ -335,19 +337,87 @@ def test_a_failed_run_can_be_mended_and_continued(leyden, tmp_path):
 
 
 def test_a_run_needs_no_logger_and_no_callback(leyden, tmp_path):
-    words = ("network=linear", "trainer.max_epochs=1", "logger=[]", "callbacks=[]")
-
-    done = leyden("train", *words)
+    done = leyden("train", "network=linear", "trainer.max_epochs=1", "logger=null", "~callbacks")
 
     assert done.code == 0, done.err
-    assert "val/accuracy" in json.loads((only_run(tmp_path) / "metrics.json").read_text())
+    run = only_run(tmp_path)
+    assert "val/accuracy" in json.loads((run / "metrics.json").read_text())
+    assert "tensorboard" not in done.out
+    evaluated = leyden("evaluate", f"run={run}")
+    assert evaluated.code == 2
+    assert "was trained without callbacks.checkpoint" in evaluated.err
+
+
+@pytest.mark.parametrize("word", ["logger=[]", "logger=null", "~logger"])
+def test_the_rate_is_monitored_only_for_a_logger(word, leyden, tmp_path):
+    done = leyden("train", *QUICK, "trainer.max_epochs=1", word)
+
+    assert done.code == 0, done.err
+    assert not list(only_run(tmp_path).glob("events*"))
+
+
+def test_no_schedule_is_a_constant_rate(leyden, tmp_path):
+    assert leyden("train", *QUICK, "scheduler=null").code == 0
+
+    assert {row["lr"] for row in history(only_run(tmp_path))} == {"0.003"}
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("mlflow", ["logger=[mlflow]"]),
+        ("wandb", ["logger=[wandb]", "logger.wandb.offline=true"]),
+    ],
+)
+def test_every_logger_writes_below_the_runs(package, words, leyden_process, tmp_path):
+    pytest.importorskip(package)
+
+    done = leyden_process("train", *QUICK, *words, cwd=tmp_path)
+
+    assert done.code == 0, done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    run = next(path for path in (tmp_path / "runs/digits").iterdir() if path.is_dir())
+    assert (run.parent / "mlflow.db").is_file() == (package == "mlflow")
+    assert (run / "wandb").is_dir() == (package == "wandb")
+    again = leyden_process("train", f"run={run}", "trainer.max_epochs=3", cwd=tmp_path)
+    assert again.code == 0, again.err
+
+
+def test_a_terminal_shows_the_time_and_the_file_where_from(leyden, own_run):
+    done = leyden("train", f"run={own_run}/checkpoints/last.ckpt", "trainer.max_epochs=3")
+
+    assert done.code == 0, done.err
+    assert re.search(r"^\d\d:\d\d:\d\d epoch 3/3  ", done.out, re.MULTILINE)
+    assert f"look at it: tensorboard --logdir {os.path.relpath(own_run)}" in done.out
+    log = (own_run / "train.log").read_text()
+    assert re.search(r"^\S+ \S+ INFO leyden\.callbacks\.progress: epoch 3/3  ", log, re.MULTILINE)
+    assert [row["epoch"] for row in history(own_run)] == ["0", "1", "2"]
+
+
+def test_a_checkpoint_outside_its_run_is_not_continued(leyden, shared_run, tmp_path):
+    shutil.copy(shared_run / "checkpoints" / "last.ckpt", tmp_path / "last.ckpt")
+
+    done = leyden("train", "run=last.ckpt")
+
+    assert done.code == 2
+    assert "outside a run folder" in done.err
+
+
+def test_the_record_holds_the_whole_command(leyden_process, tmp_path):
+    words = ("-m", *QUICK, "trainer.max_epochs=1", "seed=0,1", "resume=auto")
+
+    assert leyden_process("train", *words, cwd=tmp_path).code == 0
+
+    for job in "01":
+        provenance = json.loads((only_run(tmp_path) / job / "provenance.json").read_text())
+        assert shlex.split(provenance["command"]) == ["leyden", "train", *words]
 
 
 def test_a_bad_value_in_a_sweep_is_named_and_stops_no_other_job(leyden, tmp_path):
     done = leyden("train", "-m", *QUICK, "optimizer.lr=0.01,high")
 
     assert done.code == 2
-    assert "optimizer.lr: expected a float" in done.err
+    assert done.err.startswith("leyden: optimizer.lr: expected a float")
     assert "the override optimizer.lr=high" in done.err
     assert status(only_run(tmp_path) / "0")["state"] == "finished"
 
@@ -370,7 +440,7 @@ def test_validation_in_training_is_what_evaluate_gives(words, leyden, tmp_path):
 
     recorded = json.loads((run / "metrics.json").read_text())
     measured = json.loads(done.out)
-    assert measured == {name: recorded[name] for name in measured}
+    assert measured == pytest.approx({name: recorded[name] for name in measured})
 
 
 def test_a_run_is_repeated_to_the_bit_in_a_folder_of_its_own(leyden, own_run, tmp_path):

@@ -1,9 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from leyden.config.check import check, target_nodes
+from leyden.config.check import check, check_paths, target_nodes
 from leyden.errors import UserError
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}
@@ -20,11 +21,15 @@ def test_good_targets_pass() -> None:
 @pytest.mark.parametrize(
     ("change", "key", "message"),
     [
-        ({"lr": "high"}, "a.b.lr", r"^a\.b\.lr: expected a float.*got 'high'"),
-        ({"rate": 1.0}, "a.b.rate", r"^a\.b\.rate: .*no argument 'rate'"),
-        ({"_target_": "torch.optim.Adem"}, "a.b._target_", r"no 'Adem'.*'Adam'"),
-        ({"_target_": "os.system"}, "a.b._target_", r"'os\.system' is refused"),
-        ({"_partial_": False}, "a.b._target_", r"lacks required arguments: set a\.b\.params"),
+        ({"lr": "high"}, "callbacks.b.lr", r"^callbacks\.b\.lr: expected a float.*got 'high'"),
+        ({"rate": 1.0}, "callbacks.b.rate", r"^callbacks\.b\.rate: .*no argument 'rate'"),
+        ({"_target_": "torch.optim.Adem"}, "callbacks.b._target_", r"no 'Adem'.*'Adam'"),
+        ({"_target_": "os.system"}, "callbacks.b._target_", r"'os\.system' is refused"),
+        (
+            {"_partial_": False},
+            "callbacks.b._target_",
+            r"lacks required arguments: set callbacks\.b\.params",
+        ),
     ],
 )
 def test_fault_names_the_key_and_who_set_it(
@@ -37,7 +42,7 @@ def test_fault_names_the_key_and_who_set_it(
         return "SOMEBODY"
 
     with pytest.raises(UserError, match=message) as caught:
-        check(OmegaConf.create({"a": {"b": ADAM | change}}), origin=origin)
+        check(OmegaConf.create({"callbacks": {"b": ADAM | change}}), origin=origin)
 
     assert asked == [key]
     assert str(caught.value).endswith(" Set by SOMEBODY.")
@@ -61,7 +66,7 @@ def test_each_target_is_visited_at_its_home_only() -> None:
     assert nodes["task"]["slot"] == {"_target_": "b"}
 
 
-@pytest.mark.parametrize("key", ["data", "network", "loss", "x"])
+@pytest.mark.parametrize("key", ["data", "network", "loss"])
 def test_lightning_acts_on_the_machine_only_where_it_is_expected(key: str) -> None:
     nested = {"_target_": "torch.nn.Sequential", "_args_": [LOGGER]}
 
@@ -120,10 +125,45 @@ def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
         ({"seed": True}, "seed: expected int"),
         ({"monitor": ["x"]}, "monitor: expected str"),
         ({"name": None}, "name: expected str or int or float"),
-        ({"x": {"_target_": "${y}"}, "y": "torch.nn.ReLU"}, r"x._target_: .*got '\$\{y\}'"),
-        ({"x": {"_target_": ["torch.nn.ReLU"]}}, "got \\['torch.nn.ReLU'\\] \\(list\\)"),
+        ({"name": ""}, "name: expected a name, got ''"),
+        ({"seed": -1}, "^seed: expected 0 to 4294967295, got -1"),
+        ({"seed": 2**32, "data": {"_target_": "x", "seed": "${seed}"}}, "^seed: expected 0 to"),
+        ({"data": {"_target_": "x", "splitter": {"seed": -2}}}, r"^data\.splitter\.seed: expected"),
+        ({"task": {"_target_": "x", "mix": "mixup"}}, r"^task\.mix: .* task/mix=OPTION: cutmix"),
+        ({"sede": 1, "seed": 1}, "^sede: nothing takes this key. Did you mean 'seed'"),
+        ({"lr": 1, "optimizer": ADAM}, "^lr: nothing takes this key. Did you mean 'optimizer.lr'"),
+        ({"loss": {"_target_": "${y}"}, "y": "torch.nn.ReLU"}, r"loss._target_: .*got '\$\{y\}'"),
+        ({"loss": {"_target_": ["torch.nn.ReLU"]}}, "got \\['torch.nn.ReLU'\\] \\(list\\)"),
     ],
 )
 def test_wrong_types_are_named(config: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check(OmegaConf.create(config))
+
+
+def test_a_key_of_ones_own_is_taken_by_a_link() -> None:
+    check(OmegaConf.create({"rate": {"peak": 0.1}, "optimizer": ADAM | {"lr": "${rate.peak}"}}))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "flowers/rows.cvs",
+            r"^data\.path: .*rows\.cvs does not exist\. Did you mean 'rows\.csv'\?",
+        ),
+        ("flower/rows.csv", r"Did you mean 'flowers'\? Set by SOMEBODY\.$"),
+        ("nothing/like/it", r"it does not exist\. Set by"),
+        ("x" * 5000, "does not exist"),
+    ],
+)
+def test_paths_of_data_that_do_not_exist(path: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "flowers").mkdir()
+    (tmp_path / "flowers" / "rows.csv").touch()
+
+    def config(inner: str) -> Any:
+        return OmegaConf.create({"data": {"path": str(tmp_path / inner), "root": None}})
+
+    check_paths(config("flowers/rows.csv"))
+    with pytest.raises(UserError, match=message):
+        check_paths(config(path), origin=lambda key: "SOMEBODY")  # noqa: ARG005

@@ -7,17 +7,37 @@ import pytest
 import torch
 
 from leyden.runs.folder import RunFolder
-from leyden.runs.provenance import PACKAGES, provenance, record_provenance
+from leyden.runs.provenance import COMMAND, PACKAGES, provenance, record_command, record_provenance
 
 
-def test_command_and_versions_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["leyden train", "network=a b"])
+@pytest.fixture(autouse=True)
+def no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COMMAND, "")
+
+
+def test_command_and_versions_are_recorded() -> None:
+    record_command(["train", "network=a b"])
 
     facts = provenance()
 
-    assert facts["command"] == "'leyden train' 'network=a b'"
+    assert facts["command"] == "leyden train 'network=a b'"
     assert set(facts["versions"]) == {"python", *PACKAGES}
     assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_a_rank_records_the_command_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    record_command(["train", "trainer=ddp"])
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    record_command(["train", "run=FOLDER"])
+
+    assert provenance()["command"] == "leyden train trainer=ddp"
+
+
+def test_a_notebook_has_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["python", "a b"])
+
+    assert provenance()["command"] == "python 'a b'"
 
 
 def test_outside_a_checkout_there_is_no_revision(

@@ -12,8 +12,8 @@ class Arguments:
 
     Attributes:
         own: values of the command's own keys, in the order given.
-        overrides: everything else of the form ``KEY=VALUE``.
-        bare: words without ``=``.
+        overrides: everything else of the form ``KEY=VALUE`` or ``~KEY``.
+        bare: other words.
     """
 
     own: dict[str, list[str]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
         key, equals, value = word.partition("=")
         if equals and key in own_keys:
             arguments.own.setdefault(key, []).append(value)
-        elif equals:
+        elif equals or word.startswith("~"):
             arguments.overrides.append(word)
         else:
             arguments.bare.append(word)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.cli.printable import rounded
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
+from leyden.config.shorthands import written_out
 from leyden.errors import UserError
 from leyden.runs.folder import as_json, find_run
 
@@ -36,6 +38,6 @@ def run(words: Sequence[str]) -> None:
 
     tame_lightning()
     with worded(arguments.overrides):
-        is_allowed = allowed is not None
-        metrics = evaluate(chosen, arguments.overrides, allow_changed_data=is_allowed)
-        print(as_json(metrics))
+        overrides, is_allowed = written_out(arguments.overrides), allowed is not None
+        metrics = evaluate(chosen, overrides, allow_changed_data=is_allowed)
+        print(as_json({name: rounded(value) for name, value in metrics.items()}))

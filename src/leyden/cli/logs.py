@@ -4,10 +4,10 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import TextIO
 
+from leyden.cli.printable import printable
 from leyden.runs.ranks import rank
-
-FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
@@ -20,22 +20,53 @@ HARMLESS_WARNINGS = (
 )
 
 
+class FileFormatter(logging.Formatter):
+    """Writes when, how grave and where from, without the control characters of file names."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
+        return printable(super().format(record))
+
+
+class TerminalFormatter(logging.Formatter):
+    """Writes the time of day and the message, and how grave it is if it is more than news."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(grave)s%(message)s", datefmt="%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
+        record.grave = "" if record.levelno <= logging.INFO else f"{record.levelname}: "
+        return printable(super().format(record))
+
+
 def quiet() -> None:
     """Leave standard output to the result; only warnings are shown, on standard error."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=FORMAT)
+    logging.basicConfig(handlers=[_shown_on(sys.stderr)], level=logging.WARNING)
 
 
 def append_to(file: Path) -> None:
-    """Log to the terminal and to the end of a file, as Hydra does for a new run.
+    """Log to the terminal and to the end of a file; ranks but the first, to files of their own.
 
-    Ranks but the first log to files of their own beside it.
+    Hydra may have set a lower level, which ``hydra.verbose`` asks for.
     """
     if rank() > 0:
         file = file.with_suffix(f".rank{rank()}{file.suffix}")
-    handlers: list[logging.Handler] = [logging.FileHandler(file)]
+    handlers: list[logging.Handler] = [logging.FileHandler(file, encoding="utf-8")]
+    handlers[0].setFormatter(FileFormatter())
     if rank() == 0:
-        handlers.append(logging.StreamHandler(sys.stdout))
-    logging.basicConfig(handlers=handlers, level=logging.INFO, format=FORMAT, force=True)
+        handlers.append(_shown_on(sys.stdout))
+    level = min(logging.INFO, logging.getLogger().level)
+    logging.basicConfig(handlers=handlers, level=level, force=True)
+
+
+def _shown_on(stream: TextIO) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TerminalFormatter())
+    return handler
 
 
 def tame_lightning() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
+from leyden.cli.printable import printable
 from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
 
@@ -16,6 +17,7 @@ COMMANDS = {
     "evaluate": "metrics of a finished run",
     "predict": "predictions for raw files, as CSV or JSON lines",
     "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
+    "completion": "completion by Tab in bash, zsh and fish",
 }
 
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -63,15 +65,23 @@ def _exit_status(words: Sequence[str]) -> int:
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
-        print(f"leyden: {error}", file=sys.stderr)
+        print(f"leyden: {_paragraph(error)}", file=sys.stderr)
         return USER_ERROR
     except InterruptedRunError as error:
-        print(f"leyden: {error}. Continue with the same command and resume=auto.", file=sys.stderr)
+        print(
+            f"leyden: {_paragraph(error)}. Continue with the same command and resume=auto.",
+            file=sys.stderr,
+        )
         return error.exit_code
     except KeyboardInterrupt:
         print("leyden: interrupted", file=sys.stderr)
         return INTERRUPTED
     return OK
+
+
+def _paragraph(error: BaseException) -> str:
+    """Return a message without line breaks and control characters, which names may hold."""
+    return printable(" ".join(str(error).splitlines()))
 
 
 def _run(command: str, words: Sequence[str]) -> None:

@@ -8,14 +8,19 @@ from typing import Any
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
+from leyden.cli.printable import cell, file_cell, rounded
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
+from leyden.config.shorthands import written_out
 from leyden.errors import UserError, did_you_mean
+from leyden.files import exists
 from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
 
-Prints one row per input. RUN is a run folder or a checkpoint file, PATH a file or a folder."""
+Prints one row per input. RUN is a run folder or a checkpoint file, PATH a file or a folder. What
+exists is an input, whatever its name. In CSV, a cell that a spreadsheet would evaluate gets a ' in
+front, or ./ if it is a path, and control characters are escaped; format=jsonl has all as it is."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -23,6 +28,8 @@ def run(words: Sequence[str]) -> None:
     if {"-h", "--help"} & set(words):
         print(USAGE)
         return
+    # A glob names files, which may be called lr=0.1.csv.
+    words = [f"input={word}" if exists(word) else word for word in words]
     arguments = split(words, "run", "input", "format")
     chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
     output_format = arguments.one("format") or "csv"
@@ -37,16 +44,24 @@ def run(words: Sequence[str]) -> None:
     tame_lightning()
     inputs = [*arguments.own.get("input", []), *arguments.bare]
     with worded(arguments.overrides):
-        PRINTERS[output_format](predict(chosen, inputs, arguments.overrides))
+        overrides = written_out(arguments.overrides)
+        PRINTERS[output_format](predict(chosen, inputs, overrides))
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
-    writer: csv.DictWriter[str] | None = None
-    for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(row))
-            writer.writeheader()
-        writer.writerow(row)
+    writer = csv.writer(sys.stdout)
+    for number, row in enumerate(rows):
+        if number == 0:
+            writer.writerow([cell(column) for column in row])
+        writer.writerow([_cell(column, value) for column, value in row.items()])
+
+
+def _cell(column: str, value: Any) -> Any:
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, str):
+        return file_cell(value) if column == "file" else cell(value)
+    return value
 
 
 def _print_json(rows: Iterable[dict[str, Any]]) -> None:

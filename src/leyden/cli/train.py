@@ -3,11 +3,11 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra import initialize_config_dir
@@ -19,11 +19,13 @@ from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
 from leyden.cli.train_help import help_text
-from leyden.config.check import check, forget_sources
+from leyden.config.check import check, check_paths, forget_sources
 from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
 from leyden.config.origins import composed_origin, frozen_origin, is_chosen, worded
+from leyden.config.shorthands import written_out
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
+from leyden.runs.provenance import record_command, record_provenance
 from leyden.runs.ranks import (
     die_with_launcher,
     errors_recorded,
@@ -42,6 +44,8 @@ RUNS = Path("runs")
 
 RERUN = "--rerun"
 
+COMPLETION = 'Give the shell this line instead: eval "$(leyden completion bash)", or zsh or fish.'
+
 SHAPING = ("network", "+network", "~network", "task", "loss")
 """Beginnings of overrides that may change the weights that a run has."""
 
@@ -56,8 +60,10 @@ def run(words: Sequence[str]) -> None:
     logging.raiseExceptions = False
     if is_launched():
         die_with_launcher()
+    record_command(["train", *words])
     arguments = split(words, "run", "resume")
     with worded(arguments.overrides):
+        arguments.overrides = written_out(arguments.overrides)
         if {"-h", "--help"} & set(words):
             # A sweep's lists of values make no config.
             sweeps = {"-m", "--multirun"} & set(words)
@@ -70,6 +76,8 @@ def _start(arguments: Arguments) -> None:
     """Find out what is wanted, and do it."""
     resume = _wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
+    if {"-sc", "--shell-completion"}.intersection(flags):
+        raise UserError(f"{flags[0]} of Hydra completes other programs. {COMPLETION}")
     if (chosen := arguments.one("run")) and RERUN not in flags:
         arguments.refuse_bare()
         _continue_run(existing_folder(chosen), arguments.overrides)
@@ -82,7 +90,7 @@ def _start(arguments: Arguments) -> None:
         if RERUN in flags:
             _rerun(arguments, jobs=jobs)
             return
-        sys.argv = ["leyden train", *rest]  # which Hydra reads, and a run records
+        sys.argv = ["leyden train", *rest]  # which Hydra reads
         if flags:
             _hand_over(resume=resume, jobs=jobs)
             return
@@ -134,10 +142,17 @@ def _wants_resume(arguments: Arguments) -> bool:
 def _composed(overrides: Sequence[str]) -> tuple[Config, RunMode | None]:
     """Compose and check a config before any folder is made; give the mode that it asks for too."""
     composed = compose(overrides, with_hydra=True)
-    choices = composed.hydra.runtime.choices
     frozen = freeze(without_hydra(composed))
-    check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
+    _check_composed(frozen, overrides, composed.hydra.runtime.choices)
     return frozen, composed.hydra.mode
+
+
+def _check_composed(
+    config: Config, overrides: Sequence[str], choices: Mapping[str, str | None]
+) -> None:
+    origin = partial(composed_origin, overrides=overrides, choices=choices)
+    check(config, origin=origin)
+    check_paths(config, origin=origin)
 
 
 def _run_one(overrides: Sequence[str], *, jobs: "Jobs | None") -> None:
@@ -146,12 +161,12 @@ def _run_one(overrides: Sequence[str], *, jobs: "Jobs | None") -> None:
     Hydra's own entry composes once more, to learn that this is no sweep.
     """
     settings = {"config_dir": str(CONF), "job_name": "train", "version_base": "1.3"}
-    with _errors_are_raised(), initialize_config_dir(**settings):
+    with _errors_are_raised() as refused, initialize_config_dir(**settings):
         composing = GlobalHydra.instance().hydra
         assert composing is not None
         composing.run(
             config_name=ROOT_CONFIG,
-            task_function=partial(_job, resume=False, jobs=jobs, is_checked=True),
+            task_function=partial(_job, refused=refused, jobs=jobs, is_checked=True),
             overrides=[*overrides, "hydra.mode=RUN"],
         )
 
@@ -161,31 +176,50 @@ def _hand_over(*, resume: bool, jobs: "Jobs | None") -> None:
 
     It reads the words of the command by itself.
     """
-    with _errors_are_raised():
+    with _errors_are_raised() as refused:
         hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
-            partial(_job, resume=resume, jobs=jobs)
+            partial(_job, refused=refused, resume=resume, jobs=jobs)
         )()
 
 
-def _job(
-    config: Config, *, resume: bool, jobs: "Jobs | None", is_checked: bool = False
-) -> float | None:
+def _job(config: Config, *, refused: list[UserError], **options: Any) -> float | None:
     """Run one job of Hydra's.
+
+    Args:
+        config: The composed config.
+        refused: Gets what the job refuses, of which Hydra would print a line of its own. A job in
+            another process raises it.
+        options: Those of ``_run_job``.
 
     Returns:
         The best value of the monitored metric, for sweepers that optimise it.
     """
+    try:
+        return _run_job(config, **options)
+    except UserError as error:
+        if HydraConfig.get().runtime.choices["hydra/launcher"] != "basic":
+            raise
+        refused.append(error)
+        return None
+
+
+def _run_job(
+    config: Config, *, jobs: "Jobs | None", resume: bool = False, is_checked: bool = False
+) -> float | None:
     settings = HydraConfig.get()
     frozen = freeze(config)
     overrides, choices = settings.overrides.task, settings.runtime.choices
     if not is_checked:
-        check(frozen, origin=partial(composed_origin, overrides=overrides, choices=choices))
+        _check_composed(frozen, overrides, choices)
     folder = RunFolder(Path(settings.runtime.output_dir))
+    append_to(folder.log)
     if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
         from leyden.runs.gpus import take_gpu  # imports torch
 
         take_gpu()
     sweeping = settings.mode == RunMode.MULTIRUN
+    if sweeping:
+        log.info("job %s: %s", settings.job.num, " ".join(overrides))
     if resume and (unfinished := newest_run(frozen, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
         return _continue(frozen, unfinished, jobs=jobs)
@@ -212,6 +246,7 @@ def _continue_run(folder: RunFolder, overrides: Sequence[str]) -> None:
     """Continue a run by the config in its folder."""
     append_to(folder.log)
     frozen = _loaded(folder, overrides)
+    check_paths(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
     if overrides:
         _refuse_what_has_no_effect(folder, frozen, overrides)
     _train(frozen, folder)
@@ -253,7 +288,6 @@ def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
     forget_sources()
     with importing():
-        from leyden.runs.provenance import record_provenance
         from leyden.workflows.launch import launch, processes
         from leyden.workflows.train import train
 
@@ -286,18 +320,26 @@ def _report(folder: RunFolder) -> None:
     for warning in folder.read_cleaning_warnings():
         log.warning("cleaning: %s", warning)
     log.info("run folder: %s", path)
-    log.info("look at it: tensorboard --logdir %s", path)
+    if any(folder.path.glob("events.out.tfevents.*")):
+        log.info("look at it: tensorboard --logdir %s", path)
 
 
 @contextmanager
-def _errors_are_raised() -> Iterator[None]:
-    """Keep Hydra from printing an error and exiting with 1."""
+def _errors_are_raised() -> Iterator[list[UserError]]:
+    """Keep Hydra from printing an error and exiting with 1.
+
+    Raises:
+        UserError: Jobs have left some in the list; the first one.
+    """
+    refused: list[UserError] = []
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        yield refused
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+    if refused:
+        raise refused[0]

@@ -1,21 +1,37 @@
 """Checking a config before anything is imported or any data is touched."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from leyden.config.compose import NODES, SCALARS, Config, is_node, to_plain
+from leyden.config.compose import (
+    NODES,
+    PATHS_OF_DATA,
+    SCALARS,
+    Config,
+    groups,
+    is_node,
+    keys,
+    root_keys,
+    select,
+    to_plain,
+)
 from leyden.config.sources import find_module
 from leyden.config.targets import bind, is_of_lightning, resolve, stays_in_run_folder
-from leyden.errors import FaultyKeyError, UserError
+from leyden.errors import FaultyKeyError, UserError, did_you_mean, near
+from leyden.files import exists
 
 NAMES_OF_PLACES = ("name", "data.name")
 """Keys that name a folder below ``runs/``, and one below the cache."""
 
 FILENAME = "filename"
 """Argument that names a file in the run folder, whatever class takes it."""
+
+LARGEST_SEED = 2**32 - 1
+"""Of NumPy's generators."""
 
 COLLECTIONS = ("callbacks", "logger")
 """Keys of a run's config that hold named nodes; one that is null is left out."""
@@ -53,10 +69,40 @@ def check(
     """
     links, values = to_plain(config), to_plain(config, resolve=True)
     with _setter_named(origin):
+        _refuse_unknown(links, keys(config))
+        _refuse_options_as_values(links)
         _check_top(links, values)
+        _check_seeds(links)
     for where, own, node in target_nodes(links, values):
         with _setter_named(origin, f"{where}._target_"):
             _check_node(where, node, is_chosen=partial(is_chosen, where, own))
+
+
+def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: ARG005
+    """Refuse paths of data that do not exist.
+
+    Args:
+        config: A frozen config, of a run that is going to read its data.
+        origin: Words where a key was set, for the message.
+
+    Raises:
+        UserError: A path does not exist.
+    """
+    with _setter_named(origin):
+        for key in PATHS_OF_DATA:
+            path = select(config, key)
+            if isinstance(path, str) and not exists(path):
+                raise FaultyKeyError(key, f"{path} does not exist.{_near_path(Path(path))}")
+
+
+def _near_path(path: Path) -> str:
+    """Word which neighbours of the first folder that is missing may have been meant."""
+    while not exists(str(path.parent)):
+        path = path.parent
+    try:
+        return near(path.name, (each.name for each in path.parent.iterdir()))
+    except OSError:
+        return ""
 
 
 def check_values(node: Any, where: str) -> None:
@@ -94,8 +140,49 @@ def _check_top(links: Node, values: Node) -> None:
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise FaultyKeyError(key, f"expected {expected}, got {_shown(values[key])}.")
     for key in NAMES_OF_PLACES:
-        group, _, name = key.rpartition(".")
-        _stay_inside(key, (values.get(group, {}) if group else values).get(name))
+        _stay_inside(key, _at(values, key))
+
+
+def _refuse_unknown(links: Node, dotted: Sequence[str]) -> None:
+    """Refuse top-level keys that nothing reads: neither Leyden nor a link in the config."""
+    known, linked = root_keys(), re.findall(r"\$\{\.*([\w-]+)", str(links))
+    unknown = next((str(key) for key in links if key not in known.union(linked)), None)
+    if unknown is not None:
+        within = [key for key in dotted if key.partition(".")[0] in known]
+        hint = near(unknown, within) or did_you_mean(unknown, known)
+        raise FaultyKeyError(unknown, f"nothing takes this key.{hint}")
+
+
+def _refuse_options_as_values(links: Node) -> None:
+    """Refuse ``task.mix=mixup``, which was meant to be ``task/mix=mixup``."""
+    for group, options in groups().items():
+        key = group.replace("/", ".")
+        value = _at(links, key)
+        if "/" in group and isinstance(value, str) and "${" not in value:
+            raise FaultyKeyError(
+                key,
+                f"expected a node with a _target_, got {_shown(value)}. Choose an option with "
+                f"{group}=OPTION: {', '.join(options)}.",
+            )
+
+
+def _at(node: Any, key: str) -> Any:
+    """Return the value of a dotted key, or None."""
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node
+
+
+def _check_seeds(node: Any, where: str = "") -> None:
+    """Check all seeds below a node, each at its home only."""
+    if not isinstance(node, Mapping):
+        return
+    for key, value in node.items():
+        inner = f"{where}.{key}" if where else str(key)
+        is_seed = isinstance(value, int) and f"_{key}".endswith("_seed")
+        if is_seed and not 0 <= value <= LARGEST_SEED:
+            raise FaultyKeyError(inner, f"expected 0 to {LARGEST_SEED}, got {value}.")
+        _check_seeds(value, inner)
 
 
 def _shown(value: Any) -> str:
@@ -130,6 +217,8 @@ def forget_sources() -> None:
 
 def _stay_inside(key: str, name: Any) -> None:
     path = PurePath(str(name))
+    if not path.parts:
+        raise FaultyKeyError(key, f"expected a name, got {_shown(name)}.")
     if path.is_absolute() or ".." in path.parts:
         raise FaultyKeyError(
             key,

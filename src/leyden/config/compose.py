@@ -1,5 +1,6 @@
 """Composing configs with Hydra, and freezing them."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType
@@ -81,6 +82,13 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
+def root_keys() -> set[str]:
+    """List the top-level keys that a config may have: those of its file, and its groups."""
+    own = yaml.safe_load((CONF / f"{ROOT_CONFIG}.yaml").read_text())
+    found = {*own, *(group.partition("/")[0] for group in groups())}
+    return found - {"defaults", "hydra", *ACROSS_GROUPS}
+
+
 def freeze(config: Config) -> Config:
     """Copy a config so that it means the same at any time, in any folder and without Hydra.
 
@@ -103,8 +111,11 @@ def freeze(config: Config) -> Config:
     follow_links(plain)
     frozen: Config = OmegaConf.create(plain)
     for key in PATHS_OF_DATA:
-        if path := OmegaConf.select(frozen, key):
-            OmegaConf.update(frozen, key, str(Path(path).expanduser().resolve()))
+        path = OmegaConf.select(frozen, key)
+        if isinstance(path, str | int | float) and path:
+            # pathlib raises for the home of an unknown user
+            home = os.path.expanduser(str(path))  # noqa: PTH111
+            OmegaConf.update(frozen, key, str(Path(home).resolve()))
     OmegaConf.set_struct(frozen, value=True)
     return frozen
 

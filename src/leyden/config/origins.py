@@ -117,7 +117,7 @@ def _override_of(key: str, overrides: Sequence[str]) -> str | None:
 def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
     """List the options of a group that may set a key."""
     if group not in choices:  # Hydra does not record choices that are lists
-        return groups().get(group, [])
+        return [] if group in ACROSS_GROUPS else groups().get(group, [])
     option = choices[group]
     return [option] if option else []
 

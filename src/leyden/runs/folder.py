@@ -135,8 +135,7 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
                 f"run={run} is neither a run folder nor a checkpoint. Expected a folder below "
                 f"runs/ or a file that ends in {CHECKPOINT_SUFFIX}."
             )
-        inside = path.parent.name == "checkpoints"
-        return RunFolder(path.parent.parent if inside else path.parent), path
+        return _folder_of(path), path
     folder = existing_folder(run)
     checkpoint = next((file for file in (folder.best, folder.last) if file.exists()), None)
     if checkpoint is None and folder.read_status().get("state") == "finished":
@@ -145,22 +144,38 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
             "another run."
         )
     if checkpoint is None:
+        reason, remedy = "it ended before its first epoch did. Continue", ""
+        if folder.read_status().get("state") == "finished":
+            reason = "it was trained without callbacks.checkpoint, which writes them. Repeat"
+            remedy = " --rerun callbacks=[default]"
         raise UserError(
-            f"The run {run} has no checkpoint: it ended before its first epoch did. Continue it "
-            f"with `leyden train run={run}`, or give another run."
+            f"The run {run} has no checkpoint: {reason} it with `leyden train run={run}{remedy}`, "
+            "or give another run."
         )
     return folder, checkpoint
 
 
+def _folder_of(checkpoint: Path) -> RunFolder:
+    inside = checkpoint.parent.name == "checkpoints"
+    return RunFolder(checkpoint.parent.parent if inside else checkpoint.parent)
+
+
 def existing_folder(run: str) -> RunFolder:
-    """Find a run folder, finished or not.
+    """Find a run folder, finished or not, by its path or that of a checkpoint in it.
 
     Raises:
-        UserError: there is none at this path.
+        UserError: There is none at this path.
     """
-    folder = RunFolder(Path(run).expanduser().resolve())
+    path = Path(run).expanduser().resolve()
+    is_file = path.suffix == CHECKPOINT_SUFFIX and is_checkpoint(path)
+    folder = _folder_of(path) if is_file else RunFolder(path)
     if folder.config.is_file():
         return folder
+    if is_file:
+        raise UserError(
+            f"run={run} is a checkpoint outside a run folder, and training continues in one. "
+            "Expected a run folder or a checkpoint in one."
+        )
     if not folder.path.exists():
         parent = folder.path.parent
         siblings = [run.parent.name for run in parent.glob("*/config.yaml")]

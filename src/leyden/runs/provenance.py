@@ -5,12 +5,15 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import torch
-
 from leyden.runs.folder import RunFolder, write_json
+from leyden.runs.ranks import is_launched
+
+COMMAND = "LEYDEN_COMMAND"
+"""Environment variable that holds the command, for the processes that it starts too."""
 
 PACKAGES = ("leyden", "torch", "lightning", "torchmetrics", "numpy")
 
@@ -32,10 +35,20 @@ def record_provenance(folder: RunFolder) -> None:
     write_json(folder.provenance, provenance() | {"hardware": _hardware()})
 
 
+def record_command(words: Sequence[str]) -> None:
+    """Let this process and those that it starts record the whole command as it was given.
+
+    Args:
+        words: Those after ``leyden``. In a rank, which has words of its own, nothing changes.
+    """
+    if not (is_launched() and COMMAND in os.environ):
+        os.environ[COMMAND] = shlex.join(["leyden", *words])
+
+
 def provenance() -> dict[str, Any]:
     """Gather the facts needed to make a run again."""
     return {
-        "command": shlex.join(sys.argv),
+        "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "git": _git_revision(),
@@ -44,6 +57,8 @@ def provenance() -> dict[str, Any]:
 
 
 def _hardware() -> dict[str, Any]:
+    import torch  # slow to import
+
     gpus = range(torch.cuda.device_count())
     return {
         "processor": platform.machine(),

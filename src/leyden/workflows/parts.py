@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
@@ -119,14 +120,18 @@ def build_trainer(
     plugins: list[Any] = [SafeCheckpointIO()]
     if placed.trainer.get("sync_batchnorm"):
         plugins.append(SyncBatchNorm())
+    loggers = build_all(placed, "logger", Logger)
+    callbacks = [*first, *build_all(placed, "callbacks", Callback), last]
+    if not loggers:  # which is all that it writes to
+        callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
     trainer: Trainer = build(
         placed,
         "trainer",
         Trainer,
         **precision,
-        callbacks=[*first, *build_all(placed, "callbacks", Callback), last],
+        callbacks=callbacks,
         plugins=plugins,
-        logger=build_all(placed, "logger", Logger),
+        logger=loggers,
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]

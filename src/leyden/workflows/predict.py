@@ -1,4 +1,4 @@
-"""Predict: what a finished run says of raw files."""
+"""Predict raw files with a finished run."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,15 +17,15 @@ def predict(
     """Predict files with the preprocessing that was fitted in training.
 
     Args:
-        run: a run folder or a checkpoint file.
-        inputs: files, or folders of files.
-        overrides: changes to the run's own config.
+        run: Run folder or checkpoint file.
+        inputs: Files, or folders of files.
+        overrides: Changes to the run's own config.
 
     Yields:
         One row per input: ``file`` and the task's columns, such as ``class`` and ``probability``.
 
     Raises:
-        UserError: some inputs can't be read; raised behind the rows of all others.
+        UserError: Some inputs cannot be read; raised after all other rows have been yielded.
     """
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
@@ -55,6 +55,6 @@ def _unread(rejected: Sequence[RejectedItem]) -> str:
     first, others = rejected[0], len(rejected) - 1
     more = f", nor can {others} more" if others else ""
     return (
-        f"{first.source} can't be read: {first.reason}{more}. Mend what has no row here, or leave "
-        "it out of input=."
+        f"{first.source} can't be read: {first.reason}{more}. Fix the inputs that have no row "
+        "here, or leave them out of input=."
     )

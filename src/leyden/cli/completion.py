@@ -1,0 +1,193 @@
+"""``leyden completion SHELL``: completion of commands, groups, options, keys and runs by Tab."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from leyden.cli.main import COMMANDS
+from leyden.errors import UserError, did_you_mean
+
+USAGE = """usage: leyden completion bash|zsh|fish
+
+Prints what a shell runs to complete commands, groups, options, keys and runs by Tab. For good, put
+this line into ~/.bashrc, or with zsh into ~/.zshrc:
+
+  eval "$(leyden completion bash)"
+
+and with fish into ~/.config/fish/config.fish:
+
+  leyden completion fish | source"""
+
+# Each script hands over the line up to the cursor. A candidate that is whole ends with a space.
+
+BASH = """_leyden() {
+  local line="${COMP_LINE:0:COMP_POINT}" candidate kept=""
+  local word="${line##*[[:space:]]}"
+  # bash replaces only what follows the last = of the word
+  [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && kept="${word%"${word##*=}"}"
+  COMPREPLY=()
+  while IFS= read -r candidate; do
+    COMPREPLY+=("${candidate#"$kept"}")
+  done < <(leyden completion candidates "$line" 2>/dev/null)
+}
+complete -o nospace -F _leyden leyden"""
+
+ZSH = """_leyden() {
+  local -a whole begun
+  local candidate
+  while IFS= read -r candidate; do
+    if [[ $candidate == *' ' ]]; then whole+=("${candidate% }"); else begun+=("$candidate"); fi
+  done < <(leyden completion candidates "${words[1,CURRENT-1]} $PREFIX" 2>/dev/null)
+  compadd -Q -S ' ' -a whole
+  compadd -Q -S '' -a begun
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _leyden leyden"""
+
+FISH = """function __leyden
+  leyden completion candidates (commandline -cp | string collect) 2>/dev/null | string trim -r
+end
+complete -c leyden -f -a '(__leyden)'"""
+
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+
+OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "train": {"run": (), "resume": ("auto",)},
+    "evaluate": {"run": (), "changed_data": ("allow",)},
+    "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
+    "consolidate": {"run": (), "to": ()},
+}
+"""Keys of each command's own, and the values of those that have a few."""
+
+FLAGS = {"train": ("--cfg", "--help", "--rerun", "-m")}
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: The shell is unknown.
+    """
+    match list(words):
+        case [shell] if shell in SCRIPTS:
+            print(SCRIPTS[shell])
+        case ["candidates", line]:
+            print("\n".join(candidates(line)))
+        case [] | ["-h" | "--help"]:
+            print(USAGE)
+        case [shell, *_]:
+            raise UserError(f"The shell {shell!r} is unknown.{did_you_mean(shell, SCRIPTS)}")
+
+
+def candidates(line: str) -> list[str]:
+    """List what the last word of a line may become; a whole word ends with a space.
+
+    Args:
+        line: From the name of the program to the cursor.
+    """
+    *before, word = _words(line)
+    match before:
+        case [_]:
+            found: Iterator[str] = (f"{command} " for command in COMMANDS)
+        case [_, "completion"]:
+            found = (f"{shell} " for shell in SCRIPTS)
+        case [_, command, *rest] if command in OWN:
+            found = _of_command(command, rest, word)
+        case _:
+            found = iter(())
+    return sorted({each for each in found if each.startswith(word)})
+
+
+def _words(line: str) -> list[str]:
+    """Split a line as a shell does; a quote may still be open."""
+    for quote in ("", "'", '"'):
+        with suppress(ValueError):
+            words = shlex.split(line + quote)
+            is_between = not quote and line[-1:] in ("", " ")
+            return [*words, ""] if is_between else words
+    return line.split() or [""]
+
+
+def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]:
+    key, equals, value = word.partition("=")
+    own = OWN[command]
+    if equals:
+        values = _values(command, key, value, before)
+        yield from (f"{key}={each}" for each in values)
+        return
+    yield from (f"{each}=" for each in own)
+    yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
+    if command == "predict":
+        yield from _paths(word)
+    if command != "consolidate":
+        yield from _keys(before, word)
+
+
+def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
+    """List values of a key, whole ones with a space."""
+    if key in OWN[command]:
+        runs = [f"{run} " for run in _runs() if key == "run" and run.startswith(value)]
+        is_path = key in ("run", "input", "to") and not runs
+        yield from runs
+        yield from (f"{each} " for each in OWN[command][key])
+        yield from _paths(value) if is_path else ()
+        return
+    from leyden.config.compose import PATHS_OF_DATA, groups, select  # imports Hydra
+
+    name = key.lstrip("+~")
+    if name in PATHS_OF_DATA:
+        yield from _paths(value)
+    elif options := groups().get(name):
+        start = max(value.rfind(sign) for sign in ",[") + 1  # in a list, or a sweep's values
+        end = "" if "[" in value else " "
+        yield from (f"{value[:start]}{option}{end}" for option in options)
+    elif isinstance(default := select(_config(before), name), bool):
+        yield from ("true ", "false ")
+    elif isinstance(default, int | float | str):
+        yield f"{default} "
+
+
+def _keys(before: Sequence[str], word: str) -> Iterator[str]:
+    """List groups and keys down to the next dot, after the + or ~ that the word begins with."""
+    from leyden.config.compose import ACROSS_GROUPS, groups, keys  # imports Hydra
+
+    prefix = word[: len(word) - len(word.lstrip("+~"))]
+    depth = word.count(".") + 1
+    for key in keys(_config(before)):
+        names = key.split(".")
+        yield prefix + ".".join(names[:depth]) + ("." if len(names) > depth else "=")
+    for group in groups():
+        if group not in ACROSS_GROUPS or not prefix:
+            yield f"{prefix}{group}="
+
+
+def _config(before: Sequence[str]) -> Any:
+    """Compose the config that the groups chosen so far make, or read that of the run."""
+    from leyden.config.compose import compose, groups, load
+    from leyden.config.origins import worded
+    from leyden.config.shorthands import written_out
+    from leyden.runs.folder import find_run
+
+    chosen = [word for word in before if word.lstrip("+~").partition("=")[0] in groups()]
+    with suppress(UserError), worded(chosen):
+        for word in before:
+            if word.startswith("run="):
+                return load(find_run(word.removeprefix("run="))[0].config)
+        return compose(written_out(chosen))
+    return compose([])
+
+
+def _runs() -> Iterator[str]:
+    """List run folders below ``runs/``, those of sweeps too."""
+    return (str(file.parent) for file in Path("runs").glob("**/config.yaml"))
+
+
+def _paths(text: str) -> Iterator[str]:
+    """List files and folders that a beginning of a path may become; hidden ones on demand."""
+    folder, slash, name = text.rpartition("/")
+    with suppress(OSError):
+        for path in Path(f"{folder}{slash}").expanduser().iterdir():
+            if path.name.startswith(".") == name.startswith("."):
+                yield f"{folder}{slash}{path.name}" + ("/" if path.is_dir() else " ")

@@ -1,0 +1,65 @@
+"""Text from files and their names, made harmless where it is shown."""
+
+import unicodedata
+
+DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that reorder what is shown around them."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of cells that spreadsheets evaluate; the last four are full-width."""
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters, which a terminal would obey, except line breaks and tabs.
+
+    >>> printable("a\x1b[2J.png")
+    'a\\x1b[2J.png'
+    """
+    return "".join(_escaped(each) if _is_control(each) else each for each in text)
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell of CSV that a spreadsheet does not evaluate.
+
+    >>> cell("=1+1"), cell("-1"), cell("cat")
+    ("'=1+1", '-1', 'cat')
+    """
+    mark = "'" if text.startswith(FORMULA) and not _is_number(text) else ""
+    return mark + printable(text)
+
+
+def file_cell(name: str) -> str:
+    """Return the name of a file as a cell, by which a shell still finds the file.
+
+    >>> file_cell("=1+1.png"), file_cell("a.png")
+    ('./=1+1.png', 'a.png')
+    """
+    mark = "./" if name.startswith(FORMULA) else ""
+    return mark + printable(name).replace("\n", "\\n")
+
+
+def rounded(value: float) -> float:
+    """Round to seven significant digits, which are all that float32 holds.
+
+    >>> rounded(1.0000001192092896)
+    1.0
+    """
+    return float(f"{value:.7g}")
+
+
+def _is_control(character: str) -> bool:
+    return (
+        unicodedata.category(character) in ("Cc", "Zl", "Zp") and character not in "\n\t"
+    ) or character in DIRECTIONS
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

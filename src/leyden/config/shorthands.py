@@ -1,0 +1,59 @@
+"""Overrides as people type them, written out so that Hydra reads what is meant."""
+
+import re
+from collections.abc import Sequence
+
+from leyden.config.compose import PATHS_OF_DATA, groups
+from leyden.errors import UserError
+from leyden.files import exists
+
+NONE = {
+    "callbacks": "[]",
+    "debug": "[]",
+    "experiment": "[]",
+    "logger": "[]",
+    "scheduler": "constant",
+    "task/mix": "none",
+}
+"""The option of each group that can be left out which leaves it out."""
+
+_NULL = re.compile(r"(?<![^,])(?:null)?(?![^,])", re.IGNORECASE)
+"""Null or nothing, alone or as one of a sweep's values."""
+
+
+def written_out(overrides: Sequence[str]) -> list[str]:
+    """Write out overrides that Hydra refuses or misreads although their meaning is clear.
+
+    ``GROUP=null`` and ``~GROUP`` choose the option that leaves the group out, ``+GROUP=`` chooses
+    as ``GROUP=`` does, and the path of data that exist is a path whatever characters are in it.
+
+    Raises:
+        UserError: A group is left out that every run needs.
+    """
+    options = groups()
+    return [_written_out(override, options) for override in overrides]
+
+
+def _written_out(override: str, options: dict[str, list[str]]) -> str:
+    name, equals, value = override.partition("=")
+    key = name.lstrip("+~")
+    if key in PATHS_OF_DATA and value and exists(value):
+        return f"{name}={_quoted(value)}"
+    if key not in options:
+        return override
+    if name.startswith("~"):
+        value = "null"  # what is left out may be named: ~scheduler=cosine
+    if "[" in value or not _NULL.search(value):
+        return f"{key}={value}" if equals else override
+    if key not in NONE:
+        known = ", ".join(options[key])
+        raise UserError(f"{override} leaves a run without {key}. Expected one of {known}.")
+    return f"{key}={_NULL.sub(NONE[key], value)}"
+
+
+def _quoted(text: str) -> str:
+    r"""Quote a text for Hydra, in which a backslash counts only before a quote or at the end."""
+    escaped = re.sub(
+        r"(\\*)(\"|$)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text
+    )
+    return f'"{escaped}"'

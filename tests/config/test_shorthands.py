@@ -1,0 +1,48 @@
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leyden.config.compose import compose, freeze, groups
+from leyden.config.shorthands import NONE, written_out
+from leyden.errors import UserError
+
+
+@pytest.mark.parametrize("group", NONE)
+@pytest.mark.parametrize("form", ["{}=null", "{}=", "~{}", "++{}=NULL"])
+def test_a_group_is_left_out(group: str, form: str) -> None:
+    left_out = freeze(compose(written_out([form.format(group)])))
+
+    assert left_out == freeze(compose([f"{group}={NONE[group]}"]))
+
+
+@pytest.mark.parametrize("group", set(groups()) - set(NONE))
+@pytest.mark.parametrize("form", ["{}=null", "{}=", "~{}"])
+def test_a_group_that_every_run_needs_is_not(group: str, form: str) -> None:
+    with pytest.raises(UserError, match=f"leaves a run without {group}. Expected one of "):
+        written_out([form.format(group)])
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("scheduler=null,cosine", "scheduler=constant,cosine"),
+        ("logger=tensorboard,null", "logger=tensorboard,[]"),
+        ("callbacks=[default,null]", "callbacks=[default,null]"),
+        ("+experiment=spam", "experiment=spam"),
+        ("scheduler.pct_start=null", "scheduler.pct_start=null"),
+        ("~callbacks.ema", "~callbacks.ema"),
+        ("data.root=nowhere,elsewhere", "data.root=nowhere,elsewhere"),
+    ],
+)
+def test_the_rest_stays_what_it_is(override: str, expected: str) -> None:
+    assert written_out([override]) == [expected]
+
+
+@given(name=st.text(min_size=1))
+def test_the_path_of_data_may_hold_any_character(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leyden.config.shorthands.exists", lambda path: True)  # noqa: ARG005
+        (override,) = written_out([f"data.root={name}"])
+
+    assert OverridesParser.create().parse_override(override).value() == name
