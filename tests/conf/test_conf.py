@@ -101,7 +101,7 @@ def test_targets_really_accept_their_keys(option: str) -> None:
     nodes = list(target_nodes(to_plain(config), to_plain(config, resolve=True)))
 
     assert len(nodes) > 8
-    for where, node in nodes:
+    for where, _, node in nodes:
         target = get_object(node["_target_"])
         given = {key for key in node if key not in {"_target_", "_partial_"}}
         assert given <= accepted(target), where
