@@ -131,7 +131,7 @@ def test_tensorboard_has_hyperparameters_with_real_metrics(shared_run):
     final = events.Scalars("final/test/accuracy")[-1].value
     assert final == pytest.approx(metrics["test/accuracy"])
     assert "hp_metric" not in events.Tags()["scalars"]
-    assert [event.step for event in events.Scalars("val/loss")] == [36, 73]
+    assert [event.step for event in events.Scalars("val/loss")] == [39, 79]
 
 
 def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
@@ -194,7 +194,7 @@ def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
     assert [len(history(first / job)) for job in "01"] == [1, 2]
     assert status(first / "1")["state"] == "finished"
-    assert "behind step 37" in (first / "1" / "train.log").read_text()
+    assert "behind step 40" in (first / "1" / "train.log").read_text()
     assert len(history(second / "0")) == 2
     assert "continuing" in (second / "1" / "train.log").read_text()
     assert not (second / "1" / "metrics.csv").exists()
@@ -638,7 +638,7 @@ def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path)
 
     assert done.code == 0, done.err
     assert [row["epoch"] for row in history(run)] == ["0", "1"]
-    assert "behind step 37" in (run / "train.log").read_text()
+    assert "behind step 40" in (run / "train.log").read_text()
     assert status(run)["state"] == "finished"
 
 
