@@ -6,12 +6,13 @@ import pytest
 import torch
 from hydra.utils import get_object
 
-from leyden.config.compose import compose, freeze, groups
+import shipped
+from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
 
-NETWORKS = groups()["network"]
+NETWORKS = shipped.OPTIONS["network"]
 
 
 @pytest.fixture(scope="module")
