@@ -28,12 +28,3 @@ def test_an_installed_wheel_trains_from_another_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("runs/digits/*/metrics.json"))
     assert (site / "leyden" / "conf" / "train.yaml").is_file()
-
-
-def test_files_are_short():
-    long = {
-        path.name: lines
-        for path in (ROOT / "src").rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 300
-    }
-    assert not long
