@@ -47,6 +47,12 @@ def test_groups_of_ones_own_keep_their_sign(monkeypatch: pytest.MonkeyPatch) -> 
     assert written == ["+mine=a", "~mine", "mine=[]"]
 
 
+@pytest.mark.parametrize("override", ["hydra=null", "hydra/launcher=", "+mine/inner=null"])
+def test_a_group_of_others_needs_an_option(override: str) -> None:
+    with pytest.raises(UserError, match="names no option"):
+        written_out([override])
+
+
 @given(name=st.text(min_size=1))
 def test_the_path_of_data_may_hold_any_character(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -39,6 +39,9 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
     if key in PATHS_OF_DATA and value and (exists(value) or value[0] == "~"):
         return f"{name}={_quoted(value)}"
     if key not in options or (name != key and key not in IN_EVERY_CONFIG):
+        is_group = key in options or "/" in key or key == "hydra"
+        if is_group and equals and value.lower() in ("", "null"):
+            raise UserError(f"{override} names no option. Expected {name}=OPTION.")
         return override
     if name.startswith("~"):
         value = "null"  # what is left out may be named: ~scheduler=cosine
