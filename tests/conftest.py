@@ -16,7 +16,6 @@ sys.path.append(str(Path(__file__).parent))  # for shipped.py
 
 HARMLESS_WARNINGS = (
     "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch
-    "ignore:No (positive|negative) samples in targets",  # a class without rows weighs nothing
     "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
     "ignore:Precision bf16-mixed is not supported by the model summary",
     "ignore:Be aware that when using `ckpt_path`",  # a run is continued without a callback

@@ -1,4 +1,4 @@
-"""The package as a whole: a wheel that carries its configs, rooms that keep their direction."""
+"""The package as a whole: a wheel that carries its configs."""
 
 import os
 import subprocess

@@ -15,8 +15,9 @@ class Batch(NamedTuple):
         inputs: keyword arguments of the network's ``forward``, each ``(batch, ...)``.
         targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
             after mixing; ``(batch, labels)`` truths (uint8) where a row may have several labels;
-            ``(batch,)`` numbers (float32) to predict; ``(batch, longest)`` token numbers of
-            sequences, 0 behind their end; ``None`` where they are not known.
+            ``(batch,)`` numbers to predict (float32), measured from the ``centre`` of
+            ``DataSpec.targets``; ``(batch, longest)`` token numbers of sequences, 0 behind their
+            end; ``None`` where they are not known.
         rows: ``(batch,)`` int64 row numbers in the data set's cache.
         seed: seeds every random choice made on this batch, so that a batch is the same whichever
             process, worker or resumed run makes it.
@@ -49,8 +50,9 @@ class DataSpec:
         class_names: names of the classes in the order of their indices, or of the labels; empty
             for other targets.
         targets: what was counted of the targets on the training part alone: ``counts``, the rows
-            of each class or label, or ``mean`` and ``std`` of numbers; and their ``kind``, which
-            is ``class``, ``labels``, ``number`` or ``sequence``.
+            of each class or label, or of numbers the ``centre`` that the targets of a batch are
+            measured from, and ``mean`` and ``std`` of these differences; and their ``kind``,
+            which is ``class``, ``labels``, ``number`` or ``sequence``.
         tokens: what the numbers in target sequences stand for; number 0 stands for nothing.
     """
 

@@ -14,6 +14,8 @@ class Epochs:
         self.is_global_zero, self.sanity_checking = True, False
         self.current_epoch = self.global_step = 0
         self.callback_metrics = {}
+        self.callbacks = []
+        self.is_last_batch = True
         (folder / "checkpoints").mkdir()
 
     def save_checkpoint(self, path, weights_only):  # noqa: ARG002
@@ -25,7 +27,7 @@ class Epochs:
 def after_epochs(callback, folder, scores):
     trainer = Epochs(folder)
     for epoch, score in enumerate(scores):
-        trainer.current_epoch = epoch
+        trainer.current_epoch, trainer.global_step = epoch, 10 * epoch
         trainer.callback_metrics = {"val/loss": torch.tensor(score)}
         if score is not None:
             callback.on_validation_end(trainer, None)
@@ -47,8 +49,8 @@ def test_several_good_ones_are_kept(tmp_path):
 
     files = after_epochs(callback, tmp_path, [2.0, 1.0, 3.0, 1.5])
 
-    assert files["best.ckpt"] == files["epoch-001.ckpt"] == "1"
-    assert files["epoch-003.ckpt"] == files["last.ckpt"] == "3"
+    assert files["best.ckpt"] == files["epoch-001-step-10.ckpt"] == "1"
+    assert files["epoch-003-step-30.ckpt"] == files["last.ckpt"] == "3"
     assert len(files) == 5
 
 

@@ -96,7 +96,7 @@ def test_what_a_module_passes_by_breaks_nothing(tmp_path):
     module, trainer = fit(tmp_path, FiniteLoss(), broken=24, kind=PassingBy)
 
     assert trainer.global_step == 10
-    assert module.train_loss.rows == 20
+    assert module.train_loss.weight == 20
 
 
 def test_whole_rows_pass(tmp_path):
@@ -111,7 +111,7 @@ def test_a_broken_batch_is_skipped_without_a_trace(tmp_path, accumulate):
 
     assert all(value.isfinite().all() for value in module.state_dict().values())
     assert module.train_loss.compute().isfinite()
-    assert module.train_loss.rows == 36
+    assert module.train_loss.weight == 36
 
 
 def test_a_rollback_names_the_batch_and_the_next_try_leaves_it_out(tmp_path):

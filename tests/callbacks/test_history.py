@@ -28,9 +28,14 @@ def trainer(folder: Path, epoch: int = 0, **metrics: float) -> Any:
         loggers=[Logger()],
         is_global_zero=True,
         sanity_checking=False,
-        check_val_every_n_epoch=1,
         default_root_dir=str(folder),
     )
+
+
+def end_epoch(callback: MetricHistory, ended: Any, *, validated: bool = True) -> None:
+    if validated:
+        callback.on_validation_end(ended, None)
+    callback.on_train_epoch_end(ended, None)
 
 
 def history(mode: str = "min") -> MetricHistory:
@@ -45,8 +50,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 def test_an_epoch_is_a_row(tmp_path: Path) -> None:
     callback = history()
 
-    callback.on_train_epoch_end(trainer(tmp_path, 0, val_loss=2.0, lr=9.0), None)
-    callback.on_train_epoch_end(trainer(tmp_path, 1, val_loss=3.0, train_loss=1.0), None)
+    end_epoch(callback, trainer(tmp_path, 0, val_loss=2.0, lr=9.0))
+    end_epoch(callback, trainer(tmp_path, 1, val_loss=3.0, train_loss=1.0))
 
     first, second = rows_of(tmp_path)
     assert list(first) == ["epoch", "step", "lr", "best/val/loss", "train/loss", "val/loss"]
@@ -57,15 +62,41 @@ def test_an_epoch_is_a_row(tmp_path: Path) -> None:
 
 def test_an_epoch_that_was_not_validated_shows_no_older_value(tmp_path: Path) -> None:
     callback = history()
-    second = trainer(tmp_path, 1, train_loss=1.0, val_loss=2.0)
-    second.check_val_every_n_epoch = 3
-    third = trainer(tmp_path, 2, train_loss=1.0, val_loss=1.0)
-    third.check_val_every_n_epoch = 3
+    end_epoch(callback, trainer(tmp_path, 0, train_loss=1.0, val_loss=2.0))
 
-    callback.on_train_epoch_end(second, None)
-    callback.on_train_epoch_end(third, None)
+    end_epoch(callback, trainer(tmp_path, 1, train_loss=0.5, val_loss=2.0), validated=False)
 
-    assert [row["val/loss"] for row in rows_of(tmp_path)] == ["", "1.0"]
+    assert [row["val/loss"] for row in rows_of(tmp_path)] == ["2.0", ""]
+    assert [row["train/loss"] for row in rows_of(tmp_path)] == ["1.0", "0.5"]
+
+
+def test_every_validation_within_an_epoch_may_be_the_best(tmp_path: Path) -> None:
+    callback = history()
+
+    callback.on_validation_end(trainer(tmp_path, 0, val_loss=1.0), None)
+    end_epoch(callback, trainer(tmp_path, 0, val_loss=2.0))
+
+    (row,) = rows_of(tmp_path)
+    assert (row["best/val/loss"], row["val/loss"]) == ("1.0", "2.0")
+
+
+def test_a_value_that_is_nan_is_told_and_never_the_best(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = history()
+    for epoch, loss in enumerate((float("nan"), 2.0, float("nan"))):
+        end_epoch(callback, trainer(tmp_path, epoch, val_loss=loss))
+
+    assert callback.best == 2.0
+    assert caplog.text.count("val/loss is NaN") == 2
+
+
+def test_a_metric_of_training_is_tracked(tmp_path: Path) -> None:
+    callback = MetricHistory(monitor="train/loss", mode="min")
+    for epoch, loss in enumerate((1.0, 2.0)):
+        end_epoch(callback, trainer(tmp_path, epoch, train_loss=loss, val_loss=0.0))
+
+    assert [row["best/train/loss"] for row in rows_of(tmp_path)] == ["1.0", "1.0"]
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", 1.0), ("max", 3.0)])
@@ -73,12 +104,12 @@ def test_the_best_value_survives_a_resume(mode: str, best: float, tmp_path: Path
     before = history(mode)
     assert before.best is None
     for epoch, loss in enumerate((1.0, 3.0, 2.0)):
-        before.on_train_epoch_end(trainer(tmp_path, epoch, val_loss=loss), None)
+        end_epoch(before, trainer(tmp_path, epoch, val_loss=loss))
 
     after = history(mode)
     after.load_state_dict(before.state_dict())
     continued = trainer(tmp_path, 3, val_loss=2.5)
-    after.on_train_epoch_end(continued, None)
+    end_epoch(after, continued)
 
     assert after.best == best
     assert continued.loggers[0].logged == [({"best/val/loss": best}, 40)]
@@ -87,12 +118,12 @@ def test_the_best_value_survives_a_resume(mode: str, best: float, tmp_path: Path
 
 def test_rows_that_a_crash_made_obsolete_are_written_over(tmp_path: Path) -> None:
     crashed = history()
-    crashed.on_train_epoch_end(trainer(tmp_path, 0, val_loss=1.0), None)
+    end_epoch(crashed, trainer(tmp_path, 0, val_loss=1.0))
     saved = history()
     saved.load_state_dict(crashed.state_dict())
-    crashed.on_train_epoch_end(trainer(tmp_path, 1, val_loss=9.0), None)
+    end_epoch(crashed, trainer(tmp_path, 1, val_loss=9.0))
 
-    saved.on_train_epoch_end(trainer(tmp_path, 1, val_loss=0.5), None)
+    end_epoch(saved, trainer(tmp_path, 1, val_loss=0.5))
 
     assert [row["val/loss"] for row in rows_of(tmp_path)] == ["1.0", "0.5"]
 
@@ -101,7 +132,7 @@ def test_only_the_first_rank_writes(tmp_path: Path) -> None:
     other = trainer(tmp_path, val_loss=1.0)
     other.is_global_zero = False
 
-    history().on_train_epoch_end(other, None)
+    end_epoch(history(), other)
 
     assert list(tmp_path.iterdir()) == []
 

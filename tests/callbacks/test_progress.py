@@ -9,16 +9,30 @@ from leyden.callbacks.progress import EpochProgress
 
 def trainer(**changes: Any) -> Any:
     usual = {"is_global_zero": True, "current_epoch": 1, "max_epochs": 3}
-    usual |= {"num_training_batches": 50, "check_val_every_n_epoch": 1}
-    usual |= {"callback_metrics": {"val/loss": 0.25}}
+    usual |= {"num_training_batches": 50}
+    usual |= {"callback_metrics": {"train/loss": 0.5, "val/loss": 0.25}}
     return SimpleNamespace(**usual | changes)
 
 
 def test_an_epoch_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        EpochProgress().on_train_epoch_end(trainer(), None)
+        progress = EpochProgress()
+        progress.on_validation_end(trainer(), None)
+        progress.on_train_epoch_end(trainer(), None)
+        progress.on_train_epoch_end(trainer(), None)
 
-    assert caplog.messages == ["epoch 2/3  val/loss 0.2500"]
+    # The second epoch was not validated: Lightning holds the value of the first.
+    assert caplog.messages == [
+        "epoch 2/3  train/loss 0.5000  val/loss 0.2500",
+        "epoch 2/3  train/loss 0.5000",
+    ]
+
+
+def test_a_run_without_a_last_epoch_numbers_its_epochs(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        EpochProgress().on_train_epoch_end(trainer(max_epochs=-1), None)
+
+    assert caplog.messages == ["epoch 2  train/loss 0.5000"]
 
 
 def test_disabled_it_is_silent_until_enabled(

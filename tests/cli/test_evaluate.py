@@ -1,8 +1,10 @@
 import json
+import math
 import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from leyden.config.compose import compose, freeze
@@ -19,6 +21,16 @@ def test_a_process_prints_json_alone(shared_run, leyden_process, tmp_path):
     assert measured == pytest.approx({name: recorded[name] for name in measured})
     assert {name.partition("/")[0] for name in measured} == {"val", "test"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_that_are_undefined_are_null(shared_run, leyden, monkeypatch):
+    monkeypatch.setattr("leyden.tasks.metrics.ClassAUROC.compute", lambda _: torch.tensor(math.nan))
+
+    done = leyden("evaluate", f"run={shared_run}")
+
+    measured = json.loads(done.out, parse_constant=pytest.fail)
+    assert measured["test/auroc"] is None
+    assert measured["test/accuracy"] > 0
 
 
 @pytest.mark.parametrize("name", ["best", "last"])

@@ -20,6 +20,9 @@ from leyden.runs.folder import RunFolder
 
 QUICK = ("network=linear", "trainer.max_epochs=2", "callbacks.early_stopping=null")
 
+STEPS = 40
+"""Batches of 32 in an epoch of the digits."""
+
 
 def history(run):
     with (run / "metrics.csv").open(newline="") as stream:
@@ -130,12 +133,13 @@ def test_tensorboard_has_hyperparameters_with_real_metrics(shared_run):
     assert not [name for name in values if "_target_" in name or "root" in name]
     final = events.Scalars("final/test/accuracy")[-1].value
     assert final == pytest.approx(metrics["test/accuracy"])
+    assert "optimizer.lr: 0.003" in (shared_run / "hparams.yaml").read_text()
     assert "hp_metric" not in events.Tags()["scalars"]
-    assert [event.step for event in events.Scalars("val/loss")] == [39, 79]
+    assert [event.step for event in events.Scalars("val/loss")] == [STEPS - 1, 2 * STEPS - 1]
 
 
 def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
-    done = leyden("train", *QUICK, "mode=max")  # of a loss that falls
+    done = leyden("train", *QUICK, "+optimizer.maximize=true")  # a loss that rises
 
     assert done.code == 0, done.err
     run = only_run(tmp_path)
@@ -194,7 +198,7 @@ def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
     assert [len(history(first / job)) for job in "01"] == [1, 2]
     assert status(first / "1")["state"] == "finished"
-    assert "behind step 40" in (first / "1" / "train.log").read_text()
+    assert f"behind step {STEPS}" in (first / "1" / "train.log").read_text()
     assert len(history(second / "0")) == 2
     assert "continuing" in (second / "1" / "train.log").read_text()
     assert not (second / "1" / "metrics.csv").exists()
@@ -249,7 +253,7 @@ def test_a_finished_run_is_extended(leyden, own_run, shared_run):
 def test_the_best_checkpoint_survives_a_resume_in_a_moved_folder(leyden, own_run):
     last = own_run / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
-    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0]]
+    content["callbacks"]["Checkpoints"]["kept"] = [[0.001, 0, STEPS]]
     torch.save(content, last)
     best = (own_run / "checkpoints" / "best.ckpt").read_bytes()
 
@@ -532,7 +536,7 @@ def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
 
     assert done.code == 0, done.err
     steps = [int(row["step"]) for row in history(own_run)]
-    assert steps == [40, 80, 160]
+    assert steps == [STEPS, 2 * STEPS, 4 * STEPS]
     assert checkpoint(own_run)["callbacks"]["Checkpoints"]["by"] == ["val/accuracy", "max"]
     assert checkpoint(own_run, "best")["epoch"] == 2
 
@@ -541,7 +545,9 @@ def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
 
     assert done.code == 2
-    assert "80 steps of the schedule are behind the run, which now has 30 in all" in done.err
+    assert (
+        f"{2 * STEPS} steps of the schedule are behind the run, which now has 30 in all" in done.err
+    )
 
 
 @pytest.mark.parametrize("override", ["seed=5", "loss.label_smoothing=0.3", "data.batch_size=8"])
@@ -576,7 +582,8 @@ def test_a_repeated_run_may_be_changed(leyden, own_run, tmp_path):
 
 def test_a_run_that_stopped_early_goes_on_with_more_patience(leyden, tmp_path):
     early = "callbacks.early_stopping.patience"
-    words = ("network=linear", "trainer.max_epochs=4", "mode=max")  # of a loss that falls
+    words = ("network=linear", "trainer.max_epochs=4")
+    words += ("+optimizer.maximize=true",)  # a loss that rises
     assert leyden("train", *words, f"{early}=1").code == 0
     run = only_run(tmp_path)
     assert len(history(run)) == 2
@@ -638,7 +645,7 @@ def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path)
 
     assert done.code == 0, done.err
     assert [row["epoch"] for row in history(run)] == ["0", "1"]
-    assert "behind step 40" in (run / "train.log").read_text()
+    assert f"behind step {STEPS}" in (run / "train.log").read_text()
     assert status(run)["state"] == "finished"
 
 

@@ -26,6 +26,13 @@ def image_folder(root: Path) -> list[str]:
     return [f"data.root={root}"]
 
 
+def image_table(root: Path) -> list[str]:
+    image_folder(root)
+    rows = [f"{name}/{index}.png,{name}" for name in ("cat", "dog") for index in range(20)]
+    (root / "pets.csv").write_text("\n".join(["image,pet", *rows]))
+    return [f"data.path={root}/pets.csv", "data.image=image", "data.target=pet"]
+
+
 def audio_folder(root: Path) -> list[str]:
     random = np.random.default_rng(0)
     for name in ("rain", "wind"):
@@ -154,6 +161,7 @@ def ag_news(root: Path) -> list[str]:
 
 OWN = (
     image_folder,
+    image_table,
     fashion_mnist,
     audio_folder,
     speech_commands,

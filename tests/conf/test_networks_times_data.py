@@ -46,11 +46,12 @@ def test_a_batch_gives_a_finite_loss_and_gradients_or_the_network_is_refused(
     task = build_task(config, data)
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
-    loss = task.step(batch, "train")
+    loss, weight = task.step(batch, "train")
     loss.backward()
 
     assert loss.shape == ()
     assert loss.isfinite()
+    assert weight > 0
     gradients = [parameter.grad for parameter in task.network.parameters()]
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
     assert any(torch.count_nonzero(gradient) for gradient in gradients)

@@ -224,7 +224,9 @@ def test_dropping_more_than_half_is_an_error_that_names_the_step():
 
 
 def test_what_is_skipped_is_counted_but_is_no_loss():
-    skipped = [RejectedItem(source="a.txt", reason="no image", step="skipped", dropped=False)] * 9
+    skipped = [
+        RejectedItem(source="a.txt", reason=".txt (9)", step="skipped", dropped=False, count=9)
+    ]
 
     _, report = cleaned((0, 0, "train"), rejected=skipped)
 

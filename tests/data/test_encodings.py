@@ -11,6 +11,11 @@ def test_a_byte_order_mark_overrules_what_is_given(encoding):
     assert encoding_of("höh".encode(encoding), "latin-1") == encoding
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_recognised_without_a_mark(encoding):
+    assert encoding_of("id,name".encode(encoding), "utf-8") == encoding
+
+
 def test_without_a_mark_the_given_encoding_counts():
     assert encoding_of("höh".encode(), "latin-1") == "latin-1"
 

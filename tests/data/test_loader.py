@@ -1,10 +1,11 @@
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, SequentialSampler
 
 from leyden.batch import Batch
 from leyden.data.loader import ResumableLoader
 from leyden.data.sampler import BatchOrder
+from leyden.errors import UserError
 
 
 class Numbers(Dataset):
@@ -61,3 +62,10 @@ def test_the_global_generator_is_left_alone(num_workers):
     list(loader(num_workers))
 
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_sampler_of_single_rows_is_refused():
+    order = loader().order
+
+    with pytest.raises(UserError, match="use_distributed_sampler=False"):
+        ResumableLoader(Numbers(), order=order, num_workers=0, sampler=SequentialSampler(range(9)))

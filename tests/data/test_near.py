@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leyden.data.near import near_twins
+from leyden.data.near import NO_SIGNATURE, near_twins
 
 COLUMNS = 64
 
@@ -15,10 +15,12 @@ def signatures_of(*shared, seed=0):
     return rows
 
 
-def twins_of(signatures, *, order=None, fixed=()):
+def twins_of(signatures, *, contents=None, order=None, fixed=()):
+    numbers = np.arange(len(signatures)) if contents is None else np.array(contents)
     stays = np.isin(np.arange(len(signatures)), list(fixed))
     order = np.arange(len(signatures)) if order is None else np.array(order)
-    return near_twins(signatures, order=order, fixed=stays).tolist()
+    twins = near_twins(signatures, contents=numbers.view("V8"), order=order, fixed=stays)
+    return twins.tolist()
 
 
 @pytest.mark.parametrize(("shared", "twin"), [(0, -1), (40, -1), (56, 0), (64, 0)])
@@ -40,3 +42,23 @@ def test_many_equal_rows_have_the_first_for_their_twin():
 
 def test_rows_that_are_not_compared_have_no_twin():
     assert twins_of(signatures_of(64, 64), order=[0, 2]) == [-1, -1, 0]
+
+
+def test_rows_without_a_signature_have_no_twin():
+    signatures = signatures_of(64, 64)
+    signatures[:2] = NO_SIGNATURE
+
+    assert twins_of(signatures) == [-1, -1, -1]
+
+
+def test_rows_of_equal_content_are_not_near_but_share_a_near_one():
+    signatures = signatures_of(64, 60, 64, 60)
+
+    assert twins_of(signatures, contents=[0, 0, 1, 0, 1]) == [-1, -1, 0, -1, 0]
+    assert twins_of(signatures, contents=[0, 0, 1, 0, 1], order=[2, 0, 1, 3, 4]) == [
+        2,
+        2,
+        -1,
+        2,
+        -1,
+    ]

@@ -1,11 +1,14 @@
 import gzip
 import json
+import os
+import threading
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from leyden.data import json_lines, tables
+from leyden.data.arrow import UNDECODABLE
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -88,6 +91,7 @@ def test_a_file_without_a_header_is_given_one(tmp_path):
 
     rows, sources, _ = read(tmp_path / "a.csv", header=("id", "name"))
 
+    assert read(tmp_path / "a.csv", header=False)[0][0] == {"column_1": "1", "column_2": "x"}
     assert rows == [{"id": "1", "name": "x"}, {"id": "2", "name": "y"}]
     assert sources == ["a.csv row 1", "a.csv row 2"]
 
@@ -221,18 +225,26 @@ def test_a_missing_column_is_an_error_with_the_nearest_one(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("a.csv", "größe,b\n1,2\n".encode("latin-1"), "not valid utf-8.*data.encoding=cp1252"),
+        ("a.csv", "年,b\n1,2\n".encode("utf-16-le"), "data.encoding=utf-16-le"),
+        ("a.json", b'[{"a": 1}, {"a"', "cannot be read as a table"),
+        ("a", b"PK\x03\x04\0\0", "zero bytes"),
         ("a.csv", b"", "Empty CSV file"),
         ("a.csv", b"a,a\n1,2\n", "several columns called a"),
         ("a.csv", b"PK\x03\x04\0\0", "zero bytes"),
-        ("a.csv.gz", b"plain", "can't be read as a table"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-20], "can't be read as a table"),
+        ("a.csv.gz", b"plain", "cannot be read as a table"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-20],
+            "cannot be read as a table",
+        ),
         (
             "a.jsonl.gz",
             gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20],
-            "can't be read as a table",
+            "cannot be read as a table",
         ),
         ("a.jsonl", b'[{"a": 1},\n{"a": 2}]\n', "no line of it holds a JSON object; line 1"),
-        ("a.parquet", b"PAR1 and no more", "can't be read as a table"),
+        ("a.parquet", b"PAR1 and no more", "cannot be read as a table"),
         ("a.xlsx", b"", r"no known format.*\.csv"),
         ("a.parquet.gz", b"", "no known format"),
     ],
@@ -258,3 +270,121 @@ def test_a_table_without_rows_has_columns_and_no_chunk_of_rows(tmp_path):
 
     assert TableFile(path=tmp_path / "a.csv").column_names() == ["a", "b"]
     assert read(tmp_path / "a.csv")[0] == []
+
+
+def test_names_are_trimmed_as_cells_are(tmp_path):
+    (tmp_path / "a.csv").write_text("a, b,Cafe\N{COMBINING ACUTE ACCENT}\n1,2,3\n")
+    (tmp_path / "a.jsonl").write_text('{" b ": 2}\n{"b": 3}\n')
+
+    assert TableFile(path=tmp_path / "a.csv").column_names() == ["a", "b", "Café"]
+    assert read(tmp_path / "a.csv", ["Café", "b"])[0] == [{"Café": "3", "b": "2"}]
+    assert read(tmp_path / "a.jsonl")[0] == [{"b": "2"}, {"b": "3"}]
+
+
+def test_columns_without_a_name_are_numbered(tmp_path):
+    (tmp_path / "a.csv").write_text(",a,\n0,x,\n1,y,z\n")
+    (tmp_path / "a.jsonl").write_text('{"": 1, "a": 2}\n')
+
+    assert read(tmp_path / "a.csv")[0][1] == {"unnamed_1": "1", "a": "y", "unnamed_3": "z"}
+    assert read(tmp_path / "a.csv", ["unnamed_3"])[0] == [{"unnamed_3": None}, {"unnamed_3": "z"}]
+    assert read(tmp_path / "a.jsonl")[0] == [{"unnamed_1": "1", "a": "2"}]
+
+
+def test_a_header_may_hold_line_ends(tmp_path):
+    (tmp_path / "a.csv").write_text('a,"b\nc"\n1,2\n3\n4,5\n')
+
+    rows, sources, rejected = read(tmp_path / "a.csv", ["b\nc"])
+
+    assert rows == [{"b\nc": "2"}, {"b\nc": "5"}]
+    assert sources == ["a.csv row 2", "a.csv row 4"]
+    assert list(rejected) == ["a.csv row 3"]
+
+
+def test_comment_lines_are_no_rows(tmp_path):
+    (tmp_path / "a.csv").write_text('# made by\n#x,y\na;b\n1;x\n# 2;y\n3;"z\n# no comment"\n')
+
+    rows, sources, _ = read(tmp_path / "a.csv", comment="#")
+
+    assert rows == [{"a": "1", "b": "x"}, {"a": "3", "b": "z\n# no comment"}]
+    assert sources == ["a.csv row 2", "a.csv row 3"]
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;\r"])
+def test_a_first_line_may_state_the_separator(tmp_path, first):
+    (tmp_path / "a.csv").write_text(f"{first}\na,b;c\n1,5;2\n", newline="")
+
+    rows, sources, _ = read(tmp_path / "a.csv")
+
+    assert rows == [{"a,b": "1,5", "c": "2"}]
+    assert sources == ["a.csv row 2"]
+
+
+def test_a_tab_may_be_written_as_in_other_languages(tmp_path):
+    (tmp_path / "a.txt").write_text("a,b\tc\n1\t2\n")
+
+    assert read(tmp_path / "a.txt", separator=r"\t")[0] == [{"a,b": "1", "c": "2"}]
+    with pytest.raises(UserError, match=r"data\.separator='\|\|'"):
+        read(tmp_path / "a.txt", separator="||")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
+def test_an_array_of_objects_is_a_table(tmp_path, name):
+    content = json.dumps([{"a": 1.50, "b": None}, 7, {"b": {"c": [1]}}], indent=1)
+    text = content.replace("1.5", "1.50").encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+
+    rows, sources, rejected = read(tmp_path / name)
+
+    assert rows == [{"a": "1.50", "b": None}, {"a": None, "b": '{"c": ["1"]}'}]
+    assert sources == [f"{name} row 1", f"{name} row 3"]
+    assert rejected == {f"{name} row 2": "not a JSON object"}
+
+
+def test_json_lines_may_be_called_json(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}\n{"a": 2}\n')
+
+    assert read(tmp_path / "a.json")[0] == [{"a": "1"}, {"a": "2"}]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.csv.gz", "a.parquet"])
+def test_a_pipe_is_recognised_by_what_comes_through(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    content = write(tmp_path / name).read_bytes()
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[content])
+    writer.start()
+
+    rows, sources, _ = read(tmp_path / "pipe")
+    writer.join()
+
+    assert rows == ROWS
+    assert sources[0].startswith("pipe row")
+
+
+def test_cells_beside_may_come_late(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+
+    (chunk,) = TableFile(path=tmp_path / "a.jsonl").chunks(["a"], beside=["b"])
+
+    assert chunk.columns["b"].to_pylist() == [None, "2"]
+
+
+def test_cells_beside_make_no_row_unreadable(tmp_path):
+    (tmp_path / "a.csv").write_bytes("a,b\n1,ä\n2,x\n".encode("latin-1"))
+
+    (chunk,) = TableFile(path=tmp_path / "a.csv").chunks(["a"], beside=["b"])
+
+    assert chunk.columns["a"].to_pylist() == ["1", "2"]
+    assert chunk.columns["b"].to_pylist() == [UNDECODABLE, "x"]
+
+
+def test_a_row_that_is_malformed_and_in_another_encoding_costs_itself_alone(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n1,2\n\xe4,3,4\n5,6\n\xe4,7\n8,9\n")
+
+    chunks = list(TableFile(path=path).chunks(["a"]))
+
+    assert [cell for chunk in chunks for cell in chunk.columns["a"].to_pylist()] == ["1", "5", "8"]
+    assert sorted(item.source for chunk in chunks for item in chunk.rejected) == [
+        "a.csv row 3",
+        "a.csv row 5",
+    ]

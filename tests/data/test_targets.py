@@ -6,7 +6,7 @@ import torch
 
 from leyden.data.cache import Cache
 from leyden.data.source_names import SourceNames, append_names
-from leyden.data.targets import aligned, balancing_weights, counted
+from leyden.data.targets import aligned, balancing_weights, centred, counted
 from leyden.errors import UserError
 
 
@@ -36,7 +36,8 @@ def cache_of(folder, targets, class_names):
 def test_targets_are_counted_by_their_kind():
     assert counted(np.array([0, 2, 2]), 4) == {"kind": "class", "counts": [1, 0, 2, 0]}
     assert counted(np.array([[1, 0], [1, 1]], np.uint8), 2) == {"kind": "labels", "counts": [2, 1]}
-    assert counted(np.array([1, 3], np.float32), 0) == {"kind": "number", "mean": 2.0, "std": 1.0}
+    numbers = {"kind": "number", "centre": 2.0, "mean": 0.0, "std": 1.0}
+    assert counted(np.array([1.0, 3.0]), 0) == numbers
 
 
 def test_every_class_weighs_the_same():
@@ -56,6 +57,30 @@ def test_other_data_are_numbered_as_in_training(cached):
 
     assert found.targets.tolist() == [1, 2, 2]
     assert found.class_names == ("ant", "bee", "cow")
+
+
+@pytest.mark.parametrize(
+    ("trained", "names"),
+    [(["1", "2", "3"], ["2.0", "3"]), (["0", "false", "true"], ["False", "TRUE"])],
+)
+def test_equal_names_are_one_class(cached, trained, names):
+    assert aligned(cached([0, 1, 1], names), trained).targets.tolist() == [1, 2, 2]
+
+
+def test_words_for_true_and_false_are_the_classes_of_training(cached):
+    assert aligned(cached([0, 1], ["N", "Y"]), ["no", "yes"]).targets.tolist() == [0, 1]
+    labels = cached([[1, 0, 0], [0, 1, 1]], ["2", "3", "4"])
+    assert aligned(labels, ["1", "2.0", "3", "4"]).targets.tolist() == [[0, 1, 0, 0], [0, 0, 1, 1]]
+
+
+def test_numbers_are_measured_from_their_centre_before_they_lose_digits(cached):
+    data = cached([1_700_000_000.0, 1_700_000_001.0], [])
+
+    found = centred(data, {"kind": "number", "centre": 1_700_000_000.5})
+
+    assert found.targets.dtype == np.float32
+    assert found.targets.tolist() == [-0.5, 0.5]
+    assert centred(data, {"kind": "class"}) is data
 
 
 def test_labels_are_put_in_the_order_of_training(cached):

@@ -26,6 +26,7 @@ SCHEDULES = {
     if inspect.isfunction(function)
     and function.__module__ == schedules.__name__
     and not name.startswith("_")
+    and name != "schedule_of"
 }
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)
 

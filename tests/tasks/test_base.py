@@ -10,9 +10,10 @@ from torchmetrics import MetricCollection
 from torchmetrics.regression import MeanAbsoluteError
 
 from leyden.batch import Batch, DataSpec
+from leyden.errors import UserError
 from leyden.networks.cnn import CNN
 from leyden.optim.schedules import constant, linear
-from leyden.tasks.base import MeanLoss, Task
+from leyden.tasks.base import BatchLoss, MeanLoss, Task
 
 SPEC = DataSpec(network_sizes={"input_shape": (1, 4, 4), "num_outputs": 1})
 NORM = {"gradient_clip_val": 0.5}
@@ -41,7 +42,8 @@ class Regression(Task):
     def step(self, batch, stage):
         predicted = self(batch.inputs).squeeze(1)
         self.update_metrics(stage, predicted, batch.targets)
-        return nn.functional.mse_loss(predicted, batch.targets)
+        loss = nn.functional.mse_loss(predicted, batch.targets)
+        return BatchLoss(loss, len(predicted))
 
     def predictions(self, logits):
         return {"value": logits.squeeze(1).tolist()}
@@ -316,3 +318,84 @@ def test_a_mean_loss_stays_exact_over_many_batches():
         mean.update(torch.tensor(1 / 3), 100)
 
     assert mean.compute().item() == pytest.approx(1 / 3, rel=1e-6)
+
+
+def test_a_schedule_of_torch_needs_nothing_around_it(tmp_path):
+    task = task_of(lr=0.1, scheduler=partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5))
+
+    fitted(tmp_path, task, max_epochs=2)
+
+    assert task.trainer.optimizers[0].param_groups[0]["lr"] == 0.025  # once an epoch
+
+
+def test_a_schedule_of_torch_that_wants_the_length_of_the_run_is_told(tmp_path):
+    cycle = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, cycle_momentum=False)
+    for schedule, total in ((cycle, 2 * len(SIZES)), (partial(cycle, total_steps=9), 9)):
+        task = task_of(lr=0.1, scheduler=schedule)
+        fitted(tmp_path, task, max_epochs=2)
+        (config,) = task.trainer.lr_scheduler_configs
+        assert config.scheduler.total_steps == total
+        assert config.scheduler.last_epoch == 2 * len(SIZES)  # once a step
+
+
+def test_a_schedule_of_torch_that_watches_a_metric_has_to_name_it(tmp_path):
+    task = task_of(scheduler=partial(torch.optim.lr_scheduler.ReduceLROnPlateau, factor=0.5))
+
+    with pytest.raises(UserError, match=r"scheduler=plateau"):
+        fitted(tmp_path, task)
+
+
+class OwnOptimizer(Regression):
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_a_schedule_that_would_be_ignored_is_refused(tmp_path):
+    options = {"network": Line, "optimizer": partial(torch.optim.SGD, lr=0.1)}
+
+    with pytest.raises(UserError, match=r"OwnOptimizer.configure_optimizers ignores the scheduler"):
+        fitted(tmp_path, OwnOptimizer(scheduler=partial(linear), **options))
+
+    fitted(tmp_path, OwnOptimizer(scheduler=constant, **options))
+
+
+@pytest.mark.parametrize("values", [{"lr": -1}, {"lr": 0.1, "nesterov": True}, {"unknown": 1}])
+def test_values_that_an_optimizer_refuses_are_the_users(tmp_path, values):
+    task = task_of()
+    task.optimizer = partial(torch.optim.SGD, **values)
+
+    with pytest.raises(UserError, match=r"^optimizer: "):
+        fitted(tmp_path, task)
+
+
+def test_a_schedule_without_a_length_is_the_users(tmp_path):
+    task = task_of(scheduler=linear)
+
+    with pytest.raises(UserError, match=r"^scheduler: .*trainer.max_epochs"):
+        fitted(tmp_path, task, max_epochs=-1)
+
+
+def test_a_task_knows_which_values_are_better():
+    better = {"loss": "min", "mae": "min"}
+
+    assert task_of().modes == {
+        "train/loss": "min",
+        **{f"{stage}/{name}": mode for stage in ("val", "test") for name, mode in better.items()},
+    }
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_targets_keep_their_digits_at_any_precision(tmp_path, precision):
+    task, data = task_of(), Batches()
+    targets = torch.cat([batch.targets for batch in data.batches])
+    seen = []
+    update = task.update_metrics
+    task.update_metrics = lambda stage, predicted, given: (
+        seen.append(given),
+        update(stage, predicted, given),
+    )
+
+    trainer_of(tmp_path, precision=precision).test(task, datamodule=data, verbose=False)
+
+    assert torch.equal(torch.cat(seen), targets)
+    assert next(task.parameters()).dtype == (torch.float64 if "64" in precision else torch.bfloat16)

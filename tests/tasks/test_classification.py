@@ -169,9 +169,10 @@ def test_training_rows_alone_are_mixed(tmp_path, mix, measured):
 def test_the_given_loss_is_minimised(tmp_path):
     data = Batches()
 
-    logged = fitted(tmp_path, task_of(loss=lambda logits, _: (logits - 7).square().mean()), data)
+    logged = fitted(tmp_path, task_of(loss=nn.MultiMarginLoss()), data)
 
-    assert logged["val/loss"] == pytest.approx((data.logits - 7).square().mean().item(), rel=1e-5)
+    expected = nn.functional.multi_margin_loss(data.logits, data.targets).item()
+    assert logged["val/loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_predictions_are_class_names_and_probabilities(tmp_path):
@@ -215,13 +216,14 @@ def test_classes_weigh_as_told(loss, class_weights, expected):
     (batch, *_) = Batches().batches
     task = task_of(spec=counted(10, 20, 10), loss=loss(), class_weights=class_weights)
 
-    got = task.step(batch, "train")
+    got, divisor = task.step(batch, "train")
 
     weight = torch.tensor(expected, dtype=torch.float32)
     logits = batch.inputs["images"].flatten(1)
     torch.testing.assert_close(
         got, nn.functional.cross_entropy(logits, batch.targets, weight=weight)
     )
+    assert float(divisor) == pytest.approx(weight[batch.targets].sum().item())
 
 
 def test_a_class_without_rows_has_a_finite_weight():
@@ -238,7 +240,7 @@ def test_weights_have_to_fit_the_classes(class_weights):
 
 def test_weights_need_a_loss_that_takes_them():
     with pytest.raises(ValueError, match="loss=cross_entropy"):
-        task_of(loss=nn.MSELoss(), class_weights=[1, 2, 3])
+        task_of(loss=nn.functional.cross_entropy, class_weights=[1, 2, 3])
 
 
 @pytest.mark.parametrize(("kind", "task"), [("number", "regression"), ("labels", "multilabel")])

@@ -76,10 +76,11 @@ def test_padding_does_not_count():
     short, padded = batch_of([1, 2]), batch_of([1, 2], [1, 2, 3, 4, 5])
     first = {name: value[:1] for name, value in padded.inputs.items()}
 
-    assert task().step(short, "val").item() == pytest.approx(
-        task().step(padded._replace(inputs=first), "val").item()
-    )
-    assert math.isfinite(task().step(batch_of([1]), "val").item())
+    loss, tokens = task().step(short, "val")
+    same, as_many = task().step(padded._replace(inputs=first), "val")
+    assert loss.item() == pytest.approx(same.item())
+    assert tokens.item() == as_many.item() == 2
+    assert math.isfinite(task().step(batch_of([1]), "val").mean.item())
 
 
 def test_a_prompt_is_continued_behind_its_own_end():
@@ -112,7 +113,7 @@ def test_it_learns_a_sequence_by_heart():
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
     for _ in range(80):
         optimizer.zero_grad()
-        module.step(batch, "train").backward()
+        module.step(batch, "train").mean.backward()
         optimizer.step()
 
     module.new_tokens, module.temperature = 6, 0

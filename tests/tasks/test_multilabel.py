@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from leyden.batch import Batch, DataSpec
+from leyden.errors import UserError
 from leyden.optim.schedules import constant
 from leyden.tasks.multilabel import Multilabel
 
@@ -80,7 +81,7 @@ def test_metrics_agree_with_their_definitions(tmp_path, threshold, f1, auroc):
 def test_every_label_is_judged_by_itself():
     (batch, *_) = Symptoms().batches
 
-    loss = task_of().step(batch, "train")
+    loss, _ = task_of().step(batch, "train")
 
     probabilities = batch.inputs["numbers"].sigmoid().numpy()
     targets = batch.targets.numpy()
@@ -97,7 +98,7 @@ def test_predictions_name_the_labels_and_their_probabilities():
 
 
 def test_refuses_losses_of_classes_that_exclude_each_other():
-    with pytest.raises(ValueError, match="loss=bce"):
+    with pytest.raises(UserError, match="loss=bce"):
         task_of(nn.CrossEntropyLoss())
 
 

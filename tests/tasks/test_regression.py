@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from leyden.batch import Batch, DataSpec
+from leyden.errors import UserError
 from leyden.losses.focal import FocalLoss
 from leyden.optim.schedules import constant
 from leyden.tasks.regression import Regression
@@ -86,7 +87,7 @@ def test_the_loss_is_that_of_standardised_numbers():
     (batch, *_) = Prices().batches
     standard = (batch.targets - MEAN) / STD
 
-    loss = task_of().step(batch, "train")
+    loss, _ = task_of().step(batch, "train")
 
     expected = (batch.inputs["numbers"].squeeze(1) - standard).square().mean()
     torch.testing.assert_close(loss, expected)
@@ -106,14 +107,14 @@ def test_a_target_that_never_changes_is_predicted():
 
 @pytest.mark.parametrize("loss", [nn.MSELoss(), nn.HuberLoss(), nn.L1Loss(), nn.SmoothL1Loss()])
 def test_takes_losses_of_numbers(loss):
-    assert task_of(loss).step(Prices().batches[0], "train").isfinite()
+    assert task_of(loss).step(Prices().batches[0], "train").mean.isfinite()
 
 
 @pytest.mark.parametrize(
     "loss", [nn.CrossEntropyLoss(label_smoothing=0.1), FocalLoss(), nn.BCEWithLogitsLoss()]
 )
 def test_refuses_losses_of_classes(loss):
-    with pytest.raises(ValueError, match="loss=mse"):
+    with pytest.raises(UserError, match="loss=mse"):
         task_of(loss)
 
 
@@ -121,3 +122,11 @@ def test_refuses_losses_of_classes(loss):
 def test_refuses_targets_that_are_no_numbers(kind):
     with pytest.raises(ValueError, match=r"data\.target_type=number"):
         task_of(targets={"kind": kind, "counts": [1, 2]})
+
+
+def test_targets_may_be_measured_from_a_centre():
+    task = task_of(targets={"kind": "number", "centre": 2.0**40, "mean": 0.0, "std": 1.0})
+    batch = Batch({"numbers": torch.ones(1, 1)}, torch.ones(1), torch.arange(1), 0)
+
+    assert task.step(batch, "train").mean == 0
+    assert task.predictions(torch.ones(1, 1)) == {"value": [2.0**40 + 1]}

@@ -35,6 +35,15 @@ WORKERS = (
     "callbacks.checkpoint.save_top_k=2",
     "+trainer.val_check_interval=0.25",
 )
+AVERAGED = (
+    *SMALL,
+    "trainer.max_epochs=8",
+    "callbacks=[default,swa]",
+    "callbacks.swa.swa_epoch_start=3",
+    "monitor=val/accuracy",
+    "scheduler=plateau",
+    "scheduler.patience=0",
+)
 LIMITED = (*SMALL, "scheduler=plateau", "scheduler.patience=0", "trainer.max_steps=150")
 TWO_RANKS = (*SMALL, "data.batch_size=16", "trainer.max_epochs=5", "trainer=ddp")
 SHARDED = (
@@ -59,12 +68,13 @@ ON_A_GPU = (
     [
         (30, 1, EVERYTHING),
         (4, 1, WORKERS),
+        (6, 1, AVERAGED),
         (6, 1, LIMITED),
         (3, 2, (*TWO_RANKS, "trainer.accelerator=cpu")),
         (2, 2, (*SHARDED, "trainer.accelerator=cpu")),
         pytest.param(4, 1, ON_A_GPU, marks=pytest.mark.gpu),
     ],
-    ids=["everything", "workers", "max_steps", "two_ranks", "sharded", "gpu"],
+    ids=["everything", "workers", "averaged", "max_steps", "two_ranks", "sharded", "gpu"],
 )
 def test_a_run_survives_kills(tmp_path, kills, ranks, overrides):
     done = subprocess.run(

@@ -4,12 +4,13 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 
 from leyden.files import remove
+from leyden.monitor import Mode, mode_of
 
 FOLDER = "checkpoints"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -22,13 +23,14 @@ class Checkpoints(Checkpoint):
     """Keeps ``best.ckpt``, ``last.ckpt`` and the one before it, ``previous.ckpt``.
 
     The last checkpoint is written at the end of every epoch, and within one after some steps or
-    minutes. It never depends on the monitored metric.
+    minutes. It never depends on the monitored metric. The best one holds the very weights that were
+    measured, wherever in an epoch that was.
 
     Args:
-        monitor: the metric that decides which checkpoint is the best, when an epoch ends.
-        mode: whether lower (``min``) or higher (``max``) is better.
+        monitor: the metric that decides which checkpoint is the best.
+        mode: whether lower (``min``) or higher (``max``) is better; ``None`` follows the metric.
         save_top_k: number of good checkpoints to keep; of several, each stands as
-            ``epoch-NNN.ckpt`` too, epochs being counted from 0.
+            ``epoch-NNN-step-N.ckpt`` too, epochs being counted from 0.
         save_every_steps: optimizer steps between two last checkpoints.
         save_every_minutes: minutes between two last checkpoints.
     """
@@ -37,7 +39,7 @@ class Checkpoints(Checkpoint):
         self,
         *,
         monitor: str,
-        mode: Literal["min", "max"] = "min",
+        mode: Mode | None = None,
         save_top_k: int = 1,
         save_every_steps: int | None = None,
         save_every_minutes: float | None = None,
@@ -50,10 +52,15 @@ class Checkpoints(Checkpoint):
         self.save_top_k = save_top_k
         self.save_every_steps = save_every_steps or math.inf
         self.save_every_seconds = 60 * (save_every_minutes or math.inf)
-        self.kept: list[tuple[float, int]] = []
+        self.kept: list[tuple[float, int, int]] = []
         self.measured: float | None = None
         self.saved_step = 0
         self.saved_at = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Choose the direction, before a checkpoint is restored."""
+        if stage == "fit":
+            self.mode = mode_of(trainer, self.monitor, self.mode)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Count steps and minutes from here on."""
@@ -76,44 +83,61 @@ class Checkpoints(Checkpoint):
             self._save(trainer, LAST)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Remember what was measured."""
-        if not trainer.sanity_checking and self.monitor in trainer.callback_metrics:
-            self.measured = float(trainer.callback_metrics[self.monitor])
+        """Rank the weights that were measured, and save good ones before they change."""
+        if trainer.sanity_checking or self.monitor.startswith("train/"):
+            return
+        self._measure(trainer)
+        averaged = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
+        # The end of an epoch saves the same weights, unless a moving average is updated there.
+        if averaged or not trainer.is_last_batch:
+            self._save_ranked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write the checkpoints of a whole epoch."""
-        names = self._ranked(trainer.current_epoch)
-        self.measured = None
+        if self.monitor.startswith("train/"):
+            self._measure(trainer)
         # The last comes last: a run that is killed in between writes the others anew.
-        self._save(trainer, *names, LAST)
+        self._save_ranked(trainer, LAST)
+
+    def forget(self) -> None:
+        """Let the next measured weights be the best."""
+        self.kept = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the scores of the checkpoints that are kept."""
+        return {"kept": [list(each) for each in self.kept], "by": [self.monitor, self.mode]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what an earlier part of the run has kept, if it was judged in the same way."""
+        if state_dict["by"] == [self.monitor, self.mode]:
+            self.kept = [(score, epoch, step) for score, epoch, step in state_dict["kept"]]
+
+    def _measure(self, trainer: Trainer) -> None:
+        if self.monitor in trainer.callback_metrics:
+            self.measured = float(trainer.callback_metrics[self.monitor])
+
+    def _save_ranked(self, trainer: Trainer, *others: str) -> None:
+        names = self._ranked(trainer.current_epoch, trainer.global_step)
+        self.measured = None
+        if not names and not others:
+            return
+        self._save(trainer, *names, *others)
         if trainer.is_global_zero:
-            kept = {_of_epoch(epoch) for _, epoch in self.kept}
+            kept = {_name(epoch, step) for _, epoch, step in self.kept}
             for path in folder_of(trainer).glob("epoch-*.ckpt"):
                 if path.name not in kept or self.save_top_k == 1:
                     remove(path)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Give the scores of the checkpoints that are kept."""
-        kept = [list(pair) for pair in self.kept]
-        return {"kept": kept, "measured": self.measured, "by": [self.monitor, self.mode]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what an earlier part of the run has kept, if it was judged in the same way."""
-        if state_dict["by"] != [self.monitor, self.mode]:
-            return
-        self.kept = [(float(score), int(epoch)) for score, epoch in state_dict["kept"]]
-        self.measured = state_dict["measured"]
-
-    def _ranked(self, epoch: int) -> list[str]:
-        """Rank this epoch among those that are kept, and name the files that it deserves."""
+    def _ranked(self, epoch: int, step: int) -> list[str]:
+        """Rank what was measured among those that are kept, and name the files that it deserves."""
         if self.measured is None or not math.isfinite(self.measured):
             return []
-        sign = 1 if self.mode == "min" else -1
-        pairs = sorted([*self.kept, (self.measured, epoch)], key=lambda pair: sign * pair[0])
-        self.kept = pairs[: self.save_top_k]
-        names = [BEST] if self.kept[:1] == [(self.measured, epoch)] else []
-        if self.save_top_k > 1 and (self.measured, epoch) in self.kept:
-            names.append(_of_epoch(epoch))
+        own = (self.measured, epoch, step)
+        sign = -1 if self.mode == "max" else 1
+        self.kept = sorted([*self.kept, own], key=lambda each: sign * each[0])[: self.save_top_k]
+        names = [BEST] if self.kept[:1] == [own] else []
+        if self.save_top_k > 1 and own in self.kept:
+            names.append(_name(epoch, step))
         return names
 
     def _save(self, trainer: Trainer, *names: str) -> None:
@@ -163,8 +187,8 @@ def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
     return trainer.strategy.reduce_boolean_decision(asked, all=False)
 
 
-def _of_epoch(epoch: int) -> str:
-    return f"epoch-{epoch:03d}.ckpt"
+def _name(epoch: int, step: int) -> str:
+    return f"epoch-{epoch:03d}-step-{step}.ckpt"
 
 
 def _link(source: Path, target: Path) -> None:

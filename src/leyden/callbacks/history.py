@@ -1,68 +1,90 @@
 """The metric history of a run, in ``metrics.csv``."""
 
 import csv
+import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
 from leyden.errors import UserError, did_you_mean
+from leyden.monitor import Mode, mode_of
+
+log = logging.getLogger(__name__)
 
 STAGES = ("train/", "val/", "test/")
 
 FIRST_COLUMNS = ("epoch", "step", "lr")
 
+STATE = ("rows", "validated", "validated_step", "best")
+"""Attributes that travel in the checkpoint."""
 
-class MetricHistory(Callback):
+
+class MetricHistory(Checkpoint):
     """Writes one row an epoch; the rows so far travel in the checkpoint.
 
     Lightning's own CSV logger deletes the file when a run is continued and knows nothing of the
     rows that a crash made obsolete. Here a continued run rewrites the file from the checkpoint it
     continues, so each epoch stands in it once. The best value so far of the monitored metric is
-    one of the columns.
+    one of the columns. What an epoch did not measure stays empty.
+
+    It is a ``Checkpoint`` since Lightning calls those after the task has logged its epoch.
 
     Args:
         monitor: the metric whose best value is tracked.
-        mode: whether lower (``min``) or higher (``max``) is better.
+        mode: whether lower (``min``) or higher (``max``) is better; ``None`` follows the metric.
         filename: name of the file in the run folder.
+
+    Attributes:
+        rows: The rows so far.
+        validated: What the newest validation of this epoch measured.
+        validated_step: The optimizer steps before the newest validation.
+        best: The best value of the monitored metric over the whole run, before a resume too.
     """
 
-    def __init__(self, *, monitor: str, mode: str, filename: str = "metrics.csv") -> None:
+    def __init__(
+        self, *, monitor: str, mode: Mode | None = None, filename: str = "metrics.csv"
+    ) -> None:
         self.monitor = monitor
         self.mode = mode
         self.filename = filename
         self.rows: list[dict[str, float]] = []
+        self.validated: dict[str, float] = {}
+        self.validated_step: int | None = None
+        self.best: float | None = None
 
-    @property
-    def best(self) -> float | None:
-        """The best value of the monitored metric over the whole run, before a resume too."""
-        values = [row[self.monitor] for row in self.rows if self.monitor in row]
-        if not values:
-            return None
-        return min(values) if self.mode == "min" else max(values)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Choose the direction, before training starts."""
+        if stage == "fit":
+            self.mode = mode_of(trainer, self.monitor, self.mode)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Refuse to monitor what nobody measures.
-
-        Raises:
-            UserError: the monitored metric was not logged.
-        """
-        if not trainer.sanity_checking and self.monitor not in trainer.callback_metrics:
-            known = stage_metrics(trainer.callback_metrics)
-            raise UserError(
-                f"monitor={self.monitor} is not measured.{did_you_mean(self.monitor, known)}"
-            )
+        """Take what was validated."""
+        if trainer.sanity_checking:
+            return
+        measured = stage_metrics(trainer.callback_metrics)
+        self.validated = {key: measured[key] for key in measured if not key.startswith("train/")}
+        self.validated_step = trainer.global_step
+        if not self.monitor.startswith("train/"):
+            self._track(self.validated)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Add the epoch's row before checkpoints are written."""
+        measured = stage_metrics(trainer.callback_metrics)
         row: dict[str, float] = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
-        row |= metrics_of_epoch(trainer)
+        row |= {name: value for name, value in measured.items() if name.startswith("train/")}
+        row |= self.validated
+        self.validated = {}
         self.rows.append(row)
+        if self.monitor.startswith("train/"):
+            self._track(row)
         if self.best is not None:
             best = {f"best/{self.monitor}": self.best}
             row |= best
@@ -71,13 +93,47 @@ class MetricHistory(Callback):
         if trainer.is_global_zero:
             self._write(Path(trainer.default_root_dir) / self.filename)
 
+    def forget(self) -> None:
+        """Let the next value be the best."""
+        self.best = None
+
     def state_dict(self) -> dict[str, Any]:
-        """Give the rows so far."""
-        return {"rows": self.rows}
+        """Give what was measured so far."""
+        return {name: getattr(self, name) for name in STATE} | {"by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows of the run that is continued."""
-        self.rows = [dict(row) for row in state_dict["rows"]]
+        """Take what the run that is continued has measured, and judge it by this metric."""
+        for name in STATE:
+            setattr(self, name, state_dict[name])
+        self.rows = [dict(row) for row in self.rows]
+        if state_dict["by"] != [self.monitor, self.mode]:
+            self.best = None
+            for row in self.rows:
+                self._improve(row.get(self.monitor, math.nan))
+
+    def _track(self, measured: Mapping[str, float]) -> None:
+        """Compare the monitored metric with the best so far.
+
+        Raises:
+            UserError: If it was not logged.
+        """
+        if self.monitor not in measured:
+            raise UserError(
+                f"monitor={self.monitor} is not measured.{did_you_mean(self.monitor, measured)}"
+            )
+        value = measured[self.monitor]
+        if math.isnan(value):
+            log.warning(
+                "%s is NaN, as of rows for which it is undefined: these weights cannot be the best",
+                self.monitor,
+            )
+        self._improve(value)
+
+    def _improve(self, value: float) -> None:
+        if math.isnan(value):
+            return
+        better = max if self.mode == "max" else min
+        self.best = value if self.best is None else better(value, self.best)
 
     def _write(self, path: Path) -> None:
         names = {name for row in self.rows for name in row}
@@ -94,12 +150,3 @@ class MetricHistory(Callback):
 def stage_metrics(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
     """Pick the metrics of the stages out of all that was logged."""
     return {name: float(value) for name, value in metrics.items() if name.startswith(STAGES)}
-
-
-def metrics_of_epoch(trainer: Trainer) -> dict[str, float]:
-    """Pick what this epoch has measured: Lightning keeps older values where none validated it."""
-    metrics = stage_metrics(trainer.callback_metrics)
-    every = trainer.check_val_every_n_epoch
-    if every is None or (trainer.current_epoch + 1) % every == 0:
-        return metrics
-    return {name: value for name, value in metrics.items() if not name.startswith("val/")}

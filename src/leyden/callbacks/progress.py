@@ -5,17 +5,19 @@ import sys
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from tqdm import tqdm
 
-from leyden.callbacks.history import metrics_of_epoch
+from leyden.callbacks.history import stage_metrics
 from leyden.callbacks.idle_hooks import idle_when
 
 log = logging.getLogger(__name__)
 
 
-class EpochProgress(ProgressBar):
+class EpochProgress(ProgressBar, Checkpoint):
     """Logs one line an epoch, and draws a bar where standard error is a terminal.
+
+    It is a ``Checkpoint`` since Lightning calls those after the task has logged its epoch.
 
     Args:
         refresh_rate: steps between two drawings; each costs as much as a small step.
@@ -26,6 +28,7 @@ class EpochProgress(ProgressBar):
         self.refresh_rate = refresh_rate
         self.bar: tqdm[Any] | None = None
         self.enabled = True
+        self.is_validated = False
 
     def disable(self) -> None:
         """Fall silent: Lightning asks this of all ranks but the first."""
@@ -38,9 +41,8 @@ class EpochProgress(ProgressBar):
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Begin a bar."""
         if self.enabled and sys.stderr.isatty():
-            description = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             total = int(trainer.num_training_batches)
-            self.bar = tqdm(desc=description, total=total, unit="batch", leave=False)
+            self.bar = tqdm(desc=_epoch(trainer), total=total, unit="batch", leave=False)
 
     @idle_when(lambda *_: not sys.stderr.isatty())
     def on_train_batch_end(
@@ -55,14 +57,21 @@ class EpochProgress(ProgressBar):
         if self.bar is not None and (batch_idx + 1) % self.refresh_rate == 0:
             self.bar.update(batch_idx + 1 - self.bar.n)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note that the epoch has values of its own."""
+        self.is_validated = True
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Replace the bar by a line."""
         self._close()
-        values = sorted(metrics_of_epoch(trainer).items())
-        metrics = [f"{name} {value:.4f}" for name, value in values]
+        metrics = [
+            f"{name} {value:.4f}"
+            for name, value in sorted(stage_metrics(trainer.callback_metrics).items())
+            if self.is_validated or name.startswith("train/")
+        ]
+        self.is_validated = False
         if self.enabled:
-            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            log.info("%s  %s", epoch, "  ".join(metrics))
+            log.info("%s  %s", _epoch(trainer), "  ".join(metrics))
 
     def on_exception(self, *_: Any) -> None:
         """Take an unfinished bar off the screen."""
@@ -72,3 +81,9 @@ class EpochProgress(ProgressBar):
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def _epoch(trainer: Trainer) -> str:
+    """Number the epoch from 1, out of all if their number is known."""
+    last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+    return f"epoch {trainer.current_epoch + 1}{last}"

@@ -1,6 +1,5 @@
 """``leyden evaluate run=RUN``: metrics of a finished run."""
 
-import json
 from collections.abc import Sequence
 
 from leyden.cli.arguments import split
@@ -10,7 +9,7 @@ from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
-from leyden.runs.folder import find_run
+from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
@@ -41,4 +40,4 @@ def run(words: Sequence[str]) -> None:
     with worded(arguments.overrides):
         overrides, is_allowed = written_out(arguments.overrides), allowed is not None
         metrics = evaluate(chosen, overrides, allow_changed_data=is_allowed)
-        print(json.dumps({name: rounded(value) for name, value in metrics.items()}, indent=1))
+        print(as_json({name: rounded(value) for name, value in metrics.items()}))

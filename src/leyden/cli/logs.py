@@ -11,7 +11,6 @@ from leyden.runs.ranks import rank
 
 HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
-    "No (positive|negative) samples in targets",  # a part that lacks a class, which AUROC weighs 0
     ".*smaller than the logging interval",  # metrics are logged once an epoch
     "Precision bf16-mixed is not supported by the model summary",  # which it calls float32 then
     "Be aware that when using `ckpt_path`",  # a run is continued without one of its callbacks

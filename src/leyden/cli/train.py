@@ -317,6 +317,8 @@ def _report(folder: RunFolder) -> None:
     shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
     path = os.path.relpath(folder.path)
     log.info("metrics:\n%s", shown)
+    for warning in folder.read_cleaning_warnings():
+        log.warning("cleaning: %s", warning)
     log.info("run folder: %s", path)
     if any(folder.path.glob("events.out.tfevents.*")):
         log.info("look at it: tensorboard --logdir %s", path)

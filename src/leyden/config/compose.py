@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import yaml
@@ -34,7 +35,7 @@ SCALARS: dict[str, tuple[type, ...]] = {
     "name": (str, int, float),
     "seed": (int,),
     "monitor": (str,),
-    "mode": (str,),
+    "mode": (str, NoneType),
     "matmul_precision": (str,),
 }
 """Keys of a run's config that hold a value of one of these types."""

@@ -1,6 +1,6 @@
 """Columns of pyarrow, which is an extra, as strings."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,21 +37,48 @@ def as_strings(cells: Any) -> Any:
         return pa.array([json_cell(value) for value in cells.to_pylist()], pa.string())
 
 
-def undecodable(batch: "pa.RecordBatch") -> Iterator[tuple[int, str]]:
-    """Find rows with a cell that is not UTF-8, and the name of its column."""
-    string = pyarrow().string()
+UNDECODABLE = "\ufdd0"
+"""Represents bytes that could not be decoded: a noncharacter, which no text contains."""
+
+
+def decoded(cells: Any) -> Any:
+    """Turn bytes to strings; invalid UTF-8 of formats other than CSV is replaced."""
+    pa = pyarrow()
+    try:
+        return cells.cast(pa.string())
+    except ValueError:
+        texts = [
+            None if cell is None else cell.decode(errors="replace") for cell in cells.to_pylist()
+        ]
+        return pa.array(texts, pa.string())
+
+
+def undecodable(batch: "pa.RecordBatch", beside: Collection[str] = ()) -> Iterator[tuple[int, str]]:
+    """Find rows with a cell that is not UTF-8, and the name of its column.
+
+    Args:
+        batch: Columns of bytes or strings.
+        beside: Columns that may hold anything.
+    """
     for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-        try:
-            cells.cast(string)
-        except ValueError:
+        if name not in beside and not _are_decodable(cells):
             for row, cell in enumerate(cells.to_pylist()):
-                if cell is not None and not _is_utf8(cell):
+                if cell is not None and not _is_decodable(cell):
                     yield row, name
 
 
-def _is_utf8(cell: bytes) -> bool:
+def _are_decodable(cells: Any) -> bool:
     try:
-        cell.decode()
+        texts = cells.cast(pyarrow().string())
+    except ValueError:
+        return False
+    compute = pyarrow("compute")
+    return not compute.any(compute.match_substring(texts, UNDECODABLE)).as_py()
+
+
+def _is_decodable(cell: str | bytes) -> bool:
+    try:
+        text = cell if isinstance(cell, str) else cell.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return UNDECODABLE not in text

@@ -234,6 +234,10 @@ class DataModule(LightningDataModule, ABC):
         """Batches of test rows."""
         return self._loader("test")
 
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Batches of test rows, which training has not seen."""
+        return self._loader("test")
+
     def transfer_batch_to_device(
         self,
         batch: Batch,
@@ -305,11 +309,13 @@ class DataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=world_size,
         )
-        self._dataset = self._dataset or self.dataset(self.cached)
+        if self._dataset is None:
+            self._dataset = self.dataset(targets.centred(self.cached, self.target_counts))
         return ResumableLoader(
             self._dataset,
             order=order,
             num_workers=self.num_workers,
             device=self.trainer.strategy.root_device if self.trainer else CPU,
             keep_on_device=self.keep_on_device,
+            data=self,
         )

@@ -52,7 +52,7 @@ class Cache:
     Attributes:
         path: its folder.
         arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones.
-        targets: ``(rows,)`` int64 class indices, or float32 numbers to predict, or
+        targets: ``(rows,)`` int64 class indices, or float64 numbers to predict, or
             ``(rows, labels)`` uint8 where a row may have several labels; zeros where
             the targets are the array ``sequences``.
         parts: ``(rows,)`` place in ``PARTS`` of the part that the source gave each row.
@@ -114,7 +114,7 @@ def file_state(path: Path) -> tuple[int, int, int]:
     """
     try:
         state = path.stat()
-    except FileNotFoundError:  # a link that leads nowhere
+    except OSError:  # a link that leads nowhere, or in a circle
         return 0, 0, 0
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 

@@ -194,7 +194,10 @@ def _rejections(
     findings = [{"source": item.source, "reason": item.reason} for item in items]
     dropped = sum(item.dropped for item in items)
     return StepReport(
-        enabled=enabled, found=len(items) + changed, dropped=dropped, findings=findings
+        enabled=enabled,
+        found=sum(item.count for item in items) + changed,
+        dropped=dropped,
+        findings=findings,
     )
 
 

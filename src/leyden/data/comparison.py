@@ -124,7 +124,12 @@ class Comparison:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         kept = np.flatnonzero(self.keep)
         order = kept[np.argsort(RANKS[self._all_parts[kept]], kind="stable")]
-        twins = near_twins(self._signatures, order=order, fixed=self._all_parts == TEST)
+        twins = near_twins(
+            self._signatures,
+            contents=self._digests,
+            order=order,
+            fixed=self._all_parts == TEST,
+        )
         found = np.flatnonzero(twins != NONE)
         return found, twins[found]
 

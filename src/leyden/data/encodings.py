@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from typing import IO
 
 from leyden.errors import UserError
@@ -17,10 +18,15 @@ BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 LONGEST_MARK = 4
 
 
+UNMARKED = ((b"[^\0]\0[^\0]\0", "utf-16-le"), (b"\0[^\0]\0[^\0]", "utf-16-be"))
+"""Patterns of two ASCII characters in encodings without a byte order mark."""
+
+
 def encoding_of(beginning: bytes, given: str) -> str:
     """Name the encoding of a text by its first ``LONGEST_MARK`` bytes, else take the given one."""
     marked = (encoding for mark, encoding in BYTE_ORDER_MARKS if beginning.startswith(mark))
-    return next(marked, given)
+    unmarked = (name for two, name in UNMARKED if re.match(two, beginning, re.DOTALL))
+    return next(marked, None) or next(unmarked, given)
 
 
 def as_utf8(stream: IO[bytes], given: str) -> IO[bytes]:

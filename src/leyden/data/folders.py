@@ -1,18 +1,33 @@
-"""Folders of files: the class, the part and the group of each, told by its path."""
+"""Folders of files: the class, the split and the group of each file, read out of its path."""
 
+import logging
+import os
 import re
+import stat
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from leyden.data import cache
-from leyden.data.rows import Part
+from leyden.data.rows import Part, RejectedItem, Rows
+from leyden.data.split_names import assign_splits, parse_split
 from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
 
 GIVEN_PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 PATTERN_GROUPS = ("class", "group")
+
+HIDDEN = "hidden"
+
+MOST_REASONS = 10
+"""Reasons that are reported one by one; suffixes may be any number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +35,11 @@ class LabelledFile:
     """A file of a data set, before it is read.
 
     Attributes:
-        path: the file.
-        source: its path below the root, for people.
-        target: its class.
-        part: that its folder puts it in.
-        group: what must not be torn apart by a split, such as the speaker; all files or none.
+        path: The file.
+        source: Its path below the root, for people.
+        target: Its class.
+        part: Split that its folder puts it in.
+        group: What must stay in one split, such as the speaker; all files have one, or none.
     """
 
     path: Path
@@ -34,63 +49,176 @@ class LabelledFile:
     group: str | None = None
 
 
+class Skipped:
+    """What lies below a folder and is not read, counted by reason.
+
+    Args:
+        root: The folder.
+
+    Attributes:
+        counts: Number of files or folders by reason.
+        examples: The first one by reason, as its path below the root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def add(self, path: Path, reason: str) -> None:
+        """Count a file or folder."""
+        self.counts[reason] += 1
+        self.examples.setdefault(reason, path.relative_to(self.root).as_posix())
+
+    def update(self, other: "Skipped") -> None:
+        """Add the counts of another folder below the same root."""
+        self.counts.update(other.counts)
+        self.examples = other.examples | self.examples
+
+    @property
+    def unexpected(self) -> dict[str, int]:
+        """Counts by reason, most frequent first, without those of hidden files."""
+        return {reason: count for reason, count in self.counts.most_common() if reason != HIDDEN}
+
+    def items(self) -> list[RejectedItem]:
+        """Return a finding per reason for the cleaning report."""
+        return [
+            RejectedItem(
+                source=self.examples[reason],
+                reason=f"not read: {reason} ({count})",
+                step="skipped",
+                dropped=False,
+                count=count,
+            )
+            for reason, count in self.counts.most_common(MOST_REASONS)
+        ]
+
+    def warn(self) -> None:
+        """Log the counts, unless all that is skipped is hidden."""
+        if self.unexpected:
+            log.warning("not read below %s: %s", self.root, self)
+
+    def __str__(self) -> str:
+        counts = list(self.unexpected.items())
+        named = [f"{reason} ({count})" for reason, count in counts[:MOST_REASONS]]
+        if rest := sum(count for _, count in counts[MOST_REASONS:]):
+            named.append(f"other reasons ({rest})")
+        return ", ".join(named)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileType:
     """The files that a kind of data reads.
 
     Attributes:
-        noun: what one holds, for messages.
-        suffixes: how their names end, in lower case; any where there are none.
+        noun: What one holds, for messages.
+        suffixes: Ends of their names in lower case; empty for any.
     """
 
     noun: str
     suffixes: Sequence[str] = ()
 
-    def below(self, folder: Path) -> list[Path]:
-        """List such files below a folder in a fixed order, but for hidden ones."""
-        return sorted(
-            file
-            for file in folder.rglob("*")
-            if not file.is_dir()
-            and (not self.suffixes or file.suffix.lower() in self.suffixes)
-            and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        )
+    def below(self, folder: Path, skipped: Skipped | None = None) -> list[Path]:
+        """List such files below a folder in a fixed order.
+
+        Links are followed, but no folder is listed twice: neither by links that lead in a circle
+        nor by a link beside the folder itself, whose own path is taken.
+
+        Args:
+            folder: The folder.
+            skipped: Takes what is not listed.
+        """
+        skipped = skipped or Skipped(folder)
+        files: list[Path] = []
+        listed: set[tuple[int, int]] = set()
+        folders, links = [folder], deque[Path]()
+        while folders or links:
+            current = folders.pop() if folders else links.popleft()
+            try:
+                state = current.stat()
+                entries = _entries(current)
+            except OSError as error:
+                skipped.add(current, f"folders that cannot be opened: {error.strerror}")
+                continue
+            if (state.st_dev, state.st_ino) in listed:
+                skipped.add(current, "links to folders that are listed already")
+                continue
+            listed.add((state.st_dev, state.st_ino))
+            for entry in entries:
+                path, mode = current / entry.name, _mode(entry)
+                if reason := self._reason_to_skip(entry.name, mode):
+                    skipped.add(path, reason)
+                elif stat.S_ISDIR(mode):
+                    (links if entry.is_symlink() else folders).append(path)
+                else:
+                    files.append(path)
+        return sorted(files)
+
+    def count_beside_folders(self, folder: Path, skipped: Skipped) -> None:
+        """Count what lies in a folder outside its visible sub-folders, where nothing is read."""
+        for entry in _entries(folder):
+            mode = _mode(entry)
+            if reason := self._reason_to_skip(entry.name, mode):
+                skipped.add(folder / entry.name, reason)
+            elif not stat.S_ISDIR(mode):
+                skipped.add(folder / entry.name, "beside the folders that are read")
 
     def inputs(self, paths: Sequence[str]) -> list[Path]:
         """List files to predict on: those given, and such files below the folders given.
 
         Raises:
-            UserError: a path does not exist, or a folder holds no such file.
+            UserError: If a path does not exist, or a folder holds no such file.
         """
         return [file for path in paths for file in self._input(Path(path))]
 
-    @property
-    def expected(self) -> str:
-        """Word which files are looked for."""
+    def describe_expected(self, skipped: Skipped) -> str:
+        """Describe which files were expected, and what was found instead."""
         ending = f" that end in {', '.join(self.suffixes)}" if self.suffixes else ""
-        return f"files{ending}"
+        return f"Expected files{ending}" + (f", got {skipped}" if skipped.unexpected else "")
 
     def _input(self, path: Path) -> list[Path]:
-        if path.exists() and not path.is_dir():  # also what a pipe gives, such as /dev/stdin
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"The input {path} does not exist. Give files or folders: input=PATH."
+            ) from error
+        if not stat.S_ISDIR(mode):  # also what a pipe gives, such as /dev/stdin
             return [path]
-        if not path.is_dir():
-            raise UserError(f"The input {path} does not exist. Give files or folders: input=PATH.")
-        files = self.below(path)
+        skipped = Skipped(path)
+        files = self.below(path, skipped)
         if not files:
-            raise UserError(f"No {self.noun} found below {path}. Expected {self.expected}.")
+            raise UserError(
+                f"No {self.noun} found below {path}. {self.describe_expected(skipped)}."
+            )
+        skipped.warn()
         return files
+
+    def _reason_to_skip(self, name: str, mode: int) -> str | None:
+        if name.startswith("."):
+            return HIDDEN
+        if stat.S_ISDIR(mode):
+            return None
+        if not stat.S_ISREG(mode):  # a FIFO or a device may never end
+            return "not regular files"
+        suffix = Path(name).suffix.lower()
+        if not self.suffixes or suffix in self.suffixes:
+            return None
+        return (suffix if suffix.isprintable() else ascii(suffix)) or "without a suffix"
 
 
 class LabelledFolder:
     """Files in ``root/CLASS/`` or ``root/{train,val,test}/CLASS/``, or named by a pattern.
 
+    The folder is listed once. Names of splits may be spelled in other ways (``split_names``).
+
     Args:
-        root: the folder.
-        files: which files count.
-        pattern: regular expression that is searched in each file's path below the root, with ``/``
+        root: The folder.
+        files: The files that count.
+        pattern: Regular expression that is searched in each file's path below the root, with ``/``
             between folders: what its group ``class`` matches is the class, and what its group
             ``group`` matches, if there is one, the group. ``None``: folders are the classes.
-        group: regular expression whose one group is searched likewise and gives the group.
+        group: Regular expression whose one group is searched likewise and gives the group.
     """
 
     def __init__(
@@ -107,64 +235,79 @@ class LabelledFolder:
             )
 
     def settings(self) -> dict[str, Any]:
-        """Fingerprint every file by its path, size and time, and what labels it."""
-        files = [(file.source, *cache.file_state(file.path)) for file in self]
-        patterns = [each and each.pattern for each in (self.pattern, self.group)]
-        return {"root": str(self.root.resolve()), "files": files, "patterns": patterns}
+        """Fingerprint every file by its path, size and time, its labels, and what is skipped."""
+        files, skipped = self._listing
+        return {
+            "root": str(self.root.resolve()),
+            "files": [(file.source, *cache.file_state(file.path)) for file in files],
+            "patterns": [each and each.pattern for each in (self.pattern, self.group)],
+            "skipped": skipped.unexpected,
+        }
 
     def __iter__(self) -> Iterator[LabelledFile]:
-        """List the files part by part, in a fixed order.
+        """Yield the files split by split, in a fixed order.
 
         Raises:
-            UserError: the layout would be misread, or a pattern finds nothing in a path.
+            UserError: If the layout would be misread, or a pattern finds nothing in a path.
         """
+        return iter(self._listing[0])
+
+    def report_skipped(self) -> Rows:
+        """Return a chunk without rows that reports what is not read, and log a warning."""
+        skipped = self._listing[1]
+        skipped.warn()
+        return reject(skipped.items())
+
+    @cached_property
+    def _listing(self) -> tuple[list[LabelledFile], Skipped]:
         if not self.root.is_dir():
             raise UserError(
                 f"data.root={self.root} is not a folder. Expected one with a sub-folder per class."
             )
-        parts = [part for part in GIVEN_PARTS if (self.root / part).is_dir()]
-        if parts:
-            self._check_parts(parts)
-        for part in parts or ["all"]:
-            folder = self.root if part == "all" else self.root / part
+        skipped = Skipped(self.root)
+        given = _find_parts(self.root, by_pattern=self.pattern is not None)
+        if given:
+            self.type.count_beside_folders(self.root, skipped)
+        files: list[LabelledFile] = []
+        for part, folder in (given or {"all": self.root}).items():
             if self.pattern is None:
-                yield from self._by_folder(part, folder)
+                files += self._by_folder(part, folder, skipped)
             else:
-                yield from self._by_pattern(part, folder, self.pattern)
+                files += self._by_pattern(part, folder, skipped, self.pattern)
+        return files, skipped
 
-    def _check_parts(self, parts: list[Part]) -> None:
-        """Refuse a layout in which a part would be taken for a class, or for nothing."""
-        others = sorted({entry.name for entry in _visible_folders(self.root)}.difference(parts))
-        if "train" not in parts or others:
-            raise UserError(
-                f"data.root={self.root} holds {', '.join([*parts, *others])}. Expected either a "
-                "sub-folder per class, or train/ with val/ and test/ as you like, and nothing "
-                "else; rename the folders, those of classes called like a part too."
-            )
-
-    def _by_folder(self, part: Part, folder: Path) -> Iterator[LabelledFile]:
+    def _by_folder(self, part: Part, folder: Path, skipped: Skipped) -> Iterator[LabelledFile]:
         classes = _visible_folders(folder)
         if len(classes) < 2:
+            inner = [each for each in classes if part == "all" and _visible_folders(each)]
             raise UserError(
                 f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
-                "least, or data.pattern=REGEX that reads the class out of the paths of files."
+                "least, or data.pattern=REGEX that reads the class out of the paths of files"
+                + "".join(f"; or give data.root={each}" for each in inner)
+                + "."
             )
+        self.type.count_beside_folders(folder, skipped)
         for class_folder in classes:
-            files = self.type.below(class_folder)
+            _check_class_folder(class_folder)
+            skipped_here = Skipped(self.root)
+            files = self.type.below(class_folder, skipped_here)
             if not files:
                 raise UserError(
-                    f"The class folder {class_folder} holds no {self.type.noun}. Expected "
-                    f"{self.type.expected}; add some or remove the folder."
+                    f"The class folder {class_folder} holds no {self.type.noun}. "
+                    f"{self.type.describe_expected(skipped_here)}; add some or remove the folder."
                 )
+            skipped.update(skipped_here)
             for file in files:
                 yield self._labelled(part, file, target=class_folder.name)
 
     def _by_pattern(
-        self, part: Part, folder: Path, pattern: re.Pattern[str]
+        self, part: Part, folder: Path, skipped: Skipped, pattern: re.Pattern[str]
     ) -> Iterator[LabelledFile]:
-        files = self.type.below(folder)
+        files = self.type.below(folder, skipped)
         if not files:
-            raise UserError(f"No {self.type.noun} found below {folder}.")
+            raise UserError(
+                f"No {self.type.noun} found below {folder}. {self.type.describe_expected(skipped)}."
+            )
         for file in files:
             found = self._found("data.pattern", pattern, file)
             yield self._labelled(part, file, target=found["class"], group=found.get("group"))
@@ -188,6 +331,12 @@ class LabelledFolder:
                 "expression, or move the file away."
             )
         return names
+
+
+def reject(items: Sequence[RejectedItem]) -> Rows:
+    """Return a chunk without rows that holds rejected items."""
+    nothing = np.empty(0, dtype=str)
+    return Rows(arrays={}, targets=nothing, part="all", sources=[], rejected=items)
 
 
 def _class_pattern(pattern: str) -> re.Pattern[str]:
@@ -220,7 +369,90 @@ def _compiled(key: str, pattern: str, *, example: str) -> re.Pattern[str]:
         ) from error
 
 
-def _visible_folders(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+def _find_parts(root: Path, *, by_pattern: bool) -> dict[Part, Path]:
+    """Find the folders of splits; none if the folders of the root are classes.
+
+    A class may have a name such as ``dev`` or ``valid`` if it is beside other classes and holds no
+    folders; ``train``, ``val`` and ``test`` are always splits.
+
+    Raises:
+        UserError: If a folder may be either, or two mean the same split.
+    """
+    folders = _visible_folders(root)
+    meant = {folder.name: meaning for folder in folders if (meaning := parse_split(folder.name))}
+    if "train" in meant.values() and len(meant) == len(folders):
+        return {part: root / name for part, name in _assign_parts(root, list(meant)).items()}
+    for name in meant:
+        if name.lower() in GIVEN_PARTS or (not by_pattern and _visible_folders(root / name)):
+            others = len(folders) - len(meant)
+            found = f"beside {others} that do not" if others else "and no training split"
+            raise _misread(root, f"the folders {', '.join(meant)}, which mean splits, {found}")
+    if meant and not by_pattern:
+        log.warning("classes, not splits, because they hold no folders: %s", ", ".join(meant))
+    return {}
+
+
+def _assign_parts(root: Path, names: Sequence[str]) -> dict[Part, str]:
+    """Assign one folder to each split."""
+    parts = assign_splits(names)
+    folders: dict[Part, str] = {}
+    for name in names:
+        if name not in parts:
+            raise _misread(root, f"{name}, which may mean val or test")
+        if (other := folders.setdefault(parts[name], name)) != name:
+            raise _misread(root, f"{other} and {name}, which mean the same split")
+    if renamed := [f"{name}/ is {part}" for part, name in folders.items() if part != name]:
+        log.info("splits: %s", ", ".join(renamed))
+    return {part: folders[part] for part in GIVEN_PARTS if part in folders}
+
+
+def _misread(root: Path, found: str) -> UserError:
+    return UserError(
+        f"data.root={root} holds {found}. Expected either a sub-folder per class, or train/ with "
+        "val/ and test/ as you like, and nothing else; rename the folders, also those of classes "
+        "that are called like a split."
     )
+
+
+def _check_class_folder(folder: Path) -> None:
+    """Refuse splits below a class, which would all be learned."""
+    names = [each.name for each in _visible_folders(folder)]
+    meant = {meaning: name for name in names if (meaning := parse_split(name))}
+    if "train" in meant and len(meant) > 1:
+        raise UserError(
+            f"{folder} holds {' and '.join(meant.values())}, which mean splits, but is taken for "
+            f"the folder of a class. Expected ROOT/train/{folder.name}: move the classes into the "
+            f"splits; or give data.root={folder} if it holds the splits."
+        )
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    """List the sub-folders in order, also those that links lead to."""
+    try:
+        entries = _entries(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be opened: {error.strerror}.") from error
+    return [
+        folder / entry.name
+        for entry in entries
+        if not entry.name.startswith(".") and _is_folder(entry)
+    ]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return entry.is_dir()  # which asks the disk no more
+    return stat.S_ISDIR(_mode(entry))
+
+
+def _mode(entry: os.DirEntry[str]) -> int:
+    """Return the mode of what an entry is or links to."""
+    try:
+        return entry.stat().st_mode
+    except OSError:  # a link that leads nowhere, which the attempt to read it will tell
+        return stat.S_IFREG

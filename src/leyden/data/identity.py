@@ -4,12 +4,16 @@ A row that is hashed by its own path or content keeps its split when other rows 
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
+
+FEW_VALUES = 10
+"""Rows per distinct row from which equal rows are observations of the few that are possible."""
 
 
 def hashed(names: Iterable[str | bytes]) -> Keys:
@@ -28,7 +32,31 @@ def mixed(keys: Keys, value: int | Keys) -> Keys:
     return mix ^ (mix >> np.uint64(31))
 
 
+def told_apart(keys: Keys) -> Keys:
+    """Tell equal rows apart if there are hardly any others, as in a table of few categories.
+
+    A few equal rows may be one that was recorded twice, so they share a key and thereby a split. If
+    every row is repeated many times, splits of whole sets of equal rows would represent nothing.
+
+    Args:
+        keys: ``(rows,)`` hashes of the rows' content.
+
+    Returns:
+        ``(rows,)`` the same keys; or, if rows are repeated ``FEW_VALUES`` times on average, keys in
+        which only the first of equal rows keeps its own.
+    """
+    distinct, members = np.unique(keys, return_inverse=True)
+    if len(keys) < FEW_VALUES * len(distinct):
+        return keys
+    order = np.argsort(members, kind="stable")
+    starts = np.searchsorted(members[order], np.arange(len(distinct)))
+    repeats = np.empty(len(keys), dtype=np.uint64)
+    repeats[order] = np.arange(len(keys)) - starts[members[order]]
+    return np.where(repeats > 0, mixed(keys, repeats), keys)
+
+
 def _hash(name: str | bytes) -> int:
-    # Names of files need not be Unicode.
-    content = name if isinstance(name, bytes) else name.encode(errors="surrogateescape")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    if isinstance(name, str):
+        # Systems write one name in several normal forms, and names of files need not be Unicode.
+        name = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")

@@ -1,10 +1,15 @@
-"""JSON lines: one object a line, which may differ in their keys."""
+"""JSON: one object a line, or an array of objects, which may differ in their keys."""
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
+
+from leyden.data.values import normal
+
+AS_WRITTEN: dict[str, Any] = {"parse_int": str, "parse_float": str}
+"""Numbers stay as they are written."""
 
 BLOCK_BYTES = 1 << 24
 """Of lines that are parsed together."""
@@ -16,8 +21,8 @@ class JsonBlock:
 
     Attributes:
         rows: the objects; numbers in them stay as they are written.
-        numbers: the line of each, from 1.
-        faults: lines that hold no object, by their number, and why.
+        numbers: the line of each, or its place in an array, from 1.
+        faults: lines or elements that hold no object, by their number, and why.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -25,35 +30,51 @@ class JsonBlock:
     faults: list[tuple[int, str]] = field(default_factory=list)
 
 
-def json_blocks(stream: IO[bytes]) -> Iterator[JsonBlock]:
-    """Parse a stream block by block; empty lines are none."""
+def json_blocks(stream: IO[bytes], *, array: bool = False) -> Iterator[JsonBlock]:
+    """Parse a stream block by block; empty lines do not count.
+
+    Args:
+        stream: The file.
+        array: Whether it may be one array, which is parsed at once.
+    """
     numbers = itertools.count(1)
     while lines := stream.readlines(BLOCK_BYTES):
-        block = JsonBlock()
-        for line, number in zip(lines, numbers, strict=False):
-            if not line.strip():
-                continue
-            try:
-                block.rows.append(_json_row(line))
-                block.numbers.append(number)
-            except ValueError as error:
-                block.faults.append((number, str(error)))
-        yield block
+        if array and lines[0].lstrip().startswith(b"["):
+            elements = json.loads(b"".join([*lines, stream.read()]), **AS_WRITTEN)
+            yield _block(enumerate(elements, start=1), _object)
+            return
+        array = False
+        numbered = zip(lines, numbers, strict=False)
+        yield _block(((number, line) for line, number in numbered if line.strip()), _json_row)
 
 
-def json_names(stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
+def _block(items: Iterable[tuple[int, Any]], row_of: Callable[[Any], dict[str, Any]]) -> JsonBlock:
+    block = JsonBlock()
+    for number, item in items:
+        try:
+            block.rows.append(row_of(item))
+            block.numbers.append(number)
+        except ValueError as error:
+            block.faults.append((number, str(error)))
+    return block
+
+
+def json_names(
+    stream: IO[bytes], enough: Sequence[str] | None = None, *, array: bool = False
+) -> list[str]:
     """List the keys of all lines, for any may hold one that all before it lack.
 
     Args:
         stream: the lines.
-        enough: names behind which, once all were seen, nobody looks for more.
+        enough: Names after which, once all were seen, no more are looked for.
+        array: As for ``json_blocks``.
 
     Raises:
         ValueError: there are lines, but no object.
     """
     names: dict[str, None] = {}
     rows, faults = 0, []
-    for block in json_blocks(stream):
+    for block in json_blocks(stream, array=array):
         rows += len(block.rows)
         faults += block.faults[:1]
         names |= dict.fromkeys(name for row in block.rows for name in row)
@@ -74,11 +95,19 @@ def _json_row(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise ValueError("not valid in the encoding of the file; see data.encoding") from error
-    row = json.loads(text, parse_int=str, parse_float=str)
+        raise ValueError(
+            "not valid in the encoding of the file; give it, such as data.encoding=cp1252"
+        ) from error
+    return _object(json.loads(text, **AS_WRITTEN))
+
+
+def _object(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004  # caught with the faults of json
-    if b"\\u" in line:
-        # Half a surrogate pair is allowed in JSON, and can't be encoded.
-        "".join(value for value in row.values() if isinstance(value, str)).encode()
-    return row
+        raise ValueError("not a JSON object")  # noqa: TRY004  # caught with the faults of json
+    # Half a surrogate pair is allowed in JSON, and cannot be encoded.
+    "".join(value for value in row.values() if isinstance(value, str)).encode()
+    return row if all(map(_is_normal, row)) else {normal(name): row[name] for name in row}
+
+
+def _is_normal(name: str) -> bool:
+    return name.isascii() and name == name.strip()

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leyden.batch import Batch
 from leyden.data.batches import CPU, CachedRows, as_it_is
 from leyden.data.sampler import BatchOrder
+from leyden.errors import UserError
 
 
 class ResumableLoader(DataLoader[Batch]):
     """Fetches whole batches; Lightning keeps its state in checkpoints and gives it back.
+
+    Lightning builds a loader anew to predict, from the attributes that its arguments are named for.
 
     Args:
         dataset: fetches a batch by ``(seed, rows)``.
@@ -20,6 +24,14 @@ class ResumableLoader(DataLoader[Batch]):
         num_workers: processes that fetch; they stay alive between epochs.
         device: where batches are wanted.
         keep_on_device: keep rows of one shape on a GPU that has room for all of them.
+        data: prepares the batches on their device; a task attaches it to a trainer that was handed
+            the loader alone.
+        sampler: The order once more; with ``shuffle`` and ``batch_sampler``, what Lightning adds.
+        shuffle: False.
+        batch_sampler: None.
+
+    Raises:
+        UserError: Lightning has put a sampler of single rows in the place of the order.
     """
 
     def __init__(
@@ -30,7 +42,18 @@ class ResumableLoader(DataLoader[Batch]):
         num_workers: int,
         device: torch.device = CPU,
         keep_on_device: bool = True,
+        data: LightningDataModule | None = None,
+        sampler: Sampler[Any] | None = None,
+        shuffle: bool = False,
+        batch_sampler: None = None,
     ) -> None:
+        if sampler not in (None, order):
+            raise UserError(
+                f"The rows of each rank are chosen by the data module, but the trainer has chosen "
+                f"a {type(sampler).__name__}. Give Trainer(use_distributed_sampler=False)."
+            )
+        assert not shuffle
+        assert batch_sampler is None
         moved = False
         if keep_on_device and num_workers == 0 and isinstance(dataset, CachedRows):
             moved = dataset.move_to(device)
@@ -48,6 +71,9 @@ class ResumableLoader(DataLoader[Batch]):
             generator=torch.Generator(),
         )
         self.order = order
+        self.data = data
+        self.device = device
+        self.keep_on_device = keep_on_device
         self.fetched = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem
+from leyden.data.values import matcher
 
 MOST_DROPPED = 0.05
 """Share of the rows that a step may drop without a warning."""
@@ -37,6 +38,7 @@ class Losses:
         rejected: Iterable[RejectedItem],
     ) -> None:
         self.class_names = class_names
+        self.find = matcher(class_names)
         self.rows = len(targets)
         self.classes = self._counted(targets)
         self.dropped: Counter[str] = Counter()
@@ -92,8 +94,9 @@ class Losses:
     def _name_of(self, item: RejectedItem) -> Counter[str]:
         if item.target is None:
             return Counter()
-        name = item.target if isinstance(item.target, str) else self.class_names[item.target]
-        return Counter([name])
+        if isinstance(item.target, int):
+            return Counter([self.class_names[item.target]])
+        return Counter([self.find(item.target) or item.target])
 
     def _changes(self, dropped: int, lost: Counter[str]) -> list[str]:
         """Word what is notable about dropping some rows."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from leyden.data.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache import ARRAYS, COLUMNS, META, REPORT, SOURCES, write_once
 from leyden.data.cleaning import Cleaning, clean
-from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.identity import Keys, hashed, mixed, told_apart
+from leyden.data.near import in_contexts
 from leyden.data.numbering import Numbering
 from leyden.data.rows import PARTS, Ragged, RejectedItem, Rows
 from leyden.data.source_names import ENDS, SourceNames, append_names
@@ -85,6 +86,7 @@ class _WrittenRows:
         self.class_names = class_names
         self.classes = Numbering()
         self.is_grouped = False
+        self.has_content_keys = False
         self.facts: dict[str, Any] = {}
         self.rejected: list[RejectedItem] = []
         self.changed: Counter[str] = Counter()
@@ -110,6 +112,7 @@ class _WrittenRows:
         if self.classes.names:
             self.columns.rewrite("targets", partial(np.take, self.classes.places()))
             self.class_names = self.classes.names
+        self._finish_keys()
         self._clean(steps)
         self.arrays.close()
         self.columns.close()
@@ -142,8 +145,14 @@ class _WrittenRows:
         (self.folder / META).write_text(json.dumps(meta, indent=1))
         (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
 
+    def _finish_keys(self) -> None:
+        keys = self.compared.mapped()["keys"]
+        identify_content = self.has_content_keys and not self.is_grouped
+        self.columns.append("keys", told_apart(keys) if identify_content else keys)
+
     def _add_keys(self, rows: Rows) -> None:
         """Write what splits and comparisons of rows go by."""
+        self.has_content_keys |= rows.keys is not None
         keys = hashed(rows.sources) if rows.keys is None else rows.keys
         context: Keys | None = None
         if rows.groups is not None:
@@ -153,14 +162,13 @@ class _WrittenRows:
             self.columns.append("times", rows.times)
             times = (rows.times + 0.0).view(np.uint64)  # -0.0 equals 0.0
             context = times if context is None else mixed(context, times)
-        self.columns.append("keys", keys)
+        self.compared.append("keys", keys)
         signatures = rows.signatures
         if context is not None:
             self.compared.append("contexts", context)
         if signatures is not None:
             if context is not None:
-                # Rows of other groups or times then share no columns.
-                signatures = signatures ^ context.astype(np.uint32)[:, np.newaxis]
+                signatures = in_contexts(signatures, context)
             self.compared.append("signatures", signatures)
 
     def _add_targets(self, rows: Rows) -> None:
@@ -175,7 +183,7 @@ class _WrittenRows:
             # Rows of several labels are truths, one per label.
             targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
         elif rows.targets.dtype.kind == "f":
-            targets = rows.targets.astype(np.float32)
+            targets = rows.targets.astype(np.float64)
         else:
             targets = self.classes.numbers(rows.targets)
         self.columns.append("targets", targets)
@@ -212,10 +220,10 @@ def _digest_of(*columns: NDArray[Any]) -> str:
 
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
-    if not rejected:
+    if not (lost := [item for item in rejected if item.dropped]):
         return "The data set holds no rows. Expected at least one; check data.root or data.path."
-    first = rejected[0]
+    first = lost[0]
     return (
-        f"None of the {len(rejected)} items of the data set is usable. "
+        f"None of the {len(lost)} items of the data set is usable. "
         f"The first: {first.source}: {first.reason}."
     )

@@ -33,6 +33,7 @@ class RejectedItem:
         step: The cleaning step that says so.
         dropped: Whether there is no row of it.
         target: Its class, by name or index, if it is known.
+        count: Number of items of which this one is an example.
     """
 
     source: str
@@ -40,6 +41,7 @@ class RejectedItem:
     step: str = "unreadable"
     dropped: bool = True
     target: str | int | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What is to be learnt: counted on the training part, balanced, and the same from file to file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden.data.cache import Cache
+from leyden.data.values import matcher
 from leyden.errors import UserError
 
 
@@ -22,10 +23,23 @@ def counted(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
     """
     if targets.dtype.kind == "f":
         values = targets.astype(np.float64)
-        return {"kind": "number", "mean": float(values.mean()), "std": float(values.std())}
+        centre = float(values.mean())
+        return {"kind": "number", "centre": centre, "mean": 0.0, "std": float(values.std())}
     if targets.ndim == 2:
         return {"kind": "labels", "counts": targets.sum(axis=0, dtype=np.int64).tolist()}
     return {"kind": "class", "counts": np.bincount(targets, minlength=num_classes).tolist()}
+
+
+def centred(cached: Cache, counts: Mapping[str, Any]) -> Cache:
+    """Measure numbers from their training mean, so that float32 is precise enough for them.
+
+    Args:
+        cached: Data whose targets are float64 numbers, or anything else, which stays as it is.
+        counts: What was counted of the targets in training.
+    """
+    if counts.get("kind") != "number":
+        return cached
+    return replace(cached, targets=(cached.targets - counts["centre"]).astype(np.float32))
 
 
 def balancing_weights(targets: NDArray[np.generic]) -> Tensor:
@@ -46,20 +60,24 @@ def balancing_weights(targets: NDArray[np.generic]) -> Tensor:
 def aligned(cached: Cache, class_names: Sequence[str]) -> Cache:
     """Number the classes of other data as a trained network knows them; some may be absent.
 
+    Names that are equal as values are one class, such as 1 and 1.0.
+
     Raises:
         UserError: the data hold a class that training never saw.
     """
     if tuple(class_names) == cached.class_names:
         return cached
-    places = {name: index for index, name in enumerate(class_names)}
-    if not cached.class_names or not places.keys() >= set(cached.class_names):
+    find = matcher(class_names)
+    names = [find(name) for name in cached.class_names]
+    if not names or None in names:
         raise different_classes(class_names, cached.class_names)
-    known = np.array([places[name] for name in cached.class_names])
+    known = np.array([list(class_names).index(str(name)) for name in names])
     if cached.targets.ndim == 1:
         targets: NDArray[np.generic] = known[cached.targets]
     else:
-        targets = np.zeros((len(cached.targets), len(places)), cached.targets.dtype)
-        targets[:, known] = cached.targets
+        targets = np.zeros((len(cached.targets), len(class_names)), cached.targets.dtype)
+        for label, place in enumerate(known):
+            targets[:, place] = np.maximum(targets[:, place], cached.targets[:, label])
     return replace(cached, targets=targets, class_names=tuple(class_names))
 
 

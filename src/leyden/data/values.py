@@ -44,10 +44,15 @@ def canonical(text: str) -> str:
         >>> [canonical(text) for text in (" 1.0", "1e3", "02139", "TRUE", "Yes")]
         ['1', '1000', '02139', 'true', 'Yes']
     """
-    text = unicodedata.normalize("NFC", text.strip())
+    text = normal(text)
     if text[-1:].isdecimal() or text.endswith("."):
         return _shortest(text.replace("\N{MINUS SIGN}", "-"), text)
     return lower if (lower := text.lower()) in ("true", "false") else text
+
+
+def normal(text: str) -> str:
+    """Return a text without surrounding space, in Unicode's normal form C."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def merged(names: Sequence[str]) -> dict[str, str]:
@@ -89,7 +94,8 @@ def matcher(known: Iterable[str]) -> Callable[[str], str | None]:
 
     def find(text: str) -> str | None:
         key = canonical(text)
-        return names.get(key) or of_truth.get(truths.get(key.lower()))  # type: ignore[arg-type]
+        truth = truths.get(key.lower())
+        return names.get(key) if key in names or truth is None else of_truth[truth]
 
     return find
 

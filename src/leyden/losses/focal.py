@@ -54,7 +54,7 @@ class FocalLoss(nn.Module):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_probabilities = functional.log_softmax(logits, dim=1, dtype=dtype)
         classes = logits.shape[1]
-        rows = self._rows(targets)
+        rows = self.denominator(targets)
         if not targets.is_floating_point():
             targets = functional.one_hot(targets, classes)
         targets = targets.to(dtype) * (1.0 - self.label_smoothing) + self.label_smoothing / classes
@@ -65,8 +65,8 @@ class FocalLoss(nn.Module):
             losses = losses * self.weight
         return losses.sum() / rows
 
-    def _rows(self, targets: Tensor) -> Tensor | int:
-        """Count rows as cross-entropy does: by the weights of their classes, if given."""
+    def denominator(self, targets: Tensor) -> Tensor | int:
+        """Return what the mean is divided by: rows, or the sum of the weights of their classes."""
         if self.weight is None or targets.is_floating_point():
             return len(targets)
         return self.weight[targets].sum()

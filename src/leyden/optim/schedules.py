@@ -6,6 +6,7 @@ of ``configure_optimizers``. The optimizer's own ``lr`` is always the peak.
 
 import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Literal, NotRequired, TypedDict
 
 from torch.optim import Optimizer
@@ -29,6 +30,33 @@ class ScheduleConfig(TypedDict):
     interval: Interval
     frequency: int
     monitor: NotRequired[str]
+
+
+def schedule_of(
+    factory: Callable[..., ScheduleConfig | LRScheduler],
+    optimizer: Optimizer,
+    *,
+    total_steps: float,
+) -> ScheduleConfig:
+    """Build a schedule by a function of this module, or by a class of torch.
+
+    A class of torch that takes the length of the run, as ``OneCycleLR`` does, advances after each
+    optimizer step, any other after each epoch.
+
+    Raises:
+        UserError: If the schedule watches a metric, which it can't name.
+    """
+    by_step = "total_steps" in signature(factory).parameters
+    is_given = "total_steps" in getattr(factory, "keywords", {})
+    built = factory(optimizer, **({"total_steps": total_steps} if by_step and not is_given else {}))
+    if isinstance(built, ReduceLROnPlateau):
+        raise UserError(
+            "ReduceLROnPlateau does not name the metric that it watches. Choose scheduler=plateau, "
+            "or wrap it by leyden.optim.schedules.from_torch with a monitor."
+        )
+    if isinstance(built, LRScheduler):
+        return _by_step(built) if by_step else _by_epoch(built)
+    return built
 
 
 def constant(optimizer: Optimizer, *, total_steps: float) -> ScheduleConfig:  # noqa: ARG001
@@ -148,7 +176,7 @@ def plateau(
     *,
     total_steps: float,  # noqa: ARG001
     monitor: str,
-    mode: Literal["min", "max"] = "min",
+    mode: Literal["min", "max"] | None = None,
     factor: float = 0.1,
     patience: int = 5,
     min_lr: float = 0.0,
@@ -159,13 +187,16 @@ def plateau(
         optimizer: Its groups' learning rates are the first ones.
         total_steps: Not needed; the run may be endless.
         monitor: Name of the metric, as it is logged.
-        mode: Whether the metric gets better by falling or by rising.
+        mode: Whether the metric gets better by falling (``min``, the default) or by rising; a task
+            fills it in from the metric.
         factor: What the learning rate is multiplied by, below 1.
         patience: Epochs without anything better that are let pass.
         min_lr: The learning rate never falls below it.
     """
     schedule = _by_epoch(
-        ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, min_lr=min_lr)
+        ReduceLROnPlateau(
+            optimizer, mode=mode or "min", factor=factor, patience=patience, min_lr=min_lr
+        )
     )
     schedule["monitor"] = monitor
     return schedule

@@ -1,7 +1,8 @@
 """The folder of a run: ``runs/<name>/<time>/``."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,18 +95,28 @@ class RunFolder:
         """Return the status; empty if the run was cut off before it wrote one, or if damaged."""
         return _read_mapping(self.status)
 
-    def write_status(self, state: State, *, error: str | None = None) -> None:
+    def write_status(
+        self, state: State, *, error: str | None = None, warnings: Sequence[str] = ()
+    ) -> None:
         """Record a change of state; the first one is the start."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         started = self.read_status().get("started", now)
         ended = None if state == "running" else now
         status = {"state": state, "started": started, "ended": ended, "error": error}
+        if warnings:
+            status["warnings"] = list(warnings)
         write_json(self.status, status)
+
+    def read_cleaning_warnings(self) -> list[str]:
+        """Return what cleaning has changed in the run's data as a whole, in sentences."""
+        warnings: list[str] = _read_mapping(self.cleaning).get("warnings", [])
+        return warnings
 
     def read_metrics(self) -> dict[str, float]:
         """Return the final metrics by stage and name; empty before the run's end, or if damaged."""
         metrics = _read_mapping(self.metrics)
-        return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
+        return {name: value for name, value in numbers.items() if isinstance(value, int | float)}
 
 
 def find_run(run: str) -> tuple[RunFolder, Path]:
@@ -127,6 +138,11 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
         return _folder_of(path), path
     folder = existing_folder(run)
     checkpoint = next((file for file in (folder.best, folder.last) if file.exists()), None)
+    if checkpoint is None and folder.read_status().get("state") == "finished":
+        raise UserError(
+            f"The run {run} has no checkpoint: it was trained without callbacks.checkpoint. Give "
+            "another run."
+        )
     if checkpoint is None:
         reason, remedy = "it ended before its first epoch did. Continue", ""
         if folder.read_status().get("state") == "finished":
@@ -213,5 +229,18 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 def write_json(path: Path, content: Any) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.write_text(as_json(content) + "\n")
     unfinished.replace(path)
+
+
+def as_json(content: Any) -> str:
+    """Return plain containers as JSON, with ``null`` for NaN and infinities, which JSON lacks."""
+    return json.dumps(_finite(content), indent=1, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

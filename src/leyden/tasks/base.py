@@ -1,28 +1,50 @@
 """The base task: everything but the loss and the metrics."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import GradClipAlgorithmType
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_leaves
 from torchmetrics import Metric, MetricCollection
 
 from leyden.batch import Batch, DataSpec
+from leyden.errors import UserError
+from leyden.monitor import Mode, mode_of
 from leyden.optim.parameter_groups import parameter_groups
-from leyden.optim.schedules import ScheduleConfig
+from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
+from leyden.tasks.metrics import MeanLoss
 
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
 MEASURED: tuple[Stage, ...] = ("val", "test")
 PLAIN = frozenset({str, int, float, bool, type(None)})
+
+REFUSALS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What optimizers and schedules raise for values that they do not accept."""
+
+
+class BatchLoss(NamedTuple):
+    """Mean loss of a batch.
+
+    Attributes:
+        mean: ``()``, floating.
+        weight: What the sum over the batch was divided by: its rows, its tokens, or the sum of the
+            class weights of its targets. An epoch's loss is the mean weighted by it.
+    """
+
+    mean: Tensor
+    weight: Tensor | int
 
 
 class Task(LightningModule, ABC):
@@ -96,8 +118,46 @@ class Task(LightningModule, ABC):
             self.network.compile()
 
     @abstractmethod
-    def step(self, batch: Batch, stage: Stage) -> Tensor:
+    def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the mean loss of a batch and update the metrics of the stage."""
+
+    @property
+    def modes(self) -> dict[str, Mode | None]:
+        """Whether lower or higher values are better, for each metric by its logged name."""
+        modes: dict[str, Mode | None] = {f"{stage}/loss": "min" for stage in STAGES}
+        for stage in MEASURED:
+            metrics = self.metrics[f"{stage}_metrics"]
+            assert isinstance(metrics, MetricCollection)
+            for name, metric in metrics.items(copy_state=False):
+                higher = metric.higher_is_better
+                modes[f"{stage}/{name}"] = None if higher is None else ("min", "max")[higher]
+        return modes
+
+    def setup(self, stage: str) -> None:
+        """Keep the trainer from rounding raw batches to the precision of the network.
+
+        Targets and raw inputs would lose digits before they are normalised; ``forward`` casts
+        what is left.
+        """
+        self.trainer.precision_plugin.convert_input = _unchanged  # type: ignore[method-assign, assignment]
+        _attach_data(self, stage)
+
+    def teardown(self, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
+        """Give the trainer its own way back, for other modules."""
+        vars(self.trainer.precision_plugin).pop("convert_input", None)
+
+    def on_fit_start(self) -> None:
+        """Refuse a schedule that would be ignored.
+
+        Raises:
+            UserError: If a subclass configures optimizers without the schedule that it was given.
+        """
+        scheduler = getattr(self.scheduler, "func", self.scheduler)
+        if not self.trainer.lr_scheduler_configs and scheduler is not constant:
+            raise UserError(
+                f"{type(self).__name__}.configure_optimizers ignores the scheduler. Let it return "
+                "the lr_scheduler of Task.configure_optimizers, or choose scheduler=constant."
+            )
 
     def update_metrics(self, stage: Stage, predicted: Any, targets: Any) -> None:
         """Count a batch in the metrics of its stage; training has none but its loss."""
@@ -146,7 +206,10 @@ class Task(LightningModule, ABC):
         return self.predict(batch.inputs)
 
     def on_train_epoch_end(self) -> None:
-        """Log the loss of an epoch that ended before its last batch, by max_steps or max_time."""
+        """Log the loss of an epoch that ended before its last batch, by max_steps or a callback.
+
+        Of the callbacks, only those of the class ``Checkpoint`` come after this.
+        """
         gathered = self.losses["train_loss"]
         assert isinstance(gathered, MeanLoss)
         if gathered.update_called:
@@ -161,14 +224,33 @@ class Task(LightningModule, ABC):
         self._log_stage("test")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Build the optimizer over decaying and non-decaying parameters, and its schedule."""
+        """Build the optimizer over decaying and non-decaying parameters, and its schedule.
+
+        Raises:
+            UserError: If one of them refuses its values.
+        """
         groups = parameter_groups(self.network)
-        optimizer = self.optimizer(groups)
-        if not any(group["weight_decay"] for group in optimizer.param_groups):
-            # Nothing decays: one group, and so one kernel, does for all.
-            optimizer = self.optimizer([{"params": [p for g in groups for p in g["params"]]}])
-        schedule = self.scheduler(optimizer, total_steps=self.trainer.estimated_stepping_batches)
+        with _refusals_of("optimizer"):
+            optimizer = self.optimizer(groups)
+            if not any(group["weight_decay"] for group in optimizer.param_groups):
+                # Nothing decays: one group, and so one kernel, does for all.
+                optimizer = self.optimizer([{"params": [p for g in groups for p in g["params"]]}])
+        with _refusals_of("scheduler"):
+            schedule = self._schedule(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
+
+    def _schedule(self, optimizer: Optimizer) -> ScheduleConfig:
+        factory = self.scheduler
+        keywords = getattr(factory, "keywords", {})
+        if "monitor" in keywords and "mode" in signature(factory).parameters:
+            mode = mode_of(self.trainer, keywords["monitor"], keywords.get("mode"))
+            factory = partial(factory, mode=mode)
+        steps = self.trainer.estimated_stepping_batches
+        schedule = schedule_of(factory, optimizer, total_steps=steps)
+        if schedule.get("monitor", "").startswith("val/") and schedule["interval"] == "epoch":
+            # An epoch without validation has nothing new to judge by.
+            schedule["frequency"] *= self.trainer.check_val_every_n_epoch or 1
+        return schedule
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:  # noqa: ARG002
         """Forget the gradients; what torch records around its own way costs more than this."""
@@ -201,17 +283,19 @@ class Task(LightningModule, ABC):
             super().clip_gradients(optimizer, limit, gradient_clip_algorithm)
 
     def _in_memory_format(self, value: Tensor) -> Tensor:
+        if value.is_floating_point():
+            value = value.to(self.dtype)
         return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value
 
     def _measured_step(self, batch: Batch, stage: Stage) -> Tensor:
-        loss = self.step(batch, stage)
+        loss, weight = self.step(batch, stage)
         gathered = self.losses[f"{stage}_loss"]
         assert isinstance(gathered, MeanLoss)
         if gathered.update_called:
             # What torchmetrics wraps around an update costs more than this one, and is needed once.
-            MeanLoss.update(gathered, loss.detach(), len(batch.rows))
+            MeanLoss.update(gathered, loss.detach(), weight)
         else:
-            gathered.update(loss.detach(), len(batch.rows))
+            gathered.update(loss.detach(), weight)
         return loss
 
     def _log_stage(self, stage: Stage, **how: Any) -> None:
@@ -224,31 +308,34 @@ class Task(LightningModule, ABC):
         self.log_dict(values, sync_dist=True, **how)
 
 
-class MeanLoss(Metric):
-    """Mean of per-batch means, weighted by rows; sums live on the device and sync over ranks."""
-
-    full_state_update = False
-    total: Tensor
-    rows: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        exact = torch.float32 if torch.mps.is_available() else torch.float64  # which MPS lacks
-        self.add_state("total", torch.zeros((), dtype=exact), dist_reduce_fx="sum")
-        self.add_state("rows", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, loss: Tensor, rows: int) -> None:
-        """Add the mean loss ``()`` of a batch."""
-        self.total.add_(loss, alpha=rows)
-        self.rows.add_(rows)
-
-    def compute(self) -> Tensor:
-        """Give the mean over all rows so far."""
-        return (self.total / self.rows).float()
-
-
 def _drain(gathered: nn.Module) -> Any:
     assert isinstance(gathered, Metric | MetricCollection)
     value = gathered.compute()
     gathered.reset()
     return value
+
+
+def _attach_data(task: Task, stage: str) -> None:
+    """Attach the data module of a loader that the trainer was handed alone.
+
+    Batches are normalised by a hook of the data module, which Lightning calls on its own only where
+    it was handed the data module itself.
+    """
+    loop = getattr(task.trainer, f"{TrainerFn(stage).value}_loop")
+    for loader in tree_leaves(loop._data_source.instance):  # noqa: SLF001
+        data = getattr(loader, "data", None)
+        if isinstance(data, LightningDataModule):
+            task.trainer._data_connector.attach_datamodule(task, data)  # noqa: SLF001
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+@contextmanager
+def _refusals_of(key: str) -> Iterator[None]:
+    """Blame a key of the config for values that its object refuses."""
+    try:
+        yield
+    except REFUSALS as error:
+        raise UserError(f"{key}: {error}") from error

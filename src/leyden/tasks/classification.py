@@ -1,19 +1,16 @@
 """Classification: one label per row."""
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassAUROC,
-    MulticlassF1Score,
-)
+from torchmetrics.classification import MulticlassAccuracy
 
 from leyden.batch import Batch, DataSpec
-from leyden.tasks.base import Stage, Task
+from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.base import BatchLoss, Stage, Task
+from leyden.tasks.metrics import ClassAUROC, ClassF1
 from leyden.tasks.pooled_metrics import PooledMetrics
 
 
@@ -36,7 +33,11 @@ class Classification(Task):
     """Learns one of several classes per row.
 
     Metrics: ``accuracy``, ``f1`` (mean over classes) and ``auroc`` (one against the rest, mean
-    over classes weighted by their rows, so that a class without any does not count).
+    over classes weighted by their rows). A class that no row has, and for ``auroc`` one that all
+    rows have, does not count; without any that counts, the metric is NaN.
+
+    The losses of validation and test are the one that is minimised, with its label smoothing and
+    class weights.
 
     Args:
         spec: sizes and class names of the data.
@@ -51,7 +52,7 @@ class Classification(Task):
         self,
         *,
         spec: DataSpec,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Loss,
         mix: Mix | None = None,
         class_weights: Literal["balanced"] | Sequence[float] | None = None,
         **options: Any,
@@ -64,6 +65,8 @@ class Classification(Task):
                 "task=multilabel for labels, task=ctc for sequences, or "
                 "data.target_type=class for a table."
             )
+        if num_classes > 1:
+            _check_loss(loss, num_classes, mixes=mix is not None)
         super().__init__(spec=spec, metrics=_metrics(num_classes), **options)
         self.loss = loss
         if class_weights is not None:
@@ -71,7 +74,7 @@ class Classification(Task):
         self.mix = mix
         self.num_classes = num_classes
 
-    def step(self, batch: Batch, stage: Stage) -> Tensor:
+    def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the loss, on mixed rows in training."""
         assert batch.targets is not None
         inputs, targets = batch.inputs, batch.targets
@@ -82,7 +85,11 @@ class Classification(Task):
         logits = self(inputs)
         if stage != "train":
             self.update_metrics(stage, logits.float().softmax(dim=1), batch.targets)
-        return self.loss(logits, targets)
+        if targets.is_floating_point():  # as they are where they are mixed
+            logits = logits.to(torch.promote_types(logits.dtype, targets.dtype))
+            targets = targets.to(logits.dtype)
+        weight = denominator(self.loss, targets, rows=len(targets))
+        return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Give the likeliest class and its probability."""
@@ -107,7 +114,7 @@ def _weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> T
     return weights
 
 
-def _weigh(loss: Callable[[Tensor, Tensor], Tensor], weights: Tensor) -> None:
+def _weigh(loss: Loss, weights: Tensor) -> None:
     if not isinstance(loss, nn.Module) or not hasattr(loss, "weight"):
         raise ValueError(
             "class_weights needs a loss that weighs classes, such as loss=cross_entropy or "
@@ -118,16 +125,23 @@ def _weigh(loss: Callable[[Tensor, Tensor], Tensor], weights: Tensor) -> None:
 
 def _metrics(num_classes: int) -> PooledMetrics:
     # Validating arguments would look at the values of each batch, and so wait for the device.
-    sizes: dict[str, Any] = {"num_classes": num_classes, "validate_args": False}
-    with warnings.catch_warnings():
-        # The probabilities are kept until the epoch ends: binning them costs more time than that
-        # costs memory, and tells the sure from the surer badly.
-        warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
-        auroc = MulticlassAUROC(average="weighted", **sizes)
+    accuracy = MulticlassAccuracy(num_classes=num_classes, average="micro", validate_args=False)
     return PooledMetrics(
         {
-            "accuracy": MulticlassAccuracy(average="micro", **sizes),
-            "f1": MulticlassF1Score(average="macro", **sizes),
-            "auroc": auroc,
+            "accuracy": accuracy,
+            "f1": ClassF1(num_classes=num_classes),
+            "auroc": ClassAUROC(num_classes=num_classes),
         }
     )
+
+
+def _check_loss(loss: Loss, num_classes: int, *, mixes: bool) -> None:
+    """Refuse losses of numbers, of labels and of sequences."""
+    classes = torch.arange(min(num_classes, 64))
+    logits = 30 * nn.functional.one_hot(classes, num_classes).float()
+    needed = "task=classification needs one of class indices, such as loss=cross_entropy or focal"
+    others = classes.roll(1)
+    if mixes:
+        classes, others = (nn.functional.one_hot(c, num_classes).float() for c in (classes, others))
+        needed = "task/mix needs one of class probabilities, such as loss=cross_entropy or focal"
+    check_loss(loss, right=(logits, classes), wrong=(logits, others), needed=needed)

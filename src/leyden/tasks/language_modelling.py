@@ -1,6 +1,6 @@
 """Language modelling: what comes next in a text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +9,8 @@ from torchmetrics import MetricCollection
 from torchmetrics.text import Perplexity
 
 from leyden.batch import Batch, DataSpec
-from leyden.tasks.base import Stage, Task
+from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.base import BatchLoss, Stage, Task
 
 START = 0
 """Stands before every text: the id of padding, which no text holds."""
@@ -37,7 +38,7 @@ class LanguageModelling(Task):
         self,
         *,
         spec: DataSpec,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Loss,
         new_tokens: int = 100,
         temperature: float = 0.8,
         top_k: int = 50,
@@ -49,6 +50,7 @@ class LanguageModelling(Task):
                 "expected new_tokens and top_k of at least 1 and a temperature of at least 0, got "
                 f"{new_tokens}, {top_k} and {temperature}"
             )
+        _check_loss(loss, spec.network_sizes["vocab_size"])
         metrics = MetricCollection({"perplexity": Perplexity(ignore_index=NOTHING)})
         super().__init__(spec=spec, metrics=metrics, **options)
         self.loss = loss
@@ -57,13 +59,15 @@ class LanguageModelling(Task):
         self.top_k = top_k
         self.sampling_seed = sampling_seed
 
-    def step(self, batch: Batch, stage: Stage) -> Tensor:
+    def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the loss of all tokens ``(batch, length)`` at once."""
         tokens, mask = batch.inputs["tokens"], batch.inputs["mask"]
         logits = self({"tokens": nn.functional.pad(tokens[:, :-1], (1, 0), value=START)})
         targets = tokens.masked_fill(~mask, NOTHING)
         self.update_metrics(stage, logits.detach().float(), targets)
-        return self.loss(logits.flatten(0, 1), targets.flatten())
+        targets = targets.flatten()
+        weight = denominator(self.loss, targets, rows=mask.sum())
+        return BatchLoss(self.loss(logits.flatten(0, 1), targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Give the likeliest next tokens for logits ``(batch, length, vocab_size)``."""
@@ -89,3 +93,15 @@ class LanguageModelling(Task):
         likeliest, ids = logits.topk(min(self.top_k, len(logits)))
         probabilities = (likeliest / self.temperature).softmax(dim=0)
         return ids[probabilities.multinomial(1, generator=generator)]
+
+
+def _check_loss(loss: Loss, vocab_size: int) -> None:
+    """Refuse losses of other targets than token ids, and those that do not ignore padding."""
+    logits = 30 * torch.eye(3, vocab_size)
+    check_loss(
+        loss,
+        right=(logits, torch.tensor([0, 1, NOTHING])),
+        wrong=(logits, torch.tensor([1, 0, NOTHING])),
+        needed=f"task=language_modelling needs one of token ids that ignores {NOTHING}, such as "
+        "loss=cross_entropy",
+    )

@@ -1,19 +1,16 @@
 """Multi-label classification: none, one or several labels per row."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import (
-    MultilabelAUROC,
-    MultilabelExactMatch,
-    MultilabelF1Score,
-)
+from torchmetrics.classification import MultilabelExactMatch
 
 from leyden.batch import Batch, DataSpec
-from leyden.tasks.base import Stage, Task
+from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.base import BatchLoss, Stage, Task
+from leyden.tasks.metrics import LabelAUROC, LabelF1
 from leyden.tasks.pooled_metrics import PooledMetrics
 
 SEPARATOR = ";"
@@ -24,7 +21,8 @@ class Multilabel(Task):
     """Learns for every label whether a row has it.
 
     Metrics: ``exact_match`` (rows whose labels are all right), ``f1`` and ``auroc`` (mean over
-    labels, of ``auroc`` weighted by their rows).
+    labels, of ``auroc`` weighted by their rows). A label that no row has, and for ``auroc`` one
+    that all rows have, does not count; without any that counts, the metric is NaN.
 
     Args:
         spec: sizes and label names of the data.
@@ -37,7 +35,7 @@ class Multilabel(Task):
         self,
         *,
         spec: DataSpec,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Loss,
         threshold: float = 0.5,
         **options: Any,
     ) -> None:
@@ -47,18 +45,20 @@ class Multilabel(Task):
                 "several target columns or data.label_separator, or choose task=classification "
                 "or task=regression."
             )
-        _check_loss(loss)
+        _check_loss(loss, len(spec.class_names))
         super().__init__(spec=spec, metrics=_metrics(len(spec.class_names), threshold), **options)
         self.loss = loss
         self.threshold = threshold
 
-    def step(self, batch: Batch, stage: Stage) -> Tensor:
+    def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the mean loss over rows and labels."""
         assert batch.targets is not None
         logits = self(batch.inputs)
         if stage != "train":
             self.update_metrics(stage, logits.float().sigmoid(), batch.targets.long())
-        return self.loss(logits, batch.targets.to(logits.dtype))
+        targets = batch.targets.to(logits.dtype)
+        weight = denominator(self.loss, targets, rows=len(targets))
+        return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Give the labels of each row, and the probability of every label."""
@@ -77,26 +77,25 @@ class Multilabel(Task):
         return columns
 
 
-def _check_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+def _check_loss(loss: Loss, num_labels: int) -> None:
     """Refuse a loss of classes that exclude each other."""
-    both = torch.tensor([[30.0, 30.0]])
-    if loss(both, torch.ones_like(both)) > 0.1:
-        raise ValueError(
-            "multilabel needs a loss that judges every label by itself. Choose loss=bce."
-        )
+    labels = torch.ones(1, num_labels)
+    check_loss(
+        loss,
+        right=(30 * labels, labels),
+        wrong=(-30 * labels, labels),
+        highest=0.1,
+        needed="task=multilabel needs one that judges every label by itself, such as loss=bce",
+    )
 
 
 def _metrics(num_labels: int, threshold: float) -> PooledMetrics:
     # Validating arguments would look at the values of each batch, and so wait for the device.
-    sizes: dict[str, Any] = {"num_labels": num_labels, "validate_args": False}
-    with warnings.catch_warnings():
-        # As for single labels: exact, at the cost of memory.
-        warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
-        auroc = MultilabelAUROC(average="weighted", **sizes)
+    exact = MultilabelExactMatch(num_labels=num_labels, threshold=threshold, validate_args=False)
     return PooledMetrics(
         {
-            "exact_match": MultilabelExactMatch(threshold=threshold, **sizes),
-            "f1": MultilabelF1Score(threshold=threshold, average="macro", **sizes),
-            "auroc": auroc,
+            "exact_match": exact,
+            "f1": LabelF1(num_labels=num_labels, threshold=threshold),
+            "auroc": LabelAUROC(num_labels=num_labels),
         }
     )

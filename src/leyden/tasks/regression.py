@@ -1,14 +1,16 @@
 """Regression: one number per row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError
 
 from leyden.batch import Batch, DataSpec
-from leyden.tasks.base import Stage, Task
+from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.base import BatchLoss, Stage, Task
+from leyden.tasks.metrics import R2
 from leyden.tasks.pooled_metrics import PooledMetrics
 
 
@@ -24,9 +26,7 @@ class Regression(Task):
         options: those of every task.
     """
 
-    def __init__(
-        self, *, spec: DataSpec, loss: Callable[[Tensor, Tensor], Tensor], **options: Any
-    ) -> None:
+    def __init__(self, *, spec: DataSpec, loss: Loss, **options: Any) -> None:
         if spec.targets.get("kind") != "number":
             raise ValueError(
                 "regression learns numbers, but the targets of the data are classes or labels. "
@@ -36,10 +36,11 @@ class Regression(Task):
         _check_loss(loss)
         super().__init__(spec=spec, metrics=_metrics(), **options)
         self.loss = loss
+        self.centre = float(spec.targets.get("centre", 0.0))
         self.mean = float(spec.targets["mean"])
         self.std = float(spec.targets["std"]) or 1.0
 
-    def step(self, batch: Batch, stage: Stage) -> Tensor:
+    def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the loss of standardised numbers."""
         assert batch.targets is not None
         predicted = self(batch.inputs).squeeze(1)
@@ -47,33 +48,30 @@ class Regression(Task):
         # The metrics take no notice of a shift, and centred sums of squares are more exact.
         if stage != "train":
             self.update_metrics(stage, predicted.float() * self.std, centred)
-        return self.loss(predicted, centred / self.std)
+        targets = (centred / self.std).to(predicted.dtype)
+        weight = denominator(self.loss, targets, rows=len(targets))
+        return BatchLoss(self.loss(predicted, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Give the number in the target's own unit."""
-        values = logits.double().cpu().squeeze(1) * self.std + self.mean
+        values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         return {"value": values.tolist()}
 
 
 def _metrics() -> PooledMetrics:
     return PooledMetrics(
-        {
-            "mae": MeanAbsoluteError(),
-            "rmse": MeanSquaredError(squared=False),
-            "r2": R2Score(),
-        }
+        {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()}
     )
 
 
-def _check_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+def _check_loss(loss: Loss) -> None:
     """Refuse a loss of classes, which would take numbers for probabilities without a word."""
-    same = torch.tensor([1.0, -2.0])
-    try:
-        fits = bool(torch.isclose(loss(same, same), torch.zeros(())))
-    except (IndexError, RuntimeError):  # it wants a column per class
-        fits = False
-    if not fits:
-        raise ValueError(
-            "regression needs a loss of numbers, which is 0 where they agree. Choose loss=mse or "
-            "loss=huber."
-        )
+    numbers, others = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([3.0, 2.0, 4.5])
+    check_loss(
+        loss,
+        right=(numbers, numbers),
+        wrong=(numbers, others),
+        highest=1e-6,
+        needed="task=regression needs one of numbers, which is 0 where they agree, such as "
+        "loss=mse or loss=huber",
+    )

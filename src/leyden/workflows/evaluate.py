@@ -1,7 +1,7 @@
 """Evaluate: metrics of a finished run."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leyden.callbacks.run_record import FINGERPRINT, SPLITS, data_change
 from leyden.config.compose import PATHS_OF_DATA, from_plain, select
@@ -45,8 +45,13 @@ def evaluate(
         )
     metrics: dict[str, float] = {}
     for measure in stages:
-        metrics |= measure(finished.task, datamodule=finished.data, verbose=False)[0]
+        metrics |= measured(measure(finished.task, datamodule=finished.data, verbose=False))
     return metrics
+
+
+def measured(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of the only loader; there are none if a limit leaves it no batch."""
+    return dict(results[0]) if results else {}
 
 
 def _other_data(finished: FinishedRun) -> str:

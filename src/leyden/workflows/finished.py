@@ -91,12 +91,7 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
             "the run."
         ) from error
     return FinishedRun(
-        folder=folder,
-        checkpoint=path,
-        config=config,
-        record=checkpoint[KEY],
-        data=data,
-        task=task,
+        folder=folder, checkpoint=path, config=config, record=checkpoint[KEY], data=data, task=task
     )
 
 

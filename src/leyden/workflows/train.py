@@ -1,11 +1,12 @@
 """Train: fit, then test the best checkpoint."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import BackboneFinetuning, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from leyden.callbacks.exact_resume import ExactResume
@@ -22,6 +23,7 @@ from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
 from leyden.tasks.base import Task
+from leyden.workflows.evaluate import measured
 from leyden.workflows.parts import (
     build_data,
     build_task,
@@ -45,7 +47,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
     """
     with StopRequest() as request:
         if rank() > 0:
-            return _fit_and_test(config, folder, request)
+            return _fit_and_test(config, folder, request)[0]
         with folder.held():
             return _recorded(config, folder, request)
 
@@ -55,7 +57,7 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
     save(config, folder.config)
     folder.write_status("running")
     try:
-        metrics = _fit_and_test(config, folder, request)
+        metrics, warnings = _fit_and_test(config, folder, request)
         write_json(folder.metrics, metrics)
     except InterruptedRunError as error:
         folder.write_status("interrupted", error=str(error))
@@ -69,24 +71,65 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
         if isinstance(error, MisconfigurationException):
             raise UserError(f"Lightning refuses the config: {error}") from error
         raise
-    folder.write_status("finished")
+    folder.write_status("finished", warnings=warnings)
     return metrics
 
 
-def _fit_and_test(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
+def _fit_and_test(
+    config: Config, folder: RunFolder, request: StopRequest
+) -> tuple[dict[str, float], list[str]]:
+    """Train and test; return the metrics, and warnings of what was not measured."""
     set_global_state(config)
     data = build_data(config)
     data.prepare_data()
     data.setup("fit")
     _report_data(data, folder)
     task, trainer = _fit(config, folder, data, request)
-    metrics = _final_metrics(trainer, folder)
+    metrics, warnings = _measure(trainer, task, data, folder)
+    for warning in warnings:
+        log.warning(warning)
+    _log_final(config, trainer, metrics)
+    return metrics, warnings
+
+
+def _measure(
+    trainer: Trainer, task: Task, data: DataModule, folder: RunFolder
+) -> tuple[dict[str, float], list[str]]:
+    """Test the best checkpoint, or the last weights where none was ranked."""
+    warnings = _unvalidated(trainer)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for average in list(_all(trainer, WeightAveraging)):
+        callbacks.remove(average)  # it would swap its weights in for validation
+    metrics = stage_metrics(trainer.callback_metrics)
     if folder.best.exists():
         # Given the path, the trainer would let callbacks put the weights that they average back.
         task.load_state_dict(trainer.strategy.load_checkpoint(folder.best)["state_dict"])
-        metrics |= trainer.test(task, datamodule=data, verbose=False)[0]
-    _log_hyperparameters(config, trainer, metrics)
-    return metrics
+        metrics = _metrics_of_best(trainer, folder)
+    else:
+        warnings.append("The run has no best checkpoint: the metrics are of the last weights.")
+    if not _of_stage(metrics, "val"):
+        metrics |= measured(trainer.validate(task, datamodule=data, verbose=False))
+    metrics |= measured(trainer.test(task, datamodule=data, verbose=False))
+    warnings += [
+        f"The run was not {measure}: trainer.limit_{stage}_batches=0 leaves no batch."
+        for stage, measure in (("val", "validated"), ("test", "tested"))
+        if not _of_stage(metrics, stage)
+    ]
+    if not folder.last.exists():
+        warnings.append("The run has no checkpoint, since it lacks callbacks.checkpoint.")
+    return metrics, warnings
+
+
+def _unvalidated(trainer: Trainer) -> list[str]:
+    """Warn of weights behind the last validation, which can't be the best."""
+    history = next(_all(trainer, MetricHistory), None)
+    step = trainer.global_step if history is None else history.validated_step
+    if step is None or step == trainer.global_step or trainer.limit_val_batches == 0:
+        return []
+    return [
+        f"The run ended at step {trainer.global_step}, but was last validated at step {step}: the "
+        "weights in between were never measured."
+    ]
 
 
 def _fit(
@@ -102,10 +145,12 @@ def _fit(
         trainer = build_trainer(
             config, folder.path, task=task, first=[record, ExactResume()], last=stop
         )
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, FiniteLoss):
-                callback.left_out |= left_out
+        _check(trainer, task)
+        for callback in _all(trainer, FiniteLoss):
+            callback.left_out |= left_out
         try:
+            for logger in trainer.loggers:
+                logger.log_hyperparams(_tuned(config))
             _report_ranks(trainer, data, config)
             checkpoint = newest_intact(folder)
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -114,6 +159,40 @@ def _fit(
             left_out.add((error.step.epoch, error.step.batch))
         else:
             return task, trainer
+
+
+C = TypeVar("C", bound=Callback)
+
+
+def _all(trainer: Trainer, kind: type[C]) -> Iterator[C]:
+    """List the callbacks of a kind."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return (each for each in callbacks if isinstance(each, kind))
+
+
+def _check(trainer: Trainer, task: Task) -> None:
+    """Refuse runs that would train nothing, and callbacks that need another module.
+
+    Raises:
+        UserError: If the run is one of these.
+    """
+    for name in ("max_epochs", "max_steps", "limit_train_batches"):
+        if getattr(trainer, name) == 0:
+            raise UserError(
+                f"trainer.{name}=0 trains nothing. Expected more, or `leyden evaluate run=RUN` to "
+                "measure a run."
+            )
+    if len(averages := [type(each).__name__ for each in _all(trainer, WeightAveraging)]) > 1:
+        raise UserError(
+            f"Only one average of the weights can be tested, but callbacks hold "
+            f"{' and '.join(averages)}. Leave all but one out."
+        )
+    if any(_all(trainer, BackboneFinetuning)) and not hasattr(task, "backbone"):
+        raise UserError(
+            "BackboneFinetuning needs a module with a `backbone`, which tasks do not have. "
+            "Derive a callback from lightning.pytorch.callbacks.BaseFinetuning that freezes layers "
+            "of `pl_module.network`."
+        )
 
 
 def _report_data(data: DataModule, folder: RunFolder) -> None:
@@ -150,29 +229,41 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
     }
 
 
-def _final_metrics(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
-    """Give the metrics of the epoch that the best checkpoint was written in."""
-    if not folder.best.exists():
-        return stage_metrics(trainer.callback_metrics)
-    state = load_checkpoint(folder.best, only=())["callbacks"].get(MetricHistory.__qualname__)
-    return stage_metrics(state["rows"][-1]) if state else {}
+def _metrics_of_best(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
+    """Return what was measured on the best checkpoint, and the training loss of its epoch."""
+    best = load_checkpoint(folder.best, only=())
+    state = best["callbacks"].get(MetricHistory.__qualname__)
+    if state is None:
+        return {}
+    rows = [row for each in _all(trainer, MetricHistory) for row in each.rows]
+    epoch = next((row for row in rows if row["epoch"] == best["epoch"]), {})
+    validated = state["validated"] or state["rows"][-1]
+    return _of_stage(epoch, "train") | _of_stage(validated, "val")
 
 
-def _log_hyperparameters(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
-    """Put what a person tunes, and the metrics that it led to, into the loggers."""
+def _of_stage(metrics: Mapping[str, float], stage: str) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith(f"{stage}/")}
+
+
+def _tuned(config: Config) -> dict[str, Any]:
+    """Return what a person tunes."""
     plain = to_plain(config, resolve=True)
     tuned = {"seed": config.seed}
     for group in ("data", "network", "loss", "optimizer", "scheduler"):
         node = plain.get(group) or {}
         tuned[group] = str(node.get("_target_")).rpartition(".")[2]
         tuned |= _flat(node, group)
+    return tuned
+
+
+def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+    """Put the metrics that the run led to into the loggers."""
     # Names of their own: TensorBoard drops a curve when a value comes at step 0 under its name.
     final = {f"final/{name}": value for name, value in metrics.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(tuned, final)
+            logger.log_hyperparams(_tuned(config), final)
         else:
-            logger.log_hyperparams(tuned)
             logger.log_metrics(final)
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from leyden.data.audio.files import SOUND_FILES, fitted, read_sound, resampled
+from leyden.data.audio.cleaning import AudioCleaning
+from leyden.data.audio.files import SOUND_FILES, fitted, read_sound
 from leyden.data.rows import UnreadableError
 
 RATE = 16000
@@ -80,7 +81,7 @@ def test_the_middle_is_the_same_as_that_of_the_whole_file(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE)
     soundfile.write(tmp_path / "a.flac", noise, RATE)
 
-    whole = resampled(read_sound(tmp_path / "a.flac", sample_rate=RATE), sample_rate=RATE)
+    whole = read_sound(tmp_path / "a.flac", sample_rate=RATE).waveform
 
     assert np.array_equal(read(tmp_path / "a.flac", seconds=0.5), whole[12000:20000])
 
@@ -102,10 +103,73 @@ def test_a_sound_knows_its_length_loudness_and_clipping(tmp_path, sing):
     soft = read_sound(sing(tmp_path / "a.wav", seconds=2.0), sample_rate=RATE, seconds=0.5)
     loud = read_sound(sing(tmp_path / "b.wav", loudness=2.0), sample_rate=RATE, seconds=0.5)
 
-    assert soft.seconds == 2.0
+    assert (soft.seconds, soft.middle, loud.middle) == (2.0, 0.5, None)
     assert soft.peak == pytest.approx(0.5, abs=1e-3)
     assert soft.clipped == 0
     assert loud.clipped == pytest.approx(2 / 3, abs=0.01)  # |sin| > 1/2
+
+
+@pytest.mark.parametrize("hertz", [20, 440, 3000])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".wav", {"subtype": "PCM_16"}),
+        (".wav", {"subtype": "PCM_U8"}),
+        (".wav", {"subtype": "FLOAT"}),
+        (".mp3", {}),
+        (".ogg", {}),
+    ],
+)
+def test_the_peaks_of_a_loud_tone_are_not_clipping(tmp_path, sing, hertz, suffix, options):
+    path = sing(tmp_path / f"a{suffix}", hertz=hertz, loudness=0.9999, **options)
+
+    assert read_sound(path, sample_rate=RATE).clipped < AudioCleaning().max_clipped
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+@pytest.mark.parametrize("hertz", [50, 440])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_flat_tops_are_clipping_at_every_rate_and_in_one_channel_too(
+    tmp_path, hertz, rate, subtype
+):
+    tone = 1.5 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)
+    soundfile.write(tmp_path / "a.wav", tone, rate, subtype=subtype)
+    soundfile.write(tmp_path / "b.wav", np.stack([tone, tone / 9], 1), rate, subtype=subtype)
+
+    for name in ("a.wav", "b.wav"):
+        assert read_sound(tmp_path / name, sample_rate=RATE).clipped > 0.1
+
+
+def test_what_is_cut_away_is_not_judged(tmp_path):
+    clipped, silence = np.ones(RATE), np.zeros(RATE)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([clipped, silence, clipped]), RATE)
+
+    sound = read_sound(tmp_path / "a.wav", sample_rate=RATE, seconds=0.5)
+
+    assert (sound.clipped, sound.peak) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "rate", "reason"),
+    [
+        (tone(440), -tone(440), RATE, "its 2 channels cancel each other when they are mixed: its "),
+        (tone(440) * 0, tone(440) * 0, RATE, "its peak of 0.00000 is below 0.001"),
+        (
+            np.concatenate([tone(440), np.zeros(4 * RATE)]),
+            np.zeros(4 * RATE + 8000),
+            RATE,
+            "its middle 0.5 s has a peak of 0.00000, below 0.001; see data.seconds",
+        ),
+    ],
+)
+def test_a_silent_waveform_says_why_it_is(tmp_path, left, right, rate, reason):
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), rate)
+
+    sound = read_sound(tmp_path / "a.wav", sample_rate=RATE, seconds=0.5)
+
+    step, told = AudioCleaning().fault(sound)
+    assert step == "silent"
+    assert told.startswith(reason)
 
 
 def cut(path, share):
@@ -141,7 +205,7 @@ def test_files_that_hold_no_sound_are_unreadable(tmp_path):
     for name, reason in {
         "text.wav": "Format not recognised",
         "none.wav": "holds no samples",
-        "nan.wav": "no finite numbers",
+        "nan.wav": "not finite numbers",
         "gone.wav": "no such file",
     }.items():
         with pytest.raises(UnreadableError, match=reason):
@@ -165,4 +229,89 @@ def test_rates_that_no_recorder_has_are_unreadable(tmp_path, sing, rate):
     path.write_bytes(header)
 
     with pytest.raises(UnreadableError, match=f"its rate of {rate} Hz is too far from"):
+        read(path)
+
+
+def announce(path, frames):
+    """Set the length that the header of a FLAC file announces; 0 stands for unknown."""
+    content = bytearray(path.read_bytes())
+    content[21] = (content[21] & 0xF0) | (frames >> 32)
+    content[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_a_flac_of_unknown_length_is_read(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (20 * RATE, 2))
+    for name in ("known", "unknown"):
+        soundfile.write(tmp_path / f"{name}.flac", noise, RATE)
+    announce(tmp_path / "unknown.flac", 0)
+
+    for seconds in (None, 0.5):
+        known, unknown = (
+            read_sound(tmp_path / f"{name}.flac", sample_rate=RATE, seconds=seconds)
+            for name in ("known", "unknown")
+        )
+        assert unknown.seconds == 20
+        assert np.array_equal(unknown.waveform, known.waveform)
+
+
+def test_no_memory_is_taken_for_samples_that_a_header_only_promises(tmp_path, sing):
+    path = announce(sing(tmp_path / "a.flac"), 2**36 - 1)
+
+    with pytest.raises(UnreadableError, match="cut short: 68719476735 samples announced, 8000 "):
+        read_sound(path, sample_rate=RATE)
+    with pytest.raises(UnreadableError, match=r"\w"):
+        read(path)
+
+
+def test_an_mp3_of_varying_bit_rate_is_read_though_its_length_is_estimated(tmp_path):
+    tones = [tone(hertz, seconds=3) for hertz in (300, 600, 900)]
+    silence_and_tones = np.concatenate([np.zeros(6 * RATE), *tones])
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, silence_and_tones, RATE, bitrate_mode="VARIABLE")
+    content = path.read_bytes()
+    path.write_bytes(content[content.index(content[:2], 2) :])  # without the frame that tells it
+
+    whole = read_sound(path, sample_rate=RATE)
+    middle = read_sound(path, sample_rate=RATE, seconds=2.0)
+
+    assert whole.seconds == pytest.approx(15, abs=0.2)
+    spectrum = np.abs(np.fft.rfft(middle.waveform / 2**15))
+    assert spectrum.argmax() / 2 == pytest.approx(300, abs=1)
+
+
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\x02\0" + bytes(256)])
+def test_an_mp3_that_tells_its_length_must_hold_it(tmp_path, sing, tag):
+    path = sing(tmp_path / "a.mp3", seconds=10.0)
+    path.write_bytes(tag + path.read_bytes())
+
+    assert read_sound(path, sample_rate=RATE).seconds == 10
+    with pytest.raises(UnreadableError, match="cut short"):
+        read_sound(cut(path, 0.5), sample_rate=RATE)
+
+
+def test_what_is_longer_than_wanted_is_not_decoded(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 60 * RATE), RATE)
+
+    known = read_sound(path, sample_rate=RATE, max_seconds=1.0)
+    unknown = read_sound(announce(path, 0), sample_rate=RATE, max_seconds=1.0)
+
+    assert len(known.waveform) == len(unknown.waveform) == RATE + 1
+    assert known.seconds == 60
+    assert 1 < unknown.seconds < 60
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OverflowError("too large"), ValueError("array is too big"), KeyError()]
+)
+def test_whatever_a_decoder_raises_makes_the_file_unreadable(tmp_path, sing, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    path = sing(tmp_path / "a.wav")
+    monkeypatch.setattr(soundfile.SoundFile, "read", fail)
+
+    with pytest.raises(UnreadableError, match=r"\w"):
         read(path)

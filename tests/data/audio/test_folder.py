@@ -73,7 +73,7 @@ def test_faulty_files_are_reported_and_dropped(tmp_path, choir, sing):
     assert findings(data) == {
         "silent": {"low/silent.wav": "its peak of 0.00000 is below 0.001"},
         "too_short": {"low/short.wav": "0.030 s are shorter than 0.05 s"},
-        "clipped": {"high/clipped.wav": "66.5% of its samples are at full scale"},
+        "clipped": {"high/clipped.wav": "66.5% of its samples are clipped at full scale"},
         "unreadable": {"high/text.wav": "Format not recognised"},
         "duplicates": {"low/again.wav": "same content as low/1.wav"},
         "contradictions": {

@@ -42,6 +42,13 @@ def add(table, *rows):
     table.write_text(table.read_text() + "".join(f"{row}\n" for row in rows))
 
 
+def parted(folder, table, names):
+    """Write the table of thirty recordings with a part for each: 21, 5 and 4 rows."""
+    lines = table.read_text().splitlines()[1:]
+    rows = [f"{line},{names[(n > 20) + (n > 25)]}" for n, line in enumerate(lines)]
+    return write(folder / "parted.csv", rows, header="path,transcript,part")
+
+
 def findings(data):
     steps = data.cached.cleaning_report().steps
     return {
@@ -100,6 +107,67 @@ def test_parts_and_groups_may_be_columns(tmp_path, corpus):
     assert not train & val
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("Training", "DEV", "Testing"),
+        ("train", "validation", "eval"),
+        ("TRAIN", "Eval", " test "),
+    ],
+)
+def test_parts_are_read_by_their_usual_names(tmp_path, corpus, names):
+    data = ready(parted(tmp_path, corpus, names), part="part")
+
+    assert [len(data.part(part)) for part in ("train", "val", "test")] == [21, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train", "val", "tests of mine"), "row 28 of .*'tests of mine', which means no split"),
+        (("train", "eval", "eval"), "row 23 of .* part 'eval', which may mean val or test"),
+    ],
+)
+def test_parts_of_other_names_are_refused(tmp_path, corpus, names, message):
+    with pytest.raises(UserError, match=message):
+        ready(parted(tmp_path, corpus, names), part="part")
+
+
+@pytest.mark.parametrize("style", ["root", "windows", "absolute"])
+def test_paths_may_start_elsewhere(tmp_path, corpus, style):
+    rows = [
+        {
+            "root": line.removeprefix("clips/"),
+            "windows": line.replace("/", "\\"),
+            "absolute": f"{tmp_path}/{line}",
+        }[style]
+        for line in corpus.read_text().splitlines()[1:]
+    ]
+    table = write(tmp_path / "tables/other.csv", rows)
+
+    data = ready(table, audio_root=str(tmp_path / ("clips" if style == "root" else "")))
+
+    assert len(data.cached.kept) == 30
+
+
+def test_a_recording_keeps_its_part_when_others_come(tmp_path, corpus):
+    lines = corpus.read_text().splitlines()[1:]
+    few = write(tmp_path / "few.csv", lines[5:])
+
+    held = [
+        {
+            part: {data.cached.sources[row].split(": ")[1] for row in data.part(part)}
+            for part in ("train", "val", "test")
+        }
+        for data in (ready(few), ready(corpus))
+    ]
+
+    new = {line.split(",")[0] for line in lines[:5]}
+    before, after = held
+    assert {part: names - new for part, names in after.items()} == before
+
+
 def test_transcripts_are_brought_to_one_form(tmp_path, sing):
     rows = [f"{n}.wav,  Cafe\u0301   {n % 2} " for n in range(10)]
     for n in range(10):
@@ -124,7 +192,7 @@ def test_faulty_rows_are_reported(tmp_path, corpus, sing):
 
     found = findings(data)
     assert [reason for _, reason in found["unreadable"]][1:] == [
-        "no such file",
+        f"no such file: {tmp_path}/gone.wav",
         "Format not recognised",
     ]
     assert [source.split(": ")[1] for source, _ in found["silent"]] == ["silent.wav"]
@@ -141,6 +209,17 @@ def test_too_long_recordings_are_dropped(tmp_path, corpus, sing):
     add(corpus, "long.wav,a")
 
     assert findings(ready(corpus))["too_long"][0][1] == "21.0 s are longer than 20 s"
+
+
+def test_a_too_long_recording_of_a_given_test_part_is_kept_whole(tmp_path, corpus, sing):
+    lines = corpus.read_text().splitlines()[1:]
+    sing(tmp_path / "long.wav", seconds=21, rate=8000)
+    rows = [*(f"{line},all" for line in lines), "long.wav,a,test"]
+
+    data = ready(write(tmp_path / "parted.csv", rows, "path,transcript,part"), part="part")
+
+    (row,) = data.part("test")
+    assert len(data.cached.arrays["waveforms"][row]) == 21 * 16000
 
 
 def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplog):
@@ -166,7 +245,8 @@ def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplo
         ("file,transcript", {}, "has no column 'path'"),
         ("path,text", {}, "has no column 'transcript'"),
         ("path,transcript", {"group": "speaker"}, "has no column 'speaker'"),
-        ("path,transcript", {"part": "transcript"}, "puts a row in the part 'a'"),
+        ("path,transcript", {"part": "transcript"}, "row 2 of .* the part 'a', which means"),
+        ("path,transcript", {"audio_root": "nowhere"}, "data.audio_root=nowhere is not a folder"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(corpus, header, options, message):

@@ -50,7 +50,7 @@ def test_the_statistics_are_those_of_each_channel(images):
     channels = (images[rows] / 255).transpose(1, 0, 2, 3).reshape(3, -1)
     assert statistics["mean"].tolist() == pytest.approx(channels.mean(axis=1), rel=1e-6)
     assert statistics["std"].tolist() == pytest.approx(channels.std(axis=1), rel=1e-6)
-    assert all(value.dtype == torch.float32 for value in statistics.values())
+    assert all(statistics[name].dtype == torch.float32 for name in ("mean", "std"))
 
 
 def test_normalised_training_images_have_zero_mean_and_unit_variance(images):

@@ -3,8 +3,16 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leyden.data.table import cells
+from leyden.data.table.cells import CellFormat, Cells
+from leyden.errors import UserError
+
+WRITTEN = CellFormat(missing=["NA"])
+
+CELLS = st.none() | st.text(max_size=3) | st.floats().map(str)
 
 
 def strings(*values):
@@ -15,7 +23,7 @@ def strings(*values):
     ("text", "number"),
     [
         ("1", 1), ("+5", 5), ("-2.5e3", -2500), ("1.", 1), (".5", 0.5), ("007", 7),
-        ("inf", math.inf), ("-Infinity", -math.inf), ("1e999", math.inf),
+        ("inf", math.inf), ("-Infinity", -math.inf), ("1e999", math.inf), ("\N{MINUS SIGN}2", -2),
     ],
 )  # fmt: skip
 def test_numbers(text, number):
@@ -53,15 +61,85 @@ def test_dates_of_another_form():
     assert np.isnan(found[1:]).all()
 
 
-def test_truths():
-    assert cells.truths(strings("Yes", "no", "T", "FALSE", "1", "0")).tolist() == [1, 0, 1, 0, 1, 0]
-    assert np.isnan(cells.truths(strings("1", "maybe"), cells.WORDED)).all()
+def test_truth_values():
+    words = strings("Yes", "no", "T", "FALSE", "1", "0", "1.0", "+0.00")
+
+    assert cells.truths(words).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+    assert np.isnan(cells.truths(strings("maybe", "2", "01", "1.5"))).all()
 
 
 def test_distinct_values_are_trimmed_and_know_what_is_missing():
     column = pa.array([" a", "a ", None, "NA", "", "b"])
 
-    values, places = cells.distinct(column, ["NA"])
+    values, places = cells.distinct(column, WRITTEN)
 
     assert values.to_pylist() == ["a", "b"]
     assert places.tolist() == [0, 0, -1, -1, -1, 1]
+
+
+def test_distinct_values_are_in_one_normal_form():
+    column = pa.array(["Caf\N{LATIN SMALL LETTER E WITH ACUTE}", "Cafe\N{COMBINING ACUTE ACCENT}"])
+
+    assert cells.distinct(column, WRITTEN).places.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "thousands", "cell", "number"),
+    [
+        (",", None, "1234,5", 1234.5),
+        (",", ".", "-1.234.567,8", -1234567.8),
+        (",", ".", "1,5e3", 1500),
+        (".", ",", "1,234,567", 1234567),
+        (".", ",", "12,34,567.5", 1234567.5),  # lakhs
+        (",", " ", "1\N{NO-BREAK SPACE}234,5", 1234.5),
+        (".", "'", "+1'234", 1234),
+        (".", ",", "1,23", math.nan),
+        (",", ".", "01.02.2020", math.nan),
+        (",", None, "a,b", math.nan),
+    ],
+)
+def test_numbers_of_another_format(decimal, thousands, cell, number):
+    written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
+
+    values, _ = cells.distinct(strings(cell), written)
+
+    np.testing.assert_equal(cells.numbers(values).item(), number)
+
+
+@pytest.mark.parametrize(
+    ("decimal", "thousands"), [(",", ","), ("", None), (".", "0"), (",", "__")]
+)
+def test_separators_of_digits_are_checked(decimal, thousands):
+    with pytest.raises(UserError, match=r"data\.(decimal|thousands)"):
+        CellFormat(missing=(), decimal=decimal, thousands=thousands)
+
+
+def keys_of(**columns):
+    arrays = {name: pa.array(column, pa.string()) for name, column in columns.items()}
+    rows = len(next(iter(arrays.values())))
+    return cells.row_keys(Cells(arrays, WRITTEN), list(columns), rows).tolist()
+
+
+def test_rows_of_equal_cells_have_equal_keys():
+    keys = keys_of(a=["1", "1.0", "2", "1", "+1e0"], b=["x", " x", "x", None, "x "])
+
+    assert keys[0] == keys[1] == keys[4]
+    assert len({*keys}) == 3
+
+
+def test_keys_tell_columns_and_missing_cells_apart():
+    assert len({*keys_of(a=["1", "2", "1", None], b=["2", "1", None, "1"])}) == 4
+    assert keys_of(a=["NA", None, ""]) == keys_of(a=[""] * 3)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1), st.randoms(use_true_random=False))
+def test_a_key_depends_on_no_other_row(rows, random):
+    def keys(table):
+        return keys_of(a=[row[0] for row in table], b=[row[1] for row in table])
+
+    shuffled = [*rows, ("new", None)]
+    random.shuffle(shuffled)
+    whole = dict(zip(shuffled, keys(shuffled), strict=True))
+
+    assert [whole[row] for row in rows] == keys(rows)
+    assert [keys([row])[0] for row in rows] == keys(rows)

@@ -1,7 +1,15 @@
+import shlex
+
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from leyden.data.table.columns import Column, Evidence
+from leyden.config.compose import compose
+from leyden.data.table.cells import CellFormat, distinct
+from leyden.data.table.columns import Column, Evidence, find_column
+from leyden.data.values import normal
 from leyden.errors import UserError
 
 
@@ -9,7 +17,7 @@ def seen(*chunks):
     evidence = Evidence()
     for chunk in chunks:
         cells = [None if cell is None else str(cell) for cell in chunk]
-        evidence.add(pa.array(cells, pa.string()), ["NA"])
+        evidence.add(distinct(pa.array(cells, pa.string()), CellFormat(missing=["NA"])))
     return evidence
 
 
@@ -22,7 +30,12 @@ def seen(*chunks):
         ([*range(50), *["n.a."] * 50], "categorical"),
         (["02139", "10115", "01067"], "categorical"),  # post codes
         (["yes", "No", "NA"], "boolean"),
+        (["True", "TRUE", "false"], "boolean"),
         (["true", "maybe"], "categorical"),
+        (["Y", "N", "T"], "categorical"),
+        (["t", "y"], "categorical"),
+        (["yes", "no", "Y"], "categorical"),
+        (["true", "1", "false"], "categorical"),
         (["2024-01-31", "2024-02-01T12:30:00Z"], "date"),
         (["2024-01-31 ", "NA"], "date"),
         (["31/01/2024"], "categorical"),
@@ -39,6 +52,7 @@ def test_few_whole_numbers_are_classes_as_a_target():
     assert seen(["ant", "bee"]).is_class
     assert not seen([1.5, 2, 3]).is_class
     assert not seen(range(21)).is_class
+    assert seen([*range(20), *map(float, range(20))]).is_class
 
 
 def test_a_declared_kind_may_hold_the_form_of_dates():
@@ -47,7 +61,54 @@ def test_a_declared_kind_may_hold_the_form_of_dates():
     )
 
 
-@pytest.mark.parametrize("kind", ["categoric", "numeric:%d", ""])
+@pytest.mark.parametrize("kind", ["categoric", "boolean:%d", ""])
 def test_an_unknown_kind_is_refused(kind):
     with pytest.raises(UserError, match=r"data\.columns\.seen"):
         Column.declared("seen", kind)
+
+
+@pytest.mark.parametrize("cell", ["$5", "-$ 5", "$-5", "5 $", "5"])
+def test_numbers_may_have_a_unit(cell):
+    column = Column.declared("price", "numeric:$")
+
+    assert abs(column.parsed(pa.array([cell])).item()) == 5
+
+
+def test_cells_of_another_unit_are_not_numbers():
+    assert np.isnan(Column.declared("at", "numeric::").parsed(pa.array(["12:30", "5 kg"]))).all()
+
+
+NAMES = st.text(min_size=1, max_size=8).map(normal).filter(bool)
+
+
+@settings(deadline=None, max_examples=20)
+@given(NAMES | st.from_regex(r"[ -~]{1,8}", fullmatch=True).map(normal).filter(bool))
+@example("Sepal.Length")
+@example("a=b")
+@example("3")
+@example("007")
+@example("Größe")
+@example("price (€)")
+@example("it's")
+@example("null")
+def test_the_override_that_an_error_gives_works_in_a_shell(name):
+    column = Column(name=name, kind="numeric", position=2)
+    for kind in ("categorical", "date:%d/%m/%Y %H:%M", "numeric:$"):
+        (override,) = shlex.split(column.override(kind))
+
+        config = compose(["data=table", "data.path=a.csv", "data.target=y", override])
+
+        ((key, declared),) = config["data"]["columns"].items()
+        assert declared == kind
+        assert find_column(key, ["y", name, "z"]) == name
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("age", "age"), (3, "3"), (True, "True"), ("column_2", "3"), ("column_4", "column_4"),
+        ("Cafe\N{COMBINING ACUTE ACCENT}", "Café"), ("column_9", None), ("ag", None),
+    ],
+)  # fmt: skip
+def test_columns_are_found_as_a_command_line_gives_them(given, found):
+    assert find_column(given, ["age", "3", "True", "column_4", "Café"]) == found

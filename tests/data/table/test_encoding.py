@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow as pa
 
+from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column
 from leyden.data.table.encoding import Encoder
 
@@ -13,11 +14,12 @@ COLUMNS = [
 
 
 def chunk(**columns):
-    return {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
+    arrays = {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
+    return Cells(arrays, CellFormat(missing=["NA"]))
 
 
 def test_chunks_share_their_codes():
-    encoder = Encoder(COLUMNS, ["NA"])
+    encoder = Encoder(COLUMNS)
 
     first = encoder.categories(chunk(ward=["west", "NA", "north"]), 3)
     second = encoder.categories(chunk(ward=["south", "west", None]), 3)
@@ -29,7 +31,7 @@ def test_chunks_share_their_codes():
 
 
 def test_numbers_stand_side_by_side_in_the_order_of_their_columns():
-    encoder = Encoder(COLUMNS, ["NA"])
+    encoder = Encoder(COLUMNS)
 
     numbers = encoder.numbers(chunk(seen=["2000-01-03", "NA"], age=["7.5", "8"]), 2)
 
@@ -38,7 +40,7 @@ def test_numbers_stand_side_by_side_in_the_order_of_their_columns():
 
 
 def test_cells_of_another_kind_are_counted_with_the_first_of_them():
-    encoder = Encoder(COLUMNS, ["NA"])
+    encoder = Encoder(COLUMNS)
     encoder.numbers(chunk(age=["1", "NA", None], seen=["2000-01-01"] * 3), 3)
     numbers = encoder.numbers(chunk(age=["old", "old", "inf"], seen=["2000-01-01"] * 3), 3)
 
@@ -48,7 +50,21 @@ def test_cells_of_another_kind_are_counted_with_the_first_of_them():
 
 
 def test_there_may_be_no_column_of_a_kind_and_no_row():
-    encoder = Encoder(COLUMNS[1:2], ["NA"])
+    encoder = Encoder(COLUMNS[1:2])
 
     assert encoder.numbers(chunk(ward=["west"] * 4), 4).shape == (4, 0)
     assert encoder.categories(chunk(ward=[]), 0).shape == (0, 1)
+
+
+def test_equal_values_have_one_code():
+    encoder = Encoder(COLUMNS)
+
+    codes = encoder.categories(chunk(ward=["1", "1.0", "TRUE", "+1", "true", "01"]), 6)
+
+    assert codes[:, 0].tolist() == [1, 1, 2, 1, 2, 3]
+
+
+def test_words_for_true_and_false_have_the_code_of_their_spelling():
+    encoder = Encoder(COLUMNS, {"ward": {"yes": "y", "y": "y", "no": "no"}})
+
+    assert encoder.categories(chunk(ward=["Yes", "y", "NO", "Y"]), 4)[:, 0].tolist() == [1, 1, 2, 1]

@@ -1,11 +1,13 @@
 import gzip
 import json
 import math
+import shlex
 
 import numpy as np
 import pytest
 import torch
 
+from leyden.config.compose import compose
 from leyden.data.splits import KFold
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.file import Table
@@ -72,12 +74,12 @@ def test_networks_get_complete_and_scaled_features(table, visits, inputs_of):
 
 
 def test_only_training_rows_are_looked_at(table, visits):
-    first = table()
-    changed = visits()
+    first = table(visits(record=range(200)), group="record")  # which the split goes by
+    changed = visits(record=range(200))
     for row in first.part("test"):
         changed["age"][row] = 10_000 + int(row)
         changed["ward"][row] = f"ward {row}"
-    second = table(changed, columns={"age": "numeric", "ward": "categorical"})
+    second = table(changed, columns={"age": "numeric", "ward": "categorical"}, group="record")
 
     assert second.part("test").tolist() == first.part("test").tolist()
     assert second.statistics["values"] == first.statistics["values"]
@@ -87,12 +89,11 @@ def test_only_training_rows_are_looked_at(table, visits):
 
 
 def test_a_value_that_training_never_saw_is_unknown_and_counted(table, visits, inputs_of):
-    columns = visits()
-    test = table().part("test")
-    for row in test[:5]:
+    columns = visits(record=range(200))
+    for row in table(columns, group="record").part("test")[:5]:
         columns["ward"][row] = "attic"
 
-    data = table(columns)
+    data = table(columns, group="record")
 
     assert inputs_of(data, "test")["categories"][:6, 0].tolist()[:5] == [0] * 5
     assert found(data, "unknown_values")[0] == 5
@@ -100,7 +101,7 @@ def test_a_value_that_training_never_saw_is_unknown_and_counted(table, visits, i
 
 def test_large_numbers_keep_their_differences(table, visits, inputs_of):
     stamps = [1_700_000_000_000 + row for row in range(200)]
-    data = table(visits(age=stamps), columns={"seen": "ignored"}, cleaning=TableCleaning())
+    data = table(visits(age=stamps), columns={"seen": "ignored", "age": "numeric"})
 
     scaled = inputs_of(data)["numbers"][:, 0].double().numpy()
 
@@ -147,7 +148,8 @@ def test_columns_that_teach_nothing_or_too_much_are_left_out(table, visits):
 def test_equal_rows_are_dropped_only_with_equal_targets(table):
     columns = {"age": [*range(40), *range(20)] * 2, "state": ["ill", "ill", "well"] * 40}
 
-    data = table(columns)
+    assert len(table(columns).cached.kept) == 120  # equal rows are observations
+    data = table(columns, cleaning=TableCleaning(duplicates=True, max_dropped=1.0))
 
     assert len(data.cached.kept) == len(set(zip(columns["age"], columns["state"], strict=True)))
 
@@ -160,20 +162,27 @@ def test_words_among_numbers_are_counted_or_refused(table, visits):
         3,
         {"column age": "3 cells of another kind, such as 'unknown'"},
     )
-    with pytest.raises(UserError, match="3 cells of the numeric column 'age' are none"):
+    with pytest.raises(UserError, match="3 cells of the numeric column 'age' are of another"):
         table(columns, cleaning=TableCleaning(misfits=False))
 
 
-@pytest.mark.parametrize("missing", ["", "NA", " nan "])
-def test_rows_without_a_target_are_counted_or_refused(table, visits, missing):
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ("", "no value of state"),
+        ("NA", "'NA' in state counts as missing, see data.missing_cells"),
+        (" nan ", "'nan' in state counts as missing, see data.missing_cells"),
+    ],
+)
+def test_rows_without_a_target_are_counted_or_refused(table, visits, missing, reason):
     columns = visits()
     columns["state"][:4] = [missing] * 4
 
     data = table(columns)
 
     assert len(data.cached.kept) == 196
-    assert found(data, "missing_target")[1]["visits.csv row 2"] == "no usable value of state"
-    with pytest.raises(UserError, match=r"visits\.csv row 2"):
+    assert found(data, "missing_target")[1]["visits.csv row 2"] == reason
+    with pytest.raises(UserError, match=rf"visits\.csv row 2: {reason}"):
         table(columns, cleaning=TableCleaning(missing_target=False))
 
 
@@ -184,7 +193,7 @@ def test_numbers_are_learnt_as_numbers(table, visits):
     assert data.spec.network_sizes["num_outputs"] == 1
     ages = np.array(visits()["age"])[data.part("train")]
     assert data.spec.targets["kind"] == "number"
-    assert data.spec.targets["mean"] == pytest.approx(ages.mean())
+    assert data.spec.targets["centre"] == pytest.approx(ages.mean())
     assert data.spec.targets["std"] == pytest.approx(ages.std())
 
 
@@ -223,7 +232,7 @@ def test_a_row_without_a_group_is_left_out_and_listed(table, visits):
 
     data = table(columns, group="patient")
 
-    reason = "no usable value of state or patient"
+    reason = "no value of patient"
     assert found(data, "missing_target")[1] == {"visits.csv row 2": reason}
     assert len(data.cached.kept) == 199
 
@@ -283,7 +292,7 @@ def test_several_label_columns(table, visits):
 
 def test_a_missing_column_is_named_with_the_nearest(table):
     for wrong in ({"target": "stat"}, {"group": "stat"}, {"columns": {"stat": "numeric"}}):
-        with pytest.raises(UserError, match=r"'stat', which the table has not.*'state'"):
+        with pytest.raises(UserError, match=r"'stat', which the table does not have.*'state'"):
             table(**wrong)
 
 
@@ -293,7 +302,11 @@ def test_a_missing_column_is_named_with_the_nearest(table):
         ({"age": [], "state": []}, r"no row that can be read\. It is empty"),
         ({"age": [1, 2, 3], "state": ["", "NA", ""]}, "no cell that is not missing"),
         ({"age": range(50), "state": ["ill"] * 50}, "Every row has the target 'ill'"),
-        ({"age": [1] * 50, "state": ["ill", "well"] * 25}, "No row is left"),
+        (
+            {"age": [1] * 50, "id": [f"p{n}" for n in range(50)], "state": ["ill", "well"] * 25},
+            "No column is left",
+        ),
+        ({"age": [1, 2] * 5, "state": ["ill", "well"] * 5}, "Equal rows stay together, and 2 of"),
         ({"state": ["ill", "well"] * 25}, "no row|No column|No row"),
     ],
 )
@@ -372,7 +385,7 @@ def test_a_checkpoint_holds_all_that_reading_needs(table, visits, tmp_path, writ
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     (inputs,) = other.read_inputs([str(path)])
 
-    assert inputs.names[:2] == ["new.csv row 2", "new.csv row 3"]
+    assert inputs.names[:2] == [f"{path} row 2", f"{path} row 3"]
     expected = data.dataset(data.cached)[(0, torch.arange(40))].inputs
     columns_of_training = write_csv(tmp_path / "same.csv", visits())
     (again,) = other.read_inputs([str(columns_of_training)])
@@ -425,17 +438,13 @@ def test_possible_values_to_predict_on_are_not_warned_of(table, caplog):
     assert caplog.messages == []
 
 
-def test_ignored_columns_are_not_read(table, visits, monkeypatch):
-    read = []
-    chunks = Table.chunks
-    monkeypatch.setattr(
-        Table, "chunks", lambda data, names: (read.append(names), chunks(data, names))[1]
-    )
+def test_ignored_columns_make_no_row_unreadable(table, visits, tmp_path, write_csv):
+    path = write_csv(tmp_path / "notes.csv", visits(note=["Grüße"] * 100 + ["x"] * 100))
+    path.write_bytes(path.read_text().encode("latin-1"))
 
-    table(visits(note=["x"] * 200), columns={"note": "ignored"})
+    data = table(path=str(path), columns={"note": "ignored"})
 
-    assert read
-    assert not any("note" in names for names in read)
+    assert len(data.cached.kept) == 200
 
 
 def test_other_data_have_to_fit_the_checkpoint(table, visits):
@@ -452,5 +461,235 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
     assert set(loaded(visits(100)).cached.targets) == {0, 1}
     with pytest.raises(UserError, match=r"expected \['ill', 'well'\], got \['ill', 'odd'\]"):
         loaded(visits(100, state=["ill", "odd"] * 50))
+    bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
+    words = loaded(visits(100, smokes=["Y", "N"] * 50))
+    one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))
+    torch.testing.assert_close(one, other)
     with pytest.raises(UserError, match="'age' was numeric in training, and is categorical here"):
         loaded(visits(100, age=["old", "young"] * 50)).val_dataloader()
+
+
+def warnings_of(caplog):
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    return [message for message in told if not message.startswith("cleaning: ")]
+
+
+def test_a_column_that_almost_parses_is_reported_in_every_run(table, visits, caplog):
+    columns = visits(age=[f"{row % 60},5" for row in range(200)])
+    hint = (
+        "The column age looks like numbers with a decimal comma, but is read as categories. To "
+        "parse it: 'data.decimal=\",\"'"
+    )
+
+    table(columns)
+    assert warnings_of(caplog).count(hint) == 1
+    caplog.clear()
+    table(columns)  # cached
+    assert hint in warnings_of(caplog)
+
+    data = table(columns, decimal=",")
+    assert kinds(data)["age"] == "numeric"
+    caplog.clear()
+    table(columns, columns={"age": "categorical"})
+    assert warnings_of(caplog) == []
+    assert data.cached.arrays["numbers"][3, 0] == 3.5
+
+
+def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visits):
+    columns = visits(age=[f"{row % 25},5" for row in range(200)])
+
+    with pytest.raises(UserError, match="target age looks like numbers with a decimal comma"):
+        table(columns, target="age")
+    assert table(columns, target="age", decimal=",").cached.targets[7] == 7.5
+    classes = table(columns, target="age", target_type="class").class_names
+    assert classes is not None
+    assert "7,5" in classes
+
+
+@pytest.mark.parametrize("words", [["yes", "no", "yes", "no"] * 12 + ["?"] * 2, ["1", "2", "-"]])
+def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words, caplog):
+    columns = visits(state=[words[row % len(words)] for row in range(200)], age=range(0, 2000, 10))
+
+    assert table(columns, missing_cells=[]).class_names == tuple(sorted({*words}))
+    assert warnings_of(caplog) == []
+
+
+def test_a_declared_target_is_learned_as_its_kind_says(table, visits):
+    columns = visits(state=[f"{row}%" for row in range(200)])
+
+    data = table(columns, columns={"state": "numeric:%"})
+    assert data.cached.targets[:3].tolist() == [0, 1, 2]
+    assert table(visits(), target="age", columns={"age": "categorical"}).class_names
+    days = table(visits(), target="seen")
+    assert days.spec.targets["kind"] == "number"
+
+
+def test_columns_that_are_left_out_are_named_in_every_run(table, visits, caplog):
+    caplog.set_level("INFO")
+    columns = visits(hospital=["St. Mary"] * 200, number=range(200), empty=[""] * 200)
+    for _ in range(2):
+        caplog.clear()
+        table(columns, columns={"smokes": "ignored"})
+        assert set(warnings_of(caplog)) == {
+            "The column empty is left out: it has no value",
+            "The column hospital is left out: the same in every training row",
+            "The column number is left out: it numbers the rows; to learn from it: "
+            "++data.columns.number=numeric",
+        }
+        assert "columns: numeric: age, number; categorical: ward, hospital" in caplog.text
+    assert "number" in used(table(columns, columns={"number": "numeric"}))
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+def test_an_index_that_was_written_with_the_table_is_no_input(table, visits, name):
+    index = {name: [row % 50 for row in range(200)]}  # of four tables that were joined
+
+    assert len(used(table(index | visits()))) == 4
+
+
+def test_values_that_are_equal_are_one_category(table, visits):
+    ward = ["1", "1.0", "2", "TRUE", "true"] * 40
+    answer = ["yes", "Y", "no", "N", "No"] * 40
+    status = ["Y", "N", "T", "N", "Y"] * 40
+
+    data = table(visits(ward=ward, smokes=answer, status=status), columns={"ward": "categorical"})
+
+    assert data.statistics["values"]["ward"] == ["1", "2", "true"]
+    assert data.statistics["values"]["smokes"] == ["n", "y"]
+    assert data.statistics["values"]["status"] == ["N", "T", "Y"]
+
+
+def test_labels_that_are_equal_are_one(table, visits):
+    data = table(visits(state=["1;2", "2.0", "1.0;3", ""] * 50), label_separator=";")
+
+    assert data.spec.class_names == ("1", "2", "3")
+    assert data.cached.targets[:3].tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+
+
+def test_label_columns_may_be_floats(table, visits):
+    columns = visits(cough=["1.0", "0.0"] * 100, fever=["True", "FALSE"] * 100)
+
+    assert table(columns, target=["cough", "fever"]).cached.targets[:2].tolist() == [[1, 1], [0, 0]]
+
+
+def test_a_word_that_loses_rows_of_the_target_is_warned_of(table, visits, caplog):
+    columns = visits(state=["None", "ill", "well", "well"] * 50)
+
+    table(columns)
+
+    (warning,) = warnings_of(caplog)
+    assert warning.startswith("50 of 200 rows are left out because 'None' in state counts as")
+    (option,) = shlex.split(warning.split("for a value: ")[1])
+    words = compose(["data=table", "data.path=a.csv", "data.target=y", option])["data"]
+    assert table(columns, missing_cells=words["missing_cells"]).class_names == (
+        "None",
+        "ill",
+        "well",
+    )
+
+
+def test_outliers_of_the_target_are_reported_and_kept(table, visits, caplog):
+    columns = visits()
+    columns["age"][3] = 1e12
+
+    data = table(columns, target="age")
+
+    assert len(data.cached.kept) == 200
+    (warning,) = warnings_of(caplog)
+    assert "and were kept, such as 1e+12 in visits.csv row 5" in warning
+    assert found(data, "outliers")[1].keys() == {"column target"}
+
+
+def test_targets_keep_their_digits(table, visits):
+    seconds = [1_700_000_000 + row * 7 % 300 for row in range(200)]
+
+    data = table(visits(when=seconds), target="when")
+
+    assert data.cached.targets.tolist() == seconds
+    batch = next(iter(data.val_dataloader()))
+    assert batch.targets.dtype == torch.float32
+    expected = np.array(seconds)[batch.rows] - data.spec.targets["centre"]
+    np.testing.assert_allclose(batch.targets, expected, atol=1e-4)
+    assert data.spec.targets["mean"] == 0
+
+
+def test_rows_that_cannot_be_read_are_warned_of(table, visits, tmp_path, write_csv, caplog):
+    path = write_csv(tmp_path / "latin.csv", visits(ward=["nörd", "south", "west", "east"] * 50))
+    path.write_bytes(path.read_text().encode("cp1252"))
+
+    table(path=str(path))
+
+    (warning,) = warnings_of(caplog)
+    assert warning.startswith("50 of 200 rows cannot be read, such as latin.csv row 2: ward is not")
+    assert warning.endswith("data.encoding=cp1252")
+    assert len(table(path=str(path), encoding="cp1252").cached.kept) == 200
+
+
+def test_a_table_may_have_no_header(table, tmp_path):
+    lines = [f"{row % 37},{'ab'[row % 2]},{row % 3}" for row in range(99)]
+    (tmp_path / "bare.csv").write_text("\n".join(["# measured at noon", *lines]))
+
+    data = table(path=str(tmp_path / "bare.csv"), header=False, comment="#", target="column_3")
+
+    assert used(data) == {"column_1", "column_2"}
+    assert data.class_names == ("0", "1", "2")
+
+
+def test_roles_are_found_as_a_command_line_gives_them(table, visits):
+    columns = {str(place): cells for place, cells in enumerate(visits().values())}
+
+    data = table(columns, target=4, group=0, columns={1: "categorical", "column_4": "ignored"})
+
+    assert kinds(data) == {"1": "categorical", "2": "boolean", "3": "ignored"}
+
+
+def test_equal_rows_have_equal_keys_whatever_their_order(table, visits):
+    columns = visits(60)
+    columns |= {name: [*cells, *cells[:2]] for name, cells in columns.items()}
+    reading = table(columns).read()
+
+    keys = np.concatenate([rows.keys for rows in reading if rows.keys is not None])
+
+    assert keys[-2:].tolist() == keys[:2].tolist()
+    assert len(set(keys.tolist())) == 60
+
+
+def test_a_column_of_unknown_cells_is_refused(table, visits, tmp_path, write_csv):
+    data = table()
+
+    def read(**columns):
+        return list(data.read_inputs([str(write_csv(tmp_path / "new.csv", visits(3, **columns)))]))
+
+    with pytest.raises(UserError, match=r"column ward is known: expected 'north', .*, got 'attic'"):
+        read(ward=["attic", "attic", ""])
+    with pytest.raises(UserError, match="column age is known: expected numbers, got 'old'"):
+        read(age=["old"] * 3)
+    (inputs,) = read(ward=["", "", ""], smokes=["1.0", "0", "Y"])
+    assert inputs.fields["categories"].tolist() == [[0]] * 3
+    assert inputs.fields["numbers"][:, 1].tolist()[0] > inputs.fields["numbers"][1, 1]
+
+
+def split_of_each(data):
+    return {row: part for part in ("train", "val", "test") for row in data.part(part).tolist()}
+
+
+def test_equal_rows_share_a_split_and_a_new_row_moves_none(table, visits):
+    columns = visits()
+    repeated = {name: [*cells, *cells[:60]] for name, cells in columns.items()}
+
+    before, after = split_of_each(table(columns)), split_of_each(table(repeated))
+
+    assert all(after[row] == before[row] for row in range(200))
+    assert all(after[200 + row] == after[row] for row in range(60))
+
+
+def test_rows_of_few_categories_are_observations(table):
+    random = np.random.default_rng(0)
+    plan = random.integers(0, 3, 600)
+    columns = {"plan": plan.tolist(), "state": np.where(plan == 1, "ill", "well").tolist()}
+    options = {"columns": {"plan": "categorical"}, "cleaning": TableCleaning(leaking_columns=False)}
+
+    data = table(columns, **options)
+
+    assert len(data.part("test")) == pytest.approx(120, abs=30)
+    assert set(plan[data.part("test")]) == set(plan[data.part("val")]) == {0, 1, 2}

@@ -28,5 +28,5 @@ def test_a_step_that_is_off_says_so(table, visits):
 
     lines = laid_out(data.cleaning_report()).splitlines()
 
-    assert sum(line.endswith("switched off") for line in lines) == 3  # and contradictions
+    assert sum(line.endswith("switched off") for line in lines) == 4  # and what compares rows
     assert "hospital" in {column["name"] for column in data.statistics["columns"]}

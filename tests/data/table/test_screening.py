@@ -5,6 +5,7 @@ from leyden.data.table.screening import (
     category_determines,
     is_constant,
     is_identifier,
+    is_row_number,
     number_determines,
 )
 
@@ -79,3 +80,23 @@ def test_a_value_that_both_classes_share_determines_neither():
     targets = np.array([0] * 30 + [1] * 30)
 
     assert not number_determines(np.array([0.0] * 45 + [1.0] * 15), targets)
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers_rows"),
+    [
+        (np.arange(12), True),
+        (np.arange(1000, 0, -1), True),
+        (np.flatnonzero(RANDOM.random(500) < 0.7) + 1, True),  # those that became training rows
+        (RANDOM.permutation(500)[:350], True),  # shuffled before
+        (np.arange(9), False),  # so few may be in order by chance
+        (RANDOM.permutation(12), False),
+        (np.arange(100) * 0.5, False),
+        (np.arange(100) * 1000, False),  # amounts
+        (np.repeat(np.arange(50), 2), False),
+        (np.append(np.arange(50.0), np.nan), False),
+        (RANDOM.integers(0, 1000, 300), False),
+    ],
+)
+def test_numbers_of_rows(values, numbers_rows):
+    assert is_row_number(values.astype(np.float64)) == numbers_rows

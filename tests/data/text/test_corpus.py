@@ -82,8 +82,21 @@ def test_docstrings_are_found_in_code():
     )
 
     assert dict(docstrings(code)) == {"module": "Module.", "A": "Class.", "f": "Fun."}
-    assert list(docstrings(b"print 'python 2'")) == []
-    assert list(docstrings(b"\0")) == []
+
+
+@pytest.mark.parametrize("code", [b"print 'python 2'", b"\0", b"(" * 10_000, b"-" * 100_000 + b"1"])
+def test_modules_that_are_not_python_are_counted(tmp_path, code):
+    words = [f"word{number} {'of ' * number}" for number in range(40)]
+    for number, text in enumerate(words):
+        (tmp_path / f"m{number}.py").write_text(f'"""A module: {text}"""')
+    (tmp_path / "broken.py").write_bytes(code)
+
+    data = Docstrings(name="docstrings", root=str(tmp_path), vocab_size=300)
+    data.prepare_data()
+
+    data.setup()
+    (found,) = data.cached.cleaning_report().steps["unreadable"].findings
+    assert found["source"] == "broken.py"
 
 
 def test_the_docstrings_of_a_module_stay_in_one_part():

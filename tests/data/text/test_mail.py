@@ -67,3 +67,15 @@ def test_parts_without_a_boundary_are_one_text():
 
 def test_a_text_without_headers_is_all_body():
     assert subject_and_body("just some words\n").strip() == "just some words"
+
+
+@pytest.mark.parametrize("charset", ["nobody-knows", "idna", "hex", "utf\0-8"])
+def test_a_charset_that_cannot_be_used_is_passed_over(charset):
+    encoded = "Content-Transfer-Encoding: quoted-printable"
+    mail = f"Subject: s\nContent-Type: text/plain; charset={charset}\n{encoded}\n\nbody=21\n"
+
+    assert subject_and_body(mail).split() == ["s", "body!"]
+
+
+def test_half_a_character_does_not_stop_the_parser():
+    assert subject_and_body("Subject: \ud800\n\n\u20ac \udc80") == "?\n\u20ac ?"

@@ -2,7 +2,6 @@ import io
 import os
 from threading import Thread
 
-import numpy as np
 import pytest
 import torch
 
@@ -30,13 +29,14 @@ def ready(table, **options):
 
 
 def test_the_vocabulary_comes_from_the_training_part_alone(table, tmp_path):
-    data = ready(table)
-    rows = table.read_text().splitlines()
-    for row in np.concatenate([data.part("val"), data.part("test")]):
-        rows[row + 1] = f"zebra zebra zebra {row},{row % 2}"
-    table.write_text("\n".join(rows))
+    others = {f"{part}_path": str(tmp_path / f"{part}.csv") for part in ("val", "test")}
+    for part, path in others.items():
+        (tmp_path / path).write_text(f"text,pet\ndog {part},0\ncat {part},1\n")
+    data = ready(table, **others)
+    for path in others.values():
+        (tmp_path / path).write_text(f"text,pet\nzebra {path},0\nzebra zebra {path},1\n")
 
-    other = ready(table, cache_dir=str(tmp_path / "cache"))  # which holds no vocabulary yet
+    other = ready(table, cache_dir=str(tmp_path / "cache"), **others)  # which holds no vocabulary
 
     assert other.cached.fingerprint != data.cached.fingerprint
     assert other.statistics == data.statistics

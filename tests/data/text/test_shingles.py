@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from leyden.data.near import NO_SIGNATURE
 from leyden.data.text.shingles import COLUMNS, signatures
 
 WORDS = [f"word{number}" for number in range(200)]
@@ -25,24 +26,35 @@ def test_equal_columns_estimate_the_share_of_wording(changed, expected):
 
 
 def test_case_and_spacing_make_no_difference():
-    assert likeness("The same   words", "the SAME\nwords") == 1
+    text = " ".join(WORDS)
+
+    assert likeness(text, text.upper().replace(" ", "\n ")) == 1
 
 
 def test_the_order_of_words_does():
     assert likeness(" ".join(WORDS), " ".join(reversed(WORDS))) < 0.1
 
 
-def test_texts_of_few_words_and_none_have_a_signature_of_their_own():
-    texts = ["", "one", "one two", "two one", "one two three"]
+@pytest.mark.parametrize("text", ["", "ok", "See you tomorrow!", " ".join(WORDS[:28])])
+def test_texts_of_few_words_have_no_signature(text):
+    (row,) = signatures([text])
 
-    rows = signatures(texts)
-
-    assert rows.shape == (5, COLUMNS)
-    assert len(np.unique(rows, axis=0)) == 5
+    assert row.tolist() == [NO_SIGNATURE] * COLUMNS
     assert signatures([]).shape == (0, COLUMNS)
 
 
-def test_a_text_is_judged_alone():
-    alone = signatures(["a b c d"])[0]
+def test_the_shortest_texts_that_are_compared_may_differ_in_a_word():
+    # 24 of 30 shingles are in both.
+    texts = [" ".join([*WORDS[:14], word, *WORDS[15:29]]) for word in map(str, range(200))]
 
-    assert np.array_equal(signatures(["x", "a b c d", ""])[1], alone)
+    rows = signatures(texts)
+
+    assert (rows[0] == rows[1:]).mean() == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_text_is_judged_alone():
+    texts = [" ".join(WORDS[start : start + 30 + start]) for start in range(0, 100, 20)]
+
+    together = signatures(["x", *texts, ""])
+
+    assert np.array_equal(together[1:-1], np.concatenate([signatures([text]) for text in texts]))

@@ -105,7 +105,68 @@ def test_a_separator_is_that_of_prediction_too(tmp_path):
     assert len(inputs.names) == 40
 
 
-@pytest.mark.parametrize("missing", [None, "", " ", float("nan")])
+def test_equal_rows_stay_and_share_a_part(tmp_path):
+    short = [{"body": body, "label": "a"} for body in ("ok", "OK ", "yes", "thanks") * 50]
+    long = [{"body": " ".join(f"word{word}" for word in range(40)), "label": "b"}] * 20
+    rows = [*ROWS, *short, *long, {"body": "ok", "label": "b"}]
+
+    data = ready(write(tmp_path / "a.jsonl", rows))
+
+    assert len(data.cached.kept) == len(rows)
+    held = [{text.strip().lower() for text in texts(data, p)} for p in ("train", "val", "test")]
+    train, val, test = ({*part} - {"ok"} for part in held)  # that of two classes
+    assert not (train & val | train & test | val & test)
+
+
+def test_long_texts_that_are_nearly_equal_are_dropped(tmp_path):
+    long = " ".join(f"word{word}" for word in range(60))
+    rows = [*ROWS, {"body": long, "label": "a"}, {"body": f"{long} more", "label": "a"}]
+
+    data = ready(write(tmp_path / "a.jsonl", rows))
+    grouped = ready(
+        write(tmp_path / "b.jsonl", [row | {"author": n // 2} for n, row in enumerate(rows[1:])]),
+        group="author",
+    )
+
+    assert report(data, "near_duplicates").dropped == 1
+    assert report(grouped, "near_duplicates").dropped == 0
+
+
+def test_short_texts_of_one_author_are_no_near_duplicates(tmp_path):
+    rows = [row | {"body": f"see {n}", "author": n % 5} for n, row in enumerate(ROWS)]
+
+    data = ready(write(tmp_path / "a.jsonl", rows), group="author")
+
+    assert len(data.cached.kept) == 40
+
+
+def test_a_row_keeps_its_part_when_others_come(tmp_path):
+    first = [{"body": "the first of all", "label": "a"}] * 3
+
+    before = ready(write(tmp_path / "a.jsonl"))
+    after = ready(write(tmp_path / "b.jsonl", [*first, *ROWS]))
+
+    for part in ("train", "val", "test"):
+        assert texts(before, part) == texts(after, part) - {"the first of all"}
+
+
+def test_a_class_that_counts_as_missing_is_told(tmp_path, caplog):
+    rows = [row | {"label": ["None", "a", "b"][n % 3]} for n, row in enumerate(ROWS)]
+    path = write(tmp_path / "a.jsonl", rows)
+
+    data = ready(path)
+    kept = ready(path, missing_cells=["nan"])
+
+    assert data.class_names == ("a", "b")
+    assert report(data, "unreadable").findings[0]["reason"] == (
+        "'None' in label counts as missing, see data.missing_cells"
+    )
+    (told,) = [text for text in caplog.messages if "counts as missing" in text]
+    assert told.startswith("14 of 40 rows are left out because 'None' in label counts as missing.")
+    assert kept.class_names == ("None", "a", "b")
+
+
+@pytest.mark.parametrize("missing", [None, "", " "])
 def test_rows_without_a_target_are_counted(tmp_path, missing):
     rows = [*ROWS, {"body": "whose?", "label": missing}, {"body": "no label at all"}]
 

@@ -1,4 +1,4 @@
-"""The cleaning steps of sound: what can be told of each file alone."""
+"""Cleaning steps that judge each sound alone, by the waveform that is cached of it."""
 
 import logging
 from dataclasses import dataclass
@@ -13,17 +13,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCleaning(Cleaning):
-    """The steps of every kind of data, and those that listen to the sound itself.
+    """The steps of every kind of data, and those that judge the sound itself.
 
-    What is wrong with the test part that a source sets apart is counted, but stays.
+    Silence and clipping are judged on what is cached: the middle of a file that is cut. Faulty
+    sounds in a test part that the source itself gives are counted, but kept.
 
     Attributes:
-        silent: drop files without a sound.
-        clipped: drop files that were recorded too loud.
-        too_short: drop files that end before anything can be heard.
-        min_peak: smallest peak of a sound, as a share of full scale; 0.001 is -60 dB.
-        max_clipped: largest share of the samples that may stand at full scale.
-        min_seconds: shortest length of a file.
+        silent: Drop sounds that are silent once their channels are mixed.
+        clipped: Drop sounds that were recorded too loud.
+        too_short: Drop files that end before anything can be heard.
+        min_peak: Smallest peak of a sound, as a share of full scale; 0.001 is -60 dB.
+        max_clipped: Largest share of the samples that may be clipped: at least three equal ones in
+            a row at full scale. Files of 8 bits do not show whether they were, and lossy formats
+            hardly do.
+        min_seconds: Shortest length of a file.
     """
 
     silent: bool = True
@@ -34,19 +37,33 @@ class AudioCleaning(Cleaning):
     min_seconds: float = 0.05
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("min_peak", "max_clipped"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share: expected 0 to 1, got {getattr(self, name)}")
 
     def fault(self, sound: Sound) -> tuple[str, str] | None:
-        """Name the first step that finds fault with a sound, and the reason."""
+        """Return the first step that finds fault with a sound, and the reason."""
         if self.too_short and sound.seconds < self.min_seconds:
             return "too_short", f"{sound.seconds:.3f} s are shorter than {self.min_seconds:g} s"
         if self.silent and sound.peak < self.min_peak:
-            return "silent", f"its peak of {sound.peak:.5f} is below {self.min_peak:g}"
+            return "silent", self._why_silent(sound)
         if self.clipped and sound.clipped > self.max_clipped:
-            return "clipped", f"{sound.clipped:.1%} of its samples are at full scale"
+            return "clipped", f"{sound.clipped:.1%} of its samples are clipped at full scale"
         return None
+
+    def _why_silent(self, sound: Sound) -> str:
+        reason = f"its peak of {sound.peak:.5f} is below {self.min_peak:g}"
+        if sound.middle is not None:
+            reason = (
+                f"its middle {sound.middle:g} s has a peak of {sound.peak:.5f}, below "
+                f"{self.min_peak:g}; see data.seconds"
+            )
+        if sound.channel_peak < self.min_peak:
+            return reason
+        if sound.channels > 1:
+            return f"its {sound.channels} channels cancel each other when they are mixed: {reason}"
+        return f"it has no frequency below half of data.sample_rate: {reason}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
-from leyden.errors import UserError
+from leyden.errors import UserError, first_line
 
 SOUND_FILES = FileType(
     noun="sound",
@@ -27,110 +29,129 @@ FILTER_CROSSINGS = 90
 MOST_TIMES = 100
 """How many times as high or low as the rate wanted that of a file may be, unless it is damaged."""
 
+BLOCK_SAMPLES = 2**20
+"""Samples of all channels that are decoded at once."""
+
 UNKNOWN_BYTES = (0, 2**31 - 1, 2**32 - 1)
 """What programs that write a wav into a pipe give as its length."""
+
+UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile gives as the length of a FLAC file whose header does not tell it."""
+
+MP3_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
+"""One of them is in the first frame of an MP3 file that holds its length."""
 
 TORN_OGG = ("Ogg : File ended unexpectedly", "Ogg: Junk after the last page")
 """What libsndfile notes of an Ogg file whose end is missing, and reads on."""
 
+TOP = 1 - 2**-8
+"""Where full scale begins, as some recorders limit what they record a little below it."""
+
+FLAT_SAMPLES = 3
+"""Equal samples in a row at full scale are clipping; the peak of a tone has one or two."""
+
+EIGHT_BITS = ("PCM_S8", "PCM_U8")
+"""Formats in which any loud tone has flat tops."""
+
+OVERSHOOT = 1.125
+"""Decoders of lossy formats exceed full scale by so much, 1 dB, without any clipping."""
+
+LOUDEST = 2.0**7
+"""Samples of broken floating-point files are limited to this, so that sums stay finite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A sound file, or the middle of it.
+    """A sound as it is cached, and what cleaning has to know of it.
 
     Attributes:
-        samples: ``(samples,)`` float32 mono, within -1 and 1 at full scale.
-        rate: of these samples in Hz.
-        seconds: length of the whole file.
-        peak: largest distance of a sample from the mean, before channels are mixed.
-        clipped: share of the samples at full scale, before channels are mixed.
+        waveform: ``(samples,)`` int16 mono at the rate asked for: the whole file or its middle.
+        seconds: Length of the whole file, or a lower bound if reading stopped at ``max_seconds``.
+        middle: Length of the waveform in seconds if it is only the middle of the file.
+        channels: Number of channels in the file.
+        channel_peak: Largest distance of a sample of any channel from the channel's mean.
+        clipped: Share of the samples of these channels that are clipped.
     """
 
-    samples: NDArray[np.float32]
-    rate: int
+    waveform: NDArray[np.int16]
     seconds: float
-    peak: float
+    middle: float | None
+    channels: int
+    channel_peak: float
     clipped: float
 
+    @property
+    def peak(self) -> float:
+        """Largest distance of a sample of the waveform from its mean, as a share of full scale."""
+        waveform = self.waveform.astype(np.float32) / FULL_SCALE
+        return float(np.abs(waveform - waveform.mean()).max())
 
-def read_sound(path: Path, *, sample_rate: int, seconds: float | None = None) -> Sound:
-    """Decode a file, or as much of its middle as ``fitted`` needs, and mix its channels.
+
+def read_sound(
+    path: Path,
+    *,
+    sample_rate: int,
+    seconds: float | None = None,
+    max_seconds: float | None = None,
+) -> Sound:
+    """Decode a file or its middle, mix its channels and resample it.
+
+    Lengths in headers are not relied on: memory is taken only for samples that are there.
 
     Args:
-        path: the file.
-        sample_rate: that the sound will be brought to, in Hz.
-        seconds: length that it will be brought to; ``None`` for the whole file.
+        path: The file.
+        sample_rate: Rate of the waveform in Hz.
+        seconds: Length of the middle to keep; ``None`` for the whole file.
+        max_seconds: Stop decoding a whole file soon after this length.
 
     Raises:
-        UnreadableError: the file is empty, cut short, of an impossible rate, or no sound.
-        UserError: the library that reads sound is not installed.
+        UnreadableError: If the file is empty, cut short, of an impossible rate, or not a sound.
+        UserError: If the library that reads sound is not installed.
     """
-    soundfile = _library()
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_whole(file)
-            _check_rate(file.samplerate, sample_rate)
-            wanted = file.frames
-            if seconds is not None:
-                # The resampling filter looks beyond both ends.
-                margin = math.ceil(FILTER_CROSSINGS * max(1.0, file.samplerate / sample_rate))
-                wanted = min(wanted, math.ceil(seconds * file.samplerate) + 2 * margin)
-            if start := (file.frames - wanted) // 2:
-                file.seek(start)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-            rate, length = file.samplerate, file.frames
-    except (OSError, RuntimeError) as error:
-        raise UnreadableError(_reason(path, error)) from error
-    if len(samples) < wanted:
-        raise UnreadableError(f"cut short: {length} samples announced, {len(samples)} found")
-    if not np.isfinite(samples).all():
-        raise UnreadableError("holds samples that are no finite numbers")
+    if seconds is None:
+        decoded = _decode_whole(path, sample_rate=sample_rate, max_seconds=max_seconds)
+    else:
+        decoded = _decode_middle(path, sample_rate=sample_rate, seconds=seconds)
+    samples = decoded.samples.clip(-LOUDEST, LOUDEST)
+    waveform = _resampled(samples.mean(axis=1), decoded.rate, sample_rate)
+    if len(waveform) == 0:
+        raise UnreadableError(f"shorter than a sample of {sample_rate} Hz")
+    is_cut = False
+    if seconds is not None:
+        length = sample_count(sample_rate, seconds)
+        is_cut = len(waveform) > length
+        waveform = _middle(waveform, length)
+        samples = _middle(samples, math.ceil(seconds * decoded.rate))
     return Sound(
-        samples=samples.mean(axis=1),
-        rate=rate,
-        seconds=length / rate,
-        peak=float(np.abs(samples - samples.mean(axis=0)).max()),
-        clipped=float((np.abs(samples) >= _LOUDEST).mean()),
+        waveform=waveform,
+        seconds=decoded.frames / decoded.rate,
+        middle=seconds if is_cut else None,
+        channels=samples.shape[1],
+        channel_peak=float(np.abs(samples - samples.mean(axis=0)).max()),
+        clipped=0.0 if decoded.subtype in EIGHT_BITS else _clipped(samples),
     )
 
 
-def resampled(sound: Sound, *, sample_rate: int) -> NDArray[np.int16]:
-    """Bring a sound to another rate.
-
-    Returns:
-        ``(samples,)`` at full scale; what is louder is clipped.
-    """
-    samples = sound.samples
-    if sound.rate != sample_rate:
-        samples = _resampled(samples, sound.rate, sample_rate)
-    scaled = np.rint(samples * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
-    return scaled.astype(np.int16)
-
-
 def fitted(sound: Sound, *, sample_rate: int, seconds: float) -> NDArray[np.int16]:
-    """Resample a sound, and cut its middle out or pad it with silence on both sides.
+    """Pad the waveform of a sound with silence on both sides.
 
     Args:
-        sound: as ``read_sound`` gives it for the same rate and length.
-        sample_rate: to bring it to, in Hz.
-        seconds: length to bring it to.
+        sound: As returned by ``read_sound`` for the same rate and length.
+        sample_rate: Rate of the waveform in Hz.
+        seconds: Length to pad it to.
 
     Returns:
         ``(sample_rate * seconds,)``, rounded.
     """
-    samples = resampled(sound, sample_rate=sample_rate)
-    length = sample_count(sample_rate, seconds)
-    start = max(0, (len(samples) - length) // 2)
-    samples = samples[start : start + length]
-    before = (length - len(samples)) // 2
-    return np.pad(samples, (before, length - len(samples) - before))
+    missing = sample_count(sample_rate, seconds) - len(sound.waveform)
+    return np.pad(sound.waveform, (missing // 2, missing - missing // 2))
 
 
 def sample_count(sample_rate: int, seconds: float) -> int:
     """Count the samples of a clip.
 
     Raises:
-        ValueError: there is none.
+        ValueError: If there are none.
     """
     samples = round(sample_rate * seconds)
     if samples < 1:
@@ -140,27 +161,153 @@ def sample_count(sample_rate: int, seconds: float) -> int:
     return samples
 
 
-_LOUDEST = 1 - 2**-7
-"""The largest sample of 8 bits; whatever is louder counts as full scale."""
+@dataclass(frozen=True, kw_only=True)
+class _Decoded:
+    """Samples ``(frames, channels)`` float32 of a file, and what the file is as a whole."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    frames: int
+    subtype: str
 
 
-def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
-    import soxr  # comes with an extra
+def _decode_whole(path: Path, *, sample_rate: int, max_seconds: float | None) -> _Decoded:
+    with _opened(path, sample_rate) as file:
+        rate, frames = file.samplerate, _frames(file)
+        most = math.inf if max_seconds is None else int(max_seconds * rate) + 1
+        samples = _read(file, most) if frames is None else _read_all(file, min(frames, most))
+        return _decoded(file, samples, frames or len(samples))
 
-    resampled: NDArray[np.float32] = soxr.resample(samples, old, new)
-    return resampled
+
+def _decode_middle(path: Path, *, sample_rate: int, seconds: float) -> _Decoded:
+    def span(frames: int) -> tuple[int, int]:
+        """Return the beginning and length of what ``resample`` needs, beyond both ends too."""
+        margin = math.ceil(FILTER_CROSSINGS * max(1.0, rate / sample_rate))
+        length = min(frames, math.ceil(seconds * rate) + 2 * margin)
+        return (frames - length) // 2, length
+
+    with _opened(path, sample_rate) as file:
+        rate, frames = file.samplerate, _frames(file)
+        if frames is not None:
+            start, length = span(frames)
+            if start:
+                file.seek(start)
+            return _decoded(file, _read_all(file, length), frames)
+        frames = sum(map(len, _blocks(file, math.inf)))
+    with _opened(path, sample_rate) as file:  # libsndfile cannot rewind it
+        start, length = span(frames)
+        for _ in _blocks(file, start):
+            pass
+        return _decoded(file, _read_all(file, length), frames)
+
+
+def _decoded(file: Any, samples: NDArray[np.float32], frames: int) -> _Decoded:
+    return _Decoded(samples=samples, rate=file.samplerate, frames=frames, subtype=file.subtype)
+
+
+@contextmanager
+def _opened(path: Path, sample_rate: int) -> Iterator[Any]:
+    """Open a file; the one place where errors of the decoder become ``UnreadableError``."""
+    soundfile = _library()
+    try:
+        with soundfile.SoundFile(path) as file:
+            # After reading, soundfile seeks, which fails at the end of a file of unknown length.
+            file.seekable = lambda: False
+            _check_whole(file)
+            _check_rate(file.samplerate, sample_rate)
+            yield file
+    except UnreadableError:
+        raise
+    except Exception as error:  # damaged headers cause MemoryError, OverflowError and others
+        raise UnreadableError(_reason(path, error)) from error
+
+
+def _frames(file: Any) -> int | None:
+    """Return the length of a file, or ``None`` if its header does not hold it.
+
+    libsndfile then estimates that of an MP3 file from its first bit rate.
+    """
+    is_estimate = file.format == "MP3" and not _tells_length(Path(file.name))
+    return None if file.frames == UNKNOWN_FRAMES or is_estimate else int(file.frames)
+
+
+def _tells_length(mp3: Path) -> bool:
+    with mp3.open("rb") as content:
+        header = content.read(10)
+        if header.startswith(b"ID3"):  # the length of its tag is a number of four digits of 7 bits
+            content.seek(10 + sum(digit << 7 * place for place, digit in enumerate(header[:5:-1])))
+        first_frame = content.read(200)
+    return any(tag in first_frame for tag in MP3_LENGTH_TAGS)
+
+
+def _blocks(file: Any, frames: float) -> Iterator[NDArray[np.float32]]:
+    """Read up to some number of frames in blocks ``(frames, channels)``.
+
+    Memory is taken for samples that exist, not for those that a header announces.
+    """
+    longest = max(1, BLOCK_SAMPLES // file.channels)
+    while frames > 0:
+        block = file.read(min(longest, frames), dtype="float32", always_2d=True)
+        if len(block) == 0:
+            return
+        frames -= len(block)
+        yield block
+
+
+def _read(file: Any, frames: float) -> NDArray[np.float32]:
+    """Read ``(frames, channels)``, or what there is."""
+    blocks = list(_blocks(file, frames))
+    if not blocks:
+        raise UnreadableError("holds no samples")
+    samples = np.concatenate(blocks)
+    if not np.isfinite(samples).all():
+        raise UnreadableError("holds samples that are not finite numbers")
+    return samples
+
+
+def _read_all(file: Any, frames: float) -> NDArray[np.float32]:
+    samples = _read(file, frames)
+    if len(samples) < frames:
+        raise UnreadableError(f"cut short: {frames} samples announced, {len(samples)} found")
+    return samples
+
+
+def _middle(samples: NDArray[Any], length: int) -> NDArray[Any]:
+    start = max(0, (len(samples) - length) // 2)
+    return samples[start : start + length]
+
+
+def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.int16]:
+    """Bring mono samples ``(samples,)`` to another rate and to 16 bits; louder ones are clipped."""
+    if old != new:
+        import soxr  # comes with an extra
+
+        samples = soxr.resample(samples, old, new)
+    return np.rint(samples * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _clipped(samples: NDArray[np.float32]) -> float:
+    """Compute the share of samples ``(frames, channels)`` that belong to flat tops.
+
+    They are looked for before channels are mixed and resampled, which makes flat tops uneven.
+    """
+    limited = samples.clip(-OVERSHOOT, OVERSHOOT)
+    equal = (limited[1:] == limited[:-1]) & (np.abs(limited[1:]) >= TOP)
+    begins = equal[1:] & equal[:-1]  # of FLAT_SAMPLES
+    flat = np.zeros(samples.shape, dtype=bool)
+    for offset in range(FLAT_SAMPLES):
+        flat[offset : offset + len(begins)] |= begins
+    return float(flat.mean())
 
 
 def _check_whole(file: Any) -> None:
-    """Refuse what libsndfile mends in silence: files that end before their header says so."""
+    """Refuse what libsndfile repairs in silence: files that end before their header says so."""
     log = file.extra_info
     announced = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
     if announced and int(announced[1]) not in UNKNOWN_BYTES:
         raise UnreadableError(f"cut short: {announced[1]} bytes announced, {announced[2]} found")
     if any(sign in log for sign in TORN_OGG):
         raise UnreadableError("cut short: its last page is torn or missing")
-    if file.frames == 0:
-        raise UnreadableError("holds no samples")
 
 
 def _check_rate(found: int, wanted: int) -> None:
@@ -171,10 +318,10 @@ def _check_rate(found: int, wanted: int) -> None:
 
 def _reason(path: Path, error: Exception) -> str:
     if not path.exists():
-        return "no such file"
+        return f"no such file: {path}"
     if path.is_file() and path.stat().st_size == 0:
         return "empty file"
-    return str(error).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+    return first_line(error).removeprefix(f"Error opening {str(path)!r}: ")
 
 
 def _library() -> Any:

@@ -33,4 +33,5 @@ class AudioFolder(AudioData):
 
     def read(self) -> Iterator[Rows]:
         """Decode the files, part by part."""
-        return self.read_clips(list(self.folder))
+        yield from self.read_clips(list(self.folder))
+        yield self.folder.report_skipped()

@@ -1,6 +1,7 @@
 """The audio kind: clips of one length, log-mel spectrograms, and files to predict on."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,12 @@ class AudioData(DataModule):
             try:
                 sound = self._sound(file.path)
             except UnreadableError as error:
-                rejected.append(RejectedItem(source=file.source, reason=str(error)))
+                rejected.append(
+                    RejectedItem(source=file.source, reason=str(error), target=file.target)
+                )
                 continue
             if item := fault(self.cleaning, sound, source=file.source, part=part):
-                rejected.append(item)
+                rejected.append(replace(item, target=file.target))
                 if item.dropped:
                     continue
             waveforms.append(self._fitted(sound))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from leyden.data import cache
 from leyden.data.audio.cleaning import SpeechCleaning, fault, warn_of_fault
-from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, resampled
+from leyden.data.audio.files import SOUND_FILES, Sound, read_sound
 from leyden.data.audio.spectrogram import (
     ROWS_TO_FIT,
     LogMel,
@@ -33,12 +33,16 @@ from leyden.data.audio.transcripts import (
 )
 from leyden.data.base import DataModule
 from leyden.data.cleaning import Cleaning
+from leyden.data.identity import hashed
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import Part, Ragged, RejectedItem, Rows, UnreadableError
 
 log = logging.getLogger(__name__)
 
 RECORDINGS_PER_CHUNK = 64
+
+Hear = Callable[[Path, float | None], Sound]
+"""Reads a file, at most a little more than some seconds of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,7 @@ class Utterance:
         part: that the source puts it in.
         group: what must not be torn apart by a split, such as the speaker; all or none.
         pause: seconds of silence between the files.
+        identity: What the split goes by, if it is not the source.
     """
 
     paths: Sequence[Path]
@@ -60,6 +65,7 @@ class Utterance:
     part: Part = "all"
     group: str | None = None
     pause: float = 0.0
+    identity: str | None = None
 
 
 class SpeechData(DataModule):
@@ -139,28 +145,28 @@ class SpeechData(DataModule):
         def read(file: Path) -> NDArray[np.int16]:
             sound = self.hear(file)
             warn_of_fault(self.cleaning, sound, file)
-            return resampled(sound, sample_rate=self.sample_rate)
+            return sound.waveform
 
         joined = partial(recordings, log_mel=self.log_mel())
         return read_files(SOUND_FILES.inputs(paths), read, joined)
 
-    def hear(self, path: Path) -> Sound:
-        """Read a file whole."""
-        return read_sound(path, sample_rate=self.sample_rate)
+    def hear(self, path: Path, max_seconds: float | None = None) -> Sound:
+        """Read a whole file, or the beginning of one that is longer than ``max_seconds``."""
+        return read_sound(path, sample_rate=self.sample_rate, max_seconds=max_seconds)
 
     def read_utterances(
         self,
         utterances: Iterable[Utterance],
         *,
         rejected: Sequence[RejectedItem] = (),
-        hear: Callable[[Path], Sound] | None = None,
+        hear: Hear | None = None,
     ) -> Iterator[Rows]:
         """Decode utterances chunk by chunk, and run the steps that judge them one by one.
 
         Args:
-            utterances: part by part.
-            rejected: items that did not become utterances.
-            hear: reads a file, where one is to be remembered that many utterances hold.
+            utterances: The utterances, part by part.
+            rejected: Items that did not become utterances.
+            hear: Replacement of ``hear``, such as one that remembers files of many utterances.
         """
         yield _rows([], [], [], part="all", rejected=rejected)
         for part, members in groupby(utterances, key=lambda utterance: utterance.part):
@@ -171,15 +177,14 @@ class SpeechData(DataModule):
         """Tell what shapes the cached rows, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
-    def _decode(
-        self, part: Part, utterances: Sequence[Utterance], hear: Callable[[Path], Sound]
-    ) -> Rows:
+    def _decode(self, part: Part, utterances: Sequence[Utterance], hear: Hear) -> Rows:
         waveforms, transcripts, kept = [], [], []
         rejected: list[RejectedItem] = []
+        longest = self._longest(part)
         for utterance in utterances:
             transcript = mended(utterance.transcript, lowercase=self.lowercase)
             try:
-                sounds = [hear(path) for path in utterance.paths]
+                sounds = [hear(path, longest) for path in utterance.paths]
             except UnreadableError as error:
                 rejected.append(RejectedItem(source=utterance.source, reason=str(error)))
                 continue
@@ -191,6 +196,13 @@ class SpeechData(DataModule):
             transcripts.append(code_points(transcript))
             kept.append(utterance)
         return _rows(kept, waveforms, transcripts, part=part, rejected=rejected)
+
+    def _longest(self, part: Part) -> float | None:
+        """Return the seconds after which a recording is dropped and need not be decoded further."""
+        steps = self.cleaning
+        if isinstance(steps, SpeechCleaning) and steps.too_long and part != "test":
+            return steps.max_seconds
+        return None
 
     def _fault(
         self, utterance: Utterance, transcript: str, sounds: Sequence[Sound]
@@ -212,8 +224,7 @@ class SpeechData(DataModule):
 
     def _joined(self, sounds: Sequence[Sound], pause: float) -> NDArray[np.int16]:
         silence = np.zeros(round(pause * self.sample_rate), dtype=np.int16)
-        pieces = [resampled(sound, sample_rate=self.sample_rate) for sound in sounds]
-        return np.concatenate([half for piece in pieces for half in (silence, piece)])
+        return np.concatenate([piece for sound in sounds for piece in (silence, sound.waveform)])
 
     def _report_unknown(self, part: str, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
         rows = self.part(part).tolist()
@@ -247,5 +258,6 @@ def _rows(
         part=part,
         sources=[utterance.source for utterance in kept],
         rejected=rejected,
+        keys=hashed(utterance.identity or utterance.source for utterance in kept),
         groups=np.array(groups, dtype=str) if groups else None,
     )

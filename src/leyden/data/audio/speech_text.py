@@ -1,26 +1,29 @@
 """Your own transcribed recordings: a table of files and transcripts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from leyden.data import cache
 from leyden.data.audio.speech import SpeechData, Utterance
-from leyden.data.rows import Part, RejectedItem, Rows
+from leyden.data.rows import PARTS, Part, RejectedItem, Rows
+from leyden.data.split_names import assign_splits, parse_split
 from leyden.data.tables import TableFile
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import UserError
 
 
 class SpeechText(SpeechData):
-    """A CSV, TSV, JSON lines or Parquet file that names a sound file and its transcript in a row.
+    r"""A CSV, TSV, JSON lines or Parquet file that names a sound file and its transcript in a row.
 
     Args:
-        path: the table.
-        audio: column of the sound files, from the table's folder on.
-        target: column of the transcripts.
-        group: column of what must not be torn apart by a split, such as the speaker.
-        part: column that says ``train``, ``val``, ``test``, or ``all`` for what is to be split.
-        options: those of all speech.
+        path: The table.
+        audio: Column of the sound files: paths with ``/`` or ``\`` between folders.
+        audio_root: Folder that relative paths start from; that of the table by default.
+        target: Column of the transcripts.
+        group: Column of what must not be torn apart by a split, such as the speaker.
+        part: Column that holds the split of each row by any of its usual names, such as ``dev``,
+            or ``all`` for rows that are to be split.
+        options: Those of all speech.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class SpeechText(SpeechData):
         *,
         path: str,
         audio: str = "path",
+        audio_root: str | None = None,
         target: str = "transcript",
         group: str | None = None,
         part: str | None = None,
@@ -35,6 +39,7 @@ class SpeechText(SpeechData):
     ) -> None:
         super().__init__(**options)
         self.table = TableFile(path=Path(path).expanduser())
+        self.root = Path(audio_root).expanduser() if audio_root else self.table.path.parent
         self.columns = {"audio": audio, "target": target, "group": group, "part": part}
 
     def source_settings(self) -> dict[str, Any]:
@@ -50,9 +55,9 @@ class SpeechText(SpeechData):
         return self.read_utterances(utterances, rejected=rejected)
 
     def _listed(self) -> tuple[list[Utterance], list[RejectedItem]]:
-        """List the rows of the table by part, and those that can't be used."""
+        """List the rows of the table by part, and those that cannot be used."""
         wanted = {role: column for role, column in self.columns.items() if column is not None}
-        utterances: list[Utterance] = []
+        found: list[tuple[str, dict[str, str]]] = []
         rejected: list[RejectedItem] = []
         for chunk in self.table.chunks(list(wanted.values())):
             rejected += chunk.rejected
@@ -63,22 +68,57 @@ class SpeechText(SpeechData):
                     reason = f"has no value in {' and '.join(missing)}"
                     rejected.append(RejectedItem(source=source, reason=reason))
                 else:
-                    utterances.append(self._utterance(source, **row))
-        order = get_args(Part)
-        return sorted(utterances, key=lambda each: order.index(each.part)), rejected
+                    found.append((source, row))
+        if not self.root.is_dir():
+            raise UserError(
+                f"data.audio_root={self.root} is not a folder. Expected the one that the paths in "
+                f"{self.columns['audio']!r} start from."
+            )
+        first_rows: dict[str, str] = {}
+        for source, row in found:
+            first_rows.setdefault(row.get("part", "all"), source)
+        parts = self._parts_meant(first_rows)
+        utterances = [self._utterance(source, parts, **row) for source, row in found]
+        return sorted(utterances, key=lambda each: PARTS.index(each.part)), rejected
+
+    def _parts_meant(self, first_rows: Mapping[str, str]) -> dict[str, Part]:
+        """Return the part that each name means.
+
+        Args:
+            first_rows: The first row of each name.
+
+        Raises:
+            UserError: If a name means no part, or either of two.
+        """
+        parts = assign_splits(first_rows)
+        for name, source in first_rows.items():
+            if name not in parts:
+                means = "may mean val or test" if parse_split(name) else "means no split"
+                raise UserError(
+                    f"{source} of {self.table.path} is in the part {name!r}, which {means}. "
+                    "Expected train, val or test, or all for rows that are to be split."
+                )
+        return parts
 
     def _utterance(
-        self, source: str, *, audio: str, target: str, group: str | None = None, part: str = "all"
+        self,
+        source: str,
+        parts: Mapping[str, Part],
+        *,
+        audio: str,
+        target: str,
+        group: str | None = None,
+        part: str = "all",
     ) -> Utterance:
-        if part not in get_args(Part):
-            raise UserError(
-                f"{source} of {self.table.path} puts a row in the part {part!r}. Expected train, "
-                f"val, test or all.{did_you_mean(part, get_args(Part))}"
-            )
+        file = self.root / audio
+        if "\\" in audio and not file.exists():  # as Windows writes it
+            audio = audio.replace("\\", "/")
+            file = self.root / audio
         return Utterance(
-            paths=[self.table.path.parent / audio],
+            paths=[file],
             transcript=target,
             source=f"{source}: {audio}",
-            part=part,  # type: ignore[arg-type]  # checked
+            part=parts[part],
             group=group,
+            identity=audio,
         )

@@ -1,72 +1,162 @@
 """Reading image files of any size and mode into arrays of one shape."""
 
+import io
+import logging
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
 
+log = logging.getLogger(__name__)
+
 IMAGE_FILES = FileType(
-    noun="image", suffixes=(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-)
+    noun="image",
+    suffixes=(
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ),
+)  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What may stand behind these suffixes; Pillow would try all it knows, PostScript included."""
+"""Formats of files with these suffixes; Pillow would try all it knows, PostScript included."""
+
+DEEP_FORMATS = ("PNG", "TIFF")
+"""Formats that can have 16 bits per channel."""
 
 MODES = {1: "L", 3: "RGB"}
 
+FULL_WHITE = 2**16 - 1
 
-def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+
+def read_image(
+    path: Path,
+    shape: tuple[int, int, int],
+    *,
+    background: str = "black",
+    white: int | None = None,
+) -> NDArray[np.uint8]:
     """Decode a file, turn it upright, convert its colours and resize it.
 
     The image is scaled to cover the wanted size and its centre is cut out, so that nothing is
     distorted.
 
     Args:
-        path: the file.
-        shape: (channels, height, width) to give; one channel is grey, three are RGB.
+        path: The file.
+        shape: ``(channels, height, width)`` of the result; one channel is grey, three are RGB.
+        background: Colour that transparent pixels are laid on.
+        white: Value of 16-bit pixels that becomes 255, as do those above it; ``None`` for the
+            largest value of the bits that the file uses.
+
+    Returns:
+        Pixels of this shape.
 
     Raises:
-        UnreadableError: the file is empty, cut short, no image, or too large to be one.
+        UnreadableError: If the file is empty, damaged, not an image, or too large to be one.
     """
     channels, height, width = shape
+    image = _decode_upright(path, MODES[channels])
+    if _is_deep(image):
+        image = _scale_to_8_bits(image, white or _white_of(image)).convert(MODES[channels])
+    elif image.mode == "RGBA":
+        layer = Image.new("RGBA", image.size, background)
+        image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
+    fitted = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def find_white(paths: Iterable[Path]) -> int:
+    """Return the largest value of as many bits as grey 16-bit files use together.
+
+    Of 16-bit colours Pillow reads the upper 8 bits; a warning is logged if those are not all used.
+
+    Returns:
+        ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no such file has 16 bits.
+    """
+    grey = colour = 0
+    for path in paths:
+        with suppress(UnreadableError), _open_image(path, DEEP_FORMATS) as image:
+            if _is_deep(image) and grey < 16:
+                grey = max(grey, _used_bits(image))
+            elif _is_halved(image) and colour < 16:
+                colour = max(colour, 8 + _used_bits(image.convert("RGB")))
+    if 0 < colour < 16:
+        log.warning(
+            "16-bit colour images use %d bits, of which %d are read: save them with 8 bits",
+            *(colour, colour - 8),
+        )
+    return 2**grey - 1 if grey else FULL_WHITE
+
+
+def _white_of(image: Image.Image) -> int:
+    return int(2 ** _used_bits(image) - 1)
+
+
+def _decode_upright(path: Path, mode: str) -> Image.Image:
+    """Decode a file upright: to a mode, but to RGBA or 16 bits if that is what it holds."""
+    with _open_image(path, FORMATS) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in {"I", "F"}:
+            raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
+        if _is_deep(upright):
+            return upright
+        return upright.convert("RGBA" if upright.has_transparency_data else mode)
+
+
+@contextmanager
+def _open_image(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
+    """Open a file for Pillow to decode, and for nothing else.
+
+    Raises:
+        UnreadableError: Whatever Pillow raises: a broken file makes its decoders fail in any way.
+    """
     try:
         with warnings.catch_warnings():
             # Torn metadata does no harm where the pixels can be read.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                upright = ImageOps.exif_transpose(image)
-                colours = _on_black(_eight_bits(upright)).convert(MODES[channels])
-                fitted = ImageOps.fit(colours, (width, height), Image.Resampling.BILINEAR)
-    except UnidentifiedImageError as error:
-        raise UnreadableError(
-            "empty file" if path.stat().st_size == 0 else "not an image"
-        ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
-        raise UnreadableError(str(error)) from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableError(str(error)) from error
-    pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            # Pillow moves to and fro in a file, which a pipe does not allow.
+            source = io.BytesIO(path.read_bytes()) if path.is_fifo() else path
+            with Image.open(source, formats=formats) as image:
+                yield image
+    except UnreadableError:
+        raise
+    except Exception as error:
+        raise UnreadableError(_reason(path, error)) from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16 bits a pixel down to 8; Pillow itself would cut off all above 255."""
-    if image.mode in {"I", "F"}:
-        raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "empty file" if path.is_file() and path.stat().st_size == 0 else "not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(
+        error, OSError | SyntaxError | ValueError | Image.DecompressionBombError | Warning
+    ):
+        return str(error)
+    return f"its decoder fails ({type(error).__name__}: {error})"
 
 
-def _on_black(image: Image.Image) -> Image.Image:
-    """Lay transparent pixels on black, whatever colour hides under them."""
-    if not image.has_transparency_data:
-        return image
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16")
+
+
+def _is_halved(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will decode 16 bits per colour to the upper 8 of them."""
+    return not _is_deep(image) and any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _used_bits(image: Image.Image) -> int:
+    return int(np.asarray(image).max()).bit_length()
+
+
+def _scale_to_8_bits(image: Image.Image, white: int) -> Image.Image:
+    """Scale 16 bits per pixel down to 8; Pillow itself would cut off all above 255."""
+    scaled = np.asarray(image).astype(np.uint32) * 256 // (white + 1)
+    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,19 +13,39 @@ from torch import Tensor, nn
 from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs, read_files
 
+Background = Literal["black", "white"]
+
 BYTES_AT_ONCE = 1 << 16
 """As much as a processor's cache holds, and so few rows that sums of 32 bits hold theirs."""
 
 
 class ImageData(DataModule):
-    """Images of one size; a subclass says where they come from and declares ``image_shape``."""
+    """Images of one size; a subclass says where they come from and declares ``image_shape``.
+
+    Args:
+        background: Colour that transparent pixels are laid on when files are read.
+        white: Value of 16-bit pixels that becomes the brightest of 8 bits when files are read;
+            ``None`` for the one that was found in the training run.
+        options: Options of every data module.
+    """
 
     raw_field = network_field = "images"
 
     image_shape: tuple[int, int, int]
     """(channels, height, width) of every cached image."""
 
-    def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
+    def __init__(
+        self, *, background: Background = "black", white: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        if background not in get_args(Background):
+            raise ValueError(f"background: expected black or white, got {background}")
+        if white is not None and not 0 < white < 2**16:
+            raise ValueError(f"white: expected 1 to 65535, got {white}")
+        self.background = background
+        self.white = white
+
+    def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Any]:
         """Fit the mean and standard deviation of each channel, in units of 0 to 1."""
         at_once = max(1, BYTES_AT_ONCE // math.prod(self.image_shape))
         total = squares = np.zeros(self.image_shape[0])
@@ -35,11 +55,26 @@ class ImageData(DataModule):
         count = len(rows) * math.prod(self.image_shape[1:])
         mean = total / count / 255
         std = np.sqrt(np.maximum(count * squares - total**2, 0.0)) / count / 255
-        return {"mean": torch.tensor(mean).float(), "std": torch.tensor(std).float()}
+        return {
+            "mean": torch.tensor(mean).float(),
+            "std": torch.tensor(std).float(),
+            "white": self.white_level(),
+        }
 
     def normalisation(self) -> nn.Module:
         """Build the fitted scaling of channels."""
-        return NormaliseImages(**self.statistics)
+        return NormaliseImages(mean=self.statistics["mean"], std=self.statistics["std"])
+
+    def white_level(self) -> int | None:
+        """Return the ``white`` that is given, or that of the training run."""
+        if self.white is not None or not self.statistics:
+            return self.white or self.find_white()
+        white: int | None = self.statistics.get("white")
+        return white
+
+    def find_white(self) -> int | None:
+        """Return the ``white`` of a data set of files; ``None`` for other data sets."""
+        return None
 
     def network_sizes(self) -> dict[str, Any]:
         """Size networks by the images' shape and the number of classes."""
@@ -52,7 +87,12 @@ class ImageData(DataModule):
         def joined(images: list[NDArray[np.uint8]]) -> dict[str, Tensor]:
             return {"images": torch.from_numpy(np.stack(images))}
 
-        read = partial(read_image, shape=self.image_shape)
+        read = partial(
+            read_image,
+            shape=self.image_shape,
+            background=self.background,
+            white=self.white_level(),
+        )
         return read_files(IMAGE_FILES.inputs(paths), read, joined)
 
 

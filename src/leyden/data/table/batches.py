@@ -93,12 +93,18 @@ class TableRows(Dataset[Batch]):
 def _places(
     fitted: Sequence[Column], among: Sequence[Column], columns: Sequence[Column]
 ) -> NDArray[np.int64]:
-    places = {column: place for place, column in enumerate(among)}
+    """Find the place of each fitted column, which may be 0 and 1 instead of words for them."""
+    places = {column.name: place for place, column in enumerate(among)}
     for column in fitted:
-        if column not in places:
-            other = next((c.kind for c in columns if c.name == column.name), "missing")
+        other = next((c for c in columns if c.name == column.name), None)
+        if other is None or not _is_like(column, other):
             raise UserError(
-                f"The column {column.name!r} was {column.kind} in training, and is {other} here. "
-                f"Give data of the same columns, or say +data.columns.{column.name}={column.kind}."
+                f"The column {column.name!r} was {column.kind} in training, and is "
+                f"{other.kind if other else 'missing'} here. Give data of the same columns, or "
+                f"declare its kind: {column.override(column.kind)}"
             )
-    return np.array([places[column] for column in fitted], dtype=np.int64)
+    return np.array([places[column.name] for column in fitted], dtype=np.int64)
+
+
+def _is_like(column: Column, other: Column) -> bool:
+    return column == other or {column.kind, other.kind} == {"numeric", "boolean"}

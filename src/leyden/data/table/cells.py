@@ -1,66 +1,156 @@
-"""Cells of a table: from strings to numbers, truths and dates, column by column.
+"""Cells of a table: from strings to numbers, truth values and dates, column by column.
 
-Each function takes the distinct strings of a column, trimmed, so that a long column costs little.
+The functions take the distinct strings of a column, so that a long column costs little.
 """
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.values import FALSE, TRUE, canonical
+from leyden.errors import UserError
+
 if TYPE_CHECKING:
     import pyarrow as pa
-
-TRUE = ("true", "yes", "t", "y", "1")
-FALSE = ("false", "no", "f", "n", "0")
-
-WORDED = (*TRUE[:-1], *FALSE[:-1])
-"""Truths that are no numbers: a column of 0 and 1 is numeric as well."""
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
 PADDED = r"^[+-]?0\d"
-"""A number with zeros before it, such as a post code: a name rather than an amount."""
+"""A number with leading zeros, such as a post code: a name rather than an amount."""
+
+SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
+
+UNIT = r"[^\d\s.,'+-]{1,5}"
+"""What may be written beside a number, such as % or EUR."""
 
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
 
+MISSING_KEY = np.uint64(0x9E3779B97F4A7C15)
 
-def distinct(column: "pa.StringArray", missing: Sequence[str]) -> tuple[Any, NDArray[np.int64]]:
-    """Find the distinct strings of a column, trimmed, and where each stands.
+
+@dataclass(frozen=True, kw_only=True)
+class CellFormat:
+    """How the cells of a table are written.
+
+    Attributes:
+        missing: Words that mean a missing cell, besides an empty one.
+        decimal: Decimal separator of numbers.
+        thousands: Separator of groups of digits, if there is one; a space matches any space.
+
+    Raises:
+        UserError: If the separators are not two different characters.
+    """
+
+    missing: Sequence[str]
+    decimal: str = "."
+    thousands: str | None = None
+
+    def __post_init__(self) -> None:
+        for option, separator in (("decimal", self.decimal), ("thousands", self.thousands)):
+            if separator is not None and (len(separator) != 1 or separator.isalnum()):
+                raise UserError(
+                    f"data.{option}={separator!r} is not a separator of digits. Expected one "
+                    "character, such as '.' or ','."
+                )
+        if self.decimal == self.thousands:
+            raise UserError(
+                f"data.decimal and data.thousands are both {self.decimal!r}. Expected two "
+                "different characters."
+            )
+
+    def plain(self, strings: "pa.StringArray") -> "pa.StringArray":
+        """Respell the numbers of this format as Python does; other strings stay as they are."""
+        import pyarrow.compute as pc
+
+        if self.decimal == "." and self.thousands is None:
+            return strings
+        group = SPACES if self.thousands == " " else re.escape(self.thousands or "")
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+" if group else r"\d+"
+        point = re.escape(self.decimal)
+        number = rf"(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+        pattern = rf"^[+-]?(?:{UNIT}\s?)?[+-]?{number}(?:\s?{UNIT})?$"
+        joined = pc.replace_substring_regex(strings, group, "") if group else strings
+        plain = pc.replace_substring(joined, self.decimal, ".")
+        return pc.if_else(pc.match_substring_regex(strings, pattern), plain, strings)
+
+
+class Distinct(NamedTuple):
+    """The distinct strings of a column, and where they are.
+
+    Attributes:
+        values: ``(values,)`` strings, trimmed and in Unicode's normal form C.
+        places: ``(rows,)`` int64 place of each row's string, -1 for a missing cell.
+    """
+
+    values: "pa.StringArray"
+    places: NDArray[np.int64]
+
+    def spread(self, of_values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        """Return for each row ``(rows,)`` what was found for its string."""
+        return np.append(of_values, np.array([missing], dtype=of_values.dtype))[self.places]
+
+
+class Cells(Mapping[str, Distinct]):
+    """The columns of a chunk, whose distinct strings are found once.
 
     Args:
-        column: ``(rows,)`` strings.
-        missing: what stands for a missing cell beside null and nothing.
-
-    Returns:
-        ``(values,)`` strings, and ``(rows,)`` the number of each row's, -1 for a missing cell.
+        columns: ``(rows,)`` strings by column.
+        written: Format of the cells.
     """
+
+    def __init__(self, columns: "Mapping[str, pa.StringArray]", written: CellFormat) -> None:
+        self._columns = columns
+        self._written = written
+        self._distinct: dict[str, Distinct] = {}
+
+    def __getitem__(self, name: str) -> Distinct:
+        if name not in self._distinct:
+            self._distinct[name] = distinct(self._columns[name], self._written)
+        return self._distinct[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def text(self, name: str, row: int) -> str:
+        """Return one cell as it is written; a cell that does not exist is empty."""
+        return (self._columns[name][row].as_py() or "").strip()
+
+
+def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
+    """Find the distinct strings of a column ``(rows,)``."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(column)
-    absent = pc.is_in(trimmed, value_set=pa.array(["", *missing], pa.string()))
-    encoded = pc.if_else(absent, None, trimmed).dictionary_encode()
-    places = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    return encoded.dictionary, places
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
+    absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
+    encoded = written.plain(pc.if_else(absent, None, trimmed)).dictionary_encode()
+    return Distinct(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
 
 def numbers(values: "pa.StringArray") -> NDArray[np.float64]:
-    """Parse numbers ``(values,)``; NaN where a string is none."""
+    """Parse numbers ``(values,)``; NaN for other strings."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    are = pc.match_substring_regex(values, NUMBER)
-    unsigned = pc.utf8_ltrim(pc.if_else(are, values, None), "+")
+    signed = pc.replace_substring(values, "\N{MINUS SIGN}", "-")
+    are = pc.match_substring_regex(signed, NUMBER)
+    unsigned = pc.utf8_ltrim(pc.if_else(are, signed, None), "+")
     return _floats(pc.cast(unsigned, pa.float64()))
 
 
 def padded(values: "pa.StringArray") -> NDArray[np.bool_]:
-    """Tell which strings ``(values,)`` are numbers with zeros before them."""
+    """Return which strings ``(values,)`` are numbers with leading zeros."""
     import pyarrow.compute as pc
 
     found: NDArray[np.bool_] = pc.match_substring_regex(values, PADDED).to_numpy(
@@ -69,29 +159,50 @@ def padded(values: "pa.StringArray") -> NDArray[np.bool_]:
     return found
 
 
-def truths(values: "pa.StringArray", words: Sequence[str] = (*TRUE, *FALSE)) -> NDArray[np.float64]:
-    """Parse truths ``(values,)`` to 1 and 0; NaN where a string is none of the words."""
+def truths(values: "pa.StringArray") -> NDArray[np.float64]:
+    """Parse truth values ``(values,)``, 1 and 0 in any spelling too; NaN for other strings."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     lower = pc.utf8_lower(values)
-    true = pc.is_in(lower, value_set=pa.array([word for word in words if word in TRUE]))
-    false = pc.is_in(lower, value_set=pa.array([word for word in words if word in FALSE]))
-    known = pc.or_(true, false)
-    return _floats(pc.if_else(known, true, None).cast(pa.float64()))
+    true = pc.is_in(lower, value_set=pa.array(sorted(TRUE)))
+    known = pc.or_(true, pc.is_in(lower, value_set=pa.array(sorted(FALSE))))
+    worded = _floats(pc.if_else(known, true, None).cast(pa.float64()))
+    parsed = numbers(values)
+    return np.where(np.isin(parsed, (0, 1)) & ~padded(values), parsed, worded)
 
 
 def dates(values: "pa.StringArray", form: str | None = None) -> NDArray[np.float64]:
-    """Parse dates ``(values,)`` to days since 2000, in UTC where they have a zone.
+    """Parse dates ``(values,)`` to days since 2000, in UTC if they have a zone.
 
     Args:
-        values: strings.
-        form: as of ``strptime``; ISO 8601 by default, with or without a time and a zone.
+        values: Strings.
+        form: Format for ``strptime``; ISO 8601 by default, with or without a time and a zone.
 
     Returns:
-        Days and their fractions; NaN where a string is no such date.
+        Days and their fractions; NaN for a string that is not such a date.
     """
     return np.array([_day(text, form) for text in values.to_pylist()], dtype=np.float64)
+
+
+def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
+    """Hash whole rows ``(rows,)``: cells that are equal as numbers or as text count as equal.
+
+    A key depends on the cells of its row alone, so that other rows do not change it.
+    """
+    keys: Keys = np.zeros(rows, np.uint64)
+    for name in names:
+        column = columns[name]
+        keys = mixed(keys, column.spread(_hashes(column.values), MISSING_KEY))
+    return keys
+
+
+def _hashes(values: "pa.StringArray") -> Keys:
+    parsed = numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
+    keys: Keys = parsed.view(np.uint64)
+    words = np.flatnonzero(np.isnan(parsed))
+    keys[words] = hashed(canonical(text) for text in values.take(words).to_pylist())
+    return keys
 
 
 def _day(text: str, form: str | None) -> float:

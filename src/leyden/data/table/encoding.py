@@ -2,24 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table import cells
+from leyden.data.table.cells import Cells, Distinct
 from leyden.data.table.columns import Column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from leyden.data.values import canonical
 
 LARGEST = np.finfo(np.float32).max
 """What networks get is float32; a larger number is none."""
 
 MISSING = ""
 """Stands for a missing cell among the values of a categorical column."""
-
-Cells = Mapping[str, "pa.StringArray"]
 
 
 @dataclass(kw_only=True)
@@ -34,17 +30,20 @@ class Encoder:
     """Turns chunks of a table into numbers and codes.
 
     A value's code is its place in ``values``, which grows as values come; a missing cell is 0.
+    Equal values have one code.
 
     Args:
-        columns: those to encode.
-        missing: what stands for a missing cell.
+        columns: Columns to encode.
+        spellings: For each categorical column, the word that represents a word for true or false.
     """
 
-    def __init__(self, columns: Sequence[Column], missing: Sequence[str]) -> None:
+    def __init__(
+        self, columns: Sequence[Column], spellings: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self.number_columns = [column for column in columns if column.is_number]
         self.category_columns = [column for column in columns if column.kind == "categorical"]
-        self.missing = missing
         self.misfits = {column.name: Misfits() for column in self.number_columns}
+        self._spellings = spellings or {}
         self._codes: dict[str, dict[str, int]] = {
             column.name: {MISSING: 0} for column in self.category_columns
         }
@@ -64,21 +63,20 @@ class Encoder:
         columns = [self._category(c.name, chunk[c.name]) for c in self.category_columns]
         return _side_by_side(columns, rows, np.int32)
 
-    def _number(self, column: Column, strings: "pa.StringArray") -> NDArray[np.float64]:
-        values, places = cells.distinct(strings, self.missing)
-        parsed = column.parsed(values)
+    def _number(self, column: Column, cells: Distinct) -> NDArray[np.float64]:
+        parsed = column.parsed(cells.values)
         parsed[np.abs(parsed) > LARGEST] = np.nan
         if (misfit := np.isnan(parsed)).any():
             found = self.misfits[column.name]
-            found.cells += int(np.isin(places, np.flatnonzero(misfit)).sum())
-            found.example = found.example or values[int(misfit.argmax())].as_py()
-        return np.append(parsed, np.nan)[places]  # place -1 is a missing cell
+            found.cells += int(np.isin(cells.places, np.flatnonzero(misfit)).sum())
+            found.example = found.example or cells.values[int(misfit.argmax())].as_py()
+        return cells.spread(parsed, np.nan)
 
-    def _category(self, name: str, strings: "pa.StringArray") -> NDArray[np.int32]:
-        values, places = cells.distinct(strings, self.missing)
-        known = self._codes[name]
-        codes = [known.setdefault(value, len(known)) for value in values.to_pylist()]
-        return np.array([*codes, 0], dtype=np.int32)[places]
+    def _category(self, name: str, cells: Distinct) -> NDArray[np.int32]:
+        known, words = self._codes[name], self._spellings.get(name, {})
+        keys = map(canonical, cells.values.to_pylist())
+        codes = [known.setdefault(words.get(key.lower(), key), len(known)) for key in keys]
+        return cells.spread(np.array(codes, dtype=np.int32), 0)
 
 
 def _side_by_side(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:

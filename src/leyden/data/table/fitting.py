@@ -1,6 +1,6 @@
 """What is fitted on the training rows of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from leyden.data.table.normalise import DAYS
 from leyden.data.table.ranges import plausible_range
 from leyden.data.table.refusal import refused
 from leyden.data.table.training import Training
+from leyden.data.values import matcher
 from leyden.errors import UserError
 
 Scaling = Literal["standard", "quantile"]
@@ -26,6 +27,7 @@ def fit_table(
     columns: Sequence[Column],
     values: Mapping[str, Sequence[str]],
     *,
+    declared: Collection[str],
     steps: TableCleaning,
     scaling: Scaling,
     max_categories: int,
@@ -36,6 +38,7 @@ def fit_table(
         training: the training rows.
         columns: those of the cache.
         values: of its categorical columns, in the order of their codes.
+        declared: Names of columns whose kind is declared.
         steps: the cleaning steps that run.
         scaling: of numbers.
         max_categories: how many values of a column are told apart.
@@ -48,7 +51,7 @@ def fit_table(
     """
     numbers = [column for column in columns if column.is_number]
     categories = [column for column in columns if column.kind == "categorical"]
-    left_out = refused(training, numbers, categories, steps=steps)
+    left_out = refused(training, numbers, categories, declared=declared, steps=steps)
     names = {refusal.column for refusal in left_out}
     number_places = [place for place, c in enumerate(numbers) if c.name not in names]
     category_places = [place for place, c in enumerate(categories) if c.name not in names]
@@ -158,5 +161,6 @@ def code_table(known: Sequence[str], values: Sequence[str]) -> NDArray[np.int64]
         ``(values,)`` numbers from 1; 0 is any value that training did not know.
     """
     assert values[0] == MISSING
-    codes = {value: number for number, value in enumerate(known, start=1)}
-    return np.array([codes.get(value, 0) for value in values], dtype=np.int64)
+    codes: dict[str | None, int] = {value: number for number, value in enumerate(known, start=1)}
+    find = matcher(known)
+    return np.array([codes.get(find(value), 0) for value in values], dtype=np.int64)

@@ -59,12 +59,12 @@ class Flights(TableData):
         """List the columns of a flight with its weather."""
         return [*(name for name in SCHEDULE if name != "arr_delay"), *WEATHER, *OWN]
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
         """Read flights and look their weather up."""
         weather = self._weather
         for chunk in self._file("flights").chunks(SCHEDULE):
             joined = {**chunk.columns, **weather.of(chunk.columns), **_derived(chunk.columns)}
-            yield replace(chunk, columns={name: joined[name] for name in columns})
+            yield replace(chunk, columns={name: joined[name] for name in (*columns, *beside)})
 
     @cached_property
     def _weather(self) -> "Weather":

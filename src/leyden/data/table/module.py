@@ -2,7 +2,8 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,44 @@ from leyden.data.cleaning import CleaningReport
 from leyden.data.inputs import Inputs
 from leyden.data.rows import Rows
 from leyden.data.table.batches import Layout, TableRows
+from leyden.data.table.cells import CellFormat
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.columns import Column
+from leyden.data.table.columns import Column, described
 from leyden.data.table.fitting import Scaling, fit_table
 from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers
 from leyden.data.table.predicting import read_rows
 from leyden.data.table.reading import TableReading
-from leyden.data.table.report import with_table_steps
+from leyden.data.table.report import target_outliers, with_table_steps
 from leyden.data.table.roles import Roles, TargetType
 from leyden.data.table.training import Training
 from leyden.data.tables import Chunk, TableFile
 
 log = logging.getLogger(__name__)
 
-MISSING_CELLS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "?")
+MISSING_CELLS = (
+    "NA", "N/A", "n/a", "#N/A", "N.A.", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT", "?",
+)  # fmt: skip
 
 
 class TableData(DataModule):
     """Rows of a table; a subclass says where they come from.
 
     Args:
-        target: the column to learn; or several columns of truths, one per label.
+        target: the column to learn; or several columns of truth values, one per label.
         target_type: ``class`` or ``number``; ``auto`` takes few whole numbers for classes.
         label_separator: between the labels of a row, where the target column holds several.
         columns: kinds of columns by name, where those inferred are wrong: ``numeric``,
-            ``categorical``, ``boolean``, ``date`` (or ``date:FORM``) or ``ignored``.
+            ``categorical``, ``boolean``, ``date`` (or ``date:FORM``), ``numeric:UNIT`` or
+            ``ignored``. A declared column is never taken for an identifier, and one that is the
+            target is learned as its kind says.
         group: column whose rows of one value stay in one part; no input.
         time: column to split by, the latest rows being the test part; an input only where
             ``columns`` names its kind.
         scaling: of numbers: ``standard``, or ``quantile`` to a normal distribution by ranks.
         max_categories: values that a categorical column may have; rarer ones are unknown.
-        missing_cells: what stands for a missing cell beside nothing.
+        missing_cells: Words that mean a missing cell, besides an empty one.
+        decimal: Decimal separator of numbers.
+        thousands: Separator between the thousands of numbers.
         cleaning: the cleaning steps that run.
         options: those of every data module.
     """
@@ -58,30 +66,35 @@ class TableData(DataModule):
     def __init__(
         self,
         *,
-        target: str | Sequence[str],
+        target: str | float | bool | Sequence[str | float | bool],
         target_type: TargetType = "auto",
         label_separator: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        group: str | None = None,
-        time: str | None = None,
+        columns: Mapping[str | int, str] | None = None,
+        group: str | float | bool | None = None,
+        time: str | float | bool | None = None,
         scaling: Scaling = "standard",
         max_categories: int = 1000,
-        missing_cells: Sequence[str] = MISSING_CELLS,
+        missing_cells: Sequence[str | float] = MISSING_CELLS,
+        decimal: str = ".",
+        thousands: str | None = None,
         cleaning: TableCleaning | None = None,
         **options: Any,
     ) -> None:
         self.steps = cleaning or TableCleaning()
         super().__init__(cleaning=self.steps, **options)
         self.roles = Roles(
-            targets=(target,) if isinstance(target, str) else tuple(target),
+            targets=tuple(map(str, _listed(target))),
             target_type=target_type,
             label_separator=label_separator,
-            group=group,
-            time=time,
-            missing=tuple(missing_cells),
+            group=None if group is None else str(group),
+            time=None if time is None else str(time),
         )
-        self.columns = dict(columns or {})
+        self.written = CellFormat(
+            missing=tuple(map(str, missing_cells)), decimal=decimal, thousands=thousands
+        )
+        self.columns = {str(name): kind for name, kind in (columns or {}).items()}
         self.scaling = scaling
+        self._warned: set[str] = set()
         self.max_categories = max_categories
 
     @abstractmethod
@@ -93,39 +106,69 @@ class TableData(DataModule):
         """List the columns of the table."""
 
     @abstractmethod
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
-        """Read some columns, in an order of rows that never changes."""
+    def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Read some columns, in an order of rows that never changes.
 
-    def input_file(self, path: Path) -> TableFile:
-        """Open a file to predict on."""
-        return TableFile(path=path)
+        Args:
+            columns: Columns to read.
+            beside: Columns that only tell rows apart: cells that are not valid in the encoding of
+                the table do not make a row unreadable.
+        """
+
+    def input_file(self, path: str) -> TableFile:
+        """Open a file to predict on, as the user calls it."""
+        return TableFile(path=Path(path), title=path)
 
     def source_settings(self) -> dict[str, Any]:
-        """Say what the table is and how its columns are read."""
-        return {"table": self.table_settings(), "roles": vars(self.roles), "kinds": self.columns}
+        """Return what the table is and how its columns are read."""
+        return {
+            "table": self.table_settings(),
+            "roles": vars(self._known_roles()),
+            "kinds": self._known_kinds(),
+            "cells": vars(self.written),
+        }
 
     def read(self) -> Iterator[Rows]:
         """Look at all cells to tell the columns apart, then encode them chunk by chunk."""
         reading = TableReading(
             names=self.column_names(),
             chunks=self.chunks,
-            roles=self.roles,
-            declared=self.columns,
+            written=self.written,
+            roles=self._known_roles(),
+            declared=self._known_kinds(),
             steps=self.steps,
         )
-        return reading.rows()
+        for rows in reading.rows():
+            self._warn(rows.facts.get("warnings", ()))
+            yield rows
 
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
         """Fit columns, ranges, scales and values on the training rows."""
+        facts = self.cached.facts
+        columns = [Column(**column) for column in facts["columns"]]
         training = Training(arrays=arrays, rows=rows, targets=self.cached.targets[rows])
-        return fit_table(
+        log.info("columns: %s", described(columns))
+        self._warn(facts["warnings"])
+        fitted = fit_table(
             training,
-            [Column(**column) for column in self.cached.facts["columns"]],
-            self.cached.facts["values"],
+            columns,
+            facts["values"],
+            declared=facts["declared"],
             steps=self.steps,
             scaling=self.scaling,
             max_categories=self.max_categories,
         )
+        left_out = {
+            column.name: "it has no value" for column in columns if column.kind == "ignored"
+        }
+        left_out |= {refused["column"]: refused["reason"] for refused in fitted["refused"]}
+        self._warn(
+            f"The column {name} is left out: {reason}"
+            for name, reason in left_out.items()
+            if facts["declared"].get(name) != "ignored"
+        )
+        self._warn(f"{count} {found}" for _, count, found in target_outliers(self.cached, rows))
+        return fitted
 
     def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
         """Fetch the columns that were fitted."""
@@ -148,8 +191,8 @@ class TableData(DataModule):
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read the rows of table files; the target need not be among their columns."""
-        files = [self.input_file(Path(path)) for path in paths]
-        return read_rows(files, self.statistics, self.roles.missing)
+        files = [self.input_file(path) for path in paths]
+        return read_rows(files, self.statistics, self.written)
 
     def cleaning_report(self) -> CleaningReport:
         """Add what was found when the columns were fitted."""
@@ -158,6 +201,33 @@ class TableData(DataModule):
             self.cached, self._layout(self.cached), self.statistics, self.steps, parts
         )
 
+    def _is_measured(self) -> bool:
+        """Whether a trained network is measured on another table, which may have few rows."""
+        return self.tests_all_rows and bool(self.statistics)
+
+    def _known_kinds(self) -> dict[str, str]:
+        """Return the declared kinds of columns; of another table those that training had."""
+        if not self._is_measured():
+            return self.columns
+        fitted = [Column(**column) for column in self.statistics["columns"]]
+        return self.columns | {column.name: column.declaration for column in fitted}
+
+    def _known_roles(self) -> Roles:
+        if not self._is_measured():
+            return self.roles
+        return replace(self.roles, target_type="class" if self.class_names else "number")
+
     def _layout(self, cached: cache.Cache) -> Layout:
         columns = [Column(**column) for column in cached.facts["columns"]]
         return Layout.of(self.statistics, columns, cached.facts["values"])
+
+    def _warn(self, messages: Iterable[str]) -> None:
+        """Log each message once, whether the table was read in this run or before."""
+        for message in messages:
+            if message not in self._warned:
+                self._warned.add(message)
+                log.warning("%s", message)
+
+
+def _listed(target: Any) -> Sequence[Any]:
+    return target if isinstance(target, Sequence) and not isinstance(target, str) else [target]

@@ -48,9 +48,9 @@ class Penguins(TableData):
         """List the columns of the file."""
         return self._file.column_names()
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
         """Read some columns of the file."""
-        return self._file.chunks(columns)
+        return self._file.chunks(columns, beside=beside)
 
     @cached_property
     def _file(self) -> TableFile:

@@ -1,4 +1,4 @@
-"""Rows of files that a finished run is asked about."""
+"""Rows of files that a finished run is asked to predict."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,86 +6,135 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from leyden.data.inputs import Inputs
 from leyden.data.table.batches import Layout
+from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column
-from leyden.data.table.encoding import Encoder
-from leyden.data.tables import TableFile
+from leyden.data.table.encoding import MISSING, Encoder
+from leyden.data.tables import Chunk, TableFile
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
+SHOWN = 5
+"""Known values that an error lists."""
+
 
 def read_rows(
-    files: Sequence[TableFile], statistics: Mapping[str, Any], missing: Sequence[str]
+    files: Sequence[TableFile], statistics: Mapping[str, Any], written: CellFormat
 ) -> Iterator[Inputs]:
     """Encode the rows of some files as in training; what was missing there may be missing here.
 
-    What is odd about their cells is told when all have been read.
+    All files are looked at first, so that a warning or an error comes before any prediction.
 
     Raises:
-        UserError: a file lacks a column, or none has a row.
+        UserError: If a file lacks a column, no file has a row, or no cell of a column is known.
     """
-    columns = [Column(**column) for column in statistics["columns"]]
-    encoder = Encoder(columns, missing)
-    oddities = _Oddities(columns, statistics["numbers"])
-    chunks = (chunk for file in files for chunk in file.chunks([column.name for column in columns]))
-    found = False
-    for chunk in chunks:
-        found |= bool(chunk.sources or chunk.rejected)
-        numbers = encoder.numbers(chunk.columns, len(chunk.sources))
-        categories = encoder.categories(chunk.columns, len(chunk.sources))
-        layout = Layout.of(statistics, columns, encoder.values)
-        fields = layout.inputs(numbers, categories)
-        oddities.note(numbers[:, layout.numbers], fields["categories"])
-        yield Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
-    if not found:
+    reading = _Reading(statistics, written)
+    columns = [column.name for column in reading.columns]
+    for file in files:
+        for chunk in file.chunks(columns):
+            reading.look_at(chunk)
+    if not reading.rows:
         raise UserError(f"{', '.join(str(file.path) for file in files)}: no row to predict.")
-    _warn_of_misfits(encoder)
-    oddities.warn()
+    reading.check()
+    for file in files:
+        for chunk in file.chunks(columns):
+            yield reading.inputs(chunk)
 
 
-class _Oddities:
-    """Cells that training never saw the like of."""
+class _Reading:
+    """The columns that were fitted, in files to predict, and what is odd about their cells.
 
-    def __init__(self, columns: Sequence[Column], fitted: Mapping[str, Tensor]) -> None:
-        self.categories = [column.name for column in columns if not column.is_number]
-        self.numbers = [column.name for column in columns if column.is_number]
-        self.low = (fitted["centres"] + fitted["low"]).numpy()
-        self.high = (fitted["centres"] + fitted["high"]).numpy()
-        self.unknown = np.zeros(len(self.categories), np.int64)
-        self.beyond = np.zeros(len(self.numbers), np.int64)
-        self.example = np.full(len(self.numbers), np.nan)
+    Args:
+        statistics: What was fitted.
+        written: Format of the cells.
+    """
 
-    def note(self, numbers: NDArray[np.float64], categories: Tensor) -> None:
-        """Count those of a chunk: ``(rows, columns)`` each."""
-        self.unknown += (categories == 0).sum(dim=0).numpy()
-        outside = (numbers < self.low) | (numbers > self.high)
-        self.beyond += outside.sum(axis=0)
-        for place in np.flatnonzero(outside.any(axis=0) & np.isnan(self.example)):
-            self.example[place] = numbers[outside[:, place], place][0]
+    def __init__(self, statistics: Mapping[str, Any], written: CellFormat) -> None:
+        fitted = statistics["numbers"]
+        self.rows = 0
+        self.columns = [Column(**column) for column in statistics["columns"]]
+        self._statistics = statistics
+        self._written = written
+        self._encoder = Encoder(self.columns)
+        self._low = (fitted["centres"] + fitted["low"]).numpy()
+        self._high = (fitted["centres"] + fitted["high"]).numpy()
+        self._beyond = np.zeros(len(self._low), np.int64)
+        self._example = np.full(len(self._low), np.nan)
+        self._known = np.zeros(len(self.columns), np.int64)
+        self._unknown = np.zeros(len(self.columns), np.int64)
+        self._unknown_example = [""] * len(self.columns)
 
-    def warn(self) -> None:
-        """Tell of all so far."""
-        for name, cells in zip(self.categories, self.unknown, strict=True):
-            if cells:
-                log.warning("%d cells of %s hold what training never saw", cells, name)
-        for place in np.flatnonzero(self.beyond):
+    def look_at(self, chunk: Chunk) -> None:
+        """Count the cells of a chunk that training knows, and those that it does not."""
+        self.rows += len(chunk.sources) + len(chunk.rejected)
+        cells = Cells(chunk.columns, self._written)
+        numbers, categories = self._encoded(chunk, cells)
+        layout = self._layout()
+        fields = layout.inputs(numbers, categories)
+        known = [~np.isnan(numbers), fields["categories"].numpy() > 0]
+        for place, (column, are_known) in enumerate(
+            zip(self.columns, np.concatenate(known, axis=1).T, strict=True)
+        ):
+            present = cells[column.name].places >= 0
+            strange = np.flatnonzero(present & ~are_known)
+            self._known[place] += np.count_nonzero(present & are_known)
+            self._unknown[place] += len(strange)
+            if len(strange) and not self._unknown_example[place]:
+                self._unknown_example[place] = cells.text(column.name, int(strange[0]))
+        outside = (numbers < self._low) | (numbers > self._high)
+        self._beyond += outside.sum(axis=0)
+        for place in np.flatnonzero(outside.any(axis=0) & np.isnan(self._example)).tolist():
+            self._example[place] = numbers[outside[:, place], place][0]
+
+    def check(self) -> None:
+        """Warn of cells that mean nothing to the network, and refuse a column of nothing else.
+
+        Raises:
+            UserError: If a column has cells, but no known one.
+        """
+        for column, known, unknown, example in zip(
+            self.columns, self._known, self._unknown, self._unknown_example, strict=True
+        ):
+            if unknown and not known:
+                raise UserError(
+                    f"No cell of the column {column.name} is known: expected "
+                    f"{self._expected(column)}, got {example!r}. Write the cells as in training, "
+                    "or leave them empty to predict without them."
+                )
+            if unknown:
+                became = "count as missing" if column.is_number else "hold what training never saw"
+                log.warning("%d cells of %s %s, such as %r", unknown, column.name, became, example)
+        for place in np.flatnonzero(self._beyond).tolist():
             log.warning(
                 "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
-                self.beyond[place],
-                self.numbers[place],
-                self.low[place],
-                self.high[place],
-                self.example[place],
+                self._beyond[place],
+                self.columns[place].name,
+                self._low[place],
+                self._high[place],
+                self._example[place],
             )
 
+    def inputs(self, chunk: Chunk) -> Inputs:
+        """Encode a chunk."""
+        numbers, categories = self._encoded(chunk, Cells(chunk.columns, self._written))
+        fields = self._layout().inputs(numbers, categories)
+        return Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
 
-def _warn_of_misfits(encoder: Encoder) -> None:
-    for name, found in encoder.misfits.items():
-        if found.cells:
-            log.warning(
-                "%d cells of %s count as missing, such as %r", found.cells, name, found.example
+    def _encoded(self, chunk: Chunk, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        rows = len(chunk.sources)
+        return self._encoder.numbers(cells, rows), self._encoder.categories(cells, rows)
+
+    def _layout(self) -> Layout:
+        return Layout.of(self._statistics, self.columns, self._encoder.values)
+
+    def _expected(self, column: Column) -> str:
+        if column.is_number:
+            return {"numeric": "numbers", "boolean": "yes and no", "date": "dates"}[column.kind] + (
+                f" such as {column.form}" if column.form else ""
             )
+        values = [value for value in self._statistics["values"][column.name] if value != MISSING]
+        more = f" or one of {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+        return f"{', '.join(map(repr, values[:SHOWN]))}{more}"

@@ -1,24 +1,34 @@
 """Reading a table twice: to tell its columns apart, and to encode them."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
+from leyden.data.table.cells import CellFormat, Cells, row_keys
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.columns import Column, Evidence, described
+from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column
 from leyden.data.table.encoding import Encoder
-from leyden.data.table.roles import Roles
+from leyden.data.table.hints import Hint, find_hint
+from leyden.data.table.roles import ReadTargets, Roles
 from leyden.data.tables import Chunk
 from leyden.errors import UserError, did_you_mean
 
-log = logging.getLogger(__name__)
+MANY = 0.01
+"""Share of the rows that may be lost to one word in the target without a warning."""
 
-ReadChunks = Callable[[Sequence[str]], Iterator[Chunk]]
+
+class ReadChunks(Protocol):
+    """Reads some columns of a table."""
+
+    def __call__(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Yield chunks of rows; a cell of the columns ``beside`` may be of any encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,157 +36,246 @@ class TableReading:
     """A table and how it is read.
 
     Attributes:
-        names: all columns of the table.
-        chunks: reads some of them.
-        roles: the columns that are no inputs.
-        declared: kinds of columns by name, as the config gives them.
-        steps: the cleaning steps that run.
+        names: All columns of the table.
+        chunks: Reads some of them.
+        written: Format of the cells.
+        roles: The columns that are not inputs.
+        declared: Kinds of columns by name, as the config gives them.
+        steps: The cleaning steps that run.
     """
 
     names: Sequence[str]
     chunks: ReadChunks
+    written: CellFormat
     roles: Roles
     declared: Mapping[str, str]
     steps: TableCleaning
 
     def rows(self) -> Iterator[Rows]:
-        """Yield the rows in chunks, and what was learnt of the columns in the end.
+        """Yield the rows in chunks, and at the end what was learned of the columns.
 
         Raises:
-            UserError: a column is missing, or its cells are not what they have to be.
+            UserError: If a column is missing, or its cells are not what they have to be.
         """
-        self._check_names()
-        evidence, labels = self._looked_at()
-        inputs = self._inputs(evidence)
-        log.info("columns: %s", described(inputs))
-        read_targets = self.roles.reader(evidence, labels)
-        time = self._column(self.roles.time, evidence) if self.roles.time else None
-        encoder = Encoder(inputs, self.roles.missing)
-        read = [column.name for column in inputs if column.kind != "ignored"]
-        needed = dict.fromkeys([*self.roles.names, *read])
-        for chunk in self.chunks(list(needed)):
-            targets = read_targets(chunk.columns)
-            yield self._encoded(chunk, targets, encoder=encoder, labels=labels, time=time)
-        self._check_misfits(encoder)
-        yield Rows(
-            arrays={}, targets=np.empty(0), part="all", sources=(), facts=_facts(inputs, encoder)
-        )
+        return replace(self, **self._found_names()).read()
 
-    def _check_names(self) -> None:
-        for role, names in (
-            ("target", self.roles.targets),
-            ("group", [self.roles.group]),
-            ("time", [self.roles.time]),
-            ("columns", self.declared),
-        ):
-            for name in names:
-                if name and name not in self.names:
-                    raise UserError(
-                        f"data.{role} names the column {name!r}, which the table has not."
-                        f"{did_you_mean(name, self.names)}"
-                    )
-
-    def _looked_at(self) -> tuple[dict[str, Evidence], list[str]]:
-        """Look at every cell that may be an input or a target."""
-        evidence = {
-            name: Evidence()
-            for name in self.names
-            if name in self.roles.targets or name not in {self.roles.group, *self.declared}
+    def read(self) -> Iterator[Rows]:
+        """Yield the rows, once the names that the config gives are those of the table."""
+        seen, labels = self._looked_at()
+        columns = {
+            name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
+        inferred = [name for name in seen if name not in self.declared]
+        hints = {name: hint for name in inferred if (hint := find_hint(columns[name], seen[name]))}
+        self._check_target(hints, seen)
+        inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
+        encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
+        encoding = _Encoding(
+            roles=self.roles,
+            steps=self.steps,
+            names=self.names,
+            label_names=self.roles.label_names(labels) if self.roles.has_labels else None,
+            read_targets=self._roles(columns).reader(columns[self.roles.targets[0]], seen, labels),
+            time=columns[self.roles.time] if self.roles.time else None,
+            encoder=encoder,
+        )
+        read = [column.name for column in inputs if column.kind != "ignored"]
+        needed = list(dict.fromkeys([*self.roles.names, *read]))
+        beside = [name for name in self.names if name not in needed]
+        for chunk in self.chunks(needed, beside=beside):
+            yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
+        self._check_misfits(encoder)
+        hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
+        facts = {
+            "columns": [vars(column) for column in inputs],
+            "values": encoder.values,
+            "misfits": {n: vars(found) for n, found in encoder.misfits.items() if found.cells},
+            "declared": dict(self.declared),
+            "warnings": [*hinted, *encoding.warnings(self.written.missing)],
+        }
+        yield Rows(arrays={}, targets=np.empty(0), part="all", sources=(), facts=facts)
+
+    def _found_names(self) -> dict[str, Any]:
+        """Replace the names that the config gives by those of the table."""
+        roles, found = self.roles, self._found
+        return {
+            "roles": replace(
+                roles,
+                targets=tuple(found("target", name) for name in roles.targets),
+                group=None if roles.group is None else found("group", roles.group),
+                time=None if roles.time is None else found("time", roles.time),
+            ),
+            "declared": {found("columns", name): kind for name, kind in self.declared.items()},
+        }
+
+    def _found(self, role: str, name: str) -> str:
+        found = find_column(name, self.names)
+        if found is None:
+            raise UserError(
+                f"data.{role} names the column {name!r}, which the table does not have."
+                f"{did_you_mean(name, self.names)}"
+            )
+        return found
+
+    def _looked_at(self) -> tuple[dict[str, Evidence], set[str]]:
+        """Look at every cell that may be an input or a target."""
+        evidence = {name: Evidence() for name in self.names if self._is_looked_at(name)}
         labels: set[str] = set()
         rows = 0
         rejected: list[RejectedItem] = []
         for chunk in self.chunks(list(evidence)):
             rows += len(chunk.sources)
             rejected += chunk.rejected[:1]
+            columns = Cells(chunk.columns, self.written)
             for name, seen in evidence.items():
-                seen.add(chunk.columns[name], self.roles.missing)
-            if self.roles.has_labels:
-                labels |= self.roles.labels(chunk.columns)
+                seen.add(columns[name])
+            labels |= self.roles.labels(columns)
         if rows == 0:
             raise UserError(
                 "The table holds no row that can be read. "
                 + (f"{rejected[0].source}: {rejected[0].reason}." if rejected else "It is empty.")
             )
-        return evidence, sorted(labels)
+        return evidence, labels
 
-    def _inputs(self, evidence: Mapping[str, Evidence]) -> list[Column]:
-        """Choose the kinds of the columns that may be learnt from."""
-        undeclared_time = {self.roles.time} - set(self.declared)
-        others = {*self.roles.targets, self.roles.group, *undeclared_time}
-        return [self._column(name, evidence) for name in self.names if name not in others]
+    def _is_looked_at(self, name: str) -> bool:
+        ignored = self.declared.get(name) == "ignored"
+        return name in self.roles.targets or not (ignored or name == self.roles.group)
 
-    def _column(self, name: str, evidence: Mapping[str, Evidence]) -> Column:
-        if name in self.declared:
-            return Column.declared(name, self.declared[name])
-        return Column(name=name, kind=evidence[name].kind)
-
-    def _encoded(
-        self,
-        chunk: Chunk,
-        targets: NDArray[Any],
-        *,
-        encoder: Encoder,
-        labels: Sequence[str],
-        time: Column | None,
-    ) -> Rows:
-        rows = len(chunk.sources)
-        times = None
-        if time is not None:
-            times = self.roles.times(time, chunk.columns[time.name])
-        groups = self.roles.groups(chunk.columns[self.roles.group]) if self.roles.group else None
-        needed = [values for values in (targets, groups, times) if values is not None]
-        known = np.logical_and.reduce([_known(values) for values in needed])
-        without = [chunk.sources[row] for row in np.flatnonzero(~known).tolist()]
-        self._check_targets(without)
-        return Rows(
-            arrays={
-                "numbers": encoder.numbers(chunk.columns, rows)[known],
-                "categories": encoder.categories(chunk.columns, rows)[known],
-            },
-            targets=targets[known].astype(bool) if labels else targets[known],
-            part="all",
-            sources=[chunk.sources[row] for row in np.flatnonzero(known).tolist()],
-            rejected=[*chunk.rejected, *map(self._without_target, without)],
-            groups=None if groups is None else groups[known],
-            times=None if times is None else times[known],
-            label_names=list(labels) or None,
+    def _is_input(self, name: str) -> bool:
+        """Whether a column may be learned from; that of the time only if its kind is declared."""
+        return name not in self.roles.names or (
+            name == self.roles.time and name in self.declared and name not in self.roles.targets
         )
 
-    def _check_targets(self, without: Sequence[str]) -> None:
-        if without and not self.steps.missing_target:
-            raise UserError(
-                f"{without[0]}: {self._without_target(without[0]).reason}. Fill it in, or leave "
-                "such rows out with data.cleaning.missing_target=true."
-            )
+    def _column(self, name: str, seen: Mapping[str, Evidence]) -> Column:
+        position = self.names.index(name) + 1
+        if name in self.declared:
+            return Column.declared(name, self.declared[name], position)
+        return Column(name=name, kind=seen[name].kind, position=position)
 
-    def _without_target(self, source: str) -> RejectedItem:
-        reason = f"no usable value of {' or '.join(self.roles.names)}"
-        return RejectedItem(source=source, reason=reason, step="missing_target")
+    def _roles(self, columns: Mapping[str, Column]) -> Roles:
+        """Let a declared kind decide what the target holds."""
+        target = self.roles.targets[0]
+        if self.roles.target_type != "auto" or target not in self.declared:
+            return self.roles
+        is_number = columns[target].kind in ("numeric", "date")
+        return replace(self.roles, target_type="number" if is_number else "class")
+
+    def _check_target(self, hints: Mapping[str, Hint], seen: Mapping[str, Evidence]) -> None:
+        """Refuse to take many amounts for classes, only because of how they are written."""
+        target = self.roles.targets[0]
+        is_free = self.roles.target_type == "auto" and not self.roles.has_labels
+        if is_free and target in hints and len(seen[target].sample) > MOST_CLASSES:
+            raise UserError(
+                f"The target {target} {hints[target]}. To learn classes all the same: "
+                "data.target_type=class"
+            )
 
     def _check_misfits(self, encoder: Encoder) -> None:
         for column in encoder.number_columns:
             found = encoder.misfits[column.name]
             if found.cells and not self.steps.misfits:
                 raise UserError(
-                    f"{found.cells} cells of the {column.kind} column {column.name!r} are none, "
-                    f"such as {found.example!r}. Mend them, count them as missing with "
-                    "data.cleaning.misfits=true, or take the column for another kind with "
-                    f"+data.columns.{column.name}=categorical."
+                    f"{found.cells} cells of the {column.kind} column {column.name!r} are of "
+                    f"another kind, such as {found.example!r}. Fix them, count them as missing "
+                    "with data.cleaning.misfits=true, or declare another kind with "
+                    f"{column.override('categorical')}"
                 )
 
 
+@dataclass(kw_only=True)
+class _Encoding:
+    """The second pass over a table, once its columns are known.
+
+    Attributes:
+        roles: The columns that are not inputs.
+        steps: The cleaning steps that run.
+        names: All columns of the table.
+        label_names: Names of the labels, if a row may have several.
+        read_targets: Reads the targets of a chunk.
+        time: Column that orders the rows.
+        encoder: Encodes the inputs.
+        rows: Rows so far.
+        lost: Rows that a word in a target has cost, by column and word.
+        unreadable: Rows that cannot be read.
+    """
+
+    roles: Roles
+    steps: TableCleaning
+    names: Sequence[str]
+    label_names: Sequence[str] | None
+    read_targets: ReadTargets
+    time: Column | None
+    encoder: Encoder
+    rows: int = 0
+    lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable: list[RejectedItem] = field(default_factory=list)
+
+    def encoded(self, chunk: Chunk, columns: Cells) -> Rows:
+        """Encode a chunk; rows without a target, a group or a time are rejected."""
+        rows = len(chunk.sources)
+        self.rows += rows + len(chunk.rejected)
+        self.unreadable += chunk.rejected
+        targets, groups = self.read_targets(columns), self.roles.groups(columns)
+        times = self.roles.times(self.time, columns) if self.time else None
+        known = [_known(values) for values in (targets, groups, times) if values is not None]
+        kept = np.logical_and.reduce(known)
+        rejected = [
+            self._rejected(chunk.sources[row], columns, row, has_target=bool(known[0][row]))
+            for row in np.flatnonzero(~kept).tolist()
+        ]
+        return Rows(
+            arrays={
+                "numbers": self.encoder.numbers(columns, rows)[kept],
+                "categories": self.encoder.categories(columns, rows)[kept],
+            },
+            targets=targets[kept].astype(bool) if self.label_names else targets[kept],
+            part="all",
+            sources=[chunk.sources[row] for row in np.flatnonzero(kept).tolist()],
+            rejected=[*chunk.rejected, *rejected],
+            keys=row_keys(columns, self.names, rows)[kept],
+            groups=None if groups is None else groups[kept],
+            times=None if times is None else times[kept],
+            label_names=self.label_names,
+        )
+
+    def warnings(self, missing: Sequence[str]) -> Iterator[str]:
+        """Report what cost many rows."""
+        if self.unreadable:
+            first = self.unreadable[0]
+            yield (
+                f"{len(self.unreadable)} of {self.rows} rows cannot be read, such as "
+                f"{first.source}: {first.reason}"
+            )
+        for (name, word), count in self.lost.items():
+            if count > MANY * self.rows:
+                others = json.dumps([other for other in missing if other != word])
+                yield (
+                    f"{count} of {self.rows} rows are left out because {word!r} in {name} counts "
+                    "as missing. To take it for a value: "
+                    + shlex.quote(f"data.missing_cells={others}")
+                )
+
+    def _rejected(self, source: str, columns: Cells, row: int, *, has_target: bool) -> RejectedItem:
+        """Reject a row, and name the cell that is at fault."""
+        missing = [name for name in self.roles.required if columns[name].places[row] < 0]
+        name = missing[0] if missing else (has_target and self.roles.time) or self.roles.targets[0]
+        text = columns.text(name, row)
+        reason = f"{text!r} in {name} is not usable" if text else f"no value of {name}"
+        if missing and text:
+            self.lost[name, text] += 1
+            reason = f"{text!r} in {name} counts as missing, see data.missing_cells"
+        if not self.steps.missing_target:
+            raise UserError(
+                f"{source}: {reason}. Fill it in, or leave such rows out with "
+                "data.cleaning.missing_target=true."
+            )
+        return RejectedItem(source=source, reason=reason, step="missing_target")
+
+
 def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which rows ``(rows,)`` have a target, a group or a time."""
+    """Return which rows ``(rows,)`` have a target, a group or a time."""
     if values.dtype.kind == "U":
         return np.asarray(values != "")
     absent = np.isnan(values.astype(np.float64))
     return np.asarray(~(absent.any(axis=1) if values.ndim == 2 else absent))
-
-
-def _facts(inputs: Sequence[Column], encoder: Encoder) -> dict[str, Any]:
-    return {
-        "columns": [vars(column) for column in inputs],
-        "values": encoder.values,
-        "misfits": {name: vars(found) for name, found in encoder.misfits.items() if found.cells},
-    }

@@ -1,7 +1,8 @@
 """Which columns of a table are left out, and why."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,17 @@ from numpy.typing import NDArray
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Column
 from leyden.data.table.screening import (
+    INDEX_NAMES,
     category_determines,
     digest,
     is_constant,
     is_identifier,
+    is_row_number,
     number_determines,
 )
 from leyden.data.table.training import Training
+
+IDENTIFIERS = "identifier_columns"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ def refused(
     numbers: Sequence[Column],
     categories: Sequence[Column],
     *,
+    declared: Collection[str],
     steps: TableCleaning,
 ) -> list[Refused]:
     """Find the columns to leave out.
@@ -41,15 +47,21 @@ def refused(
         training: the training rows.
         numbers: those of the cached numbers.
         categories: those of the cached categories.
+        declared: Names of columns whose kind is declared; they are not taken for identifiers.
         steps: the cleaning steps that run.
     """
     judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
     judged += [_category_faults(column, training, place) for place, column in enumerate(categories)]
     seen: dict[bytes, str] = {}
-    found = []
+    found: list[Refused] = []
     for faults in judged:
-        fault = next((fault for fault in faults(seen) if getattr(steps, fault.step)), None)
-        found += [fault] if fault else []
+        counting = (
+            fault
+            for fault in faults(seen)
+            if getattr(steps, fault.step)
+            and (fault.step != IDENTIFIERS or fault.column not in declared)
+        )
+        found += islice(counting, 1)
     return found
 
 
@@ -59,7 +71,9 @@ Faults = Callable[[dict[bytes, str]], Iterator[Refused]]
 def _number_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         values, targets = training.number(place), training.targets
-        yield from _constant_or_repeated(column, values, seen)
+        yield from _faults_of_any(column, values, seen)
+        if column.kind == "numeric" and is_row_number(values):
+            yield _identifier(column, "it numbers the rows")
         if targets.ndim == 1 and number_determines(values, targets):
             yield _leak(column)
 
@@ -69,19 +83,21 @@ def _number_faults(column: Column, training: Training, place: int) -> Faults:
 def _category_faults(column: Column, training: Training, place: int) -> Faults:
     def find(seen: dict[bytes, str]) -> Iterator[Refused]:
         codes, targets = training.category(place), training.targets
-        yield from _constant_or_repeated(column, codes, seen)
+        yield from _faults_of_any(column, codes, seen)
         if is_identifier(codes):
             reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
-            yield Refused(column=column.name, step="identifier_columns", reason=reason)
+            yield _identifier(column, reason)
         if targets.ndim == 1 and category_determines(codes, targets):
             yield _leak(column)
 
     return find
 
 
-def _constant_or_repeated(
+def _faults_of_any(
     column: Column, values: NDArray[Any], seen: dict[bytes, str]
 ) -> Iterator[Refused]:
+    if INDEX_NAMES.fullmatch(column.name):
+        yield _identifier(column, "an index of the rows")
     if is_constant(values):
         reason = "the same in every training row"
         yield Refused(column=column.name, step="constant_columns", reason=reason)
@@ -89,6 +105,11 @@ def _constant_or_repeated(
     if twin != column.name:
         reason = f"the same as {twin}"
         yield Refused(column=column.name, step="duplicate_columns", reason=reason)
+
+
+def _identifier(column: Column, reason: str) -> Refused:
+    remedy = f"to learn from it: {column.override(column.kind)}"
+    return Refused(column=column.name, step=IDENTIFIERS, reason=f"{reason}; {remedy}")
 
 
 def _leak(column: Column) -> Refused:

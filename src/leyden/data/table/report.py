@@ -1,6 +1,6 @@
 """The cleaning report of a table: what fitting its columns found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from leyden.data.cache import Cache
 from leyden.data.cleaning import CleaningReport, StepReport
 from leyden.data.table.batches import Layout
 from leyden.data.table.cleaning import COLUMN_STEPS, TableCleaning
+from leyden.data.table.ranges import plausible_range
 
 Parts = Mapping[str, NDArray[np.int64]]
 
@@ -31,13 +32,19 @@ def with_table_steps(
     added = {
         "misfits": _cells(_misfits(cached), enabled=steps.misfits),
         "missing_cells": _cells(_missing(cached, layout, numbers), enabled=True),
-        "outliers": _cells(_outliers(cached, layout, statistics, numbers), enabled=steps.outliers),
+        "outliers": _cells(
+            [
+                *_outliers(cached, layout, statistics, numbers),
+                *target_outliers(cached, parts["train"]),
+            ],
+            enabled=steps.outliers,
+        ),
         "unknown_values": _cells(_unknown(cached, layout, statistics, parts), enabled=True),
     }
     return replace(report, steps=report.steps | columns | added)
 
 
-Found = Iterator[tuple[str, int, str]]
+Found = Iterable[tuple[str, int, str]]
 """A column, how many of its cells, and why."""
 
 
@@ -90,6 +97,23 @@ def _outliers(
                 f"values outside {centre + low:.6g} to {centre + high:.6g} count as missing, such "
                 f"as {values[beyond[0]]:.6g} in {cached.sources[int(cached.kept[beyond[0]])]}",
             )
+
+
+def target_outliers(cached: Cache, training: NDArray[np.int64]) -> Found:
+    """Find targets far outside the range that is plausible by the training rows; they are kept."""
+    if cached.targets.dtype.kind != "f":
+        return
+    targets = cached.targets.astype(np.float64)
+    low, high = plausible_range(targets[training])
+    values = targets[cached.kept]
+    beyond = np.flatnonzero((values < low) | (values > high))
+    if len(beyond):
+        yield (
+            "target",
+            len(beyond),
+            f"targets are outside {low:.6g} to {high:.6g} and were kept, such as "
+            f"{values[beyond[0]]:.6g} in {cached.sources[int(cached.kept[beyond[0]])]}",
+        )
 
 
 def _unknown(cached: Cache, layout: Layout, statistics: Mapping[str, Any], parts: Parts) -> Found:

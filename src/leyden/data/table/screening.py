@@ -1,6 +1,7 @@
 """Columns that would teach nothing, or too much: found on the training rows."""
 
 import hashlib
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ IDENTIFIER = 0.5
 """Different values per row from which on a categorical column names rows."""
 
 
+FEWEST_NUMBERED = 30
+"""Rows that different whole numbers have to number before that is no coincidence."""
+
+DENSE = 0.5
+"""Share of the numbers between the first and the last that number the rows of a table."""
+
+INDEX_NAMES = re.compile(r"unnamed_\d+|Unnamed: \d+|__index_level_\d+__")
+"""Names of a column that has none, and those that pandas gives to it."""
+
+
 def is_constant(column: NDArray[np.generic]) -> bool:
     """Tell whether all rows ``(rows,)`` hold the same, be it nothing."""
     return bool(np.all(column == column[0]) or np.all(column != column))
@@ -29,6 +40,17 @@ def is_constant(column: NDArray[np.generic]) -> bool:
 def is_identifier(codes: NDArray[np.int32]) -> bool:
     """Tell whether nearly every row ``(rows,)`` has a value of its own."""
     return len(np.unique(codes)) > max(IDENTIFIER * len(codes), FEWEST_ROWS)
+
+
+def is_row_number(values: NDArray[np.float64]) -> bool:
+    """Return whether whole numbers ``(rows,)`` number the rows, in their order or in any other."""
+    low, high = values.min(), values.max()
+    if np.isnan(low) or np.any(values != np.round(values)) or len(np.unique(values)) < len(values):
+        return False
+    dense = len(values) >= DENSE * (high - low + 1)
+    steps = np.diff(values)
+    ordered = len(values) >= FEWEST_ROWS and (np.all(steps > 0) or np.all(steps < 0))
+    return bool(dense and (ordered or len(values) >= FEWEST_NUMBERED))
 
 
 def digest(column: NDArray[np.generic]) -> bytes:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data import cache
-from leyden.data.rows import Rows
+from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, passages, text_rows
-from leyden.errors import UserError
+from leyden.errors import UserError, first_line
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -47,10 +47,15 @@ class Docstrings(TextData):
         """Read the modules in the order of their names."""
         return text_rows(self._passages(), self.steps)
 
-    def _passages(self) -> Iterator[Text]:
+    def _passages(self) -> Iterator[Text | RejectedItem]:
         for file in self._modules():
             name = file.relative_to(self.root).as_posix()
-            for place, docstring in docstrings(file.read_bytes()):
+            try:
+                found = list(docstrings(file.read_bytes()))
+            except (OSError, UnreadableError) as error:
+                yield RejectedItem(source=name, reason=first_line(error))
+                continue
+            for place, docstring in found:
                 for passage in passages(docstring, self.passage_characters):
                     yield Text(content=passage, source=f"{name}:{place}", group=name)
 
@@ -65,13 +70,17 @@ class Docstrings(TextData):
 
 
 def docstrings(code: bytes) -> Iterator[tuple[str, str]]:
-    """List the docstrings of a module with what they describe; none where it is no Python."""
+    """List the docstrings of a module with the names of what they describe.
+
+    Raises:
+        UnreadableError: If the module is not Python.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the library's own code does
             module = ast.parse(code)
-    except (SyntaxError, ValueError):
-        return
+    except Exception as error:  # SyntaxError, ValueError, RecursionError, MemoryError
+        raise UnreadableError(first_line(error)) from error
     for node in ast.walk(module):
         if isinstance(node, DOCUMENTED) and (docstring := ast.get_docstring(node)):
             yield getattr(node, "name", "module"), docstring

@@ -5,29 +5,31 @@ from pathlib import Path
 from leyden.data.encodings import LONGEST_MARK, encoding_of
 from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
+from leyden.errors import first_line
 
 TEXT_FILES = FileType(noun="text")
 """Whatever their names end in: mails and posts often have no suffix."""
 
 
 def read_text(path: Path, encoding: str) -> str:
-    """Read a file whole, by its byte order mark or else in an encoding.
+    """Read a whole file in the encoding of its byte order mark, or else in a given one.
 
     Raises:
-        UnreadableError: it can't be opened, holds no text, or is not valid in the encoding.
+        UnreadableError: If it cannot be opened, is not text, or is not valid in the encoding.
     """
     try:
         content = path.read_bytes()
+        encoding = encoding_of(content[:LONGEST_MARK], encoding)
+        text = content.decode(encoding)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
-    encoding = encoding_of(content[:LONGEST_MARK], encoding)
-    try:
-        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         byte = content[error.start]
         raise UnreadableError(
             f"not valid {encoding} at byte {error.start} ({byte:#04x}); see data.encoding"
         ) from error
+    except Exception as error:  # of rare codecs, or of memory
+        raise UnreadableError(first_line(error)) from error
     if "\0" in text:
         raise UnreadableError("holds zero bytes, so it is no text")
     return text

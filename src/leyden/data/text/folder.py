@@ -34,14 +34,15 @@ class TextFolder(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the files, part by part and class by class."""
-        return text_rows(self._texts(), self.steps)
+        yield from text_rows(self._texts(), self.steps)
+        yield self.folder.report_skipped()
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         for file in self.folder:
             try:
                 content = read_text(file.path, self.encoding)
             except UnreadableError as error:
-                yield RejectedItem(source=file.source, reason=str(error))
+                yield RejectedItem(source=file.source, reason=str(error), target=file.target)
                 continue
             yield Text(
                 content=content,

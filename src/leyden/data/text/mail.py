@@ -19,7 +19,8 @@ def subject_and_body(mail: str) -> str:
 
     That includes what stands before and behind the parts, such as the footer of a mailing list.
     """
-    message = message_from_string(mail)
+    # The parser takes halves of characters for bytes that it has hidden in them itself.
+    message = message_from_string(mail.encode(errors="replace").decode())
     return "\n".join([_subject(message), *_texts(message)])
 
 
@@ -48,5 +49,5 @@ def _decoded(part: "Message[str, str]") -> str:
     assert isinstance(payload, bytes)
     try:
         return payload.decode(part.get_content_charset() or "latin-1", "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # a charset that nobody knows, or that is damaged
         return payload.decode("latin-1")

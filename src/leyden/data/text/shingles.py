@@ -1,4 +1,4 @@
-"""Signatures of texts, whose share of equal columns estimates how much wording they share."""
+"""MinHash signatures of texts, which estimate how much wording two texts share."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,9 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.near import NEAR, NO_SIGNATURE
+
 SHINGLE_WORDS = 3
 
 COLUMNS = 64
+
+FEWEST_WORDS = round(SHINGLE_WORDS * (1 + NEAR) / (1 - NEAR)) + SHINGLE_WORDS - 1
+"""Words of a text that has a similarity of ``NEAR`` to its copy with one word changed.
+
+Shorter texts would be near only if they were equal but for case: "Ok" and "OK" of two people say
+the same, but are not copies of one text.
+"""
 
 _RANDOM = np.random.default_rng(0)
 _FACTORS = _RANDOM.integers(0, 2**63, COLUMNS, dtype=np.uint64) * 2 + 1
@@ -16,22 +25,28 @@ _OFFSETS = _RANDOM.integers(0, 2**63, COLUMNS, dtype=np.uint64)
 
 
 def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """Give the min-wise hashes of the texts' shingles: runs of some words, whatever their case.
+    """Compute the MinHash signatures of the texts' shingles: runs of words, regardless of case.
 
     Broder 1997, "On the resemblance and containment of documents", with the multiply-shift hashes
     of Dietzfelbinger et al. 1997.
 
     Returns:
-        ``(texts, COLUMNS)``.
+        ``(texts, COLUMNS)``; ``NO_SIGNATURE`` for texts of fewer than ``FEWEST_WORDS`` words.
     """
-    if not texts:
-        return np.empty((0, COLUMNS), dtype=np.uint32)
-    # Blanks behind the last word give texts of few words, or none, a shingle too.
-    words = [[zlib.crc32(word.encode()) for word in text.lower().split()] or [0] for text in texts]
-    padded = [[*row, *[0] * (SHINGLE_WORDS - 1)] for row in words]
-    hashes = np.concatenate([np.array(row, dtype=np.uint64) for row in padded])
-    shingles = _mixed(hashes, [len(row) for row in words])
-    starts = np.cumsum([0, *map(len, words[:-1])])
+    words = [text.lower().split() for text in texts]
+    long = [row for row, each in enumerate(words) if len(each) >= FEWEST_WORDS]
+    found = np.full((len(texts), COLUMNS), NO_SIGNATURE, dtype=np.uint32)
+    if long:
+        found[long] = _min_hashes([words[row] for row in long])
+    return found
+
+
+def _min_hashes(texts: Sequence[Sequence[str]]) -> NDArray[np.uint32]:
+    """Compute ``(texts, COLUMNS)`` hashes of texts of ``SHINGLE_WORDS`` words or more."""
+    words = [zlib.crc32(word.encode()) for text in texts for word in text]
+    counts = np.array([len(text) - SHINGLE_WORDS + 1 for text in texts])
+    shingles = _shingles(np.array(words, dtype=np.uint64), counts)
+    starts = np.cumsum(counts) - counts
     columns = [
         np.minimum.reduceat((shingles * factor + offset) >> np.uint64(32), starts)
         for factor, offset in zip(_FACTORS, _OFFSETS, strict=True)
@@ -39,15 +54,12 @@ def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
     return np.stack(columns, axis=1).astype(np.uint32)
 
 
-def _mixed(hashes: NDArray[np.uint64], lengths: Sequence[int]) -> NDArray[np.uint64]:
-    """Mix the hashes of each run of words; a text of so many words begins as many runs."""
-    ends = np.cumsum([length + SHINGLE_WORDS - 1 for length in lengths])
-    first = np.ones(len(hashes), dtype=bool)
-    for blank in range(1, SHINGLE_WORDS):
-        first[ends - blank] = False
-    begins = np.flatnonzero(first)
-    mixed = np.zeros(len(begins), dtype=np.uint64)
+def _shingles(words: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Mix the hashes of the words of all texts to those of shingles, of which each has a count."""
+    mixed = np.zeros(len(words) - SHINGLE_WORDS + 1, dtype=np.uint64)
     for position in range(SHINGLE_WORDS):
-        mixed = (mixed ^ hashes[begins + position]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ words[position : position + len(mixed)]) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
-    return mixed
+    ends = np.cumsum(counts + SHINGLE_WORDS - 1)[:-1]
+    across = [ends - overlap for overlap in range(1, SHINGLE_WORDS)]  # two texts
+    return np.delete(mixed, np.concatenate(across))

@@ -1,15 +1,28 @@
 """Texts in tables: a row each."""
 
+import json
+import logging
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from leyden.data import cache
+from leyden.data.cleaning import Cleaning
 from leyden.data.rows import Part, RejectedItem, Rows
+from leyden.data.table.module import MISSING_CELLS
 from leyden.data.tables import Chunk, TableFile
+from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, joined, text_rows
+from leyden.data.values import canonical
 from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
+
+MANY = 0.01
+"""Share of the rows that may be lost to one word in the target without a warning."""
 
 
 class TextTable(TextData):
@@ -17,15 +30,22 @@ class TextTable(TextData):
 
     A part that has no file of its own is split off the training part.
 
+    By default, equal rows stay, and so do equal texts of several classes: many people write "ok" or
+    "thanks", and each of these messages is an observation. They leak nothing, since rows of equal
+    text and class are in one part. Copies of long texts with small changes would leak, and are
+    dropped (``near_duplicates``).
+
     Args:
-        path: the file.
-        text: column of the texts, or several that are joined, one a line.
-        target: column of the classes.
-        group: column of what must not be torn apart by a split, such as the author.
-        val_path: a like file that is the validation part.
-        test_path: a like file that is the test part.
-        separator: between cells; ``None`` takes the likeliest.
-        options: those of every text data module.
+        path: The file.
+        text: Column of the texts, or several that are joined, one a line.
+        target: Column of the classes.
+        group: Column of what must not be torn apart by a split, such as the author.
+        val_path: File of the same columns that is the validation part.
+        test_path: File of the same columns that is the test part.
+        separator: Character between cells; ``None`` takes the likeliest.
+        missing_cells: Words that mean a missing class or group, besides an empty cell.
+        cleaning: The cleaning steps that run.
+        options: Those of every text data module.
     """
 
     def __init__(
@@ -38,14 +58,18 @@ class TextTable(TextData):
         val_path: str | None = None,
         test_path: str | None = None,
         separator: str | None = None,
+        missing_cells: Sequence[str | float] = MISSING_CELLS,
+        cleaning: Cleaning | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        steps = cleaning or TextCleaning(contradictions=False, duplicates=False)
+        super().__init__(cleaning=steps, **options)
         self.paths = {"train": path, "val": val_path, "test": test_path}
         self.text_columns = (text,) if isinstance(text, str) else tuple(text)
         self.target = target
         self.group = group
         self.separator = separator
+        self.missing = tuple(map(str, missing_cells))
         if not self.text_columns:
             raise UserError("data.text names no column. Expected one, or a list of some.")
 
@@ -56,7 +80,8 @@ class TextTable(TextData):
             for part, table in self._tables()
         }
         columns = [self.text_columns, self.target, self.group]
-        return {"files": files, "columns": columns, "how": [self.encoding, self.separator]}
+        how = [self.encoding, self.separator, self.missing]
+        return {"files": files, "columns": columns, "how": how}
 
     def read(self) -> Iterator[Rows]:
         """Read the tables, the training part first."""
@@ -64,11 +89,36 @@ class TextTable(TextData):
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]
+        rows, lost = 0, Counter[str]()
         for part, table in self._tables():
             for chunk in table.chunks(columns):
+                rows += len(chunk.sources)
+                targets = chunk.columns[self.target].to_pylist()
+                words = ((cell or "").strip() for cell in targets)
+                lost.update(word for word in words if word in self.missing)
                 yield from labelled_texts(
-                    chunk, text=self.text_columns, target=self.target, group=self.group, part=part
+                    chunk,
+                    text=self.text_columns,
+                    target=self.target,
+                    group=self.group,
+                    part=part,
+                    missing=self.missing,
                 )
+        for word, count in lost.items():
+            if count > MANY * rows:
+                self._warn_of_missing(word, count, rows)
+
+    def _warn_of_missing(self, word: str, count: int, rows: int) -> None:
+        others = json.dumps([other for other in self.missing if other != word])
+        log.warning(
+            "%d of %d rows are left out because %r in %s counts as missing. To learn it as a "
+            "class: 'data.missing_cells=%s'",
+            count,
+            rows,
+            word,
+            self.target,
+            others,
+        )
 
     def _tables(self) -> Iterator[tuple[Part, TableFile]]:
         parts: tuple[Part, ...] = ("train", "val", "test")
@@ -79,28 +129,49 @@ class TextTable(TextData):
 
 
 def labelled_texts(
-    chunk: Chunk, *, text: Sequence[str], target: str, part: Part, group: str | None = None
+    chunk: Chunk,
+    *,
+    text: Sequence[str],
+    target: str,
+    part: Part,
+    group: str | None = None,
+    missing: Sequence[str] = (),
 ) -> Iterator[Text | RejectedItem]:
     """Make texts of the rows of a table; a row without a target or group is rejected.
 
     Args:
-        chunk: the rows.
-        text: columns of the text.
-        target: column of the class.
-        part: that the rows belong to.
-        group: column of the group.
+        chunk: The rows.
+        text: Columns of the text.
+        target: Column of the class.
+        part: The part that the rows belong to.
+        group: Column of the group.
+        missing: Words that mean a missing class or group, besides an empty cell.
     """
     yield from chunk.rejected
     labels = [target, *([group] if group else [])]
     cells = zip(*(chunk.columns[name].to_pylist() for name in labels), strict=True)
     for source, content, given in zip(chunk.sources, joined(chunk, text), cells, strict=True):
-        lacking = [name for name, cell in zip(labels, given, strict=True) if _is_missing(cell)]
-        if lacking:
-            yield RejectedItem(source=source, reason=f"has no value in {' and '.join(lacking)}")
+        names = [(cell or "").strip() for cell in given]
+        faults = [
+            _fault(column, name)
+            for column, name in zip(labels, names, strict=True)
+            if name in ("", *missing)
+        ]
+        if faults:
+            yield RejectedItem(source=source, reason=" and ".join(faults))
             continue
-        named = dict(zip(("target", "group"), map(str.strip, given), strict=False))
-        yield Text(content=content, source=source, part=part, **named)
+        named = dict(zip(("target", "group"), names, strict=False))
+        identity = _identity(names[0], content)
+        yield Text(content=content, source=source, part=part, identity=identity, **named)
 
 
-def _is_missing(cell: str | None) -> bool:
-    return cell is None or cell.strip().lower() in ("", "nan")
+def _fault(column: str, name: str) -> str:
+    if not name:
+        return f"has no value in {column}"
+    return f"{name!r} in {column} counts as missing, see data.missing_cells"
+
+
+def _identity(target: str, content: str) -> str:
+    """Return what rows of equal class and text have in common, whatever their case and spacing."""
+    words = unicodedata.normalize("NFC", content).casefold().split()
+    return f"{canonical(target)}\0{' '.join(words)}"

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.identity import hashed
 from leyden.data.rows import Part, Ragged, RejectedItem, Rows
 from leyden.data.tables import Chunk
 from leyden.data.text.cleaning import TextCleaning
@@ -27,6 +28,7 @@ class Text:
         target: its class, by name or index; ``None`` where texts have none.
         part: that the source puts it in.
         group: what must not be torn apart by a split, such as the author; all texts or none.
+        identity: What the split goes by, if it is not the source.
     """
 
     content: str
@@ -34,6 +36,7 @@ class Text:
     target: str | int | None = None
     part: Part = "all"
     group: str | None = None
+    identity: str | None = None
 
 
 def joined(chunk: Chunk, columns: Sequence[str]) -> Iterator[str]:
@@ -122,7 +125,13 @@ def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleani
             # Figures of a published test part must remain comparable.
             drop = part != "test"
             rejected.append(
-                RejectedItem(source=item.source, reason="holds no text", step="empty", dropped=drop)
+                RejectedItem(
+                    source=item.source,
+                    reason="holds no text",
+                    step="empty",
+                    dropped=drop,
+                    target=item.target,
+                )
             )
             if drop:
                 continue
@@ -136,6 +145,7 @@ def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleani
         part=part,
         sources=[item.source for item in kept],
         rejected=rejected,
+        keys=hashed(item.identity or item.source for item in kept),
         groups=np.array(groups, dtype=str) if groups else None,
         changed=changed,
         signatures=signatures(contents) if steps.near_duplicates else None,

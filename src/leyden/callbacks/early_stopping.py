@@ -1,0 +1,56 @@
+"""Early stopping whose direction follows from the metric."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping as LightningsEarlyStopping
+
+from leyden.monitor import Mode, mode_of
+
+
+class EarlyStopping(LightningsEarlyStopping):
+    """Stop when the monitored metric has not improved for some epochs.
+
+    A value that is NaN counts as no improvement.
+
+    Args:
+        monitor: Name of the metric, as it is logged.
+        mode: Whether lower (``min``) or higher (``max``) values are better; ``None`` follows the
+            metric.
+        patience: Measurements without improvement after which training stops.
+        min_delta: Smallest change that counts as an improvement.
+        options: Those of Lightning's callback.
+    """
+
+    def __init__(
+        self,
+        *,
+        monitor: str,
+        mode: Mode | None = None,
+        patience: int = 3,
+        min_delta: float = 0.0,
+        **options: Any,
+    ) -> None:
+        options = {"check_finite": False, **options}
+        self.chosen_mode = mode
+        self.smallest_change = abs(min_delta)
+        super().__init__(
+            monitor, min_delta=min_delta, patience=patience, mode=mode or "min", **options
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Choose the direction before a checkpoint is restored.
+
+        Raises:
+            UserError: If the metric does not tell it, or contradicts ``mode``.
+        """
+        if stage != "fit":
+            return
+        self.mode = mode_of(trainer, self.monitor, self.chosen_mode)
+        sign = 1 if self.mode == "max" else -1
+        self.min_delta = sign * self.smallest_change
+        self.best_score = torch.tensor(-sign * torch.inf)
+        if self._check_on_train_epoch_end is None:
+            # Where it is measured: an epoch may end without validation, or hold several.
+            self._check_on_train_epoch_end = not self.monitor.startswith("val/")

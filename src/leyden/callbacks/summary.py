@@ -1,0 +1,20 @@
+"""The network's layers at the start."""
+
+import logging
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelSummary
+from lightning.pytorch.utilities.model_summary.model_summary import _format_summary_table
+
+log = logging.getLogger(__name__)
+
+
+class LayerSummary(ModelSummary):
+    """Logs layers and their sizes, without FLOPs: Lightning prints 0 where it has no example."""
+
+    @staticmethod
+    def summarize(summary_data: list[tuple[str, list[str]]], *totals: Any, **options: Any) -> None:
+        """Log a table of columns ``(heading, cells)`` and what they add up to."""
+        shown = [column for column in summary_data if column[0] != "FLOPs"]
+        table = _format_summary_table(*totals, options["total_flops"], *shown)
+        log.info("\n%s", table.rpartition("\n")[0])  # whose last line is the sum of FLOPs

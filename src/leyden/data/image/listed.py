@@ -1,0 +1,146 @@
+"""Images in files that are listed with their classes, by folders or by a table."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from leyden.data import cache
+from leyden.data.folders import LabelledFile
+from leyden.data.image.files import FULL_WHITE, MODES, find_white, read_image
+from leyden.data.image.module import ImageData
+from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
+from leyden.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FILES_PER_CHUNK = 256
+
+WHITE_FILE = "white.txt"
+
+
+class Listing(Protocol):
+    """Files of a data set, split by split."""
+
+    def __iter__(self) -> Iterator[LabelledFile]:
+        """Yield the files in a fixed order."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return plain values that change when the files would."""
+
+    def report_skipped(self) -> Rows:
+        """Return a chunk without rows that reports what is not among the files."""
+
+
+class ListedImages(ImageData):
+    """PNG, JPEG, WebP and other images of any size, resized to one; a subclass sets ``listing``.
+
+    Args:
+        image_size: (height, width) that all images are brought to.
+        channels: 1 for grey, 3 for RGB.
+        options: Options of all images.
+    """
+
+    listing: Listing
+
+    def __init__(
+        self,
+        *,
+        image_size: tuple[int, int] = (64, 64),
+        channels: Literal[1, 3] = 3,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if channels not in MODES:
+            raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+        self.image_shape = (channels, *image_size)
+
+    def source_settings(self) -> dict[str, Any]:
+        """Fingerprint the files, and how they are read."""
+        how = {"shape": self.image_shape, "background": self.background}
+        return self.listing.settings() | how | {"white": self.white_level()}
+
+    def find_white(self) -> int:
+        """Return the largest value of as many bits as the 16-bit files use."""
+        return self._found_white
+
+    def read(self) -> Iterator[Rows]:
+        """Decode the files, split by split.
+
+        Raises:
+            UserError: If no file of some class can be read.
+        """
+        files = list(self.listing)
+        readable: set[str] = set()
+        plain = 0
+        for part, members in groupby(files, key=lambda file: file.part):
+            listed = list(members)
+            for start in range(0, len(listed), FILES_PER_CHUNK):
+                rows = self._decode(part, listed[start : start + FILES_PER_CHUNK])
+                readable.update(rows.targets.tolist())
+                plain += _count_plain(rows)
+                yield rows
+        yield self.listing.report_skipped()
+        if 2 * plain > len(files):
+            log.warning(
+                "%d of %d images are of one colour. If they have transparent pixels, which are "
+                "laid on %s, try another data.background",
+                *(plain, len(files), self.background),
+            )
+        lost = sorted({file.target for file in files} - readable)
+        if lost and readable:
+            raise UserError(
+                f"Not one file of {', '.join(lost)} in {self.name} can be read. Replace the files, "
+                "or remove the class."
+            )
+
+    def _decode(self, part: Part, files: Sequence[LabelledFile]) -> Rows:
+        images, kept, rejected = [], [], []
+        white = self.white_level()
+        for file in files:
+            try:
+                image = read_image(
+                    file.path, self.image_shape, background=self.background, white=white
+                )
+            except UnreadableError as error:
+                item = RejectedItem(source=file.source, reason=str(error), target=file.target)
+                rejected.append(item)
+                continue
+            images.append(image)
+            kept.append(file)
+        stacked = np.stack(images) if images else np.empty((0, *self.image_shape), np.uint8)
+        groups = [file.group for file in kept if file.group is not None]
+        return Rows(
+            arrays={"images": stacked},
+            targets=np.array([file.target for file in kept], dtype=str),
+            part=part,
+            sources=[file.source for file in kept],
+            rejected=rejected,
+            groups=np.array(groups, dtype=str) if groups else None,
+        )
+
+    @cached_property
+    def _found_white(self) -> int:
+        # Every file is opened for it, so the answer is kept beside the cached rows.
+        name = f"white-{cache.fingerprint(self.listing.settings())}"
+        folder = self.cache_dir / str(self.name) / name
+        cache.write_once(folder, self._look_for_white)
+        white = int((folder / WHITE_FILE).read_text())
+        if white != FULL_WHITE:
+            log.info("16-bit images: %d is white, by the bits that they use; see data.white", white)
+        return white
+
+    def _look_for_white(self, folder: Path) -> None:
+        white = find_white(file.path for file in self.listing)
+        (folder / WHITE_FILE).write_text(str(white))
+
+
+def _count_plain(rows: Rows) -> int:
+    """Count the images that are of one colour."""
+    images = rows.arrays["images"]
+    assert isinstance(images, np.ndarray)
+    return int((images == images[:, :, :1, :1]).all(axis=(1, 2, 3)).sum())

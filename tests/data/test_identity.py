@@ -1,0 +1,30 @@
+from leyden.data.identity import hashed, told_apart
+
+
+def test_a_name_has_one_hash_in_every_normal_form_and_spelling_of_bytes():
+    composed, decomposed, other = hashed(["caf\u00e9", "cafe\u0301", "cafe"])
+
+    assert composed == decomposed != other
+    assert hashed([b"cafe"])[0] == other
+    assert len(set(hashed(map(str, range(10_000))).tolist())) == 10_000
+
+
+def test_a_few_equal_rows_share_a_key():
+    keys = hashed(["a", "b", "a", "c", "d"])
+
+    assert told_apart(keys).tolist() == keys.tolist()
+
+
+def test_rows_that_are_repeated_many_times_are_told_apart():
+    keys = hashed(["ab"[row % 2] for row in range(40)])
+
+    apart = told_apart(keys)
+
+    assert len(set(apart.tolist())) == 40
+    assert apart[:2].tolist() == keys[:2].tolist()
+
+
+def test_a_repeated_row_that_comes_changes_no_other_key():
+    names = ["ab"[row % 2] for row in range(40)]
+
+    assert told_apart(hashed([*names, "a"]))[:40].tolist() == told_apart(hashed(names)).tolist()

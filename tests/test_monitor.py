@@ -1,0 +1,60 @@
+from types import SimpleNamespace
+
+import pytest
+
+from leyden.errors import UserError
+from leyden.monitor import mode_of
+
+MODES = {
+    "train/loss": "min",
+    "val/loss": "min",
+    "val/accuracy": "max",
+    "val/undecided": None,
+    "test/accuracy": "max",
+}
+
+
+def trainer(limit=1.0):
+    return SimpleNamespace(lightning_module=SimpleNamespace(modes=MODES), limit_val_batches=limit)
+
+
+@pytest.mark.parametrize("name", ["train/loss", "val/loss", "val/accuracy"])
+def test_the_mode_follows_from_the_metric(name):
+    assert mode_of(trainer(), name, None) == MODES[name]
+    assert mode_of(trainer(), name, MODES[name]) == MODES[name]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "message"),
+    [
+        ("val/accuracy", "min", "contradicts monitor=val/accuracy, of which higher values"),
+        ("val/loss", "max", "contradicts monitor=val/loss, of which lower values"),
+        ("val/acuracy", None, "Did you mean 'val/accuracy'.*mode=min or mode=max"),
+        ("val/undecided", None, "does not tell .* mode=min or mode=max"),
+        ("test/accuracy", None, "not measured while training"),
+        ("test/accuracy", "max", "not measured while training"),
+    ],
+)
+def test_what_cannot_be_monitored_is_refused(monitor, mode, message):
+    with pytest.raises(UserError, match=message):
+        mode_of(trainer(), monitor, mode)
+
+
+@pytest.mark.parametrize("monitor", ["val/own", "own", "val/undecided"])
+def test_a_metric_of_ones_own_takes_the_mode_that_is_given(monitor):
+    assert mode_of(trainer(), monitor, "max") == "max"
+
+
+def test_validation_has_to_measure_it():
+    with pytest.raises(UserError, match=r"limit_val_batches=0.*monitor=train/loss"):
+        mode_of(trainer(limit=0), "val/loss", None)
+
+    assert mode_of(trainer(limit=0), "train/loss", None) == "min"
+
+
+def test_a_module_without_modes_needs_one():
+    foreign = SimpleNamespace(lightning_module=object(), limit_val_batches=1.0)
+
+    assert mode_of(foreign, "val/loss", "min") == "min"
+    with pytest.raises(UserError, match="give mode=min or mode=max"):
+        mode_of(foreign, "val/loss", None)
