@@ -71,6 +71,7 @@ def test_origin_of_a_frozen_key_is_an_override_or_the_runs_file() -> None:
 
 PROFILERS = "lightning.pytorch.profilers"
 TENSORBOARD = to_plain(compose([]))["logger"]["tensorboard"]
+SHIPPED = to_plain(compose(["logger=[wandb]"]))["logger"]["wandb"]
 WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
 
 
@@ -83,6 +84,9 @@ WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
         ("trainer.profiler", TENSORBOARD, [], False),
         ("trainer.profiler", {"_target_": f"{PROFILERS}.SimpleProfiler"}, [], True),
         ("trainer.profiler", {"_target_": f"{PROFILERS}.PyTorchProfiler"}, [], False),
+        ("logger.wandb", SHIPPED | {"offline": True}, [], True),
+        ("logger.wandb", SHIPPED | {"offline": "/x"}, [], False),
+        ("logger.wandb", SHIPPED | {"log_model": True}, [], False),
         ("logger.wandb", WANDB, [], False),
         ("logger.wandb", WANDB, ["logger=[wandb]"], True),
         ("logger.wandb", WANDB, ["logger.wandb.project=x"], False),
