@@ -22,6 +22,7 @@ setup: $(STAMP) ## make .venv and install what constraints.txt says
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1). Give another: make PYTHON=python3.12 …"; exit 2; }
+	@echo "installing into $(VENV), once: torch and its like, more than 1 GB, which takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)

@@ -12,6 +12,8 @@ import torch
 
 from leyden.cli.main import main
 
+sys.path.append(str(Path(__file__).parent))  # for shipped.py
+
 HARMLESS_WARNINGS = (
     "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch
     "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
@@ -32,6 +34,7 @@ hypothesis.settings.load_profile("leyden")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a CUDA GPU, and runs with -m gpu alone")
+    config.addinivalue_line("markers", "release: of Leyden itself, and runs with -m release alone")
     if "gpu" not in config.getoption("markexpr"):
         # What runs anywhere has the same answers everywhere.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -39,8 +42,11 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", harmless)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    of_release = pytest.mark.skip(reason="judges what comes with Leyden: -m release")
     for item in items:
+        if item.get_closest_marker("release") and "release" not in config.getoption("markexpr"):
+            item.add_marker(of_release)
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU, and -m gpu"))
 

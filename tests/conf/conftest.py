@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from leyden.config.compose import groups
+import shipped
 from leyden.data.table.flights import SCHEDULE, WEATHER
 from leyden.data.text.spam import ARCHIVE
 
@@ -183,7 +183,7 @@ SOURCES = {make.__name__: make for make in OWN}
 """What makes the files that a data option reads, and gives the overrides that name them."""
 
 
-@pytest.fixture(scope="session", params=groups()["data"])
+@pytest.fixture(scope="session", params=shipped.OPTIONS["data"])
 def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Give the overrides that choose a data set and its place."""
     chosen = [f"data={request.param}", "data.batch_size=8"]

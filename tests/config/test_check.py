@@ -48,6 +48,13 @@ def test_fault_names_the_key_and_who_set_it(
     assert str(caught.value).endswith(" Set by SOMEBODY.")
 
 
+def test_the_setter_of_a_link_is_who_set_its_value() -> None:
+    config = OmegaConf.create({"rate": "high", "optimizer": ADAM | {"lr": "${rate}"}})
+
+    with pytest.raises(UserError, match=r"^optimizer\.lr: .* Set by what set rate\.$"):
+        check(config, origin=lambda key: f"what set {key}")
+
+
 def test_values_behind_links_are_checked() -> None:
     config = OmegaConf.create({"rate": "high", "optimizer": ADAM | {"lr": "${rate}"}})
 

@@ -7,7 +7,14 @@ from hydra.errors import HydraException
 from leyden.config import compose as composing
 from leyden.config import origins
 from leyden.config.compose import compose, to_plain
-from leyden.config.origins import as_user_error, composed_origin, frozen_origin, is_chosen, worded
+from leyden.config.origins import (
+    as_user_error,
+    composed_origin,
+    frozen_origin,
+    is_chosen,
+    options_that_accept,
+    worded,
+)
 from leyden.errors import UserError
 
 
@@ -64,6 +71,7 @@ def test_origin_of_a_frozen_key_is_an_override_or_the_runs_file() -> None:
 
 PROFILERS = "lightning.pytorch.profilers"
 TENSORBOARD = to_plain(compose([]))["logger"]["tensorboard"]
+SHIPPED = to_plain(compose(["logger=[wandb]"]))["logger"]["wandb"]
 WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
 
 
@@ -76,6 +84,9 @@ WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
         ("trainer.profiler", TENSORBOARD, [], False),
         ("trainer.profiler", {"_target_": f"{PROFILERS}.SimpleProfiler"}, [], True),
         ("trainer.profiler", {"_target_": f"{PROFILERS}.PyTorchProfiler"}, [], False),
+        ("logger.wandb", SHIPPED | {"offline": True}, [], True),
+        ("logger.wandb", SHIPPED | {"offline": "/x"}, [], False),
+        ("logger.wandb", SHIPPED | {"log_model": True}, [], False),
         ("logger.wandb", WANDB, [], False),
         ("logger.wandb", WANDB, ["logger=[wandb]"], True),
         ("logger.wandb", WANDB, ["logger.wandb.project=x"], False),
@@ -128,3 +139,21 @@ def test_other_errors_pass() -> None:
 
 def test_origins_and_composing_share_a_folder() -> None:
     assert origins.CONF == composing.CONF
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected", "others"),
+    [
+        (("num_numbers", "cardinalities", "num_outputs"), ["ft_transformer", "table_mlp"], ["mlp"]),
+        (("input_shape", "num_outputs"), ["cnn", "linear", "mlp", "resnet"], ["table_mlp"]),
+        (("vocab_size", "num_outputs"), ["bag_mlp", "bag_of_tokens"], ["causal_transformer"]),
+        (("nothing_of_the_kind",), [], ["cnn"]),
+    ],
+)
+def test_networks_that_fit_are_found(
+    sizes: tuple[str, ...], expected: list[str], others: list[str]
+) -> None:
+    found = options_that_accept("network", sizes)
+
+    assert set(expected) <= set(found)
+    assert not set(others) & set(found)

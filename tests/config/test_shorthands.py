@@ -39,6 +39,20 @@ def test_the_rest_stays_what_it_is(override: str, expected: str) -> None:
     assert written_out([override]) == [expected]
 
 
+def test_groups_of_ones_own_keep_their_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leyden.config.shorthands.groups", lambda: {"mine": ["a"]})
+
+    written = written_out(["+mine=a", "~mine", "mine=null"])
+
+    assert written == ["+mine=a", "~mine", "mine=[]"]
+
+
+@pytest.mark.parametrize("override", ["hydra=null", "hydra/launcher=", "+mine/inner=null"])
+def test_a_group_of_others_needs_an_option(override: str) -> None:
+    with pytest.raises(UserError, match="names no option"):
+        written_out([override])
+
+
 @given(name=st.text(min_size=1))
 def test_the_path_of_data_may_hold_any_character(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

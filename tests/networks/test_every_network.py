@@ -10,7 +10,8 @@ from hydra.utils import get_object
 from torch import nn
 
 import leyden.networks
-from leyden.config.compose import compose, freeze, groups
+import shipped
+from leyden.config.compose import compose, freeze
 from leyden.testing.network_contract import NetworkContract
 
 
@@ -102,7 +103,7 @@ def each_that_takes(*sizes):
     return pytest.mark.parametrize("network", of_kind)
 
 
-@pytest.mark.parametrize("option", groups()["network"])
+@pytest.mark.parametrize("option", shipped.OPTIONS["network"])
 def test_every_option_is_found(option):
     network = get_object(freeze(compose([f"network={option}"])).network["_target_"])
 

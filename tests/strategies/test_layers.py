@@ -12,8 +12,9 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
+import shipped
 from leyden.config.build import build
-from leyden.config.compose import compose, freeze, groups
+from leyden.config.compose import compose, freeze
 from leyden.strategies.layers import shard
 
 SCRIPT = Path(__file__).with_name("shared_out.py")
@@ -81,7 +82,7 @@ def gradients(network):
     return {"logits": logits} | {name: each.grad for name, each in network.named_parameters()}
 
 
-@pytest.mark.parametrize("option", groups()["network"])
+@pytest.mark.parametrize("option", shipped.OPTIONS["network"])
 def test_a_network_computes_what_it_did(option, alone):
     expected = gradients(built(option))
     network = built(option)
@@ -97,7 +98,7 @@ def test_a_network_computes_what_it_did(option, alone):
         torch.testing.assert_close(own, value, msg=name)
 
 
-@pytest.mark.parametrize("option", groups()["network"])
+@pytest.mark.parametrize("option", shipped.OPTIONS["network"])
 def test_a_network_can_be_built_without_memory(option):
     expected = built(option).state_dict()
 

@@ -128,11 +128,10 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
     """List values of a key, whole ones with a space."""
     if key in OWN[command]:
-        runs = [f"{run} " for run in _runs() if key == "run" and run.startswith(value)]
-        is_path = key in ("run", "input", "to") and not runs
-        yield from runs
-        yield from (f"{each} " for each in OWN[command][key])
-        yield from _paths(value) if is_path else ()
+        runs = [run for run in _runs() if run.startswith(value)] if key == "run" else []
+        yield from (f"{each} " for each in (*runs, *OWN[command][key]))
+        if key in ("run", "input", "to") and not runs:
+            yield from _paths(value)
         return
     from leyden.config.compose import PATHS_OF_DATA, groups, select  # imports Hydra
 

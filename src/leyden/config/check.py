@@ -68,6 +68,7 @@ def check(
             or not trusted, an argument is unknown or missing, or a value has the wrong type.
     """
     links, values = to_plain(config), to_plain(config, resolve=True)
+    origin = partial(_origin_of_link, links, origin)
     with _setter_named(origin):
         _refuse_unknown(links, keys(config))
         _refuse_options_as_values(links)
@@ -76,6 +77,12 @@ def check(
     for where, own, node in target_nodes(links, values):
         with _setter_named(origin, f"{where}._target_"):
             _check_node(where, node, is_chosen=partial(is_chosen, where, own))
+
+
+def _origin_of_link(links: Node, origin: Origin, key: str) -> str:
+    """Ask what set a key, or the key that its value is a link to."""
+    link = re.fullmatch(r"\$\{([\w.-]+)\}", str(_at(links, key)))
+    return origin(link[1] if link else key)
 
 
 def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: ARG005

@@ -1,8 +1,8 @@
 """Where a config value was set, and what a person may have meant by an unknown one."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from leyden.config.compose import (
     keys,
     replaced,
 )
+from leyden.config.targets import accepts, resolve
 from leyden.errors import UserError, did_you_mean
 
 
@@ -55,13 +56,33 @@ def is_chosen(key: str, node: Any, *, overrides: Sequence[str]) -> bool:
 
     Args:
         key: Dotted key of the node.
-        node: The node as the file has it, with its links; it may be one of ``conf/`` as well.
+        node: The node as the file has it, with its links; it may be one of ``conf/`` as well, in
+            which only true and false may be exchanged.
         overrides: Those of this command. The option of a group counts, and a node that is given as
             a whole; a single value within a node does not.
     """
     return any(f"{key}.".startswith(f"{name}.") for name in replaced(overrides)) or any(
-        _value(yaml.safe_load(file.read_text()), inner) == node for file, inner in _files_of(key)
+        _without_flags(_value(yaml.safe_load(file.read_text()), inner)) == _without_flags(node)
+        for file, inner in _files_of(key)
     )
+
+
+def _without_flags(node: Any) -> Any:
+    """Copy a node with one value in the place of true and false."""
+    if isinstance(node, dict):
+        return {key: _without_flags(child) for key, child in node.items()}
+    return bool if isinstance(node, bool) else node
+
+
+def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
+    """List the options of a group whose class takes these arguments and needs no others."""
+    found = []
+    for option in groups().get(group, []):
+        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
+        with suppress(UserError, KeyError):
+            if accepts(resolve(node["_target_"]), arguments, node):
+                found.append(option)
+    return found
 
 
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from leyden.config.compose import PATHS_OF_DATA, groups
+from leyden.config.compose import ACROSS_GROUPS, PATHS_OF_DATA, groups
 from leyden.errors import UserError
 from leyden.files import exists
 
@@ -12,6 +12,9 @@ NEEDED = ("data", "data/splitter", "network", "task", "loss", "optimizer", "trai
 
 NONE = {"scheduler": "constant", "task/mix": "none"}
 """Options that leave a group out; of other groups it is an empty list."""
+
+IN_EVERY_CONFIG = frozenset({*NEEDED, *NONE, *ACROSS_GROUPS, "callbacks", "logger"})
+"""Groups of which every config has an option, or none that may be chosen without a ``+``."""
 
 _NULL = re.compile(r"(?<![^,])(?:null)?(?![^,])", re.IGNORECASE)
 """Null or nothing, alone or as one of a sweep's values."""
@@ -33,9 +36,12 @@ def written_out(overrides: Sequence[str]) -> list[str]:
 def _written_out(override: str, options: dict[str, list[str]]) -> str:
     name, equals, value = override.partition("=")
     key = name.lstrip("+~")
-    if key in PATHS_OF_DATA and value and exists(value):
+    if key in PATHS_OF_DATA and value and (exists(value) or value[0] == "~"):
         return f"{name}={_quoted(value)}"
-    if key not in options:
+    if key not in options or (name != key and key not in IN_EVERY_CONFIG):
+        is_group = key in options or "/" in key or key == "hydra"
+        if is_group and equals and value.lower() in ("", "null"):
+            raise UserError(f"{override} names no option. Expected {name}=OPTION.")
         return override
     if name.startswith("~"):
         value = "null"  # what is left out may be named: ~scheduler=cosine

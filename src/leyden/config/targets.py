@@ -5,7 +5,7 @@ found as a definition in a source file, and refused unless both its name and its
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, Signature
@@ -201,6 +201,19 @@ def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: 
     missing = [f"{key}{name}" for name in required if name not in given]
     if missing and not partial:
         raise UserError(f"{target.target} lacks required arguments: set {', '.join(missing)}.")
+
+
+def accepts(target: Target, given: Collection[str], own: Collection[str]) -> bool:
+    """Whether a target can be called with these arguments and no others.
+
+    Args:
+        target: What will be called.
+        given: Names of arguments that it has to take.
+        own: Names of arguments that a config node gives it beside.
+    """
+    named = [p for p in target.signature.parameters.values() if p.kind not in _NAMELESS]
+    required = {p.name for p in named if p.default is Parameter.empty}
+    return set(given) <= {p.name for p in named} and required <= {*given, *own}
 
 
 def _by_position(target: Target, values: Sequence[Any], key: str) -> dict[str, Any]:
