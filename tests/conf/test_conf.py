@@ -142,6 +142,14 @@ def test_options_hold_the_keys_of_their_file_alone(option: str) -> None:
     assert set(node) == set(own_keys(option))
 
 
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.startswith("data=")])
+def test_every_setting_of_cleaning_is_a_key(option: str) -> None:
+    cleaning = to_plain(frozen(option))["data"]["cleaning"]
+
+    settings = inspect.signature(get_object(cleaning["_target_"])).parameters
+    assert set(cleaning) - {"_target_"} == set(settings)  # messages name them as overrides
+
+
 @pytest.mark.parametrize("group", ["callbacks", "logger"])
 @pytest.mark.parametrize("option", ["", *OPTIONS])
 def test_callbacks_and_loggers_are_named(option: str, group: str) -> None:

@@ -10,7 +10,7 @@ from leyden.data.cleaning import Cleaning
 from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
-from leyden.data.splits import HoldOut
+from leyden.data.splits import HoldOut, Splitter
 from leyden.errors import UserError
 from leyden.testing.data_contract import attach_trainer
 
@@ -315,6 +315,43 @@ def test_a_class_without_a_training_row_is_an_error_that_names_it():
 
     with pytest.raises(UserError, match="No training row is left of cow"):
         ready(targets=targets, parts={"train": slice(40), "test": slice(30, 60)})
+
+
+class Fixed(Splitter):
+    def __init__(self, **splits):
+        self.splits = splits
+
+    def split(self, rows):  # noqa: ARG002
+        return self.splits
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"test": np.arange(9, 20)}, r"1 rows in more than one split, such as all\[9\]"),
+        ({"test": np.arange(50, 61)}, "returns row 60, which is not to be split"),
+        ({"test": [10, 11]}, r"returns .*test \(<class 'list'>\). Expected int64 arrays"),
+        ({"tests": np.arange(10, 20)}, r"returns .*tests \(int64\). Expected int64 arrays"),
+    ],
+)
+def test_what_a_splitter_of_ones_own_gets_wrong_is_an_error(splits, message):
+    with pytest.raises(UserError, match=message):
+        ready(splitter=Fixed(**{"train": np.arange(20, 50), "val": np.arange(10)} | splits))
+
+
+@pytest.mark.parametrize("option", [{"splitter": {"fold": 1}}, {"cleaning": {"leakage": False}}])
+def test_arguments_without_a_target_are_refused_by_name(option):
+    with pytest.raises(TypeError, match=f"{next(iter(option))}: expected a .* with a _target_"):
+        Shades(**option)
+
+
+def test_ranks_without_a_row_are_an_error():
+    data = ready(parts={"train": slice(30), "val": slice(30, 31), "test": slice(31, 60)})
+    attach_trainer(data, world_size=2)
+
+    assert len(data.test_dataloader()) == 2
+    with pytest.raises(UserError, match="The val split has 1 rows for 2 ranks"):
+        data.val_dataloader()
 
 
 def test_a_batch_of_no_rows_is_refused_by_name():

@@ -207,6 +207,19 @@ def test_steps_that_drop_many_rows_together_warn():
     assert "as a whole (unreadable 4, duplicates 3) drops 7 of 100 rows" in report.warnings[0]
 
 
+def test_a_class_that_steps_drop_together_warns_though_one_drops_many_rows():
+    rows = [(content, 0, "train") for content in range(90)]
+    contradictory = [(0, 1, "train")]
+    rejected = [RejectedItem(source="a.wav", reason="silent", target="rare")]
+
+    _, report = cleaned(*rows, *rows[10:20], *contradictory, rejected=rejected)
+
+    assert len(report.warnings) == 2
+    assert "data.cleaning.duplicates drops 10 of 102 rows." in report.warnings[0]
+    assert "as a whole" in report.warnings[1]
+    assert "drops every row of rare" in report.warnings[1]
+
+
 def test_few_rows_dropped_are_no_warning():
     rows = [(content, content % 2, "train") for content in range(100)]
 

@@ -141,6 +141,18 @@ def test_a_class_of_three_groups_has_one_in_each_split():
         assert set(names[200:]) == set(SPLITS)
 
 
+@settings(max_examples=200)
+@given(st.integers(0, 10_000), st.integers(0, 4), st.integers(3, 8))
+def test_a_class_of_every_group_is_in_each_split_though_others_are_of_one(seed, rare, spare):
+    groups = np.arange(rare + spare)
+    targets = np.concatenate([np.zeros(len(groups)), 1 + np.arange(rare)]).astype(int)
+
+    names = assigned(HoldOut(seed=seed), population(targets, keys=[*groups, *range(rare)]))
+
+    assert set(names[: len(groups)]) == set(SPLITS)
+    assert set(names[:rare]) <= {"train"}
+
+
 @pytest.mark.parametrize(("rows", "expected"), [(1, {"train"}), (2, {"train", "test"})])
 def test_a_class_of_fewer_rows_can_be_learned_first(rows, expected):
     names = assigned(HoldOut(), population([0] * 100 + [1] * rows))

@@ -26,6 +26,7 @@ from leyden.data.preparation import prepare
 from leyden.data.rows import Rows
 from leyden.data.sampler import BatchOrder
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
+from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ class DataModule(LightningDataModule, ABC):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _check_node("splitter", splitter, Splitter)
+        _check_node("cleaning", cleaning, Cleaning)
         self.name = name
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -294,6 +297,11 @@ class DataModule(LightningDataModule, ABC):
         numbers = self._parts[part]
         training = part == "train"
         world_size = self.trainer.world_size if self.trainer else 1
+        if len(numbers) < world_size:
+            raise UserError(
+                f"The {part} split has {len(numbers)} rows for {world_size} ranks. Expected one "
+                "each at least: add data, change data.splitter, or give trainer.devices=1."
+            )
         order = BatchOrder(
             torch.from_numpy(numbers),
             sizes=self.row_sizes(numbers),
@@ -318,4 +326,13 @@ class DataModule(LightningDataModule, ABC):
             device=self.trainer.strategy.root_device if self.trainer else CPU,
             keep_on_device=self.keep_on_device,
             data=self,
+        )
+
+
+def _check_node(key: str, value: Any, kind: type) -> None:
+    """Refuse what a config gives for an object if only some of its arguments are overridden."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(
+            f"{key}: expected a {kind.__name__}, got {value!r}. In a config, {key} is a node with "
+            f"a _target_; the files in conf/data/ show it."
         )

@@ -19,8 +19,10 @@ def check_splits(splits: Splits, cached: Cache) -> None:
     """Refuse splits that nothing can be learned from, and warn of classes that none measures.
 
     Raises:
-        UserError: A split is empty, or a class has no training row.
+        UserError: A split is missing or empty, a row is in two or was not to be split, or a class
+            has no training row.
     """
+    _check_rows(splits, cached)
     if empty := [split for split, rows in splits.items() if len(rows) == 0]:
         raise UserError(_nothing_left(empty, cached))
     if not cached.class_names:
@@ -39,6 +41,28 @@ def check_splits(splits: Splits, cached: Cache) -> None:
     for split in ("val", "test"):
         if absent := known - held[split]:
             log.warning("no row of the %s split measures %s", split, _named(absent, cached))
+
+
+def _check_rows(splits: Splits, cached: Cache) -> None:
+    """Refuse what a splitter of the user's own may return."""
+    kinds = {split: getattr(rows, "dtype", type(rows)) for split, rows in splits.items()}
+    if kinds != dict.fromkeys(("train", "val", "test"), np.dtype(np.int64)):
+        found = ", ".join(f"{split} ({kind})" for split, kind in kinds.items())
+        raise UserError(
+            f"data.splitter returns {found}. Expected int64 arrays of row numbers for train, val "
+            "and test."
+        )
+    rows, counts = np.unique(np.concatenate(list(splits.values())), return_counts=True)
+    if len(twice := rows[counts > 1]):
+        raise UserError(
+            f"data.splitter puts {len(twice)} rows in more than one split, such as "
+            f"{cached.sources[twice[0]]}. Expected every row in one at most."
+        )
+    if len(unknown := np.setdiff1d(rows, cached.kept)):
+        raise UserError(
+            f"data.splitter returns row {unknown[0]}, which is not to be split. Expected some of "
+            "Population.rows."
+        )
 
 
 def _nothing_left(empty: list[str], cached: Cache) -> str:

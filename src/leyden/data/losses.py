@@ -55,7 +55,7 @@ class Losses:
         self._count(step, len(targets), self._counted(targets))
 
     def warnings(self) -> list[str]:
-        """Word what changes the data notably: by single steps, or else by all of them together."""
+        """Word what changes the data notably: single steps, and several of them together."""
         changes = {
             step: self._changes(self.dropped[step], lost)
             for step, lost in self.dropped_classes.items()
@@ -68,12 +68,12 @@ class Losses:
         ]
         lost = sum(self.dropped_classes.values(), Counter[str]())
         together = self._changes(self.dropped.total(), lost)
-        if together and not found:
+        if together and len(self.dropped) > 1:
             steps = ", ".join(f"{step} {count}" for step, count in self.dropped.most_common())
-            found = [
+            found.append(
                 f"Cleaning as a whole ({steps}) {', '.join(together)}. cleaning.json lists the "
                 "rows; data.cleaning.STEP=false turns a step off."
-            ]
+            )
         return found
 
     def _count(self, step: str, rows: int, classes: Mapping[str, int]) -> None:

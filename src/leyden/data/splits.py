@@ -183,9 +183,12 @@ def drawn(
         return is_drawn
     for chunk, numbers in _chunks(rows):
         is_drawn[chunk] = uniform(rows.keys[numbers], seed, draw) < fraction
-    if len(scarce := _scarce(rows, is_drawn, leave)):
-        _move(rows, is_drawn, scarce, seed=seed, draw=draw, leave=leave)
-    return is_drawn
+    balanced, scarce = is_drawn, np.empty(0, np.int64)
+    # A key that one class takes may be the only one that another class had on that side.
+    while len(more := np.setdiff1d(_scarce(rows, balanced, leave), scarce)):
+        scarce = np.union1d(scarce, more)
+        balanced = _moved(rows, is_drawn, scarce, seed=seed, draw=draw, leave=leave)
+    return balanced
 
 
 def _chunks(rows: Population) -> Iterator[tuple[slice, RowNumbers]]:
@@ -223,7 +226,7 @@ def _memberships(targets: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArra
     return np.arange(len(targets)), strata(targets)
 
 
-def _move(
+def _moved(
     rows: Population,
     is_drawn: RowMask,
     scarce: NDArray[np.int64],
@@ -231,8 +234,8 @@ def _move(
     seed: int,
     draw: int,
     leave: int,
-) -> None:
-    """Move keys of scarce classes, those with the fewest keys first."""
+) -> RowMask:
+    """Return a draw in which keys of scarce classes are moved, those with the fewest keys first."""
     found: list[tuple[Keys, NDArray[np.int64]]] = []
     for _, numbers in _chunks(rows):
         members, classes = _memberships(rows.targets[numbers])
@@ -250,8 +253,10 @@ def _move(
         _adjust(after, is_settled, ranked, least=least, most=len(ranked) - remaining)
         is_settled[ranked[after[ranked]][:least]] = True
         is_settled[ranked[~after[ranked]][-remaining:]] = True
+    moved = is_drawn.copy()
     for chunk, numbers in _chunks(rows):
-        is_drawn[chunk] ^= np.isin(rows.keys[numbers], units[before != after])
+        moved[chunk] ^= np.isin(rows.keys[numbers], units[before != after])
+    return moved
 
 
 def _adjust(
