@@ -145,6 +145,30 @@ def test_columns_that_teach_nothing_or_too_much_are_left_out(table, visits):
     assert used(table(columns, cleaning=steps)) >= {"score", "ticket", "years"}
 
 
+def test_a_column_repeats_only_one_that_is_learned_from(table, visits):
+    columns = visits()
+    columns |= {
+        "name": [f"patient {row}" for row in range(200)],
+        "ticket": [f"ticket {row}" for row in range(200)],
+    }
+
+    data = table(columns, columns={"ticket": "categorical"})
+
+    assert "ticket" in used(data)
+    assert found(data, "identifier_columns")[1].keys() == {"column name"}
+    assert found(table(columns), "identifier_columns")[0] == 2
+
+
+def test_only_the_first_column_without_a_name_is_an_index(table, visits):
+    columns = {"": range(7, 207)} | visits()
+    columns[" "] = ["p" if row % 3 else "q" for row in range(200)]
+
+    data = table(columns)
+
+    assert "unnamed_7" in used(data)
+    assert found(data, "identifier_columns")[1].keys() == {"column unnamed_1"}
+
+
 def test_equal_rows_are_dropped_only_with_equal_targets(table):
     columns = {"age": [*range(40), *range(20)] * 2, "state": ["ill", "ill", "well"] * 40}
 
