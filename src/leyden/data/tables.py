@@ -201,7 +201,7 @@ class TableFile:
         if repeated := sorted({name for name in named if named.count(name) > 1}):
             raise UserError(
                 f"{self.title or self.path} has several columns called {', '.join(repeated)}. "
-                "Rename all but one."
+                "Rename all but one, or give data.header=false if its first line is a row."
             )
         return dict(zip(named, written, strict=True))
 
