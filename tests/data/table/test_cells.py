@@ -106,6 +106,15 @@ def test_numbers_of_another_format(decimal, thousands, cell, number):
     np.testing.assert_equal(cells.numbers(values).item(), number)
 
 
+def test_numbers_that_mark_missing_cells_may_be_spelled_in_any_way():
+    written = CellFormat(missing=["-999", "?"], decimal=",")
+
+    values, places = cells.distinct(strings("-999", "-999,00", "-9,99e2", "999", "?"), written)
+
+    assert values.to_pylist() == ["999"]
+    assert places.tolist() == [-1, -1, -1, 0, -1]
+
+
 @pytest.mark.parametrize(
     ("decimal", "thousands"), [(",", ","), ("", None), (".", "0"), (",", "__")]
 )
@@ -125,6 +134,10 @@ def test_rows_of_equal_cells_have_equal_keys():
 
     assert keys[0] == keys[1] == keys[4]
     assert len({*keys}) == 3
+
+
+def test_keys_tell_whole_numbers_apart_that_float64_rounds():
+    assert len({*keys_of(a=[str(2**60), str(2**60 + 1), f"{2**60}.0"])}) == 2
 
 
 def test_keys_tell_columns_and_missing_cells_apart():

@@ -33,6 +33,9 @@ UNIT = r"[^\d\s.,'+-]{1,5}"
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
 
+EXACT = 2**53
+"""The largest number up to which float64 holds every whole one."""
+
 MISSING_KEY = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -41,7 +44,7 @@ class CellFormat:
     """How the cells of a table are written.
 
     Attributes:
-        missing: Words that mean a missing cell, besides an empty one.
+        missing: Words that mean a missing cell, besides an empty one; numbers in any spelling.
         decimal: Decimal separator of numbers.
         thousands: Separator of groups of digits, if there is one; a space matches any space.
 
@@ -134,7 +137,11 @@ def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
 
     trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
     absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
-    encoded = written.plain(pc.if_else(absent, None, trimmed)).dictionary_encode()
+    plain = written.plain(pc.if_else(absent, None, trimmed))
+    marks = numbers(pa.array(written.missing, pa.string()))
+    if not np.isnan(marks).all():  # -999 is also written as -999.0
+        plain = pc.if_else(pa.array(np.isin(numbers(plain), marks)), None, plain)
+    encoded = plain.dictionary_encode()
     return Distinct(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
 
@@ -200,7 +207,7 @@ def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
 def _hashes(values: "pa.StringArray") -> Keys:
     parsed = numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
     keys: Keys = parsed.view(np.uint64)
-    words = np.flatnonzero(np.isnan(parsed))
+    words = np.flatnonzero(np.isnan(parsed) | (np.abs(parsed) > EXACT))
     keys[words] = hashed(canonical(text) for text in values.take(words).to_pylist())
     return keys
 
