@@ -96,6 +96,10 @@ def test_distinct_values_are_in_one_normal_form():
         (".", ",", "1,23", math.nan),
         (",", ".", "01.02.2020", math.nan),
         (",", None, "a,b", math.nan),
+        (".", None, "(5.5)", -5.5),
+        (".", ",", "(1,234.5)", -1234.5),
+        (".", None, "(5", math.nan),
+        (".", None, "(-5)", math.nan),
     ],
 )
 def test_numbers_of_another_format(decimal, thousands, cell, number):

@@ -3,9 +3,11 @@
 The functions take the distinct strings of a column, so that a long column costs little.
 """
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -130,6 +132,11 @@ class Cells(Mapping[str, Distinct]):
         return (self._columns[name][row].as_py() or "").strip()
 
 
+def missing_override(words: Iterable[str]) -> str:
+    """Return the argument of a command line that makes words mean a missing cell, for a shell."""
+    return shlex.quote(f"data.missing_cells={json.dumps([*words], ensure_ascii=False)}")
+
+
 def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
     """Find the distinct strings of a column ``(rows,)``."""
     import pyarrow as pa
@@ -146,11 +153,12 @@ def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
 
 
 def numbers(values: "pa.StringArray") -> NDArray[np.float64]:
-    """Parse numbers ``(values,)``; NaN for other strings."""
+    """Parse numbers ``(values,)``, (5) as -5 as in accounts; NaN for other strings."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     signed = pc.replace_substring(values, "\N{MINUS SIGN}", "-")
+    signed = pc.replace_substring_regex(signed, r"^\(([\d.]+)\)$", r"-\1")
     are = pc.match_substring_regex(signed, NUMBER)
     unsigned = pc.utf8_ltrim(pc.if_else(are, signed, None), "+")
     return _floats(pc.cast(unsigned, pa.float64()))

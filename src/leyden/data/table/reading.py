@@ -1,7 +1,5 @@
 """Reading a table twice: to tell its columns apart, and to encode them."""
 
-import json
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
-from leyden.data.table.cells import CellFormat, Cells, row_keys
+from leyden.data.table.cells import CellFormat, Cells, missing_override, row_keys
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column
 from leyden.data.table.encoding import Encoder
@@ -66,7 +64,10 @@ class TableReading:
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
         inferred = [name for name in seen if name not in self.declared]
-        hints = {name: hint for name in inferred if (hint := find_hint(columns[name], seen[name]))}
+        found = {
+            name: find_hint(columns[name], seen[name], self.written.missing) for name in inferred
+        }
+        hints = {name: hint for name, hint in found.items() if hint}
         self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
@@ -165,7 +166,8 @@ class TableReading:
         """Refuse to take many amounts for classes, only because of how they are written."""
         target = self.roles.targets[0]
         is_free = self.roles.target_type == "auto" and not self.roles.has_labels
-        if is_free and target in hints and len(seen[target].sample) > MOST_CLASSES:
+        is_text = seen[target].kind == "categorical"
+        if is_free and is_text and target in hints and len(seen[target].sample) > MOST_CLASSES:
             raise UserError(
                 f"The target {target} {hints[target]}. To learn classes all the same: "
                 "data.target_type=class"
@@ -249,11 +251,10 @@ class _Encoding:
             )
         for (name, word), count in self.lost.items():
             if count > MANY * self.rows:
-                others = json.dumps([other for other in missing if other != word])
                 yield (
                     f"{count} of {self.rows} rows are left out because {word!r} in {name} counts "
                     "as missing. To take it for a value: "
-                    + shlex.quote(f"data.missing_cells={others}")
+                    + missing_override(other for other in missing if other != word)
                 )
 
     def _rejected(self, source: str, columns: Cells, row: int, *, has_target: bool) -> RejectedItem:
