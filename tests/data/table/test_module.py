@@ -435,7 +435,34 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     assert raw["numbers"][0, 0].isnan()
     assert raw["categories"][:, 0].tolist() == [0, 1, 0]
     assert "1 cells of age count as missing, such as 'old'" in caplog.text
-    assert "2 cells of ward hold what training never saw" in caplog.text
+    assert "2 cells of ward were never seen in training" in caplog.text
+
+
+def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
+    with pytest.raises(UserError, match=r"column ward is known: expected dates.*=categorical"):
+        table(columns={"ward": "date"})
+
+
+def test_tables_are_measured_as_they_are_predicted(table, visits, tmp_path, write_csv, caplog):
+    def measure(**columns):
+        path = write_csv(tmp_path / "other.csv", visits(4, **columns))
+        other = Table(name="other", path=str(path), target="state")
+        other.load_state_dict(trained)
+        other.tests_all_rows = True
+        other.prepare_data()
+        other.setup()
+        return other.test_dataloader()
+
+    trained = table().state_dict()
+
+    measure(ward=["attic", "north", "north", "west"], smokes=["No", "TRUE", "1.0", "maybe"])
+
+    assert "1 values of ward were never seen in training, such as 'attic'" in caplog.text
+    assert "1 cells of smokes count as missing, such as 'maybe'" in caplog.text
+    with pytest.raises(UserError, match="ward is known: expected 'north', 'south', 'west', got 'a"):
+        measure(ward=["attic", "b", "c", "d"])
+    with pytest.raises(UserError, match="smokes is known: expected yes and no, got 'maybe'"):
+        measure(smokes=["maybe"] * 4)
 
 
 def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write_csv, caplog):
@@ -485,6 +512,10 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
     assert set(loaded(visits(100)).cached.targets) == {0, 1}
     with pytest.raises(UserError, match=r"expected \['ill', 'well'\], got \['ill', 'odd'\]"):
         loaded(visits(100, state=["ill", "odd"] * 50))
+    bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
+    words = loaded(visits(100, smokes=["Y", "N"] * 50))
+    one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))
+    torch.testing.assert_close(one, other)
     bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
     words = loaded(visits(100, smokes=["Y", "N"] * 50))
     one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))

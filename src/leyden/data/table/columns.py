@@ -74,6 +74,12 @@ class Column:
         return self.kind in ("numeric", "boolean", "date")
 
     @property
+    def expected(self) -> str:
+        """What cells of a column of numbers hold, for people."""
+        words = {"numeric": "numbers", "boolean": "yes and no", "date": "dates"}[self.kind]
+        return f"{words} such as {self.form}" if self.form else words
+
+    @property
     def declaration(self) -> str:
         """The text that ``declared`` makes this column of."""
         return f"{self.kind}:{self.form}" if self.form else self.kind
@@ -185,6 +191,15 @@ def described(columns: Iterable[Column]) -> str:
     for column in columns:
         by_kind[column.kind].append(column.name)
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items() if names)
+
+
+def no_known_cell(column: Column, expected: str, example: str) -> UserError:
+    """Word that a column has cells, but none that means anything."""
+    other = f", or train with another kind: {column.override('categorical')}"
+    return UserError(
+        f"No cell of the column {column.name} is known: expected {expected}, got {example!r}. "
+        f"Write the cells like that or leave them empty{other if column.is_number else '.'}"
+    )
 
 
 def find_column(name: Any, names: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from leyden.data.rows import RejectedItem, Rows
 from leyden.data.table.cells import CellFormat, Cells, missing_override, row_keys
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column
+from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column, no_known_cell
 from leyden.data.table.encoding import Encoder
 from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
@@ -85,7 +85,7 @@ class TableReading:
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
             yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
-        self._check_misfits(encoder)
+        self._check_misfits(encoder, seen)
         hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
         facts = {
             "columns": [vars(column) for column in inputs],
@@ -173,9 +173,11 @@ class TableReading:
                 "data.target_type=class"
             )
 
-    def _check_misfits(self, encoder: Encoder) -> None:
+    def _check_misfits(self, encoder: Encoder, seen: Mapping[str, Evidence]) -> None:
         for column in encoder.number_columns:
             found = encoder.misfits[column.name]
+            if 0 < seen[column.name].present <= found.cells:
+                raise no_known_cell(column, column.expected, found.example)
             if found.cells and not self.steps.misfits:
                 raise UserError(
                     f"{found.cells} cells of the {column.kind} column {column.name!r} are of "
