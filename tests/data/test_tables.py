@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from leyden.data import json_lines, tables
+from leyden.data.arrow import UNDECODABLE
 from leyden.data.tables import TableFile
 from leyden.errors import UserError
 
@@ -373,4 +374,17 @@ def test_cells_beside_make_no_row_unreadable(tmp_path):
     (chunk,) = TableFile(path=tmp_path / "a.csv").chunks(["a"], beside=["b"])
 
     assert chunk.columns["a"].to_pylist() == ["1", "2"]
-    assert chunk.columns["b"].to_pylist() == ["\N{REPLACEMENT CHARACTER}", "x"]
+    assert chunk.columns["b"].to_pylist() == [UNDECODABLE, "x"]
+
+
+def test_a_row_that_is_malformed_and_in_another_encoding_costs_itself_alone(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n1,2\n\xe4,3,4\n5,6\n\xe4,7\n8,9\n")
+
+    chunks = list(TableFile(path=path).chunks(["a"]))
+
+    assert [cell for chunk in chunks for cell in chunk.columns["a"].to_pylist()] == ["1", "5", "8"]
+    assert sorted(item.source for chunk in chunks for item in chunk.rejected) == [
+        "a.csv row 3",
+        "a.csv row 5",
+    ]

@@ -5,7 +5,6 @@ import pytest
     ("word", "expected"),
     [
         ("matmul_precision=hihg", "matmul_precision=hihg is unknown. Did you mean 'high'"),
-        ("seed=-1", "seed: -1 is not in bounds"),
         ("task._partial_=false", "lacks required arguments"),
         ("network._partial_=false", "lacks required arguments"),
         ("loss={_target_: leyden.networks.linear.Linear, _partial_: true}", None),

@@ -1,5 +1,7 @@
 """Text from files and their names, made harmless where it is shown."""
 
+import math
+import struct
 import unicodedata
 
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -39,12 +41,24 @@ def file_cell(name: str) -> str:
 
 
 def rounded(value: float) -> float:
-    """Round to seven significant digits, which are all that float32 holds.
+    """Return the shortest number that float32 stores as the same value, if it stores it at all.
 
-    >>> rounded(1.0000001192092896)
-    1.0
+    >>> rounded(0.5909090638160706), rounded(1700000283.25)
+    (0.59090906, 1700000283.25)
     """
-    return float(f"{value:.7g}")
+    if not math.isfinite(value) or _single(value) != value:
+        return value
+    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    return next((short for short in candidates if _single(short) == value), value)
+
+
+def _single(value: float) -> float:
+    """Round to float32."""
+    try:
+        single: float = struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        return math.inf
+    return single
 
 
 def _is_control(character: str) -> bool:

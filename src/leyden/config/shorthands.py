@@ -7,15 +7,11 @@ from leyden.config.compose import PATHS_OF_DATA, groups
 from leyden.errors import UserError
 from leyden.files import exists
 
-NONE = {
-    "callbacks": "[]",
-    "debug": "[]",
-    "experiment": "[]",
-    "logger": "[]",
-    "scheduler": "constant",
-    "task/mix": "none",
-}
-"""The option of each group that can be left out which leaves it out."""
+NEEDED = ("data", "data/splitter", "network", "task", "loss", "optimizer", "trainer")
+"""Groups of which every run has an option."""
+
+NONE = {"scheduler": "constant", "task/mix": "none"}
+"""Options that leave a group out; of other groups it is an empty list."""
 
 _NULL = re.compile(r"(?<![^,])(?:null)?(?![^,])", re.IGNORECASE)
 """Null or nothing, alone or as one of a sweep's values."""
@@ -45,10 +41,10 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
         value = "null"  # what is left out may be named: ~scheduler=cosine
     if "[" in value or not _NULL.search(value):
         return f"{key}={value}" if equals else override
-    if key not in NONE:
+    if key in NEEDED:
         known = ", ".join(options[key])
         raise UserError(f"{override} leaves a run without {key}. Expected one of {known}.")
-    return f"{key}={_NULL.sub(NONE[key], value)}"
+    return f"{key}={_NULL.sub(NONE.get(key, '[]'), value)}"
 
 
 def _quoted(text: str) -> str:

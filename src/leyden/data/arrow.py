@@ -37,8 +37,12 @@ def as_strings(cells: Any) -> Any:
         return pa.array([json_cell(value) for value in cells.to_pylist()], pa.string())
 
 
+UNDECODABLE = "\ufdd0"
+"""Represents bytes that could not be decoded: a noncharacter, which no text contains."""
+
+
 def decoded(cells: Any) -> Any:
-    """Turn bytes to strings; those that are not valid UTF-8 are replaced."""
+    """Turn bytes to strings; invalid UTF-8 of formats other than CSV is replaced."""
     pa = pyarrow()
     try:
         return cells.cast(pa.string())
@@ -56,21 +60,25 @@ def undecodable(batch: "pa.RecordBatch", beside: Collection[str] = ()) -> Iterat
         batch: Columns of bytes or strings.
         beside: Columns that may hold anything.
     """
-    string = pyarrow().string()
     for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-        if name in beside:
-            continue
-        try:
-            cells.cast(string)
-        except ValueError:
+        if name not in beside and not _are_decodable(cells):
             for row, cell in enumerate(cells.to_pylist()):
-                if cell is not None and not _is_utf8(cell):
+                if cell is not None and not _is_decodable(cell):
                     yield row, name
 
 
-def _is_utf8(cell: bytes) -> bool:
+def _are_decodable(cells: Any) -> bool:
     try:
-        cell.decode()
+        texts = cells.cast(pyarrow().string())
+    except ValueError:
+        return False
+    compute = pyarrow("compute")
+    return not compute.any(compute.match_substring(texts, UNDECODABLE)).as_py()
+
+
+def _is_decodable(cell: str | bytes) -> bool:
+    try:
+        text = cell if isinstance(cell, str) else cell.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return UNDECODABLE not in text

@@ -1,10 +1,18 @@
 """CSV files as a parser gets them: without comment lines, and with a last line that closes them."""
 
+import codecs
 import io
 from collections.abc import Iterator
 from typing import IO
 
+from leyden.data.arrow import UNDECODABLE
+
 PIECE_BYTES = 1 << 16
+
+REPLACING = "leyden.undecodable"
+"""Name by which codecs know how to decode invalid bytes."""
+
+codecs.register_error(REPLACING, lambda error: (UNDECODABLE, error.end))  # type: ignore[attr-defined]
 
 
 class Pieces(io.RawIOBase):
@@ -38,6 +46,22 @@ def without_comments(stream: IO[bytes], mark: str) -> IO[bytes]:
                 yield line
 
     return io.BufferedReader(Pieces(lines()))
+
+
+def decodable(stream: IO[bytes]) -> IO[bytes]:
+    """Replace bytes that are not valid UTF-8 by ``UNDECODABLE``.
+
+    The parser decodes the rows that it rejects, and stops at the first that it cannot.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors=REPLACING)
+        while piece := stream.read(PIECE_BYTES):
+            if decoded := decoder.decode(piece):
+                yield decoded.encode()
+        yield decoder.decode(b"", final=True).encode()
+
+    return io.BufferedReader(Pieces(pieces()))
 
 
 def ended(stream: IO[bytes], line: bytes) -> IO[bytes]:

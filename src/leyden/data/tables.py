@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from leyden.data.arrow import as_strings, decoded, pyarrow, undecodable
-from leyden.data.csv_streams import ended, without_comments
+from leyden.data.arrow import UNDECODABLE, as_strings, decoded, pyarrow, undecodable
+from leyden.data.csv_streams import decodable, ended, without_comments
 from leyden.data.encodings import as_utf8, check_encoding
 from leyden.data.json_lines import json_blocks, json_cell, json_names
 from leyden.data.pipes import copy_of, suffix_of
@@ -180,11 +180,6 @@ class TableFile:
         check_encoding(self.encoding)
         try:
             yield
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"The column names of {name} are not valid {self.encoding}. Give the encoding of "
-                "the file, such as data.encoding=cp1252"
-            ) from error
         except (OSError, EOFError, ValueError, NotImplementedError, zlib.error) as error:
             raise UserError(
                 f"{name} cannot be read as a table: {error}. Replace it by a whole copy in the "
@@ -195,6 +190,11 @@ class TableFile:
         """Map columns to their names in the file, or so many that all in ``enough`` are found."""
         with self._worded():
             written = self._written_names(enough)
+        if any(UNDECODABLE in name for name in written):
+            raise UserError(
+                f"The column names of {self.title or self.path} are not valid {self.encoding}. "
+                "Give the encoding of the file, such as data.encoding=cp1252"
+            )
         named = [
             normal(name) or f"unnamed_{position}" for position, name in enumerate(written, start=1)
         ]
@@ -274,7 +274,7 @@ class TableFile:
             quoted_strings_can_be_null=False,
         )
         return csv.open_csv(
-            stream,
+            decodable(stream),
             # Rows are numbered only if one thread parses.
             read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, **reading),
             parse_options=parsing,

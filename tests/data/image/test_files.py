@@ -335,3 +335,11 @@ def test_image_files_are_listed_in_order_but_for_hidden_and_other_ones(tmp_path)
     listed = [path.relative_to(tmp_path).as_posix() for path in IMAGE_FILES.below(tmp_path)]
 
     assert listed == ["a.JPG", "b.png", "deep/c.webp"]
+
+
+def test_a_file_alone_is_scaled_by_the_bits_that_it_uses(tmp_path):
+    ramp = Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64))
+
+    levels = read_image(saved(tmp_path / "ct.png", ramp), (1, 64, 64))
+
+    assert len(np.unique(levels)) == 256

@@ -42,7 +42,7 @@ def test_a_run_predicts_and_evaluates_from_its_checkpoint(
     assert {row["class"] for row in predicted} <= {"ill", "well"}
     assert len(predicted) == 50
     metrics = json.loads((run / "metrics.json").read_text())
-    assert json.loads(evaluated.out)["test/accuracy"] == metrics["test/accuracy"]
+    assert json.loads(evaluated.out)["test/accuracy"] == pytest.approx(metrics["test/accuracy"])
 
 
 def test_a_column_that_is_missing_is_named(leyden, trained, write_csv, tmp_path):
@@ -97,7 +97,7 @@ def test_labels_are_predicted(leyden, trained, tmp_path):
     ("words", "message"),
     [
         (["data.target=age"], "task=regression"),
-        (["data.target=age", "task=regression"], "loss=mse"),
+        (["data.target=age", "task=regression", "loss=focal"], "loss=mse"),
         (["data.target=state", "task=regression", "loss=mse"], "data.target_type=number"),
         (["data.target=[smokes,state]"], "holds more than yes and no"),
         (["data.target=stat"], "Did you mean 'state'"),
