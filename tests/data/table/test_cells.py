@@ -110,6 +110,22 @@ def test_numbers_of_another_format(decimal, thousands, cell, number):
     np.testing.assert_equal(cells.numbers(values).item(), number)
 
 
+@pytest.mark.parametrize(
+    ("decimal", "thousands", "column", "example"),
+    [
+        (",", None, ["1.500", None, "900", "12.345.678"], "1.500"),
+        (",", None, ["1.500", "1.5"], ""),
+        (",", ".", ["1.500"], ""),
+        (".", None, ["1.500"], ""),
+        (",", None, ["0.500", "10,5"], ""),
+    ],
+)
+def test_points_that_seem_to_separate_thousands_are_found(decimal, thousands, column, example):
+    written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
+
+    assert written.grouped(strings(*column)) == example
+
+
 def test_numbers_that_mark_missing_cells_may_be_spelled_in_any_way():
     written = CellFormat(missing=["-999", "?"], decimal=",")
 

@@ -438,6 +438,15 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     assert "2 cells of ward were never seen in training" in caplog.text
 
 
+def test_points_between_thousands_are_not_read_as_decimals_in_silence(table, visits, caplog):
+    columns = visits(income=["1.500", "900", "2.300", "12.750"] * 50)
+
+    table(columns, decimal=",")
+
+    assert "income looks like numbers with '.' between the thousands, such as '1.5" in caplog.text
+    assert "'data.thousands=\".\"'" in caplog.text
+
+
 def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
     with pytest.raises(UserError, match=r"column ward is known: expected dates.*=categorical"):
         table(columns={"ward": "date"})

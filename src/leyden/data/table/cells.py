@@ -32,6 +32,8 @@ SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
 UNIT = r"[^\d\s.,'+-]{1,5}"
 """What may be written beside a number, such as % or EUR."""
 
+GROUPED = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
+
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
 
@@ -85,6 +87,17 @@ class CellFormat:
         joined = pc.replace_substring_regex(strings, group, "") if group else strings
         plain = pc.replace_substring(joined, self.decimal, ".")
         return pc.if_else(pc.match_substring_regex(strings, pattern), plain, strings)
+
+    def grouped(self, strings: "pa.StringArray") -> str:
+        """Return a cell such as 1.500, if points are not given and seem to separate thousands."""
+        import pyarrow.compute as pc
+
+        if "." in (self.decimal, self.thousands):
+            return ""
+        pointed = strings.drop_null()
+        pointed = pointed.filter(pc.match_substring(pointed, "."))
+        found = pointed.filter(pc.match_substring_regex(pointed, GROUPED))
+        return found[0].as_py().strip() if 0 < len(found) == len(pointed) else ""
 
 
 class Distinct(NamedTuple):

@@ -130,6 +130,7 @@ class Evidence:
         dates: Dates in ISO 8601.
         words: The distinct words for true and false, in lower case.
         sample: Some distinct cells, and how often each was counted.
+        grouped: A number whose point seems to separate thousands although it is not given.
     """
 
     present: int = 0
@@ -141,9 +142,11 @@ class Evidence:
     dates: int = 0
     words: set[str] = field(default_factory=set)
     sample: Counter[str] = field(default_factory=Counter)
+    grouped: str = ""
 
-    def add(self, column: Distinct) -> None:
+    def add(self, column: Distinct, *, grouped: str = "") -> None:
         """Look at the cells of a chunk."""
+        self.grouped = self.grouped or grouped
         values, places = column
         counts = np.bincount(places[places >= 0], minlength=len(values))
         parsed, truths = cells.numbers(values), cells.truths(values)

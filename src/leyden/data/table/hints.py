@@ -99,7 +99,11 @@ def _number_hints(
     shares: NDArray[np.float64],
     missing: Sequence[str],
 ) -> Iterator[Hint]:
-    """Look for dates without separators, and for a number that is far from all the others."""
+    """Look for misread points, dates without separators, and a number that is far from others."""
+    if seen.grouped:
+        looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
+        options = shlex.quote('data.thousands="."')
+        yield Hint(looks=looks, options=options, read_as="numbers with a decimal point")
     lengths = np.array([len(value) * bool(PACKED.fullmatch(value)) for value in seen.sample])
     for form, length in (("%Y%m%d", 8), ("%Y%m", 6)):
         if np.sum(lengths == length) < FEW or shares[lengths == length].sum() < MOSTLY:

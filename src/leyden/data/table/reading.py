@@ -129,7 +129,7 @@ class TableReading:
             rejected += chunk.rejected[:1]
             columns = Cells(chunk.columns, self.written)
             for name, seen in evidence.items():
-                seen.add(columns[name])
+                seen.add(columns[name], grouped=self.written.grouped(chunk.columns[name]))
             labels |= self.roles.labels(columns)
         if rows == 0:
             raise UserError(
