@@ -183,7 +183,7 @@ def test_bytes_in_parquet_are_decoded_row_by_row(tmp_path):
 
     assert [row["t"] for row in rows] == ["gut", None]
     assert sources == ["a.parquet row 1", "a.parquet row 3"]
-    assert "t is not valid utf-8" in rejected["a.parquet row 2"]
+    assert "t is not valid utf-8; leave out columns" in rejected["a.parquet row 2"]
 
 
 def test_rows_of_another_encoding_are_rejected_and_the_rest_is_read(tmp_path):

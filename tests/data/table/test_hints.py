@@ -70,6 +70,16 @@ def hint_for(cells):
             "dates of the form %Y%m%d",
             "++data.columns.x=date:%Y%m%d",
         ),
+        (
+            [2**60 + n for n in range(40)],
+            "names of too many digits",
+            "++data.columns.x=categorical",
+        ),
+        (
+            [f"{time}:00.000000" for time in MINUTES],
+            "dates of the form %H:%M:%S.%f",
+            "++data.columns.x=date:%H:%M:%S.%f",
+        ),
         ([*range(202001, 202013)], "dates of the form %Y%m", "++data.columns.x=date:%Y%m"),
         (
             [*range(13, 27), "-999.0", "-999.0", "-99", "-99"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table.cells import UNIT, CellFormat, missing_override
+from leyden.data.table.cells import EXACT, UNIT, CellFormat, missing_override
 from leyden.data.table.columns import MOSTLY, Column, Evidence
 from leyden.data.values import truth_words
 
@@ -38,8 +38,8 @@ NUMBERS = (
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
         "%B %d, %Y", "%b %d %Y", "%Y.%m.%d", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y")  # fmt: skip
-TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p")
+TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = tuple(form.strip() for form in TIMES[1:])
 PACKED = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])?")
 """Numbers of today's centuries that are dates without separators."""
 
@@ -99,11 +99,15 @@ def _number_hints(
     shares: NDArray[np.float64],
     missing: Sequence[str],
 ) -> Iterator[Hint]:
-    """Look for misread points, dates without separators, and a number that is far from others."""
+    """Look for numbers that are dates or names, or mark missing cells, and for misread points."""
     if seen.grouped:
         looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
         options = shlex.quote('data.thousands="."')
         yield Hint(looks=looks, options=options, read_as="numbers with a decimal point")
+    long = [word for word in seen.sample if word.isdecimal() and int(word) > EXACT]
+    if len(long) >= MOSTLY * len(seen.sample):
+        options = column.override("categorical")
+        yield Hint(looks="names of too many digits", options=options, read_as="rounded numbers")
     lengths = np.array([len(value) * bool(PACKED.fullmatch(value)) for value in seen.sample])
     for form, length in (("%Y%m%d", 8), ("%Y%m", 6)):
         if np.sum(lengths == length) < FEW or shares[lengths == length].sum() < MOSTLY:
