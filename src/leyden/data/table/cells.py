@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, hashed, mixed
-from leyden.data.values import FALSE, TRUE, canonical
+from leyden.data.values import FALSE, PADDED, TRUE, canonical
 from leyden.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
-PADDED = r"^[+-]?0\d"
-"""A number with leading zeros, such as a post code: a name rather than an amount."""
-
 SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
 
 UNIT = r"[^\d\s.,'+-]{1,5}"
 """What may be written beside a number, such as % or EUR."""
 
 GROUPED = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
+"""A number such as 1.500, in which the point may separate thousands."""
 
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
@@ -181,10 +179,8 @@ def padded(values: "pa.StringArray") -> NDArray[np.bool_]:
     """Return which strings ``(values,)`` are numbers with leading zeros."""
     import pyarrow.compute as pc
 
-    found: NDArray[np.bool_] = pc.match_substring_regex(values, PADDED).to_numpy(
-        zero_copy_only=False
-    )
-    return found
+    are = pc.match_substring_regex(values, f"^{PADDED.pattern}")
+    return np.asarray(are.to_numpy(zero_copy_only=False))
 
 
 def truths(values: "pa.StringArray") -> NDArray[np.float64]:

@@ -40,13 +40,13 @@ DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", 
         "%B %d, %Y", "%b %d %Y", "%Y.%m.%d", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 CLOCKS = tuple(form.strip() for form in TIMES[1:])
+DATES = (*map("".join, product(DAYS, TIMES)), *CLOCKS)
+
 PACKED = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])?")
 """Numbers of today's centuries that are dates without separators."""
 
 MARK = re.compile(r"-?9{2,}(\.0*)?|-9(\.0*)?")
 """Numbers that programs write for missing cells."""
-
-DATES = (*map("".join, product(DAYS, TIMES)), *CLOCKS)
 
 
 @dataclass(frozen=True, kw_only=True)
