@@ -452,6 +452,19 @@ def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
         table(columns={"ward": "date"})
 
 
+def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_takes_them(
+    table, visits, tmp_path, write_csv
+):
+    columns = visits(coughs=[0, 1, 1, 0] * 50)
+    path = write_csv(tmp_path / "new.csv", visits(2, coughs=["True", "False"]))
+
+    with pytest.raises(UserError, match=r"expected numbers, got 'True'.*coughs=boolean"):
+        list(table(columns).read_inputs([str(path)]))
+
+    (inputs,) = table(columns, columns={"coughs": "boolean"}).read_inputs([str(path)])
+    assert inputs.fields["numbers"].isfinite().all()
+
+
 def test_tables_are_measured_as_they_are_predicted(table, visits, tmp_path, write_csv, caplog):
     def measure(**columns):
         path = write_csv(tmp_path / "other.csv", visits(4, **columns))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from leyden.data.table import cells
 from leyden.data.table.cells import Distinct
-from leyden.data.values import FAMILIES, canonical, matcher, merged, truth_words
+from leyden.data.values import FALSE, FAMILIES, TRUE, canonical, matcher, merged, truth_words
 from leyden.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def described(columns: Iterable[Column]) -> str:
 
 def no_known_cell(column: Column, expected: str, example: str) -> UserError:
     """Word that a column has cells, but none that means anything."""
-    other = f", or train with another kind: {column.override('categorical')}"
+    kind = "boolean" if example.lower() in TRUE | FALSE else "categorical"
+    other = f", or train with another kind: {column.override(kind)}"
     return UserError(
         f"No cell of the column {column.name} is known: expected {expected}, got {example!r}. "
         f"Write the cells like that or leave them empty{other if column.is_number else '.'}"
