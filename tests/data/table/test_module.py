@@ -452,6 +452,12 @@ def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
         table(columns={"ward": "date"})
 
 
+@pytest.mark.parametrize("group", ["state", "column_5"])
+def test_the_target_cannot_be_the_group(table, group):
+    with pytest.raises(UserError, match="data.group=state is the target"):
+        table(group=group)
+
+
 def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_takes_them(
     table, visits, tmp_path, write_csv
 ):
