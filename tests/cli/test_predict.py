@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from leyden.cli.predict import PRINTERS
 from leyden.config.compose import compose, freeze
 from leyden.runs.folder import RunFolder
 from leyden.workflows.finished import load_run
@@ -156,6 +157,12 @@ def test_probabilities_are_rounded_to_what_float32_holds(good_run, unseen, leyde
     shown = [row["probability"] for row in csv.DictReader(io.StringIO(done.out))]
     assert max(map(len, shown)) <= len("0.123456789")
     assert list(map(float, shown)) == pytest.approx(unseen[2]["probability"], abs=1e-6)
+
+
+def test_numbers_are_shown_in_all_their_digits(capsys):
+    PRINTERS["csv"]([{"file": "a.csv row 2", "value": 1600003600.0}])
+
+    assert "1600003600.0" in capsys.readouterr().out
 
 
 def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):

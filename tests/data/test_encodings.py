@@ -36,6 +36,7 @@ def test_bytes_that_are_not_valid_pass_through():
         assert stream.read() == b"a\x81\xc3\xa9b"
 
 
-def test_an_unknown_encoding_is_the_users_to_mend():
-    with pytest.raises(UserError, match="utf-9"):
-        check_encoding("utf-9")
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "idna", "undefined", "a\0b"])
+def test_what_is_not_an_encoding_of_text_is_the_users_to_fix(encoding):
+    with pytest.raises(UserError, match=f"data.encoding={encoding} is not an encoding of text"):
+        check_encoding(encoding)

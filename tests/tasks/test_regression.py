@@ -99,6 +99,13 @@ def test_predictions_are_in_the_unit_of_the_target():
     assert predicted == {"value": [MEAN, MEAN + 1.5 * STD]}
 
 
+def test_predictions_keep_the_digits_in_which_targets_differ():
+    centred = {"kind": "number", "centre": 1_600_000_000.0, "mean": 0.0, "std": 3600.0}
+    task = task_of(targets=centred)
+
+    assert task.predictions(torch.tensor([[1.0], [0.1]])) == {"value": [1600003600.0, 1600000360.0]}
+
+
 def test_a_target_that_never_changes_is_predicted():
     task = task_of(targets={"kind": "number", "mean": 3.0, "std": 0.0})
 

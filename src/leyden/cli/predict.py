@@ -57,7 +57,7 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _cell(column: str, value: Any) -> Any:
-    if isinstance(value, float):
+    if isinstance(value, float) and column.startswith("probability"):
         return rounded(value)
     if isinstance(value, str):
         return file_cell(value) if column == "file" else cell(value)

@@ -68,15 +68,15 @@ class _Recoded(io.RawIOBase):
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that Python does not know.
+    """Raise if Python does not know an encoding, or it is not one of text, as hex is not.
 
     Raises:
-        UserError: it is unknown.
+        UserError: If it cannot be used.
     """
     try:
-        codecs.lookup(encoding)
-    except LookupError as error:
+        "a".encode(encoding, errors="surrogateescape")
+    except (LookupError, ValueError) as error:
         raise UserError(
-            f"data.encoding={encoding} is no encoding that Python knows. Expected one such as "
-            "utf-8, latin-1, cp1252 or shift_jis."
+            f"data.encoding={encoding} is not an encoding of text that Python knows. Expected one "
+            "such as utf-8, latin-1, cp1252 or shift_jis."
         ) from error

@@ -201,7 +201,7 @@ class TableFile:
         if repeated := sorted({name for name in named if named.count(name) > 1}):
             raise UserError(
                 f"{self.title or self.path} has several columns called {', '.join(repeated)}. "
-                "Rename all but one."
+                "Rename all but one, or give data.header=false if its first line is a row."
             )
         return dict(zip(named, written, strict=True))
 
@@ -335,6 +335,14 @@ class TableFile:
                 yield _Raw(pa.RecordBatch.from_pydict(columns), numbers)
                 number += batch.num_rows
 
+    def _undecodable(self, column: str) -> str:
+        if self._format == PARQUET:
+            return f"{column} is not valid utf-8; leave out columns that are not text"
+        return (
+            f"{column} is not valid {self.encoding}; give the encoding of the file, such as "
+            "data.encoding=cp1252"
+        )
+
     def _open_quote(self, row: int) -> UserError:
         return UserError(
             f"{self.title or self.path}: a quote in row {row} is never closed, so that it swallows "
@@ -350,12 +358,7 @@ class TableFile:
             batch = batch.filter(pa.array([row not in faults for row in range(batch.num_rows)]))
         columns = zip(batch.schema.names, batch.columns, strict=True)
         undecoded = [
-            (
-                raw.numbers[row],
-                f"{column} is not valid {self.encoding}; give the encoding of the file, such as "
-                "data.encoding=cp1252",
-            )
-            for row, column in faults.items()
+            (raw.numbers[row], self._undecodable(column)) for row, column in faults.items()
         ]
         name = self.title or self.path.name
         return Chunk(

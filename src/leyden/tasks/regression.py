@@ -1,5 +1,6 @@
 """Regression: one number per row."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
 from leyden.tasks.pooled_metrics import PooledMetrics
+
+SIGNIFICANT = 7
+"""Digits of the deviation of the targets that a predicted number is rounded to."""
 
 
 class Regression(Task):
@@ -53,9 +57,10 @@ class Regression(Task):
         return BatchLoss(self.loss(predicted, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give the number in the target's own unit."""
+        """Give the number in the target's own unit, in the digits that float32 logits settle."""
         values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
-        return {"value": values.tolist()}
+        decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
+        return {"value": [round(value, decimals) for value in values.tolist()]}
 
 
 def _metrics() -> PooledMetrics:

@@ -96,6 +96,10 @@ def test_distinct_values_are_in_one_normal_form():
         (".", ",", "1,23", math.nan),
         (",", ".", "01.02.2020", math.nan),
         (",", None, "a,b", math.nan),
+        (".", None, "(5.5)", -5.5),
+        (".", ",", "(1,234.5)", -1234.5),
+        (".", None, "(5", math.nan),
+        (".", None, "(-5)", math.nan),
     ],
 )
 def test_numbers_of_another_format(decimal, thousands, cell, number):
@@ -104,6 +108,31 @@ def test_numbers_of_another_format(decimal, thousands, cell, number):
     values, _ = cells.distinct(strings(cell), written)
 
     np.testing.assert_equal(cells.numbers(values).item(), number)
+
+
+@pytest.mark.parametrize(
+    ("decimal", "thousands", "column", "example"),
+    [
+        (",", None, ["1.500", None, "900", "12.345.678"], "1.500"),
+        (",", None, ["1.500", "1.5"], ""),
+        (",", ".", ["1.500"], ""),
+        (".", None, ["1.500"], ""),
+        (",", None, ["0.500", "10,5"], ""),
+    ],
+)
+def test_points_that_seem_to_separate_thousands_are_found(decimal, thousands, column, example):
+    written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
+
+    assert written.grouped(strings(*column)) == example
+
+
+def test_numbers_that_mark_missing_cells_may_be_spelled_in_any_way():
+    written = CellFormat(missing=["-999", "?"], decimal=",")
+
+    values, places = cells.distinct(strings("-999", "-999,00", "-9,99e2", "999", "?"), written)
+
+    assert values.to_pylist() == ["999"]
+    assert places.tolist() == [-1, -1, -1, 0, -1]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +154,10 @@ def test_rows_of_equal_cells_have_equal_keys():
 
     assert keys[0] == keys[1] == keys[4]
     assert len({*keys}) == 3
+
+
+def test_keys_tell_whole_numbers_apart_that_float64_rounds():
+    assert len({*keys_of(a=[str(2**60), str(2**60 + 1), f"{2**60}.0"])}) == 2
 
 
 def test_keys_tell_columns_and_missing_cells_apart():

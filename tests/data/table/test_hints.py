@@ -11,7 +11,7 @@ MINUTES = [f"{row % 24:02}:{row * 7 % 60:02}" for row in range(40)]
 def hint_for(cells):
     seen = Evidence()
     seen.add(distinct(pa.array(list(map(str, cells)), pa.string()), CellFormat(missing=["NA"])))
-    return find_hint(Column(name="x", kind=seen.kind, position=1), seen)
+    return find_hint(Column(name="x", kind=seen.kind, position=1), seen, missing=["NA"])
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,33 @@ def hint_for(cells):
         (
             [*range(30), *"...."],
             "numbers but for 12% of the cells, such as '.'",
-            "++data.columns.x=numeric, or add the words to data.missing_cells",
+            '++data.columns.x=numeric, or \'data.missing_cells=["NA", "."]\'',
         ),
         (
             [*(f"2020-01-{n:02}" for n in range(1, 20)), "-", "-", "-", "-", "-"],
             "dates but for 21% of the cells, such as '-'",
-            "++data.columns.x=date, or add the words to data.missing_cells",
+            '++data.columns.x=date, or \'data.missing_cells=["NA", "-"]\'',
+        ),
+        (
+            [f"2020{month:02}{day:02}" for month in range(1, 13) for day in (1, 28)],
+            "dates of the form %Y%m%d",
+            "++data.columns.x=date:%Y%m%d",
+        ),
+        (
+            [2**60 + n for n in range(40)],
+            "names of too many digits",
+            "++data.columns.x=categorical",
+        ),
+        (
+            [f"{time}:00.000000" for time in MINUTES],
+            "dates of the form %H:%M:%S.%f",
+            "++data.columns.x=date:%H:%M:%S.%f",
+        ),
+        ([*range(202001, 202013)], "dates of the form %Y%m", "++data.columns.x=date:%Y%m"),
+        (
+            [*range(13, 27), "-999.0", "-999.0", "-99", "-99"],
+            "numbers in which -999.0 marks a missing cell",
+            '\'data.missing_cells=["NA", "-999.0"]\'',
         ),
     ],
 )
@@ -85,6 +106,9 @@ def test_columns_that_almost_parse_come_with_the_option_that_parses_them(cells, 
         ["A1", "A2", "A3"],
         ["v1.0", "v1.1"],
         [1, 2, 3],
+        [*range(20), 99],
+        [*range(101), 99],
+        [202001, 202013, 210050, 202000],
         ["2020-01-01"],
         ["NA"],
         ["10.0.0.1", "10.0.0.2"],

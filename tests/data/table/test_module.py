@@ -145,6 +145,30 @@ def test_columns_that_teach_nothing_or_too_much_are_left_out(table, visits):
     assert used(table(columns, cleaning=steps)) >= {"score", "ticket", "years"}
 
 
+def test_a_column_repeats_only_one_that_is_learned_from(table, visits):
+    columns = visits()
+    columns |= {
+        "name": [f"patient {row}" for row in range(200)],
+        "ticket": [f"ticket {row}" for row in range(200)],
+    }
+
+    data = table(columns, columns={"ticket": "categorical"})
+
+    assert "ticket" in used(data)
+    assert found(data, "identifier_columns")[1].keys() == {"column name"}
+    assert found(table(columns), "identifier_columns")[0] == 2
+
+
+def test_only_the_first_column_without_a_name_is_an_index(table, visits):
+    columns = {"": range(7, 207)} | visits()
+    columns[" "] = ["p" if row % 3 else "q" for row in range(200)]
+
+    data = table(columns)
+
+    assert "unnamed_7" in used(data)
+    assert found(data, "identifier_columns")[1].keys() == {"column unnamed_1"}
+
+
 def test_equal_rows_are_dropped_only_with_equal_targets(table):
     columns = {"age": [*range(40), *range(20)] * 2, "state": ["ill", "ill", "well"] * 40}
 
@@ -411,7 +435,62 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     assert raw["numbers"][0, 0].isnan()
     assert raw["categories"][:, 0].tolist() == [0, 1, 0]
     assert "1 cells of age count as missing, such as 'old'" in caplog.text
-    assert "2 cells of ward hold what training never saw" in caplog.text
+    assert "2 cells of ward were never seen in training" in caplog.text
+
+
+def test_points_between_thousands_are_not_read_as_decimals_in_silence(table, visits, caplog):
+    columns = visits(income=["1.500", "900", "2.300", "12.750"] * 50)
+
+    table(columns, decimal=",")
+
+    assert "income looks like numbers with '.' between the thousands, such as '1.5" in caplog.text
+    assert "'data.thousands=\".\"'" in caplog.text
+
+
+def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
+    with pytest.raises(UserError, match=r"column ward is known: expected dates.*=categorical"):
+        table(columns={"ward": "date"})
+
+
+@pytest.mark.parametrize("group", ["state", "column_5"])
+def test_the_target_cannot_be_the_group(table, group):
+    with pytest.raises(UserError, match="data.group=state is the target"):
+        table(group=group)
+
+
+def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_takes_them(
+    table, visits, tmp_path, write_csv
+):
+    columns = visits(coughs=[0, 1, 1, 0] * 50)
+    path = write_csv(tmp_path / "new.csv", visits(2, coughs=["True", "False"]))
+
+    with pytest.raises(UserError, match=r"expected numbers, got 'True'.*coughs=boolean"):
+        list(table(columns).read_inputs([str(path)]))
+
+    (inputs,) = table(columns, columns={"coughs": "boolean"}).read_inputs([str(path)])
+    assert inputs.fields["numbers"].isfinite().all()
+
+
+def test_tables_are_measured_as_they_are_predicted(table, visits, tmp_path, write_csv, caplog):
+    def measure(**columns):
+        path = write_csv(tmp_path / "other.csv", visits(4, **columns))
+        other = Table(name="other", path=str(path), target="state")
+        other.load_state_dict(trained)
+        other.tests_all_rows = True
+        other.prepare_data()
+        other.setup()
+        return other.test_dataloader()
+
+    trained = table().state_dict()
+
+    measure(ward=["attic", "north", "north", "west"], smokes=["No", "TRUE", "1.0", "maybe"])
+
+    assert "1 values of ward were never seen in training, such as 'attic'" in caplog.text
+    assert "1 cells of smokes count as missing, such as 'maybe'" in caplog.text
+    with pytest.raises(UserError, match="ward is known: expected 'north', 'south', 'west', got 'a"):
+        measure(ward=["attic", "b", "c", "d"])
+    with pytest.raises(UserError, match="smokes is known: expected yes and no, got 'maybe'"):
+        measure(smokes=["maybe"] * 4)
 
 
 def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write_csv, caplog):
@@ -461,6 +540,10 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
     assert set(loaded(visits(100)).cached.targets) == {0, 1}
     with pytest.raises(UserError, match=r"expected \['ill', 'well'\], got \['ill', 'odd'\]"):
         loaded(visits(100, state=["ill", "odd"] * 50))
+    bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
+    words = loaded(visits(100, smokes=["Y", "N"] * 50))
+    one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))
+    torch.testing.assert_close(one, other)
     bits = loaded(visits(100, smokes=["1.0", "0"] * 50))
     words = loaded(visits(100, smokes=["Y", "N"] * 50))
     one, other = (data.dataset(data.cached)[0, torch.arange(9)].inputs for data in (bits, words))

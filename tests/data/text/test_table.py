@@ -55,7 +55,7 @@ def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
     (inputs,) = data.read_inputs([str(write(tmp_path / "b.jsonl", ROWS[3:5]))])
 
     assert data.cached.arrays["texts"][3].tobytes().decode() == "offer 3\ntext 3, xxx"
-    assert inputs.names == ["b.jsonl row 1", "b.jsonl row 2"]
+    assert inputs.names == [f"{tmp_path / 'b.jsonl'} row {row}" for row in (1, 2)]
     batch = data.dataset(data.cached)[0, torch.tensor([3, 4])]
     assert inputs.fields["tokens"].equal(batch.inputs["tokens"])
     assert inputs.fields["mask"].equal(batch.inputs["mask"])

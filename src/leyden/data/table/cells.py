@@ -3,9 +3,11 @@
 The functions take the distinct strings of a column, so that a long column costs little.
 """
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, hashed, mixed
-from leyden.data.values import FALSE, TRUE, canonical
+from leyden.data.values import FALSE, PADDED, TRUE, canonical
 from leyden.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
-PADDED = r"^[+-]?0\d"
-"""A number with leading zeros, such as a post code: a name rather than an amount."""
-
 SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
 
 UNIT = r"[^\d\s.,'+-]{1,5}"
 """What may be written beside a number, such as % or EUR."""
 
+GROUPED = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
+"""A number such as 1.500, in which the point may separate thousands."""
+
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
+
+EXACT = 2**53
+"""The largest number up to which float64 holds every whole one."""
 
 MISSING_KEY = np.uint64(0x9E3779B97F4A7C15)
 
@@ -41,7 +46,7 @@ class CellFormat:
     """How the cells of a table are written.
 
     Attributes:
-        missing: Words that mean a missing cell, besides an empty one.
+        missing: Words that mean a missing cell, besides an empty one; numbers in any spelling.
         decimal: Decimal separator of numbers.
         thousands: Separator of groups of digits, if there is one; a space matches any space.
 
@@ -80,6 +85,17 @@ class CellFormat:
         joined = pc.replace_substring_regex(strings, group, "") if group else strings
         plain = pc.replace_substring(joined, self.decimal, ".")
         return pc.if_else(pc.match_substring_regex(strings, pattern), plain, strings)
+
+    def grouped(self, strings: "pa.StringArray") -> str:
+        """Return a cell such as 1.500, if points are not given and seem to separate thousands."""
+        import pyarrow.compute as pc
+
+        if "." in (self.decimal, self.thousands):
+            return ""
+        pointed = strings.drop_null()
+        pointed = pointed.filter(pc.match_substring(pointed, "."))
+        found = pointed.filter(pc.match_substring_regex(pointed, GROUPED))
+        return found[0].as_py().strip() if 0 < len(found) == len(pointed) else ""
 
 
 class Distinct(NamedTuple):
@@ -127,6 +143,11 @@ class Cells(Mapping[str, Distinct]):
         return (self._columns[name][row].as_py() or "").strip()
 
 
+def missing_override(words: Iterable[str]) -> str:
+    """Return the argument of a command line that makes words mean a missing cell, for a shell."""
+    return shlex.quote(f"data.missing_cells={json.dumps([*words], ensure_ascii=False)}")
+
+
 def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
     """Find the distinct strings of a column ``(rows,)``."""
     import pyarrow as pa
@@ -134,16 +155,21 @@ def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
 
     trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
     absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
-    encoded = written.plain(pc.if_else(absent, None, trimmed)).dictionary_encode()
+    plain = written.plain(pc.if_else(absent, None, trimmed))
+    marks = numbers(pa.array(written.missing, pa.string()))
+    if not np.isnan(marks).all():  # -999 is also written as -999.0
+        plain = pc.if_else(pa.array(np.isin(numbers(plain), marks)), None, plain)
+    encoded = plain.dictionary_encode()
     return Distinct(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
 
 def numbers(values: "pa.StringArray") -> NDArray[np.float64]:
-    """Parse numbers ``(values,)``; NaN for other strings."""
+    """Parse numbers ``(values,)``, (5) as -5 as in accounts; NaN for other strings."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     signed = pc.replace_substring(values, "\N{MINUS SIGN}", "-")
+    signed = pc.replace_substring_regex(signed, r"^\(([\d.]+)\)$", r"-\1")
     are = pc.match_substring_regex(signed, NUMBER)
     unsigned = pc.utf8_ltrim(pc.if_else(are, signed, None), "+")
     return _floats(pc.cast(unsigned, pa.float64()))
@@ -153,10 +179,8 @@ def padded(values: "pa.StringArray") -> NDArray[np.bool_]:
     """Return which strings ``(values,)`` are numbers with leading zeros."""
     import pyarrow.compute as pc
 
-    found: NDArray[np.bool_] = pc.match_substring_regex(values, PADDED).to_numpy(
-        zero_copy_only=False
-    )
-    return found
+    are = pc.match_substring_regex(values, f"^{PADDED.pattern}")
+    return np.asarray(are.to_numpy(zero_copy_only=False))
 
 
 def truths(values: "pa.StringArray") -> NDArray[np.float64]:
@@ -200,7 +224,7 @@ def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
 def _hashes(values: "pa.StringArray") -> Keys:
     parsed = numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
     keys: Keys = parsed.view(np.uint64)
-    words = np.flatnonzero(np.isnan(parsed))
+    words = np.flatnonzero(np.isnan(parsed) | (np.abs(parsed) > EXACT))
     keys[words] = hashed(canonical(text) for text in values.take(words).to_pylist())
     return keys
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from leyden.data.table import cells
 from leyden.data.table.cells import Distinct
-from leyden.data.values import FAMILIES, canonical, matcher, merged, truth_words
+from leyden.data.values import FALSE, FAMILIES, TRUE, canonical, matcher, merged, truth_words
 from leyden.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class Column:
         return self.kind in ("numeric", "boolean", "date")
 
     @property
+    def expected(self) -> str:
+        """What cells of a column of numbers hold, for people."""
+        words = {"numeric": "numbers", "boolean": "yes and no", "date": "dates"}[self.kind]
+        return f"{words} such as {self.form}" if self.form else words
+
+    @property
     def declaration(self) -> str:
         """The text that ``declared`` makes this column of."""
         return f"{self.kind}:{self.form}" if self.form else self.kind
@@ -124,6 +130,7 @@ class Evidence:
         dates: Dates in ISO 8601.
         words: The distinct words for true and false, in lower case.
         sample: Some distinct cells, and how often each was counted.
+        grouped: A number whose point seems to separate thousands although it is not given.
     """
 
     present: int = 0
@@ -135,9 +142,11 @@ class Evidence:
     dates: int = 0
     words: set[str] = field(default_factory=set)
     sample: Counter[str] = field(default_factory=Counter)
+    grouped: str = ""
 
-    def add(self, column: Distinct) -> None:
+    def add(self, column: Distinct, *, grouped: str = "") -> None:
         """Look at the cells of a chunk."""
+        self.grouped = self.grouped or grouped
         values, places = column
         counts = np.bincount(places[places >= 0], minlength=len(values))
         parsed, truths = cells.numbers(values), cells.truths(values)
@@ -185,6 +194,16 @@ def described(columns: Iterable[Column]) -> str:
     for column in columns:
         by_kind[column.kind].append(column.name)
     return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items() if names)
+
+
+def no_known_cell(column: Column, expected: str, example: str) -> UserError:
+    """Word that a column has cells, but none that means anything."""
+    kind = "boolean" if example.lower() in TRUE | FALSE else "categorical"
+    other = f", or train with another kind: {column.override(kind)}"
+    return UserError(
+        f"No cell of the column {column.name} is known: expected {expected}, got {example!r}. "
+        f"Write the cells like that or leave them empty{other if column.is_number else '.'}"
+    )
 
 
 def find_column(name: Any, names: Sequence[str]) -> str | None:

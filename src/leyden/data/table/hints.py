@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table.cells import UNIT, CellFormat
+from leyden.data.table.cells import EXACT, UNIT, CellFormat, missing_override
 from leyden.data.table.columns import MOSTLY, Column, Evidence
 from leyden.data.values import truth_words
 
@@ -38,9 +38,15 @@ NUMBERS = (
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
         "%B %d, %Y", "%b %d %Y", "%Y.%m.%d", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y")  # fmt: skip
-TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p")
+TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = tuple(form.strip() for form in TIMES[1:])
 DATES = (*map("".join, product(DAYS, TIMES)), *CLOCKS)
+
+PACKED = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])?")
+"""Numbers of today's centuries that are dates without separators."""
+
+MARK = re.compile(r"-?9{2,}(\.0*)?|-9(\.0*)?")
+"""Numbers that programs write for missing cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,38 +56,96 @@ class Hint:
     Attributes:
         looks: Words that follow "looks like".
         options: Arguments of the command line that parse the cells, as a shell takes them.
+        read_as: What the cells are read as.
     """
 
     looks: str
     options: str
+    read_as: str = "categories"
 
     def __str__(self) -> str:
-        return f"looks like {self.looks}, but is read as categories. To parse it: {self.options}"
+        return (
+            f"looks like {self.looks}, but is read as {self.read_as}. To parse it: {self.options}"
+        )
 
 
-def find_hint(column: Column, seen: Evidence) -> Hint | None:
-    """Look for a kind that the column almost is."""
+def find_hint(column: Column, seen: Evidence, missing: Sequence[str]) -> Hint | None:
+    """Look for a kind that a column of categories or numbers almost is.
+
+    Args:
+        column: The column as it was inferred.
+        seen: What was seen of its cells.
+        missing: Words that mean a missing cell.
+    """
     import pyarrow as pa
 
-    if column.kind != "categorical" or not seen.sample:
+    if not seen.sample:
         return None
     values = pa.array(list(seen.sample), pa.string())
     counts = np.array(list(seen.sample.values()), dtype=np.float64)
-    return next(_hints(column, seen, values, counts / counts.sum()), None)
+    if column.kind == "numeric":
+        hints = _number_hints(column, seen, values, counts / counts.sum(), missing)
+    elif column.kind == "categorical" and seen.numbers < MOSTLY * seen.present:
+        hints = _category_hints(column, seen, values, counts / counts.sum(), missing)
+    else:  # numbers with leading zeros are names
+        return None
+    return next(hints, None)
 
 
-def _hints(
-    column: Column, seen: Evidence, values: "pa.StringArray", shares: NDArray[np.float64]
+def _number_hints(
+    column: Column,
+    seen: Evidence,
+    values: "pa.StringArray",
+    shares: NDArray[np.float64],
+    missing: Sequence[str],
 ) -> Iterator[Hint]:
-    if seen.numbers >= MOSTLY * seen.present:
-        return  # numbers with leading zeros are names
+    """Look for numbers that are dates or names, or mark missing cells, and for misread points."""
+    if seen.grouped:
+        looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
+        options = shlex.quote('data.thousands="."')
+        yield Hint(looks=looks, options=options, read_as="numbers with a decimal point")
+    long = [word for word in seen.sample if word.isdecimal() and int(word) > EXACT]
+    if len(long) >= MOSTLY * len(seen.sample):
+        options = column.override("categorical")
+        yield Hint(looks="names of too many digits", options=options, read_as="rounded numbers")
+    lengths = np.array([len(value) * bool(PACKED.fullmatch(value)) for value in seen.sample])
+    for form, length in (("%Y%m%d", 8), ("%Y%m", 6)):
+        if np.sum(lengths == length) < FEW or shares[lengths == length].sum() < MOSTLY:
+            continue
+        options = column.override(f"date:{form}")
+        yield Hint(looks=f"dates of the form {form}", options=options, read_as="numbers")
+    marks = np.array([bool(MARK.fullmatch(value)) for value in seen.sample])
+    amounts = column.parsed(values)[~marks]
+    for word in filter(MARK.fullmatch, seen.sample):
+        if seen.sample[word] > 1 and _is_far(float(word), amounts):
+            looks = f"numbers in which {word} marks a missing cell"
+            options = missing_override([*missing, word])
+            yield Hint(looks=looks, options=options, read_as="another number")
+
+
+def _is_far(number: float, values: NDArray[np.float64]) -> bool:
+    """Return whether a number is further from all others ``(values,)`` than they are apart."""
+    others = values[np.isfinite(values)]
+    if len(others) < FEW:
+        return False
+    low, high = others.min(), others.max()
+    return bool(max(low - number, number - high) > high - low)
+
+
+def _category_hints(
+    column: Column,
+    seen: Evidence,
+    values: "pa.StringArray",
+    shares: NDArray[np.float64],
+    missing: Sequence[str],
+) -> Iterator[Hint]:
     yield from _numbers(column, values, shares)
     yield from _dates(column, values, shares)
     if truth_words(seen.words) and seen.truths >= MOSTLY * seen.present:
         yield Hint(looks="yes and no", options=column.override("boolean"))
     for kind, cells in (("numeric", seen.numbers), ("date", seen.dates)):
         if cells >= ALMOST * seen.present:
-            yield _but_for(column, kind, values, cells / seen.present)
+            yield _but_for(column, kind, values, cells / seen.present, missing)
 
 
 def _numbers(
@@ -127,11 +191,13 @@ def _parsed(form: str, values: "pa.StringArray") -> NDArray[np.float64]:
     return Column(name="", kind="date", form=form).parsed(values)
 
 
-def _but_for(column: Column, kind: str, values: "pa.StringArray", share: float) -> Hint:
+def _but_for(
+    column: Column, kind: str, values: "pa.StringArray", share: float, missing: Sequence[str]
+) -> Hint:
     others = values.filter(np.isnan(Column(name="", kind=kind).parsed(values))).to_pylist()  # type: ignore[arg-type]
     example = f", such as {', '.join(map(repr, others[:FEW]))}" if others else ""
     options = column.override(kind)
     if len(others) <= FEW:
-        options += ", or add the words to data.missing_cells"
+        options += f", or {missing_override([*missing, *others])}"
     called = {"numeric": "numbers", "date": "dates"}[kind]
     return Hint(looks=f"{called} but for {1 - share:.0%} of the cells{example}", options=options)

@@ -24,7 +24,7 @@ from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Column, described
 from leyden.data.table.fitting import Scaling, fit_table
 from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers
-from leyden.data.table.predicting import read_rows
+from leyden.data.table.predicting import read_rows, strange_cells
 from leyden.data.table.reading import TableReading
 from leyden.data.table.report import target_outliers, with_table_steps
 from leyden.data.table.roles import Roles, TargetType
@@ -171,7 +171,9 @@ class TableData(DataModule):
         return fitted
 
     def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
-        """Fetch the columns that were fitted."""
+        """Fetch the columns that were fitted; what training never saw is as in prediction."""
+        if self._is_measured():
+            self._warn(strange_cells(cached, self.statistics))
         return TableRows(cached, self._layout(cached))
 
     def normalisation(self) -> nn.Module:

@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.cache import Cache
 from leyden.data.inputs import Inputs
 from leyden.data.table.batches import Layout
 from leyden.data.table.cells import CellFormat, Cells
-from leyden.data.table.columns import Column
+from leyden.data.table.columns import Column, no_known_cell
 from leyden.data.table.encoding import MISSING, Encoder
 from leyden.data.tables import Chunk, TableFile
+from leyden.data.values import matcher
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
 SHOWN = 5
 """Known values that an error lists."""
+
+AS_MISSING, NEVER_SEEN = "count as missing", "were never seen in training"
 
 
 def read_rows(
@@ -99,13 +103,9 @@ class _Reading:
             self.columns, self._known, self._unknown, self._unknown_example, strict=True
         ):
             if unknown and not known:
-                raise UserError(
-                    f"No cell of the column {column.name} is known: expected "
-                    f"{self._expected(column)}, got {example!r}. Write the cells as in training, "
-                    "or leave them empty to predict without them."
-                )
+                raise no_known_cell(column, self._expected(column), example)
             if unknown:
-                became = "count as missing" if column.is_number else "hold what training never saw"
+                became = AS_MISSING if column.is_number else NEVER_SEEN
                 log.warning("%d cells of %s %s, such as %r", unknown, column.name, became, example)
         for place in np.flatnonzero(self._beyond).tolist():
             log.warning(
@@ -132,9 +132,32 @@ class _Reading:
 
     def _expected(self, column: Column) -> str:
         if column.is_number:
-            return {"numeric": "numbers", "boolean": "yes and no", "date": "dates"}[column.kind] + (
-                f" such as {column.form}" if column.form else ""
-            )
-        values = [value for value in self._statistics["values"][column.name] if value != MISSING]
-        more = f" or one of {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-        return f"{', '.join(map(repr, values[:SHOWN]))}{more}"
+            return column.expected
+        return _listed(self._statistics["values"][column.name])
+
+
+def strange_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Word which cells of a table that is measured mean nothing to the network.
+
+    Raises:
+        UserError: If a column has values, but none that training saw.
+    """
+    fitted = {column["name"]: Column(**column) for column in statistics["columns"]}
+    for name, found in cached.facts["misfits"].items():
+        if name in fitted:
+            yield f"{found['cells']} cells of {name} {AS_MISSING}, such as {found['example']!r}"
+    for name, known in statistics["values"].items():
+        find = matcher(known)
+        values = [value for value in cached.facts["values"][name] if value != MISSING]
+        unknown = [value for value in values if find(value) is None]
+        if unknown and len(unknown) == len(values):
+            raise no_known_cell(fitted[name], _listed(known), unknown[0])
+        if unknown:
+            yield f"{len(unknown)} values of {name} {NEVER_SEEN}, such as {unknown[0]!r}"
+
+
+def _listed(values: Sequence[str]) -> str:
+    """List some of the values that a categorical column had in training."""
+    known = [value for value in values if value != MISSING]
+    more = f" or one of {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"{', '.join(map(repr, known[:SHOWN]))}{more}"

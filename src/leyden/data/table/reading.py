@@ -1,7 +1,5 @@
 """Reading a table twice: to tell its columns apart, and to encode them."""
 
-import json
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
-from leyden.data.table.cells import CellFormat, Cells, row_keys
+from leyden.data.table.cells import CellFormat, Cells, missing_override, row_keys
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column
+from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column, no_known_cell
 from leyden.data.table.encoding import Encoder
 from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
@@ -66,7 +64,10 @@ class TableReading:
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
         inferred = [name for name in seen if name not in self.declared]
-        hints = {name: hint for name in inferred if (hint := find_hint(columns[name], seen[name]))}
+        found = {
+            name: find_hint(columns[name], seen[name], self.written.missing) for name in inferred
+        }
+        hints = {name: hint for name, hint in found.items() if hint}
         self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
@@ -84,7 +85,7 @@ class TableReading:
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
             yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
-        self._check_misfits(encoder)
+        self._check_misfits(encoder, seen)
         hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
         facts = {
             "columns": [vars(column) for column in inputs],
@@ -128,7 +129,7 @@ class TableReading:
             rejected += chunk.rejected[:1]
             columns = Cells(chunk.columns, self.written)
             for name, seen in evidence.items():
-                seen.add(columns[name])
+                seen.add(columns[name], grouped=self.written.grouped(chunk.columns[name]))
             labels |= self.roles.labels(columns)
         if rows == 0:
             raise UserError(
@@ -165,15 +166,18 @@ class TableReading:
         """Refuse to take many amounts for classes, only because of how they are written."""
         target = self.roles.targets[0]
         is_free = self.roles.target_type == "auto" and not self.roles.has_labels
-        if is_free and target in hints and len(seen[target].sample) > MOST_CLASSES:
+        is_text = seen[target].kind == "categorical"
+        if is_free and is_text and target in hints and len(seen[target].sample) > MOST_CLASSES:
             raise UserError(
                 f"The target {target} {hints[target]}. To learn classes all the same: "
                 "data.target_type=class"
             )
 
-    def _check_misfits(self, encoder: Encoder) -> None:
+    def _check_misfits(self, encoder: Encoder, seen: Mapping[str, Evidence]) -> None:
         for column in encoder.number_columns:
             found = encoder.misfits[column.name]
+            if 0 < seen[column.name].present <= found.cells:
+                raise no_known_cell(column, column.expected, found.example)
             if found.cells and not self.steps.misfits:
                 raise UserError(
                     f"{found.cells} cells of the {column.kind} column {column.name!r} are of "
@@ -249,11 +253,10 @@ class _Encoding:
             )
         for (name, word), count in self.lost.items():
             if count > MANY * self.rows:
-                others = json.dumps([other for other in missing if other != word])
                 yield (
                     f"{count} of {self.rows} rows are left out because {word!r} in {name} counts "
                     "as missing. To take it for a value: "
-                    + shlex.quote(f"data.missing_cells={others}")
+                    + missing_override(other for other in missing if other != word)
                 )
 
     def _rejected(self, source: str, columns: Cells, row: int, *, has_target: bool) -> RejectedItem:

@@ -52,12 +52,12 @@ def refused(
     """
     judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
     judged += [_category_faults(column, training, place) for place, column in enumerate(categories)]
-    seen: dict[bytes, str] = {}
+    kept: dict[bytes, str] = {}
     found: list[Refused] = []
     for faults in judged:
         counting = (
             fault
-            for fault in faults(seen)
+            for fault in faults(kept)
             if getattr(steps, fault.step)
             and (fault.step != IDENTIFIERS or fault.column not in declared)
         )
@@ -66,42 +66,46 @@ def refused(
 
 
 Faults = Callable[[dict[bytes, str]], Iterator[Refused]]
+"""Finds the faults of a column, given the digests of those that were kept, and adds its own."""
 
 
 def _number_faults(column: Column, training: Training, place: int) -> Faults:
-    def find(seen: dict[bytes, str]) -> Iterator[Refused]:
+    def find(kept: dict[bytes, str]) -> Iterator[Refused]:
         values, targets = training.number(place), training.targets
-        yield from _faults_of_any(column, values, seen)
+        yield from _faults_of_any(column, values)
         if column.kind == "numeric" and is_row_number(values):
             yield _identifier(column, "it numbers the rows")
         if targets.ndim == 1 and number_determines(values, targets):
             yield _leak(column)
+        yield from _repetition(column, values, kept)
 
     return find
 
 
 def _category_faults(column: Column, training: Training, place: int) -> Faults:
-    def find(seen: dict[bytes, str]) -> Iterator[Refused]:
+    def find(kept: dict[bytes, str]) -> Iterator[Refused]:
         codes, targets = training.category(place), training.targets
-        yield from _faults_of_any(column, codes, seen)
+        yield from _faults_of_any(column, codes)
         if is_identifier(codes):
             reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
             yield _identifier(column, reason)
         if targets.ndim == 1 and category_determines(codes, targets):
             yield _leak(column)
+        yield from _repetition(column, codes, kept)
 
     return find
 
 
-def _faults_of_any(
-    column: Column, values: NDArray[Any], seen: dict[bytes, str]
-) -> Iterator[Refused]:
+def _faults_of_any(column: Column, values: NDArray[Any]) -> Iterator[Refused]:
     if INDEX_NAMES.fullmatch(column.name):
         yield _identifier(column, "an index of the rows")
     if is_constant(values):
         reason = "the same in every training row"
         yield Refused(column=column.name, step="constant_columns", reason=reason)
-    twin = seen.setdefault(digest(values), column.name)
+
+
+def _repetition(column: Column, values: NDArray[Any], kept: dict[bytes, str]) -> Iterator[Refused]:
+    twin = kept.setdefault(digest(values), column.name)
     if twin != column.name:
         reason = f"the same as {twin}"
         yield Refused(column=column.name, step="duplicate_columns", reason=reason)

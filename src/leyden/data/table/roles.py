@@ -41,6 +41,11 @@ class Roles:
     def __post_init__(self) -> None:
         if self.group and self.time:
             raise ValueError("group and time both split the rows: give one of them")
+        if self.group in self.targets:
+            raise UserError(
+                f"data.group={self.group} is the target, so that no class of the test part would "
+                "be known. Give another column, or leave data.group=null."
+            )
         if self.label_separator and len(self.targets) > 1:
             raise ValueError("label_separator parts one target column, but target lists several")
 

@@ -28,8 +28,8 @@ FEWEST_NUMBERED = 30
 DENSE = 0.5
 """Share of the numbers between the first and the last that number the rows of a table."""
 
-INDEX_NAMES = re.compile(r"unnamed_\d+|Unnamed: \d+|__index_level_\d+__")
-"""Names of a column that has none, and those that pandas gives to it."""
+INDEX_NAMES = re.compile(r"unnamed_1|Unnamed: 0(\.\d+)*|__index_level_\d+__")
+"""Names of a first column that has none, which is how pandas and R write the index of the rows."""
 
 
 def is_constant(column: NDArray[np.generic]) -> bool:

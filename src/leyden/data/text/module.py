@@ -130,7 +130,9 @@ class TextData(DataModule):
 
     def _input_texts(self, file: Path) -> Iterator[Text | RejectedItem]:
         if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            table = TableFile(path=file, encoding=self.encoding, separator=self.separator)
+            table = TableFile(
+                path=file, title=str(file), encoding=self.encoding, separator=self.separator
+            )
             for chunk in table.chunks(self.text_columns):
                 contents = joined(chunk, self.text_columns)
                 for source, content in zip(chunk.sources, contents, strict=True):

@@ -1,6 +1,5 @@
 """Texts in tables: a row each."""
 
-import json
 import logging
 import unicodedata
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 from leyden.data import cache
 from leyden.data.cleaning import Cleaning
 from leyden.data.rows import Part, RejectedItem, Rows
+from leyden.data.table.cells import missing_override
 from leyden.data.table.module import MISSING_CELLS
 from leyden.data.tables import Chunk, TableFile
 from leyden.data.text.cleaning import TextCleaning
@@ -109,15 +109,14 @@ class TextTable(TextData):
                 self._warn_of_missing(word, count, rows)
 
     def _warn_of_missing(self, word: str, count: int, rows: int) -> None:
-        others = json.dumps([other for other in self.missing if other != word])
         log.warning(
             "%d of %d rows are left out because %r in %s counts as missing. To learn it as a "
-            "class: 'data.missing_cells=%s'",
+            "class: %s",
             count,
             rows,
             word,
             self.target,
-            others,
+            missing_override(other for other in self.missing if other != word),
         )
 
     def _tables(self) -> Iterator[tuple[Part, TableFile]]:
