@@ -16,6 +16,8 @@ import pytest
 import torch
 import yaml
 
+from leyden.runs.checkpoint import SafeCheckpointIO
+
 COMMANDS = ("evaluate", "predict", "train", "consolidate")
 CONFIGS = 130
 """For each command."""
@@ -316,6 +318,73 @@ def test_a_config_chooses_no_place_to_write(shared_run, leyden, victim):
     assert not (victim / "MARK").exists()
     assert leyden("evaluate", f"run={run}", f"data.cache_dir={victim}/MARK").code == 0
     assert (victim / "MARK").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("train.log", "run.lock", "metrics.csv", "config.yaml.unfinished"),
+        *("status.json.unfinished", "checkpoints/last.ckpt", "checkpoints/best.ckpt.unfinished"),
+    ],
+)
+def test_a_folder_does_not_lead_training_elsewhere(name, shared_run, leyden, victim):
+    run = shutil.copytree(shared_run, victim / "run")
+    precious = victim / "precious"
+    precious.write_text("precious")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(precious)
+
+    done = leyden("train", f"run={run}", "trainer.max_epochs=3")
+
+    assert done.code == 2
+    assert f"{run / name} is a link to {precious}" in done.err
+    assert precious.read_text() == "precious"
+
+
+def test_links_within_a_run_folder_are_no_fault(shared_run, leyden, victim):
+    run = shutil.copytree(shared_run, victim / "run")
+    (run / "newest.csv").symlink_to("metrics.csv")
+
+    assert leyden("train", f"run={run}").code == 0
+
+
+def test_pipes_are_not_waited_for(shared_run, leyden, victim):
+    run = shutil.copytree(shared_run, victim / "run")
+    best = run / "checkpoints" / "best.ckpt"
+    best.unlink()
+    os.mkfifo(best)
+
+    for words in (["evaluate"], ["train", "trainer.max_epochs=3"], ["consolidate"]):
+        done = leyden(*words, f"run={run}")
+
+        assert done.code == 2
+        assert "no file" in done.err or "neither a file nor a folder" in done.err
+
+
+def test_a_whole_checkpoint_is_written_through_no_link(victim):
+    precious = victim / "precious"
+    precious.write_text("precious")
+    (victim / "whole.ckpt.unfinished").symlink_to(precious)
+
+    SafeCheckpointIO().save_checkpoint({}, victim / "whole.ckpt")
+
+    assert precious.read_text() == "precious"
+
+
+def test_class_names_that_multiply_are_refused_at_once(shared_run, leyden, victim):
+    run = shutil.copytree(shared_run, victim / "run")
+    best = run / "checkpoints" / "best.ckpt"
+    content = torch.load(best, weights_only=True)
+    bomb = ["a"]
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    content["leyden"]["data"]["class_names"] = bomb
+    torch.save(content, best)
+
+    done = leyden("evaluate", f"run={run}")
+
+    assert done.code == 2
+    assert "'class_names[0]' is a list, not a str" in done.err
 
 
 @pytest.mark.parametrize(

@@ -623,6 +623,53 @@ def test_a_folder_belongs_to_one_config(leyden, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def files(run):
+    return [(run / name).read_bytes() for name in ("config.yaml", "metrics.json")]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("trainer.max_epochs=3", "trainer.precision=nonsense"), 2),
+        (("trainer.max_epochs=-1", "trainer.max_steps=7", "loss.label_smoothing=0.3"), 2),
+        (("trainer.max_epochs=2", "trainer.max_time=00:01:00:00", "loss.label_smoothing=0.3"), 0),
+        (("callbacks.early_stopping.patience=1", "loss.label_smoothing=0.3"), 0),
+    ],
+)
+def test_a_config_that_trains_nothing_is_not_kept(words, code, leyden, own_run):
+    before = files(own_run)
+
+    done = leyden("train", f"run={own_run}", *words)
+
+    assert done.code == code, done.err
+    assert files(own_run) == before
+    assert ("Nothing was trained" in done.out) == (code == 0)
+    assert leyden("train", f"run={own_run}").code == 0
+
+
+def test_metrics_do_not_outlive_their_config(leyden, own_run, monkeypatch):
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leyden.workflows.train._measure", cut_off)
+
+    assert leyden("train", f"run={own_run}", "trainer.max_epochs=3").code == 130
+
+    assert load(own_run / "config.yaml").trainer.max_epochs == 3
+    assert not (own_run / "metrics.json").exists()
+
+
+def test_ranks_are_not_launched_into_a_run_that_is_being_trained(leyden, own_run):
+    before = files(own_run)
+    words = ("trainer.max_epochs=3", "trainer.devices=2", "trainer.accelerator=cpu")
+
+    with RunFolder(own_run).held():
+        done = leyden("train", f"run={own_run}", *words)
+
+    assert "is being trained by another process" in done.err
+    assert files(own_run) == before
+
+
 def test_a_finished_run_in_a_folder_of_its_own_is_not_repeated(leyden, tmp_path):
     assert leyden(*MINE).code == 0
     written = (tmp_path / "mine" / "checkpoints" / "last.ckpt").stat().st_mtime_ns

@@ -125,7 +125,7 @@ def _follow() -> None:
         from leyden.workflows.follow import connect
 
     for config, folder in connect():
-        append_to(folder.log)
+        _enter(folder)
         _train(config, folder)
 
 
@@ -212,7 +212,7 @@ def _run_job(
     if not is_checked:
         _check_composed(frozen, overrides, choices)
     folder = RunFolder(Path(settings.runtime.output_dir))
-    append_to(folder.log)
+    _enter(folder)
     if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
         from leyden.runs.gpus import take_gpu  # imports torch
 
@@ -231,6 +231,12 @@ def _run_job(
     return _train(frozen, folder, jobs=jobs)
 
 
+def _enter(folder: RunFolder) -> None:
+    """Log into a folder, which may be a stranger's."""
+    folder.refuse_strangers_files()
+    append_to(folder.log)
+
+
 def _finished_before(config: Config, folder: RunFolder) -> float | None:
     log.info("finished before: %s", folder.path)
     return _monitored(config, folder)
@@ -238,13 +244,13 @@ def _finished_before(config: Config, folder: RunFolder) -> float | None:
 
 def _continue(config: Config, folder: RunFolder, *, jobs: "Jobs | None") -> float | None:
     """Continue a run by the config of this command, which is the run's as well."""
-    append_to(folder.log)
+    _enter(folder)
     return _train(config, folder, jobs=jobs)
 
 
 def _continue_run(folder: RunFolder, overrides: Sequence[str]) -> None:
     """Continue a run by the config in its folder."""
-    append_to(folder.log)
+    _enter(folder)
     frozen = _loaded(folder, overrides)
     check_paths(frozen, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
     if overrides:
@@ -280,7 +286,7 @@ def _rerun(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
     frozen = _loaded(source, arguments.overrides)
     folder = new_folder(frozen, RUNS)
-    append_to(folder.log)
+    _enter(folder)
     log.info("repeating %s", source.path)
     _train(frozen, folder, jobs=jobs)
 

@@ -209,7 +209,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _FrozenLoader(yaml.SafeLoader):
-    """Reads what ``save`` writes: without aliases, which multiply, and nested to a limit."""
+    """Reads what ``save`` writes: without aliases, which multiply, or tags; nested to a limit."""
 
     depth = 0
 
@@ -219,6 +219,9 @@ class _FrozenLoader(yaml.SafeLoader):
             raise yaml.YAMLError("it holds an alias, and a run writes none")
         if self.depth > DEEPEST:
             raise yaml.YAMLError(f"it is nested more than {DEEPEST} levels deep")
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            raise yaml.YAMLError("it holds a tag, and a run writes none")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from leyden.callbacks.run_record import KEY
 from leyden.errors import UserError, first_line
-from leyden.files import META, flush_folder, remove, unwritable
+from leyden.files import META, flush_folder, is_checkpoint, remove, unwritable
 from leyden.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class SafeCheckpointIO(CheckpointIO):
         unfinished = path.with_name(f"{path.name}.unfinished")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as stream:
+            unfinished.unlink(missing_ok=True)  # it may be a link to elsewhere
+            with unfinished.open("xb") as stream:
                 torch.save(checkpoint, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -102,8 +103,9 @@ def load_checkpoint(
         UserError: the checkpoint is missing, torn, holds other objects, or was written by
             something other than a run.
     """
-    if not path.exists():
-        raise UserError(f"The checkpoint {path} does not exist. Give a run folder or a .ckpt file.")
+    if not is_checkpoint(path):
+        fault = "is no file" if path.exists() else "does not exist"
+        raise UserError(f"The checkpoint {path} {fault}. Give a run folder or a .ckpt file.")
     file = path / META if path.is_dir() else path
     with damage_told(path):
         _verify(file)
@@ -152,7 +154,8 @@ def read_learned(checkpoint: dict[str, Any], path: Path) -> Learned:
         _verify_types({"state_dict": dict}, checkpoint)
         weights, names = checkpoint["state_dict"], record["data"]["class_names"]
         _verify_types(dict.fromkeys(weights, Tensor), weights)
-        _verify_types(dict.fromkeys(map(str, names), str), {str(name): name for name in names})
+        named = {f"class_names[{number}]": name for number, name in enumerate(names)}
+        _verify_types(dict.fromkeys(named, str), named)
     return Learned(config=record["config"], data=record["data"], weights=weights)
 
 

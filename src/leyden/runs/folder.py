@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,28 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def refuse_strangers_files(self) -> None:
+        """Refuse a folder in which a name stands for something elsewhere.
+
+        A run writes to the names in its folder, and folders are passed on with what is in them.
+
+        Raises:
+            UserError: A link leads out of the folder, or something is neither file nor folder.
+        """
+        home = Path(os.path.realpath(self.path))
+        for path in self.path.rglob("*"):
+            target = os.path.realpath(path)
+            if not Path(target).is_relative_to(home):
+                fault = f"is a link to {target}, and training writes to the names in a run folder"
+            elif path.is_fifo() or path.is_socket():
+                fault = "is neither a file nor a folder"
+            else:
+                continue
+            raise UserError(
+                f"{path} {fault}. Expected a folder as `leyden train` left it: put the file itself "
+                "there, or remove it."
+            )
 
     def read_status(self) -> dict[str, Any]:
         """Return the status; empty if the run was cut off before it wrote one, or if damaged."""

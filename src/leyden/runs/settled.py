@@ -1,12 +1,18 @@
 """What can no longer change in a folder that holds a run: its config, which its metrics are of."""
 
+import logging
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from leyden.config.compose import Config, load, save, to_plain, without_places
 from leyden.errors import UserError
+from leyden.files import META
 from leyden.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 Change = tuple[str, Any, Any]
 """A dotted key with its values before and after."""
@@ -76,6 +82,48 @@ def _refuse_another_config(folder: RunFolder, config: Config) -> None:
             "hydra.sweep.subdir that depends on every swept key, or continue the run that is there "
             f"with `leyden train run={folder.path}`."
         )
+
+
+@contextmanager
+def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
+    """Put a config into a run's folder; take it back if nothing is trained with it.
+
+    Metrics of the config before leave the folder, and come back with it.
+    """
+    before = {file: file.read_bytes() for file in (folder.config, folder.metrics) if file.is_file()}
+    checkpoint = _version(folder.last)
+    save(config, folder.config)
+    if before.get(folder.config) == folder.config.read_bytes():
+        yield
+        return
+    folder.metrics.unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException:
+        if _version(folder.last) == checkpoint:
+            _put_back(before)
+        raise
+    if folder.metrics in before and checkpoint == _version(folder.last) is not None:
+        log.warning(
+            "Nothing was trained: %s keeps the config and the metrics that it had. Raise "
+            "trainer.max_epochs to train it further.",
+            folder.path,
+        )
+        _put_back(before)
+
+
+def _version(checkpoint: Path) -> tuple[int, int] | None:
+    """Return what differs once a checkpoint has been written anew."""
+    file = checkpoint / META if checkpoint.is_dir() else checkpoint
+    if not file.is_file():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _put_back(contents: Mapping[Path, bytes]) -> None:
+    for file, content in contents.items():
+        file.write_bytes(content)
 
 
 def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:

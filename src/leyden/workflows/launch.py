@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from leyden.callbacks.stop_request import SIGNALS
-from leyden.config.compose import Config, save
+from leyden.config.compose import Config
 from leyden.errors import InterruptedRunError, UserError
 from leyden.runs.folder import RunFolder
 from leyden.runs.ranks import first_error, hand_over, is_launched
+from leyden.runs.settled import config_in_force
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -72,8 +73,6 @@ def launch(config: Config, folder: RunFolder, count: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    save(config, folder.config)
-    hand_over(folder.config)
     first_error(folder.path)
     settings = LaunchConfig(
         min_nodes=1,
@@ -87,8 +86,11 @@ def launch(config: Config, folder: RunFolder, count: int) -> None:
     )
     # As many threads in each rank as there are cores would make all of them wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
+    with folder.held():  # which rank 0 does from here on
+        pass
     try:
-        with _signal_handlers_kept():
+        with config_in_force(folder, config), _signal_handlers_kept():
+            hand_over(folder.config)
             words = ("-m", "leyden", "train", f"run={folder.path}")
             elastic_launch(settings, sys.executable)(*words)
     except SignalException as error:

@@ -14,7 +14,7 @@ from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import FINGERPRINT, SPLITS, RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
-from leyden.config.compose import Config, save, to_plain
+from leyden.config.compose import Config, to_plain
 from leyden.data.base import DataModule
 from leyden.data.cleaning import table
 from leyden.errors import InterruptedRunError, UserError
@@ -22,6 +22,7 @@ from leyden.runs.checkpoint import load_checkpoint, newest_intact
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
 from leyden.runs.ranks import rank
+from leyden.runs.settled import config_in_force
 from leyden.tasks.base import Task
 from leyden.workflows.evaluate import measured
 from leyden.workflows.parts import (
@@ -48,13 +49,12 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
     with StopRequest() as request:
         if rank() > 0:
             return _fit_and_test(config, folder, request)[0]
-        with folder.held():
+        with folder.held(), config_in_force(folder, config):
             return _recorded(config, folder, request)
 
 
 def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
     """Train, and say in the folder how that went."""
-    save(config, folder.config)
     folder.write_status("running")
     try:
         metrics, warnings = _fit_and_test(config, folder, request)
