@@ -454,7 +454,7 @@ def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
 
 @pytest.mark.parametrize("group", ["state", "column_5"])
 def test_the_target_cannot_be_the_group(table, group):
-    with pytest.raises(UserError, match="data.group=state is the target"):
+    with pytest.raises(UserError, match=r"data\.group=state is the target"):
         table(group=group)
 
 
