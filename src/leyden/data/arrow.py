@@ -26,6 +26,14 @@ def pyarrow(module: str | None = None) -> Any:
         ) from error
 
 
+def is_number(cells: Any) -> bool:
+    """Whether a column of Parquet holds numbers."""
+    types = pyarrow("types")
+    return bool(types.is_integer(cells.type) or types.is_floating(cells.type)) or bool(
+        types.is_decimal(cells.type)
+    )
+
+
 def as_strings(cells: Any) -> Any:
     """Turn a column of Parquet to strings, nested values to JSON; bytes stay what they are."""
     pa = pyarrow()

@@ -8,7 +8,14 @@ from typing import IO, Any
 
 from leyden.data.values import normal
 
-AS_WRITTEN: dict[str, Any] = {"parse_int": str, "parse_float": str}
+
+class JsonNumber(str):
+    """A number as it is written in JSON, unlike a string of digits."""
+
+    __slots__ = ()
+
+
+AS_WRITTEN: dict[str, Any] = {"parse_int": JsonNumber, "parse_float": JsonNumber}
 """Numbers stay as they are written."""
 
 BLOCK_BYTES = 1 << 24

@@ -16,10 +16,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from leyden.data.arrow import UNDECODABLE, as_strings, decoded, pyarrow, undecodable
+from leyden.data.arrow import (
+    UNDECODABLE,
+    as_strings,
+    decoded,
+    is_number,
+    pyarrow,
+    undecodable,
+)
 from leyden.data.csv_streams import decodable, ended, without_comments
 from leyden.data.encodings import as_utf8, check_encoding
-from leyden.data.json_lines import json_blocks, json_cell, json_names
+from leyden.data.json_lines import JsonNumber, json_blocks, json_cell, json_names
 from leyden.data.pipes import copy_of, suffix_of
 from leyden.data.rows import RejectedItem
 from leyden.data.values import normal
@@ -59,11 +66,13 @@ class Chunk:
         columns: strings ``(rows,)`` by name of the column; null where a cell is missing.
         sources: file and number of each row, for people; a header is row 1.
         rejected: rows that could not be read.
+        numbers: Columns of numbers that the format itself knows as such, spelled as in Python.
     """
 
     columns: "Mapping[str, pa.StringArray]"
     sources: Sequence[str]
     rejected: Sequence[RejectedItem] = ()
+    numbers: AbstractSet[str] = frozenset()
 
 
 class _Raw(NamedTuple):
@@ -72,6 +81,7 @@ class _Raw(NamedTuple):
     batch: "pa.RecordBatch"
     numbers: Sequence[int]
     faults: Sequence[Fault] = ()
+    number_columns: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,13 +327,17 @@ class TableFile:
         pa = pyarrow()
         with self._open() as stream:
             for block in json_blocks(stream, array=self._may_be_array):
-                columns = {
-                    name: pa.array(
-                        [json_cell(row.get(names[name])) for row in block.rows], pa.string()
-                    )
-                    for name in wanted
+                cells = {
+                    name: [json_cell(row.get(names[name])) for row in block.rows] for name in wanted
                 }
-                yield _Raw(pa.RecordBatch.from_pydict(columns), block.numbers, block.faults)
+                columns = {name: pa.array(column, pa.string()) for name, column in cells.items()}
+                batch = pa.RecordBatch.from_pydict(columns)
+                known = {
+                    name
+                    for name, column in cells.items()
+                    if all(isinstance(cell, JsonNumber | None) for cell in column)
+                }
+                yield _Raw(batch, block.numbers, block.faults, known)
 
     def _parquet_chunks(self, wanted: Sequence[str], names: Mapping[str, str]) -> Iterator[_Raw]:
         pa, number = pyarrow(), 1
@@ -332,7 +346,8 @@ class TableFile:
             for batch in file.iter_batches(ROWS_PER_CHUNK, columns=written):
                 columns = {name: as_strings(batch.column(names[name])) for name in wanted}
                 numbers = range(number, number + batch.num_rows)
-                yield _Raw(pa.RecordBatch.from_pydict(columns), numbers)
+                known = {name for name in wanted if is_number(batch.column(names[name]))}
+                yield _Raw(pa.RecordBatch.from_pydict(columns), numbers, (), known)
                 number += batch.num_rows
 
     def _undecodable(self, column: str) -> str:
@@ -368,6 +383,7 @@ class TableFile:
                 RejectedItem(source=f"{name} row {number}", reason=reason)
                 for number, reason in (*raw.faults, *undecoded)
             ],
+            numbers=raw.number_columns,
         )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from leyden.data.table import cells
 from leyden.data.table.cells import CellFormat, Cells
+from leyden.data.tables import Chunk
 from leyden.errors import UserError
 
 WRITTEN = CellFormat(missing=["NA"])
@@ -146,7 +147,9 @@ def test_separators_of_digits_are_checked(decimal, thousands):
 def keys_of(**columns):
     arrays = {name: pa.array(column, pa.string()) for name, column in columns.items()}
     rows = len(next(iter(arrays.values())))
-    return cells.row_keys(Cells(arrays, WRITTEN), list(columns), rows).tolist()
+    return cells.row_keys(
+        Cells(Chunk(columns=arrays, sources=()), WRITTEN), list(columns), rows
+    ).tolist()
 
 
 def test_rows_of_equal_cells_have_equal_keys():

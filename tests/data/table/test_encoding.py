@@ -4,6 +4,7 @@ import pyarrow as pa
 from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column
 from leyden.data.table.encoding import Encoder
+from leyden.data.tables import Chunk
 
 COLUMNS = [
     Column(name="age", kind="numeric"),
@@ -15,7 +16,7 @@ COLUMNS = [
 
 def chunk(**columns):
     arrays = {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
-    return Cells(arrays, CellFormat(missing=["NA"]))
+    return Cells(Chunk(columns=arrays, sources=()), CellFormat(missing=["NA"]))
 
 
 def test_chunks_share_their_codes():

@@ -4,6 +4,8 @@ import math
 import shlex
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 
@@ -776,3 +778,20 @@ def test_rows_of_few_categories_are_observations(table):
 
     assert len(data.part("test")) == pytest.approx(120, abs=30)
     assert set(plan[data.part("test")]) == set(plan[data.part("val")]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_separators_are_those_of_text_and_not_of_numbers_that_a_format_knows(
+    table, visits, tmp_path, suffix
+):
+    columns = visits(age=[1000 + row / 8 for row in range(200)])
+    path = tmp_path / f"visits.{suffix}"
+    if suffix == "parquet":
+        pyarrow.parquet.write_table(pa.table(columns), path)
+    else:
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        path.write_text("\n".join(map(json.dumps, rows)))
+
+    data = table(path=str(path), decimal=",", thousands=".")
+
+    assert data.cached.arrays["numbers"][:3, 0].tolist() == [1000.0, 1000.125, 1000.25]

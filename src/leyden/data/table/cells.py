@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.tables import Chunk
 from leyden.data.values import FALSE, PADDED, TRUE, canonical
 from leyden.errors import UserError
 
@@ -118,18 +119,21 @@ class Cells(Mapping[str, Distinct]):
     """The columns of a chunk, whose distinct strings are found once.
 
     Args:
-        columns: ``(rows,)`` strings by column.
-        written: Format of the cells.
+        chunk: The rows.
+        written: Format of the cells, but of numbers that the table's own format knows.
     """
 
-    def __init__(self, columns: "Mapping[str, pa.StringArray]", written: CellFormat) -> None:
-        self._columns = columns
+    def __init__(self, chunk: Chunk, written: CellFormat) -> None:
+        self._columns = chunk.columns
+        self._numbers = chunk.numbers
         self._written = written
+        self._known = replace(written, decimal=".", thousands=None)
         self._distinct: dict[str, Distinct] = {}
 
     def __getitem__(self, name: str) -> Distinct:
         if name not in self._distinct:
-            self._distinct[name] = distinct(self._columns[name], self._written)
+            written = self._known if name in self._numbers else self._written
+            self._distinct[name] = distinct(self._columns[name], written)
         return self._distinct[name]
 
     def __iter__(self) -> Iterator[str]:

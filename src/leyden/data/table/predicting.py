@@ -74,7 +74,7 @@ class _Reading:
     def look_at(self, chunk: Chunk) -> None:
         """Count the cells of a chunk that training knows, and those that it does not."""
         self.rows += len(chunk.sources) + len(chunk.rejected)
-        cells = Cells(chunk.columns, self._written)
+        cells = Cells(chunk, self._written)
         numbers, categories = self._encoded(chunk, cells)
         layout = self._layout()
         fields = layout.inputs(numbers, categories)
@@ -119,7 +119,7 @@ class _Reading:
 
     def inputs(self, chunk: Chunk) -> Inputs:
         """Encode a chunk."""
-        numbers, categories = self._encoded(chunk, Cells(chunk.columns, self._written))
+        numbers, categories = self._encoded(chunk, Cells(chunk, self._written))
         fields = self._layout().inputs(numbers, categories)
         return Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
 

@@ -84,7 +84,7 @@ class TableReading:
         needed = list(dict.fromkeys([*self.roles.names, *read]))
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
-            yield encoding.encoded(chunk, Cells(chunk.columns, self.written))
+            yield encoding.encoded(chunk, Cells(chunk, self.written))
         self._check_misfits(encoder, seen)
         hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
         facts = {
@@ -127,7 +127,7 @@ class TableReading:
         for chunk in self.chunks(list(evidence)):
             rows += len(chunk.sources)
             rejected += chunk.rejected[:1]
-            columns = Cells(chunk.columns, self.written)
+            columns = Cells(chunk, self.written)
             for name, seen in evidence.items():
                 seen.add(columns[name], grouped=self.written.grouped(chunk.columns[name]))
             labels |= self.roles.labels(columns)
