@@ -226,6 +226,15 @@ def test_few_rows_dropped_are_no_warning():
     assert cleaned(*rows, *rows[:4])[1].warnings == []
 
 
+def test_rows_of_a_given_test_split_are_no_part_of_what_is_counted():
+    rows = [(content, 0, "train") for content in range(100)]
+    tested = [(content, 1, "test") for content in range(200, 300)]
+
+    _, report = cleaned(*rows, *rows[:6], *tested)
+
+    assert "drops 6 of 106 rows." in report.warnings[0]
+
+
 def test_dropping_more_than_half_is_an_error_that_names_the_step():
     rows = [(content % 40, 0, "train") for content in range(100)]
 

@@ -61,7 +61,7 @@ def test_each_step_finds_what_a_search_row_by_row_finds(step, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_equal_rows_of_other_groups_or_times_are_observations_of_their_own(step, seed):
     contents, targets, parts = rows_at_random(seed)
-    contexts = np.random.default_rng(seed).integers(0, 2, 60).astype(np.uint64)
+    contexts = np.random.default_rng(100 + seed).integers(0, 2, 60).astype(np.uint64)
 
     found, twins, _ = compared(contents, targets, parts, contexts).drop(step)
 

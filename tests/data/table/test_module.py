@@ -180,6 +180,14 @@ def test_equal_rows_are_dropped_only_with_equal_targets(table):
     assert len(data.cached.kept) == len(set(zip(columns["age"], columns["state"], strict=True)))
 
 
+@pytest.mark.parametrize("role", ["group", "time"])
+def test_equal_rows_of_other_groups_or_times_are_never_dropped(table, role):
+    columns = {"age": [*range(40)] * 2, "state": ["ill", "well"] * 40, "visit": [*range(80)]}
+    cleaning = TableCleaning(duplicates=True)
+
+    assert len(table(columns, cleaning=cleaning, **{role: "visit"}).cached.kept) == 80
+
+
 def test_words_among_numbers_are_counted_or_refused(table, visits):
     columns = visits()
     columns["age"][:3] = ["unknown", "unknown", "inf"]
