@@ -803,3 +803,14 @@ def test_separators_are_those_of_text_and_not_of_numbers_that_a_format_knows(
     data = table(path=str(path), decimal=",", thousands=".")
 
     assert data.cached.arrays["numbers"][:3, 0].tolist() == [1000.0, 1000.125, 1000.25]
+
+
+def test_an_index_and_the_order_of_columns_do_not_decide_on_splits(table, visits):
+    columns = {"": range(200), **visits()}
+    new = {name: [cells[7], *cells] for name, cells in visits().items()}
+    later = {**dict(reversed(new.items())), "": range(201)}
+    later = {"": later.pop(""), **later}
+
+    before, after = split_of_each(table(columns)), split_of_each(table(later))
+
+    assert all(after[row + 1] == before[row] for row in range(200))

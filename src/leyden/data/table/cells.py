@@ -216,10 +216,11 @@ def dates(values: "pa.StringArray", form: str | None = None) -> NDArray[np.float
 def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
     """Hash whole rows ``(rows,)``: cells that are equal as numbers or as text count as equal.
 
-    A key depends on the cells of its row alone, so that other rows do not change it.
+    A key depends on the cells of its row alone, so that other rows do not change it, nor does the
+    order of the columns.
     """
     keys: Keys = np.zeros(rows, np.uint64)
-    for name in names:
+    for name in sorted(names):
         column = columns[name]
         keys = mixed(keys, column.spread(_hashes(column.values), MISSING_KEY))
     return keys

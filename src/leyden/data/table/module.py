@@ -212,7 +212,8 @@ class TableData(DataModule):
         if not self._is_measured():
             return self.columns
         fitted = [Column(**column) for column in self.statistics["columns"]]
-        return self.columns | {column.name: column.declaration for column in fitted}
+        there = self.column_names()
+        return self.columns | {c.name: c.declaration for c in fitted if c.name in there}
 
     def _known_roles(self) -> Roles:
         if not self._is_measured():

@@ -15,6 +15,7 @@ from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_colum
 from leyden.data.table.encoding import Encoder
 from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
+from leyden.data.table.screening import INDEX_NAMES
 from leyden.data.tables import Chunk
 from leyden.errors import UserError, did_you_mean
 
@@ -74,7 +75,8 @@ class TableReading:
         encoding = _Encoding(
             roles=self.roles,
             steps=self.steps,
-            names=self.names,
+            # An index counts the rows anew when one comes.
+            identifying=[name for name in self.names if not INDEX_NAMES.fullmatch(name)],
             label_names=self.roles.label_names(labels) if self.roles.has_labels else None,
             read_targets=self._roles(columns).reader(columns[self.roles.targets[0]], seen, labels),
             time=columns[self.roles.time] if self.roles.time else None,
@@ -194,7 +196,7 @@ class _Encoding:
     Attributes:
         roles: The columns that are not inputs.
         steps: The cleaning steps that run.
-        names: All columns of the table.
+        identifying: Columns whose cells identify a row.
         label_names: Names of the labels, if a row may have several.
         read_targets: Reads the targets of a chunk.
         time: Column that orders the rows.
@@ -206,7 +208,7 @@ class _Encoding:
 
     roles: Roles
     steps: TableCleaning
-    names: Sequence[str]
+    identifying: Sequence[str]
     label_names: Sequence[str] | None
     read_targets: ReadTargets
     time: Column | None
@@ -237,7 +239,7 @@ class _Encoding:
             part="all",
             sources=[chunk.sources[row] for row in np.flatnonzero(kept).tolist()],
             rejected=[*chunk.rejected, *rejected],
-            keys=row_keys(columns, self.names, rows)[kept],
+            keys=row_keys(columns, self.identifying, rows)[kept],
             groups=None if groups is None else groups[kept],
             times=None if times is None else times[kept],
             label_names=self.label_names,
