@@ -151,3 +151,8 @@ def test_metrics_of_the_stages_alone_are_picked() -> None:
     metrics = {"train/loss": torch.tensor(1.0), "lr-Adam": torch.tensor(2.0), "epoch": 3}
 
     assert stage_metrics(metrics) == {"train/loss": 1.0}
+
+
+def test_a_history_takes_the_name_of_no_other_file_of_a_run():
+    with pytest.raises(ValueError, match=r"must end in \.csv, got config\.yaml"):
+        MetricHistory(monitor="val/loss", filename="config.yaml")

@@ -133,6 +133,13 @@ def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
         ({"monitor": ["x"]}, "monitor: expected str"),
         ({"name": None}, "name: expected str or int or float"),
         ({"name": ""}, "name: expected a name, got ''"),
+        ({"name": "x/" + "é" * 101}, "^name: expected at most 200 bytes"),
+        ({"data": {"_target_": "x", "name": "x" * 300}}, r"^data\.name: expected at most 200"),
+        ({"trainer": {"_target_": TRAINER, "_partial_": True}}, "^trainer._partial_: expected fal"),
+        (
+            {"callbacks": {"x": STOPPING | {"_partial_": True}, "y": None}},
+            "^callbacks.x._partial_: expected false",
+        ),
         ({"seed": -1}, "^seed: expected 0 to 4294967295, got -1"),
         ({"seed": 2**32, "data": {"_target_": "x", "seed": "${seed}"}}, "^seed: expected 0 to"),
         ({"data": {"_target_": "x", "splitter": {"seed": -2}}}, r"^data\.splitter\.seed: expected"),

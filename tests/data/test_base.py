@@ -357,6 +357,8 @@ def test_ranks_without_a_row_are_an_error():
 def test_a_batch_of_no_rows_is_refused_by_name():
     with pytest.raises(ValueError, match="batch_size"):
         Shades(batch_size=0)
+    with pytest.raises(ValueError, match="num_workers must be at least 0, got -1"):
+        Shades(num_workers=-1)
 
 
 def test_data_that_are_not_set_up_say_so():

@@ -9,6 +9,7 @@ from leyden.runs.folder import (
     RunFolder,
     existing_folder,
     find_run,
+    new_folder,
     newest_run,
     write_json,
 )
@@ -178,3 +179,21 @@ def test_a_damaged_config_hides_no_other_run(tmp_path: Path, config: Config) -> 
         touched(tmp_path / "mine" / name / "config.yaml").write_text(text)
 
     assert newest_run(config, tmp_path, finished=False) == run
+
+
+def test_a_number_names_a_run(tmp_path: Path) -> None:
+    numbered = freeze(compose(["name=3"]))
+    folder = new_folder(numbered, tmp_path)
+    save(numbered, folder.config)
+
+    assert newest_run(numbered, tmp_path, finished=False) == folder
+
+
+def test_files_that_no_run_wrote_hold_no_metrics_and_no_warnings(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    huge = "1" + "0" * 400
+    folder.metrics.write_text(f'{{"val/loss": {huge}, "val/f1": true, "val/auroc": "x"}}')
+    folder.cleaning.write_text('{"warnings": 5}')
+
+    assert [f"{value:.4f}" for value in folder.read_metrics().values()] == ["inf"]
+    assert folder.read_cleaning_warnings() == []

@@ -294,3 +294,28 @@ def test_a_file_and_a_folder_take_the_place_of_one_another(written, alone):
 
 def test_it_can_be_named_as_a_run(written):
     assert find_run(str(written)) == (RunFolder(written.parent.parent), written)
+
+
+def test_lists_that_multiply_are_read_at_once(written):
+    meta = torch.load(written / META, weights_only=True)
+    bomb = [torch.ones(1)]
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    torch.save(meta | {"bomb": bomb}, written / META)
+
+    read = load_checkpoint(written)
+
+    assert read["bomb"][0] is read["bomb"][1]
+    assert torch.equal(read["state_dict"]["weight"], WEIGHT + 1)
+
+
+def test_what_two_entries_share_is_read_for_each(tmp_path, alone):
+    content = checkpoint(alone)
+    content["averaged"] = content["state_dict"]
+    path = tmp_path / "last.ckpt"
+    shards.write(content, path, write_meta=SafeCheckpointIO().save_checkpoint)
+
+    read = load_checkpoint(path, only=("averaged",))
+
+    assert torch.equal(read["averaged"]["weight"], WEIGHT + 1)
+    assert read["state_dict"]["weight"].is_meta

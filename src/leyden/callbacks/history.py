@@ -48,6 +48,8 @@ class MetricHistory(Checkpoint):
     def __init__(
         self, *, monitor: str, mode: Mode | None = None, filename: str = "metrics.csv"
     ) -> None:
+        if not filename.endswith(".csv"):  # no other file of a run is one
+            raise ValueError(f"filename must end in .csv, got {filename}")
         self.monitor = monitor
         self.mode = mode
         self.filename = filename

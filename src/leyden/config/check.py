@@ -27,6 +27,12 @@ from leyden.files import exists
 NAMES_OF_PLACES = ("name", "data.name")
 """Keys that name a folder below ``runs/``, and one below the cache."""
 
+LONGEST_NAME = 200
+"""Bytes of a file's name; disks take 255, of which endings need some."""
+
+OBJECTS = ("data", "loss", "trainer")
+"""Keys of nodes that are built as they are; the others wait for arguments that a run learns."""
+
 FILENAME = "filename"
 """Argument that names a file in the run folder, whatever class takes it."""
 
@@ -77,6 +83,8 @@ def check(
     for where, own, node in target_nodes(links, values):
         with _setter_named(origin, f"{where}._target_"):
             _check_node(where, node, is_chosen=partial(is_chosen, where, own))
+    with _setter_named(origin):
+        _refuse_partial(links)
 
 
 def _origin_of_link(links: Node, origin: Origin, key: str) -> str:
@@ -148,6 +156,16 @@ def _check_top(links: Node, values: Node) -> None:
             raise FaultyKeyError(key, f"expected {expected}, got {_shown(values[key])}.")
     for key in NAMES_OF_PLACES:
         _stay_inside(key, _at(values, key))
+
+
+def _refuse_partial(links: Node) -> None:
+    """Refuse factories where a run needs the object."""
+    nodes = {key: links.get(key) for key in OBJECTS}
+    for key in COLLECTIONS:
+        nodes |= {f"{key}.{name}": node for name, node in (links.get(key) or {}).items()}
+    for key, node in nodes.items():
+        if node and node.get("_partial_"):
+            raise FaultyKeyError(f"{key}._partial_", "expected false: nothing completes this node.")
 
 
 def _refuse_unknown(links: Node, dotted: Sequence[str]) -> None:
@@ -231,6 +249,10 @@ def _stay_inside(key: str, name: Any) -> None:
             key,
             f"{_shown(name)} leads out of the folder that it is made in. Expected a name, or names "
             "joined by '/'.",
+        )
+    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        raise FaultyKeyError(
+            key, f"expected at most {LONGEST_NAME} bytes between two '/', got {_shown(name)}."
         )
 
 

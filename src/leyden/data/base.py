@@ -81,6 +81,8 @@ class DataModule(LightningDataModule, ABC):
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         _check_node("splitter", splitter, Splitter)
         _check_node("cleaning", cleaning, Cleaning)
+        if num_workers < 0:
+            raise ValueError(f"num_workers must be at least 0, got {num_workers}")
         self.name = name
         self.batch_size = batch_size
         self.num_workers = num_workers

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from leyden.callbacks.run_record import KEY
 from leyden.errors import UserError, first_line
-from leyden.files import META, flush_folder, is_checkpoint, remove, unwritable
+from leyden.files import META, flush_folder, remove, unwritable
 from leyden.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,8 @@ def load_checkpoint(
         UserError: the checkpoint is missing, torn, holds other objects, or was written by
             something other than a run.
     """
-    if not is_checkpoint(path):
-        fault = "is no file" if path.exists() else "does not exist"
-        raise UserError(f"The checkpoint {path} {fault}. Give a run folder or a .ckpt file.")
+    if not path.exists():
+        raise UserError(f"The checkpoint {path} does not exist. Give a run folder or a .ckpt file.")
     file = path / META if path.is_dir() else path
     with damage_told(path):
         _verify(file)
@@ -207,6 +206,8 @@ def newest_intact(folder: RunFolder) -> Path | None:
 
 def _verify(path: Path) -> None:
     """Compare every member with its checksum; torch itself reads past a flipped bit."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError(f"{path.name} is no file")
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:

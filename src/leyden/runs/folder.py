@@ -132,14 +132,14 @@ class RunFolder:
 
     def read_cleaning_warnings(self) -> list[str]:
         """Return what cleaning has changed in the run's data as a whole, in sentences."""
-        warnings: list[str] = _read_mapping(self.cleaning).get("warnings", [])
-        return warnings
+        warnings = _read_mapping(self.cleaning).get("warnings")
+        return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
     def read_metrics(self) -> dict[str, float]:
         """Return the final metrics by stage and name; empty before the run's end, or if damaged."""
         metrics = _read_mapping(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
-        return {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+        return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
 def find_run(run: str) -> tuple[RunFolder, Path]:
@@ -211,7 +211,7 @@ def existing_folder(run: str) -> RunFolder:
 
 def new_folder(config: Config, runs: Path) -> RunFolder:
     """Make a run folder named by this moment, as Hydra does for a composed config."""
-    path = runs / config.name / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
+    path = runs / str(config.name) / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
     path.mkdir(parents=True)
     return RunFolder(path)
 
@@ -224,7 +224,7 @@ def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | Non
         runs: the folder that holds all runs.
         finished: whether the run has finished.
     """
-    configs = (runs / config.name).glob("**/config.yaml")
+    configs = (runs / str(config.name)).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
         folder = RunFolder(path.parent.resolve())
         done = folder.read_status().get("state") == "finished"
@@ -243,7 +243,7 @@ def _holds(path: Path, config: Config) -> bool:
 def _read_mapping(path: Path) -> dict[str, Any]:
     """Read a JSON file; whatever is not a mapping counts as damaged, and as empty."""
     try:
-        content = json.loads(path.read_text()) if path.is_file() else {}
+        content = json.loads(path.read_text(), parse_int=float) if path.is_file() else {}
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -63,9 +63,9 @@ def first_error(folder: Path) -> str | None:
     """Give the error that came before those of the other ranks, and forget them all."""
     records = []
     for path in folder.glob("error.rank*.json"):
-        records.append(json.loads(path.read_text()))
+        text = path.read_text()
         path.unlink()
-    if not records:
-        return None
-    first = min(records, key=lambda record: float(record["time"]))
-    return f"rank {first['rank']}: {first['error']}"
+        with suppress(ValueError, TypeError, LookupError):  # of a rank that was killed meanwhile
+            record = json.loads(text)
+            records.append((float(record["time"]), f"rank {record['rank']}: {record['error']}"))
+    return min(records)[1] if records else None

@@ -214,18 +214,32 @@ def _settle(home: Path, path: Path, *, keep: Collection[str]) -> None:
             shutil.rmtree(folder)
 
 
-def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor], place: str = "") -> Any:
-    """Copy a tree of containers with each tensor replaced, by its place in the tree."""
-    inside = f"{place}/" if place else ""
-    if isinstance(tree, Tensor):
-        return replaced(place, tree)
-    if isinstance(tree, dict):
-        copied = copy(tree)  # an ordered one may carry the versions of its modules
-        copied |= {k: _with_tensors(v, replaced, f"{inside}{k}") for k, v in tree.items()}
-        return copied
-    if isinstance(tree, list | tuple):
-        return type(tree)(_with_tensors(v, replaced, f"{inside}{i}") for i, v in enumerate(tree))
-    return tree
+def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor]) -> Any:
+    """Copy a tree of containers with each tensor replaced, by its place in the tree.
+
+    A container that an entry of the tree holds several times is copied once, and its first place
+    counts: a few lists in a file can stand for more places than there is memory.
+    """
+    copies: dict[tuple[int, str], Any] = {}
+
+    def copied(node: Any, place: str) -> Any:
+        if isinstance(node, Tensor):
+            return replaced(place, node)
+        if not isinstance(node, dict | list | tuple):
+            return node
+        known = (id(node), place.partition("/")[0])
+        if known not in copies:
+            copies[known] = contents(node, f"{place}/" if place else "")
+        return copies[known]
+
+    def contents(node: Any, inside: str) -> Any:
+        if not isinstance(node, dict):
+            return type(node)(copied(each, f"{inside}{i}") for i, each in enumerate(node))
+        result = copy(node)  # an ordered one may carry the versions of its modules
+        result |= {key: copied(each, f"{inside}{key}") for key, each in node.items()}
+        return result
+
+    return copied(tree, "")
 
 
 def _of_first_rank(text: str) -> str:

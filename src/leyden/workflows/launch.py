@@ -29,11 +29,15 @@ USER_ERROR, INTERRUPTED = 2, (os.EX_TEMPFAIL, 128 + signal.SIGINT)
 """Exit codes of ``leyden``."""
 
 
+MOST_PER_CORE = 4
+"""Processes on the CPU; more would only wait for one another, and may end the machine."""
+
+
 def processes(config: Config) -> int:
     """Count the processes that this machine has to start for a config; 1 where it is a rank.
 
     Raises:
-        UserError: they would need more GPUs than there are.
+        UserError: they would need more GPUs than there are, or far more cores.
     """
     trainer = config.trainer
     devices = trainer.devices
@@ -49,6 +53,12 @@ def processes(config: Config) -> int:
         raise UserError(
             f"trainer.devices={trainer.devices} needs {count} GPUs, but {gpus} can be seen. Give "
             "trainer.devices=auto for all of them, or trainer.accelerator=cpu."
+        )
+    most = MOST_PER_CORE * (os.cpu_count() or 1)
+    if not gpus and count > most:
+        raise UserError(
+            f"trainer.devices={trainer.devices} starts {count} processes. Expected at most {most} "
+            "on the CPU of this machine."
         )
     if trainer.accelerator == "cpu" and not isinstance(devices, int):
         raise UserError(

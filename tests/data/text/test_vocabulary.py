@@ -10,6 +10,7 @@ from leyden.data.text.vocabulary import (
     load_vocabulary,
     train_vocabulary,
 )
+from leyden.runs.checkpoint import DAMAGE
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "The Cat"] * 5
 
@@ -60,3 +61,56 @@ def test_the_size_is_a_bound():
     assert load_vocabulary(trained(size=SMALLEST)).get_vocab_size() == SMALLEST
     assert load_vocabulary(trained(size=10_000)).get_vocab_size() < 400
     assert json.loads(trained())["model"]["type"] == "BPE"
+
+
+def changed(**parts):
+    return json.dumps(json.loads(trained()) | parts)
+
+
+MODEL = json.loads(trained())["model"]
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        *("", "{}", "null", "[" * 100_000),
+        changed(model=[]),
+        changed(model=MODEL | {"merges": [["a", "nothing"]]}),
+        changed(model=MODEL | {"merges": [["a"]]}),
+        changed(model=MODEL | {"vocab": {"a": 10**8}}),
+        changed(model=MODEL | {"vocab": {"a": "x"}}),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_no_vocabulary_is_refused(vocabulary):
+    with pytest.raises(DAMAGE):
+        load_vocabulary(vocabulary)
+
+
+PATTERN = {"type": "Split", "pattern": {"Regex": "((("}, "behavior": "Isolated", "invert": False}
+PADDED = {"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None}
+PADDED |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "x"}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"pre_tokenizer": PATTERN},
+        {"padding": PADDED},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
+        {"model": MODEL | {"continuing_subword_prefix": "x" * 10**6}},
+    ],
+    ids=lambda parts: next(iter(parts)),
+)
+def test_nothing_but_tokens_and_merges_is_taken(parts):
+    expected = encode(load_vocabulary(trained()), TEXTS, max_tokens=9)
+
+    found = encode(load_vocabulary(changed(**parts)), TEXTS, max_tokens=9)
+
+    assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
+
+
+def test_the_tokenizer_is_the_one_that_was_trained():
+    described = trained()
+
+    assert json.loads(load_vocabulary(described).to_str()) == json.loads(described)

@@ -4,6 +4,7 @@ Sennrich et al. 2016, arXiv:1508.07909, over bytes as in Radford et al. 2019 (GP
 is no text that it can't encode. The work is done by Hugging Face's ``tokenizers``.
 """
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.errors import UserError
+from leyden.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -45,11 +46,7 @@ def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool) -> str
         The vocabulary as JSON.
     """
     tokenizers = _library()
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    if lowercase:
-        tokenizer.normalizer = tokenizers.normalizers.Lowercase()
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer = _tokenizer(tokenizers.models.BPE(), lowercase=lowercase)
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=list(SPECIAL_TOKENS),
@@ -61,10 +58,36 @@ def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool) -> str
 
 
 def load_vocabulary(vocabulary: str) -> "Tokenizer":
-    """Make the tokenizer that ``train_vocabulary`` described."""
-    tokenizer: Tokenizer = _library().Tokenizer.from_str(vocabulary)
+    """Make the tokenizer that ``train_vocabulary`` described.
+
+    Only tokens and merges are taken from the description, which may be a stranger's: the library
+    itself would follow it to patterns without end and to texts padded to any length.
+
+    Raises:
+        ValueError: It describes no vocabulary.
+    """
+    content = json.loads(vocabulary)
+    tokens, merges = content["model"]["vocab"], content["model"]["merges"]
+    if sorted(tokens.values()) != list(range(len(tokens))):
+        raise ValueError("the ids of the vocabulary are not those of its tokens")
+    try:
+        model = _library().models.BPE(tokens, [(left, right) for left, right in merges])
+    except Exception as error:  # the library raises no other
+        raise ValueError(first_line(error)) from error
+    tokenizer = _tokenizer(model, lowercase=content["normalizer"] is not None)
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     # A text that spells out a special token is encoded like any other.
     tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _tokenizer(model: Any, *, lowercase: bool) -> "Tokenizer":
+    tokenizers = _library()
+    tokenizer: Tokenizer = tokenizers.Tokenizer(model)
+    if lowercase:
+        tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
     return tokenizer
 
 
