@@ -44,7 +44,7 @@ def test_links_lead_somewhere():
 def own_copy(tmp_path_factory):
     """Copy what a clone has, and add what the README says, and files that nobody judges."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("src", "conf", "tests", "README.md", "pyproject.toml"):
+    for name in ("src", "conf", "tests", "notebooks", "README.md", "pyproject.toml"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
     files = re.findall(
@@ -54,7 +54,8 @@ def own_copy(tmp_path_factory):
     for name, text in files:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
-    for group in ("data", "data/splitter", "network", "optimizer", "callbacks", "task/mix", "mine"):
+    (copy / "notebooks" / "scribble.ipynb").write_text("{}")
+    for group in ("mine", *SHOWN):
         (copy / "conf" / group).mkdir(exist_ok=True)
         (copy / "conf" / group / "scribble.yaml").write_text("some: ${thing.of.mine}\nroot: ???\n")
     return copy
@@ -88,6 +89,7 @@ def test_the_added_data_set_and_network(own_copy, command):
 
 def test_no_test_of_leyden_judges_what_is_added(own_copy):
     folders = ("tests/conf", "tests/networks/test_every_network.py", "tests/strategies")
+    folders += ("tests/tasks/test_batching.py", "tests/test_notebooks.py")
 
     done = in_copy(own_copy, "pytest", "--collect-only", "-q", *folders)
 

@@ -8,10 +8,11 @@ import torch
 from lightning.pytorch import Trainer
 
 from leyden.config.build import build
-from leyden.config.compose import Config, compose, freeze, groups
+from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.workflows.parts import build_data, build_task
+from shipped import OPTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 
@@ -28,7 +29,7 @@ def data(kind: list[str]) -> DataModule:
 def config(kind: list[str], data: DataModule) -> Config:
     """Give a config with the first network that is made for this kind."""
     short = ["task.new_tokens=2"] if "task=language_modelling" in kind else []
-    for network in groups()["network"]:
+    for network in OPTIONS["network"]:
         config = freeze(compose([*kind, *short, f"network={network}"]))
         try:
             build_task(config, data)

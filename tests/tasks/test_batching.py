@@ -14,7 +14,7 @@ from torchmetrics import Metric
 
 from leyden.batch import Batch, DataSpec
 from leyden.config.build import build
-from leyden.config.compose import compose, freeze, groups
+from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.losses.focal import FocalLoss
 from leyden.optim.schedules import constant
@@ -24,6 +24,7 @@ from leyden.tasks.ctc import CTC
 from leyden.tasks.language_modelling import LanguageModelling
 from leyden.tasks.multilabel import Multilabel
 from leyden.tasks.regression import Regression
+from shipped import OPTIONS
 
 ROWS = 29
 LENGTH = 6
@@ -144,7 +145,7 @@ CASES = [
     *(
         pytest.param(kind, make, {}, id=f"{kind.__name__}-{name}")
         for kind in KINDS
-        for name in groups()["loss"]
+        for name in OPTIONS["loss"]
         if fits(kind, (make := configured(name))())
     ),
     *(
@@ -175,7 +176,7 @@ def test_every_loss_fits_some_task_and_every_task_some_loss():
     pairs = {tuple(case.values[:2]) for case in CASES}
 
     assert {kind for kind, _ in pairs} == set(KINDS)
-    for name in groups()["loss"]:
+    for name in OPTIONS["loss"]:
         assert any(fits(kind, configured(name)()) for kind in KINDS), name
 
 
