@@ -127,6 +127,10 @@ def test_who_has_chosen_a_node(
             ["callbacks=[]", "callbacks.summary=null"],
             ["callbacks.summary=null sets a key that callbacks=[] leaves out"],
         ),
+        (
+            ["task=regression", "task/mix=mixup"],
+            ["task/mix=mixup needs task=classification: nothing else has the group task/mix"],
+        ),
         (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
     ],
 )

@@ -245,6 +245,11 @@ def test_losses_that_do_not_fit_are_refused(kind, loss):
         task_of(kind, loss)
 
 
+def test_smoothing_that_torch_would_ignore_is_refused():
+    with pytest.raises(UserError, match=r"label_smoothing: expected 0 to 1, got -0\.1"):
+        task_of(Classification, nn.CrossEntropyLoss(label_smoothing=-0.1))
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

@@ -189,6 +189,10 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
         return None
     key = found[1].split("@")[0]
     override = next((item for item in overrides if item.lstrip("+~").startswith(key)), key)
+    if key in groups():
+        group, _, inner = key.rpartition("/")
+        owners = " or ".join(f"{group}={option}" for option in _options_with(group, inner))
+        return f"The override {override} needs {owners}: nothing else has the group {key}."
     if remover := next((item for item in overrides if _removes(item, key)), None):
         return f"The override {override} sets a key that {remover} leaves out."
     try:
@@ -205,6 +209,14 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
         siblings = [k for k in known if k.rpartition(".")[0] == parent]
         hint = did_you_mean(key, siblings)
     return f"The override {override} names an unknown key.{hint} To add a new key, write +{key}=."
+
+
+def _options_with(group: str, inner: str) -> Iterator[str]:
+    """Yield the options of a group that have a group of their own within."""
+    for option in groups().get(group, ()):
+        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
+        if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ())):
+            yield option
 
 
 def _removes(override: str, key: str) -> bool:

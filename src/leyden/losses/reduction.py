@@ -66,6 +66,8 @@ def check_loss(
             f"loss.reduction={reduction}: expected mean, since a sum depends on the size of the "
             "batches. Leave loss.reduction out."
         )
+    if not 0 <= (smoothing := getattr(loss, "label_smoothing", 0)) <= 1:  # torch takes it for 0
+        raise UserError(f"loss.label_smoothing: expected 0 to 1, got {smoothing}.")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Using a target size")

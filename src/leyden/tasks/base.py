@@ -235,17 +235,18 @@ class Task(LightningModule, ABC):
             if not any(group.get("weight_decay") for group in optimizer.param_groups):
                 # Nothing decays: one group, and so one kernel, does for all.
                 optimizer = self.optimizer([{"params": [p for g in groups for p in g["params"]]}])
+        with _refusals_of("trainer"):
+            steps = self.trainer.estimated_stepping_batches
         with _refusals_of("scheduler"):
-            schedule = self._schedule(optimizer)
+            schedule = self._schedule(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
 
-    def _schedule(self, optimizer: Optimizer) -> ScheduleConfig:
+    def _schedule(self, optimizer: Optimizer, steps: float) -> ScheduleConfig:
         factory = self.scheduler
         keywords = getattr(factory, "keywords", {})
         if "monitor" in keywords and "mode" in signature(factory).parameters:
             mode = mode_of(self.trainer, keywords["monitor"], keywords.get("mode"))
             factory = partial(factory, mode=mode)
-        steps = self.trainer.estimated_stepping_batches
         schedule = schedule_of(factory, optimizer, total_steps=steps)
         if schedule.get("monitor", "").startswith("val/") and schedule["interval"] == "epoch":
             # An epoch without validation has nothing new to judge by.

@@ -32,7 +32,13 @@ MATMUL_PRECISIONS = ("highest", "high", "medium")
 """Of torch.set_float32_matmul_precision."""
 
 
-LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0}
+LEAST = {
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 1,
+    "val_check_interval": 1e-6,
+}
 """Least values of settings that Lightning does not check."""
 
 
