@@ -149,6 +149,7 @@ def test_a_run_may_leave_its_validation_out_if_nothing_depends_on_it(run):
         ("trainer.limit_train_batches=0", "limit_train_batches=0 trains nothing"),
         ("trainer.max_epochs=0", "max_epochs=0 trains nothing"),
         ("trainer.max_steps=0", "max_steps=0 trains nothing"),
+        ("trainer.max_time=00:00:00:00", "Nothing was trained: .*max_time=00:00:00:00"),
         ("monitor=val/acuracy", "Did you mean 'val/accuracy'"),
         ("mode=max", "contradicts monitor=val/loss"),
         ("optimizer.lr=-1", "optimizer: Invalid learning rate"),

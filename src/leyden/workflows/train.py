@@ -158,6 +158,11 @@ def _fit(
             log.warning("the loss is not finite: going back, and leaving out %s", error)
             left_out.add((error.step.epoch, error.step.batch))
         else:
+            if trainer.global_step == 0:
+                raise UserError(
+                    "Nothing was trained: the run ended before its first step. Raise "
+                    f"trainer.max_time={config.trainer.get('max_time')}."
+                )
             return task, trainer
 
 
