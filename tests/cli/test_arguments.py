@@ -13,10 +13,10 @@ def test_words_are_split_three_ways():
 
 
 def test_only_own_keys_are_taken():
-    arguments = split(["runs=a", "run.x=b", "+run=c"], "run")
+    arguments = split(["name=a", "run.x=b", "+run=c"], "run")
 
     assert arguments.own == {}
-    assert arguments.overrides == ["runs=a", "run.x=b", "+run=c"]
+    assert arguments.overrides == ["name=a", "run.x=b", "+run=c"]
 
 
 def test_the_last_value_counts_and_all_are_kept():
@@ -37,3 +37,15 @@ def test_bare_words_are_refused():
     split(["seed=1"]).refuse_bare()
     with pytest.raises(UserError, match=r"'sed' is not understood.*KEY=VALUE"):
         split(["sed"]).refuse_bare()
+
+
+@pytest.mark.parametrize("word", ["runs=x", "inputs=x", "rn=x"])
+def test_a_key_that_is_nearly_the_commands_own_is_refused(word):
+    with pytest.raises(UserError, match=r"is not understood\. Did you mean '(run|input)'"):
+        split([word], "run", "input")
+
+
+def test_keys_of_the_config_are_nobodys_mistake():
+    words = ["data=x", "name=x", "foo=x"]
+
+    assert split(words, "date", "nam").overrides == words

@@ -182,6 +182,7 @@ def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
     ("words", "expected"),
     [
         ([], "Nothing to predict"),
+        (["input="], "Nothing to predict"),
         (["input=nowhere.png"], "nowhere.png does not exist"),
         (["input=text.png"], "text.png can't be read: "),
         (["input=empty"], "No image found below empty"),

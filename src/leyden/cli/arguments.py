@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from leyden.errors import UserError
+from leyden.config.compose import root_keys
+from leyden.errors import UserError, near
 
 
 @dataclass(kw_only=True)
@@ -47,12 +48,18 @@ class Arguments:
 
 
 def split(words: Sequence[str], *own_keys: str) -> Arguments:
-    """Split the words after the command's name."""
+    """Split the words after the command's name.
+
+    Raises:
+        UserError: A key is nearly one of the command's own, and none of the config.
+    """
     arguments = Arguments()
     for word in words:
         key, equals, value = word.partition("=")
         if equals and key in own_keys:
             arguments.own.setdefault(key, []).append(value)
+        elif equals and key not in root_keys() and (hint := near(key, own_keys)):
+            raise UserError(f"{word} is not understood.{hint}")
         elif equals or word.startswith("~"):
             arguments.overrides.append(word)
         else:

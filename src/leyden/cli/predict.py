@@ -42,7 +42,8 @@ def run(words: Sequence[str]) -> None:
         from leyden.workflows.predict import predict
 
     tame_lightning()
-    inputs = [*arguments.own.get("input", []), *arguments.bare]
+    # An empty path would be the folder that the command is given in.
+    inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
     with worded(arguments.overrides):
         overrides = written_out(arguments.overrides)
         PRINTERS[output_format](predict(chosen, inputs, overrides))

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import UserError, did_you_mean, near
 
 Config = DictConfig
 """A config, for those who only pass it on and read its keys."""
@@ -263,7 +263,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
         else:
             raise UserError(
                 f"The override {override.input_line} names an unknown key."
-                f"{did_you_mean(key, known)}"
+                f"{near(key, known) or did_you_mean(key, changed)}"
             )
     return freeze(changed)
 
