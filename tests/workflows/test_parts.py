@@ -5,7 +5,7 @@ import pytest
     ("word", "expected"),
     [
         ("matmul_precision=hihg", "matmul_precision=hihg is unknown. Did you mean 'high'"),
-        ("seed=-1", "seed: -1 is not in bounds"),
+        ("seed=-1", "seed: expected 0 to 4294967295, got -1"),
         ("task._partial_=false", "lacks required arguments"),
         ("network._partial_=false", "lacks required arguments"),
         ("loss={_target_: leyden.networks.linear.Linear, _partial_: true}", None),
