@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from leyden.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from lightning.pytorch import Trainer
 
@@ -55,3 +55,14 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
     chosen = mode or better
     assert chosen is not None
     return chosen
+
+
+def check_measured(monitor: str, measured: "Collection[str]") -> None:
+    """Refuse a monitored metric that was not logged.
+
+    Raises:
+        UserError: If it is not among the names of what was measured.
+    """
+    if monitor not in measured:
+        names = [name for name in measured if "/" in name]
+        raise UserError(f"monitor={monitor} is not measured.{did_you_mean(monitor, names)}")

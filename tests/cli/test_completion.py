@@ -13,6 +13,8 @@ import pytest
 from leyden.cli.completion import SCRIPTS, candidates
 
 TAB = "\t"
+CLEAR = "\x15"
+"""Ctrl-U, by which a shell forgets the line."""
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,12 @@ def test_runs_and_files(tmp_path, monkeypatch):
     inside = "run=runs/digits/1/checkpoints/"
     assert candidates(f"leyden evaluate {inside}") == [f"{inside}best.ckpt "]
     assert candidates("leyden predict input=") == ["input=runs/"]
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "c").touch()
+    assert candidates("leyden predict input=a\\ ") == ["input=a b/"]
+    assert candidates("leyden predict 'input=a b/") == ["input=a b/c "]
+    (tmp_path / "a b" / "c").unlink()
+    (tmp_path / "a b").rmdir()
     assert candidates("leyden predict run") == ["run=", "run_dir=", "runs/"]
     assert candidates("leyden train data=image_folder data.root=") == ["data.root=runs/"]
 
@@ -138,5 +146,14 @@ def test_tab_completes(shell, tmp_path):
         terminal.wait_for("ble_mlp")
         terminal.type(f"network.emb{TAB}")
         terminal.wait_for("edding_width")
+        (tmp_path / "of mine").mkdir()
+        (tmp_path / "of mine" / "a:b.csv").touch()
+        terminal.type(f"{CLEAR}leyden predict input=of{TAB}")
+        terminal.wait_for("mine/")
+        terminal.type(f"a:{TAB}")
+        terminal.wait_for("b.csv")
+        (tmp_path / "bin" / "leyden").write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+        terminal.type("\n")
+        terminal.wait_for("<input=of mine/a:b.csv>")
     finally:
         terminal.close()

@@ -311,6 +311,10 @@ def test_a_wrong_value_in_a_runs_own_file_names_the_file(leyden, own_run):
     ("words", "expected"),
     [
         (["monitor=val/los"], "monitor=val/los is not measured. Did you mean 'val/loss'"),
+        (
+            ["monitor=val/los", "mode=min"],
+            "monitor=val/los is not measured. Did you mean 'val/loss'",
+        ),
         (["trainer.precision=8"], "trainer: Precision 8 is invalid"),
         (["network=cnn", "network.channels=[0]"], "network: "),
     ],

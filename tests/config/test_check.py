@@ -79,7 +79,7 @@ def test_lightning_acts_on_the_machine_only_where_it_is_expected(key: str) -> No
 
     with pytest.raises(UserError, match=r"WandbLogger is refused here.*trainer, callbacks, logger"):
         check(OmegaConf.create({key: nested}))
-    check(OmegaConf.create({"trainer": {"_target_": TRAINER, "logger": LOGGER}}))
+    check(OmegaConf.create({"trainer": {"_target_": TRAINER, "profiler": LOGGER}}))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,10 @@ def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
         ({"trainer": None}, "trainer: expected a node with a _target_, got None"),
         ({"data": {"name": "x"}}, "data: expected a node"),
         ({"callbacks": [ADAM]}, "callbacks: expected named nodes"),
-        ({"logger": {"x": 3}}, "logger: expected named nodes"),
+        ({"logger": {"x": 3}}, r"logger\.x: expected a node with a _target_ or null, got 3"),
+        ({"callbacks": {"x": None, "y": {"z": 1}}}, r"^callbacks\.y: expected a node"),
+        ({"trainer": {"_target_": TRAINER, "logger": False}}, r"trainer\.logger: a run fills"),
+        ({"optimizer": ADAM | {"params": []}}, r"optimizer\.params: .* Leave it out"),
         ({"seed": "1"}, r"seed: expected int, got '1' \(str\)"),
         ({"seed": True}, "seed: expected int"),
         ({"monitor": ["x"]}, "monitor: expected str"),

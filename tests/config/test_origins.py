@@ -115,6 +115,18 @@ def test_who_has_chosen_a_node(
         ),
         (["seed=[1"], ["seed=[1 can't be parsed", "brackets and quotes"]),
         (["optimizer.zzz=1"], ["optimizer.zzz=1", "'optimizer.lr'"]),
+        (
+            ["trainer.val_check_interval=7"],
+            ["val_check_interval=7 adds what no file", "write +trainer.val_check_interval=7"],
+        ),
+        (
+            ["data.augment=null", "data.augment.shift=null"],
+            ["data.augment.shift=null sets a key that data.augment=null leaves out"],
+        ),
+        (
+            ["callbacks=[]", "callbacks.summary=null"],
+            ["callbacks.summary=null sets a key that callbacks=[] leaves out"],
+        ),
         (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
     ],
 )

@@ -278,6 +278,10 @@ def test_from_torch_names_the_metric() -> None:
         ("cosine", {"warmup_fraction": -0.1}),
         ("linear", {"final_fraction": 2.0}),
         ("step", {"step_size": 0}),
+        ("step", {"gamma": -1.0}),
+        ("plateau", {"factor": -0.1}),
+        ("one_cycle", {"div_factor": 0.0}),
+        ("one_cycle", {"final_div_factor": -1.0}),
     ],
 )
 def test_bad_tunables_are_named(name: str, tunables: dict[str, float]) -> None:

@@ -83,6 +83,16 @@ def task_of(*, lr=0.0, network=Line, scheduler=constant, **options):
     return Regression(network=network, optimizer=optimizer, scheduler=scheduler, **options)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.Rprop, torch.optim.SparseAdam, torch.optim.Adagrad])
+def test_an_optimizer_need_not_know_decay(kind):
+    task = Regression(network=Line, optimizer=kind, scheduler=constant)
+    task.trainer = Trainer(accelerator="cpu", logger=False, max_epochs=1)
+
+    optimizer = task.configure_optimizers()["optimizer"]
+
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2]
+
+
 def test_a_network_may_wait_for_the_strategy():
     expected = task_of().state_dict()
     task = task_of(lazy_network=True)

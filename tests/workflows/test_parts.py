@@ -7,6 +7,12 @@ import pytest
         ("matmul_precision=hihg", "matmul_precision=hihg is unknown. Did you mean 'high'"),
         ("task._partial_=false", "lacks required arguments"),
         ("network._partial_=false", "lacks required arguments"),
+        ("task=regression", "task: regression learns numbers"),
+        ("trainer.accumulate_grad_batches=0", "accumulate_grad_batches: expected at least 1"),
+        ("trainer.gradient_clip_val=-1", "gradient_clip_val: expected at least 0, got -1"),
+        ("callbacks.early_stopping.patience=-1", "patience must be at least 0"),
+        ("callbacks.checkpoint.save_top_k=0", "save_top_k must be at least 1"),
+        ("+scheduler.total_steps=3", "scheduler: Tried to step 4 times"),
         ("loss={_target_: leyden.networks.linear.Linear, _partial_: true}", None),
         ("task={_target_: torch.nn.MSELoss}", None),
     ],
@@ -27,3 +33,19 @@ def test_clipping_what_a_fused_optimizer_scales_itself_is_refused(leyden):
     assert refused.code == 2
     assert "Give optimizer.fused=false" in refused.err
     assert done.code == 0, done.err
+
+
+def test_what_the_data_give_is_not_taken_from_the_config(leyden):
+    refused = leyden("train", "network=linear", "+network.num_outputs=3")
+
+    assert refused.code == 2
+    assert "network.num_outputs: nothing takes this key" in refused.err
+
+
+@pytest.mark.parametrize("word", ["callbacks=null", "callbacks.summary=null"])
+def test_lightning_puts_nothing_in_the_place_of_what_is_left_out(word, leyden):
+    done = leyden("train", "network=linear", "trainer.max_epochs=1", word)
+
+    assert done.code == 0
+    assert "FLOPs" not in done.out + done.err
+    assert "it/s" not in done.out + done.err

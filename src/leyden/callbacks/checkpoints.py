@@ -47,6 +47,8 @@ class Checkpoints(Checkpoint):
         for name, every in (("steps", save_every_steps), ("minutes", save_every_minutes)):
             if every is not None and every <= 0:
                 raise ValueError(f"save_every_{name} must be above 0 or null, got {every}")
+        if save_top_k < 1:
+            raise ValueError(f"save_top_k must be at least 1, the best one, got {save_top_k}")
         self.monitor = monitor
         self.mode = mode
         self.save_top_k = save_top_k

@@ -1,12 +1,13 @@
 """Early stopping whose direction follows from the metric."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping as LightningsEarlyStopping
 
-from leyden.monitor import Mode, mode_of
+from leyden.monitor import Mode, check_measured, mode_of
 
 
 class EarlyStopping(LightningsEarlyStopping):
@@ -32,6 +33,8 @@ class EarlyStopping(LightningsEarlyStopping):
         min_delta: float = 0.0,
         **options: Any,
     ) -> None:
+        if patience < 0:
+            raise ValueError(f"patience must be at least 0 measurements, got {patience}")
         options = {"check_finite": False, **options}
         self.chosen_mode = mode
         self.smallest_change = abs(min_delta)
@@ -54,3 +57,8 @@ class EarlyStopping(LightningsEarlyStopping):
         if self._check_on_train_epoch_end is None:
             # Where it is measured: an epoch may end without validation, or hold several.
             self._check_on_train_epoch_end = not self.monitor.startswith("val/")
+
+    def _validate_condition_metric(self, logs: Mapping[str, Any]) -> bool:
+        if self.strict:
+            check_measured(self.monitor, logs)
+        return super()._validate_condition_metric(dict(logs))

@@ -10,8 +10,7 @@ from typing import Any, SupportsFloat
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from leyden.errors import UserError, did_you_mean
-from leyden.monitor import Mode, mode_of
+from leyden.monitor import Mode, check_measured, mode_of
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +118,7 @@ class MetricHistory(Checkpoint):
         Raises:
             UserError: If it was not logged.
         """
-        if self.monitor not in measured:
-            raise UserError(
-                f"monitor={self.monitor} is not measured.{did_you_mean(self.monitor, measured)}"
-            )
+        check_measured(self.monitor, measured)
         value = measured[self.monitor]
         if math.isnan(value):
             log.warning(

@@ -22,23 +22,41 @@ and with fish into ~/.config/fish/config.fish:
 
 # Each script hands over the line up to the cursor. A candidate that is whole ends with a space.
 
-BASH = """_leyden() {
-  local line="${COMP_LINE:0:COMP_POINT}" candidate kept=""
-  local word="${line##*[[:space:]]}"
-  # bash replaces only what follows the last = of the word
-  [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && kept="${word%"${word##*=}"}"
+BASH = r"""_leyden() {
+  local line="${COMP_LINE:0:COMP_POINT}" candidate breaks="" kept="" quoted=""
+  # the last word: characters, escaped ones, and quotes that may be open
+  [[ $line =~ ([^[:space:]\\\"\']|\\.|\'[^\']*\'?|\"[^\"]*\"?)*$ ]]
+  local word="${BASH_REMATCH[0]}"
+  [[ $word == *[\"\']* ]] && quoted=yes
+  # bash replaces only what follows the last = or : of the word
+  word="${word%%[\"\']*}"
+  case $COMP_WORDBREAKS in *=*) breaks+='=' ;; esac
+  case $COMP_WORDBREAKS in *:*) breaks+=':' ;; esac
+  [[ -n $breaks && $word == *[$breaks]* ]] && kept="${word%"${word##*[$breaks]}"}"
+  kept="${kept//\\/}"
   COMPREPLY=()
   while IFS= read -r candidate; do
-    COMPREPLY+=("${candidate#"$kept"}")
+    candidate="${candidate#"$kept"}"
+    if [[ $quoted ]]; then
+      candidate="${candidate% }"
+    elif [[ ${candidate% } == *[[:space:]\"\'\\\&\;\(\)\$\`\|\<\>]* ]]; then
+      [[ $candidate == *' ' ]] && candidate="$(printf %q "${candidate% }") " ||
+        candidate="$(printf %q "$candidate")"
+    fi
+    COMPREPLY+=("$candidate")
   done < <(leyden completion candidates "$line" 2>/dev/null)
 }
 complete -o nospace -F _leyden leyden"""
 
-ZSH = """_leyden() {
+ZSH = r"""_leyden() {
   local -a whole begun
   local candidate
   while IFS= read -r candidate; do
-    if [[ $candidate == *' ' ]]; then whole+=("${candidate% }"); else begun+=("$candidate"); fi
+    if [[ $candidate == *' ' ]]; then
+      whole+=("${${candidate% }// /\\ }")
+    else
+      begun+=("${candidate// /\\ }")
+    fi
   done < <(leyden completion candidates "${words[1,CURRENT-1]} $PREFIX" 2>/dev/null)
   compadd -Q -S ' ' -a whole
   compadd -Q -S '' -a begun
@@ -105,7 +123,7 @@ def _words(line: str) -> list[str]:
     for quote in ("", "'", '"'):
         with suppress(ValueError):
             words = shlex.split(line + quote)
-            is_between = not quote and line[-1:] in ("", " ")
+            is_between = not quote and line[-1:] in ("", " ") and not line.endswith("\\ ")
             return [*words, ""] if is_between else words
     return line.split() or [""]
 

@@ -62,8 +62,8 @@ def run(words: Sequence[str]) -> None:
         die_with_launcher()
     record_command(["train", *words])
     arguments = split(words, "run", "resume")
+    arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
-        arguments.overrides = written_out(arguments.overrides)
         if {"-h", "--help"} & set(words):
             # A sweep's lists of values make no config.
             sweeps = {"-m", "--multirun"} & set(words)

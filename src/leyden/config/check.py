@@ -39,6 +39,14 @@ FILENAME = "filename"
 LARGEST_SEED = 2**32 - 1
 """Of NumPy's generators."""
 
+FILLED_IN = {
+    "trainer": ("callbacks", "logger", "plugins", "default_root_dir"),
+    "task": ("spec", "lazy_network"),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer",),
+}
+"""Arguments of nodes that a run gives, whatever the config holds."""
+
 COLLECTIONS = ("callbacks", "logger")
 """Keys of a run's config that hold named nodes; one that is null is left out."""
 
@@ -145,17 +153,32 @@ def _check_top(links: Node, values: Node) -> None:
         if key in links and not is_node(links[key]):
             raise FaultyKeyError(key, f"expected a node with a _target_, got {_shown(links[key])}.")
     for key in COLLECTIONS:
-        nodes = links.get(key) or {}
-        if not isinstance(nodes, dict) or not all(
-            each is None or is_node(each) for each in nodes.values()
-        ):
-            raise FaultyKeyError(key, f"expected named nodes with a _target_, got {_shown(nodes)}.")
+        _check_collection(key, links.get(key) or {})
     for key, kinds in SCALARS.items():
         if key in values and type(values[key]) not in kinds:
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise FaultyKeyError(key, f"expected {expected}, got {_shown(values[key])}.")
+    _refuse_filled_in(links)
     for key in NAMES_OF_PLACES:
         _stay_inside(key, _at(values, key))
+
+
+def _check_collection(key: str, nodes: Any) -> None:
+    if not isinstance(nodes, dict):
+        raise FaultyKeyError(key, f"expected named nodes with a _target_, got {_shown(nodes)}.")
+    for name, node in nodes.items():
+        if node is not None and not is_node(node):
+            fault = f"expected a node with a _target_ or null, got {_shown(node)}."
+            raise FaultyKeyError(f"{key}.{name}", fault)
+
+
+def _refuse_filled_in(links: Node) -> None:
+    """Refuse arguments that would be passed over, as a run gives them itself."""
+    for key, names in FILLED_IN.items():
+        for name in names:
+            if name in links.get(key, ()):
+                hint = f"Give the key {name} instead." if name in links else "Leave it out."
+                raise FaultyKeyError(f"{key}.{name}", f"a run fills this in. {hint}")
 
 
 def _refuse_partial(links: Node) -> None:

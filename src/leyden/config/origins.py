@@ -18,6 +18,7 @@ from leyden.config.compose import (
     groups,
     keys,
     replaced,
+    select,
 )
 from leyden.config.targets import accepts, resolve
 from leyden.errors import UserError, did_you_mean
@@ -188,17 +189,36 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
         return None
     key = found[1].split("@")[0]
     override = next((item for item in overrides if item.lstrip("+~").startswith(key)), key)
-    others = [item for item in overrides if item.split("=")[0] in groups()]
+    if remover := next((item for item in overrides if _removes(item, key)), None):
+        return f"The override {override} sets a key that {remover} leaves out."
     try:
-        known = keys(compose(others))
+        config = compose([item for item in overrides if item.split("=")[0] in groups()])
     except HydraException:
-        known = list(groups())
+        config = compose([])
+    parent, _, name = key.rpartition(".")
+    if parent and _takes(config, parent, name):
+        return f"The override {override} adds what no file of conf/ gives: write +{override}."
+    known = keys(config)
     hint = did_you_mean(key, [*known, *groups()])
     if "Did you mean" not in hint:
         parent = next((p for p in _parents(key) if p in known), "")
         siblings = [k for k in known if k.rpartition(".")[0] == parent]
         hint = did_you_mean(key, siblings)
     return f"The override {override} names an unknown key.{hint} To add a new key, write +{key}=."
+
+
+def _removes(override: str, key: str) -> bool:
+    """Whether an override leaves out the node that a key is in."""
+    name, _, value = override.partition("=")
+    return key.startswith(f"{name.lstrip('~')}.") and value in ("", "null", "[]")
+
+
+def _takes(config: Any, node: str, argument: str) -> bool:
+    """Whether the target of the node at a dotted key takes an argument."""
+    with suppress(UserError):
+        target = select(config, f"{node}._target_")
+        return isinstance(target, str) and argument in resolve(target).signature.parameters
+    return False
 
 
 def _parents(key: str) -> list[str]:

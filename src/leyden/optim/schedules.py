@@ -93,6 +93,8 @@ def one_cycle(
     """
     steps = _finite(total_steps)
     _check_share("pct_start", pct_start)
+    _check_positive("div_factor", div_factor)
+    _check_positive("final_div_factor", final_div_factor)
     if math.isclose(pct_start * steps, 1.0):
         pct_start = 0.5 / steps  # torch divides by the length of a rise that ends where it starts
     return _by_step(
@@ -168,6 +170,7 @@ def step(
     """Multiply the learning rate by ``gamma`` after every ``step_size`` epochs."""
     if step_size < 1:
         raise ValueError(f"step_size must be at least 1 epoch, got {step_size}: raise it.")
+    _check_positive("gamma", gamma)
     return _by_epoch(StepLR(optimizer, step_size=step_size, gamma=gamma))
 
 
@@ -193,6 +196,7 @@ def plateau(
         patience: Epochs without anything better that are let pass.
         min_lr: The learning rate never falls below it.
     """
+    _check_positive("factor", factor)
     schedule = _by_epoch(
         ReduceLROnPlateau(
             optimizer, mode=mode or "min", factor=factor, patience=patience, min_lr=min_lr
@@ -296,6 +300,11 @@ def _check_share(name: str, share: float) -> None:
         raise ValueError(
             f"{name} must be in [0, 1), got {share}: it is the share of the run that warms up."
         )
+
+
+def _check_positive(name: str, factor: float) -> None:
+    if factor <= 0.0:
+        raise ValueError(f"{name} must be above 0, got {factor}: it scales the learning rate.")
 
 
 def _has_momentum(optimizer: Optimizer) -> bool:

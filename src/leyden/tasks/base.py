@@ -232,7 +232,7 @@ class Task(LightningModule, ABC):
         groups = parameter_groups(self.network)
         with _refusals_of("optimizer"):
             optimizer = self.optimizer(groups)
-            if not any(group["weight_decay"] for group in optimizer.param_groups):
+            if not any(group.get("weight_decay") for group in optimizer.param_groups):
                 # Nothing decays: one group, and so one kernel, does for all.
                 optimizer = self.optimizer([{"params": [p for g in groups for p in g["params"]]}])
         with _refusals_of("scheduler"):
@@ -251,6 +251,17 @@ class Task(LightningModule, ABC):
             # An epoch without validation has nothing new to judge by.
             schedule["frequency"] *= self.trainer.check_val_every_n_epoch or 1
         return schedule
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Advance the schedule.
+
+        Raises:
+            UserError: If it is over, as one whose own length is shorter than the run.
+        """
+        try:
+            super().lr_scheduler_step(scheduler, metric)
+        except ValueError as error:
+            raise UserError(f"scheduler: {error}") from error
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:  # noqa: ARG002
         """Forget the gradients; what torch records around its own way costs more than this."""

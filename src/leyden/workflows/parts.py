@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelSummary, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 """Of torch.set_float32_matmul_precision."""
+
+
+LEAST = {"accumulate_grad_batches": 1, "gradient_clip_val": 0}
+"""Least values of settings that Lightning does not check."""
 
 
 def set_global_state(config: Config) -> None:
@@ -90,10 +94,9 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
             "data complete their arguments."
         )
     _check_fit(network, data.spec.network_sizes)
-    options: dict[str, Any] = {"spec": data.spec}
-    if lazy_network:
-        options |= {"network": partial(call, "network", network), "lazy_network": True}
-    task: Task = call("network", factory, **options)
+    options = {"lazy_network": True} if lazy_network else {}
+    network = partial(call, "network", network)
+    task: Task = call("task", factory, spec=data.spec, network=network, **options)
     return task
 
 
@@ -130,6 +133,7 @@ def build_trainer(
         "trainer",
         Trainer,
         **precision,
+        **_without_lightnings_own(config, callbacks),
         callbacks=callbacks,
         plugins=plugins,
         logger=loggers,
@@ -138,6 +142,16 @@ def build_trainer(
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
         leave_out_unused(owner, task)
     return trainer
+
+
+def _without_lightnings_own(config: Config, callbacks: list[Callback]) -> dict[str, bool]:
+    """Keep Lightning from putting its own in the place of callbacks that are left out."""
+    kinds = {"enable_progress_bar": ProgressBar, "enable_model_summary": ModelSummary}
+    return {
+        option: any(isinstance(each, kind) for each in callbacks)
+        for option, kind in kinds.items()
+        if option not in config.trainer
+    }
 
 
 def precision_of(config: Config, task: Task) -> dict[str, Any]:
@@ -150,6 +164,10 @@ def precision_of(config: Config, task: Task) -> dict[str, Any]:
 
 def _check_combinations(config: Config) -> None:
     trainer = config.trainer
+    for name, least in LEAST.items():
+        value = trainer.get(name)
+        if isinstance(value, int | float) and value < least:
+            raise UserError(f"trainer.{name}: expected at least {least}, got {value}.")
     if is_sharded(config) and trainer.get("sync_batchnorm"):
         raise UserError(
             "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
@@ -168,6 +186,12 @@ def _check_combinations(config: Config) -> None:
 
 
 def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:
+    if given := sizes.keys() & network.keywords.keys():
+        name = min(given)
+        raise UserError(
+            f"network.{name}: nothing takes this key, because the data give it as "
+            f"{sizes[name]!r}. Leave it out."
+        )
     try:
         inspect.signature(network).bind(**sizes)
     except TypeError as error:
