@@ -173,3 +173,14 @@ def test_other_data_may_lack_a_class_and_repeat_rows(picture_run, pictures, leyd
     done = leyden("evaluate", f"run={picture_run}", "data.root=other")
 
     assert done.code == 0, done.err
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_as_one(shared_run, leyden, tmp_path):
+    content = torch.load(shared_run / "checkpoints/best.ckpt", weights_only=True)
+    del content["leyden"]["split_fingerprint"]
+    torch.save(content, tmp_path / "old.ckpt")
+
+    done = leyden("evaluate", "run=old.ckpt")
+
+    assert done.code == 2
+    assert "earlier version of Leyden" in done.err

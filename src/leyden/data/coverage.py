@@ -52,17 +52,15 @@ def _check_rows(splits: Splits, cached: Cache) -> None:
             f"data.splitter returns {found}. Expected int64 arrays of row numbers for train, val "
             "and test."
         )
-    rows, counts = np.unique(np.concatenate(list(splits.values())), return_counts=True)
-    if len(twice := rows[counts > 1]):
-        raise UserError(
-            f"data.splitter puts {len(twice)} rows in more than one split, such as "
-            f"{cached.sources[twice[0]]}. Expected every row in one at most."
-        )
-    if len(unknown := np.setdiff1d(rows, cached.kept)):
-        raise UserError(
-            f"data.splitter returns row {unknown[0]}, which is not to be split. Expected some of "
-            "Population.rows."
-        )
+    left = np.zeros(len(cached.parts), dtype=bool)
+    left[cached.kept] = True
+    for rows in splits.values():
+        if not (rows.min(initial=0) >= 0 and rows.max(initial=0) < len(left) and left[rows].all()):
+            raise UserError(
+                "data.splitter returns a row that is in another split or was not to be split. "
+                "Expected each of Population.rows in one split at most."
+            )
+        left[rows] = False
 
 
 def _nothing_left(empty: list[str], cached: Cache) -> str:

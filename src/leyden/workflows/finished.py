@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from leyden.callbacks.run_record import KEY
+from leyden.callbacks.run_record import KEY, SPLITS
 from leyden.config.build import build_node
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain, to_plain
@@ -74,6 +74,11 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
     learned = read_learned(checkpoint, path)
+    if SPLITS not in checkpoint[KEY]:
+        raise UserError(
+            f"{path} was written by an earlier version of Leyden, which split the data in another "
+            "way. Train a new run."
+        )
     config = from_plain(learned.config, overrides, source=f"the config of {path}")
     check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
     data = build_data(config)
