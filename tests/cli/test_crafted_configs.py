@@ -310,7 +310,7 @@ def test_a_config_chooses_no_place_to_write(shared_run, leyden, victim):
     run = shutil.copytree(shared_run, victim / "run")
     config = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["leyden"]["config"]
     config["data"]["cache_dir"] = str(victim / "MARK")
-    config["trainer"] |= {"default_root_dir": str(victim / "MARK"), "max_epochs": 3}
+    config["trainer"]["max_epochs"] = 3
     put("train", config, run, seed=1)
 
     assert leyden("evaluate", f"run={run}").code == 0
@@ -318,6 +318,20 @@ def test_a_config_chooses_no_place_to_write(shared_run, leyden, victim):
     assert not (victim / "MARK").exists()
     assert leyden("evaluate", f"run={run}", f"data.cache_dir={victim}/MARK").code == 0
     assert (victim / "MARK").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_a_config_that_gives_lightning_another_root_is_refused(command, shared_run, leyden, victim):
+    run = shutil.copytree(shared_run, victim / "run")
+    config = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["leyden"]["config"]
+    config["trainer"]["default_root_dir"] = str(victim / "MARK")
+    put("train", config, run, seed=1)
+
+    done = leyden(command, f"run={run}")
+
+    assert done.code == 2
+    assert "trainer.default_root_dir: a run fills this in" in done.err
+    assert not (victim / "MARK").exists()
 
 
 @pytest.mark.parametrize(
