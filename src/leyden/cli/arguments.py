@@ -58,10 +58,15 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
         key, equals, value = word.partition("=")
         if equals and key in own_keys:
             arguments.own.setdefault(key, []).append(value)
-        elif equals and key not in root_keys() and (hint := near(key, own_keys)):
+        elif equals and (hint := _nearly_own(key, own_keys)):
             raise UserError(f"{word} is not understood.{hint}")
         elif equals or word.startswith("~"):
             arguments.overrides.append(word)
         else:
             arguments.bare.append(word)
     return arguments
+
+
+def _nearly_own(key: str, own_keys: Sequence[str]) -> str:
+    """Word which of a command's own keys a plain one that the config does not have may mean."""
+    return near(key, own_keys) if key.isidentifier() and key not in root_keys() else ""
