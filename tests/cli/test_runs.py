@@ -152,6 +152,7 @@ TENSOR = torch.zeros(2)
         lambda content: with_value(content, "x", "leyden", "data", "statistics"),
         lambda content: with_value(content, {}, "leyden", "data", "statistics"),
         lambda content: with_value(content, {"mean": "x"}, "leyden", "data", "statistics"),
+        lambda content: with_value(content, torch.zeros(7), "leyden", "data", "statistics", "mean"),
         lambda content: with_value(content, "x", "leyden", "data", "target_counts"),
         lambda content: with_value(content, "x", "global_step"),
         lambda content: with_value(content, 3, "callbacks"),

@@ -814,3 +814,12 @@ def test_an_index_and_the_order_of_columns_do_not_decide_on_splits(table, visits
     before, after = split_of_each(table(columns)), split_of_each(table(later))
 
     assert all(after[row + 1] == before[row] for row in range(200))
+
+
+@pytest.mark.parametrize("columns", ["x", [], [{"name": "age"}], [3]])
+def test_columns_that_were_not_fitted_give_no_sizes(table, columns):
+    data = table()
+    data.statistics = data.statistics | {"columns": columns}
+
+    with pytest.raises((TypeError, ValueError)):
+        data.network_sizes()

@@ -63,6 +63,8 @@ class ImageData(DataModule):
 
     def normalisation(self) -> nn.Module:
         """Build the fitted scaling of channels."""
+        if any(len(self.statistics[name]) != self.image_shape[0] for name in ("mean", "std")):
+            raise ValueError(f"mean and std are not of {self.image_shape[0]} channels")
         return NormaliseImages(mean=self.statistics["mean"], std=self.statistics["std"])
 
     def white_level(self) -> int | None:

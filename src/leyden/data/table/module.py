@@ -184,6 +184,9 @@ class TableData(DataModule):
     def network_sizes(self) -> dict[str, Any]:
         """Size networks by the numbers, the values of each categorical column, and the outputs."""
         numbers = self.statistics["numbers"]
+        columns = [Column(**column) for column in self.statistics["columns"]]
+        if sum(column.is_number for column in columns) != len(numbers["low"]):
+            raise ValueError("the columns are not those whose numbers were fitted")
         features = len(numbers["low"]) + len(numbers["gaps"])
         return {
             "num_numbers": features + CALENDAR_FEATURES * len(numbers["dates"]),
