@@ -16,7 +16,7 @@ class Batch(NamedTuple):
         targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
             after mixing; ``(batch, labels)`` truths (uint8) where a row may have several labels;
             ``(batch,)`` numbers to predict (float32), measured from the ``centre`` of
-            ``DataSpec.targets``; ``(batch, longest)`` token numbers of sequences, 0 behind their
+            ``DataSpec.targets``; ``(batch, longest)`` token numbers of sequences, 0 after their
             end; ``None`` where they are not known.
         rows: ``(batch,)`` int64 row numbers in the data set's cache.
         seed: seeds every random choice made on this batch, so that a batch is the same whichever

@@ -55,7 +55,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Word the first half of ``did_you_mean``: an empty string if no name is near."""
+    """Return the first half of ``did_you_mean``; an empty string if no name is near."""
     candidates = sorted(set(known))
     found = [each for each in candidates if each.rpartition(".")[2] == name][:NEAREST]
     found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=0.6)

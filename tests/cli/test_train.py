@@ -198,7 +198,7 @@ def test_a_sweep_continues_its_unfinished_jobs(leyden, tmp_path):
     (second,) = (path for path in (tmp_path / "runs" / "digits").iterdir() if path != first)
     assert [len(history(first / job)) for job in "01"] == [1, 2]
     assert status(first / "1")["state"] == "finished"
-    assert f"behind step {STEPS}" in (first / "1" / "train.log").read_text()
+    assert f"after step {STEPS}" in (first / "1" / "train.log").read_text()
     assert len(history(second / "0")) == 2
     assert "continuing" in (second / "1" / "train.log").read_text()
     assert not (second / "1" / "metrics.csv").exists()
@@ -696,7 +696,7 @@ def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path)
 
     assert done.code == 0, done.err
     assert [row["epoch"] for row in history(run)] == ["0", "1"]
-    assert f"behind step {STEPS}" in (run / "train.log").read_text()
+    assert f"after step {STEPS}" in (run / "train.log").read_text()
     assert status(run)["state"] == "finished"
 
 

@@ -102,7 +102,7 @@ class Checkpoints(Checkpoint):
         self._save_ranked(trainer, LAST)
 
     def forget(self) -> None:
-        """Let the next measured weights be the best."""
+        """Forget the best value, so that the next measured weights are the best."""
         self.kept = []
 
     def state_dict(self) -> dict[str, Any]:

@@ -95,11 +95,11 @@ class MetricHistory(Checkpoint):
             self._write(Path(trainer.default_root_dir) / self.filename)
 
     def forget(self) -> None:
-        """Let the next value be the best."""
+        """Forget the best value, so that the next one is the best."""
         self.best = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what was measured so far."""
+        """Return what has been measured so far."""
         return {name: getattr(self, name) for name in STATE} | {"by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

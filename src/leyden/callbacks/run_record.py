@@ -14,7 +14,7 @@ FINGERPRINT = "data_fingerprint"
 """Where the digest of all rows stands in the record."""
 
 SPLITS = "split_fingerprint"
-"""Where the digest of the rows in each split stands in the record."""
+"""Key of the digest of the rows in each split."""
 
 
 class RunRecord(Callback):
@@ -56,7 +56,7 @@ class RunRecord(Callback):
 
 
 def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Word how the data of two records differ; return ``""`` if they hold the same splits."""
+    """Return how the data of two records differ, as a sentence; ``""`` if they do not."""
     for key, what in ((FINGERPRINT, "The data have"), (SPLITS, "The splits of the data have")):
         if before.get(key) != now[key]:
             return (

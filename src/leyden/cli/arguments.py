@@ -68,5 +68,5 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
 
 
 def _nearly_own(key: str, own_keys: Sequence[str]) -> str:
-    """Word which of a command's own keys a plain one that the config does not have may mean."""
+    """Return a hint at the command's own key that an unknown key may mean."""
     return near(key, own_keys) if key.isidentifier() and key not in root_keys() else ""

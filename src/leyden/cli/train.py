@@ -44,7 +44,7 @@ RUNS = Path("runs")
 
 RERUN = "--rerun"
 
-COMPLETION = 'Give the shell this line instead: eval "$(leyden completion bash)", or zsh or fish.'
+COMPLETION = 'Run this line in the shell instead: eval "$(leyden completion bash)", or zsh or fish.'
 
 SHAPING = ("network", "+network", "~network", "task", "loss")
 """Beginnings of overrides that may change the weights that a run has."""

@@ -72,7 +72,7 @@ def check(
 
     Args:
         config: A frozen config.
-        origin: Words where a key was set, for the message.
+        origin: Returns where a key was set, for the message.
         is_chosen: Whether the user has chosen a node, by its dotted key and its links, rather than
             the file that the config was read from. Such a file may name of Lightning only what
             stays in the run folder.
@@ -106,7 +106,7 @@ def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # 
 
     Args:
         config: A frozen config, of a run that is going to read its data.
-        origin: Words where a key was set, for the message.
+        origin: Returns where a key was set, for the message.
 
     Raises:
         UserError: A path does not exist.
@@ -119,7 +119,7 @@ def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # 
 
 
 def _near_path(path: Path) -> str:
-    """Word which neighbours of the first folder that is missing may have been meant."""
+    """Return a hint at existing neighbours of the first folder that is missing."""
     while not exists(str(path.parent)):
         path = path.parent
     try:
@@ -288,7 +288,7 @@ def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[s
         where: the dotted key of the node.
 
     Raises:
-        UserError: a target is no literal name.
+        UserError: A target is not a literal name.
     """
     if isinstance(links, Mapping):
         if "_target_" in links:

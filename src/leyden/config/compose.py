@@ -97,7 +97,7 @@ def freeze(config: Config) -> Config:
     become absolute, and a ``_target_`` is always literal.
 
     Raises:
-        UserError: A value is missing, cannot be evaluated, or is no plain value.
+        UserError: A value is missing, cannot be evaluated, or is not a plain value.
     """
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

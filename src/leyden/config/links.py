@@ -41,7 +41,7 @@ def follow_links(config: dict[str, Any]) -> dict[str, Any]:
         Plain containers without any interpolation.
 
     Raises:
-        UserError: The config is too deep or too large, holds a value that is no plain one, an
+        UserError: The config is too deep or too large, holds a value that is not plain, an
             interpolation other than a link, or a link that leads nowhere or in a circle.
     """
     values: dict[str, Any] = _Walk(config).value(config, (), 0)
@@ -56,7 +56,7 @@ class _Walk:
         self.left = LARGEST
 
     def value(self, node: Any, home: _Path, depth: int) -> Any:
-        """Copy a node that stands at a path of the config."""
+        """Copy the node at a path of the config."""
         self._count(1 + (len(node) if isinstance(node, str) else 0))
         if depth > DEEPEST:
             raise _fault(home, f"is nested more than {DEEPEST} levels deep, or linked in a circle")
@@ -135,7 +135,7 @@ def _refuse_unwritable(text: str, home: _Path) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _fault(home, f"holds {_shown(text)}, which is no Unicode text") from None
+        raise _fault(home, f"holds {_shown(text)}, which is not Unicode text") from None
     if "\0" in text:
         raise _fault(home, f"holds {_shown(text)}, with a null character")
 

@@ -109,7 +109,7 @@ _HYDRA_TYPES: dict[str, tuple[type, str]] = {
     "_args_": (list, "a list"),
 }
 HYDRA_KEYS = frozenset({"_target_", *_HYDRA_TYPES})
-"""Keys of a node that are no arguments."""
+"""Keys of a node that are not arguments."""
 _NAMELESS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 

@@ -19,7 +19,7 @@ from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
 
 SKIPPED = "skipped"
-"""Step of what stands beside the items and is not read as one; it can't be switched off."""
+"""Step of files that are not items of the data set; it cannot be switched off."""
 
 
 class Names(Protocol):

@@ -64,7 +64,7 @@ def _check_rows(splits: Splits, cached: Cache) -> None:
 
 
 def _nothing_left(empty: list[str], cached: Cache) -> str:
-    """Word that splits are empty, and what may have made them so."""
+    """Return a message on empty splits and what may have emptied them."""
     report = cached.cleaning_report()
     lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
     cleaned = f" of {report.items_read}; cleaning dropped {', '.join(lost)}" if lost else ""

@@ -33,7 +33,7 @@ def mixed(keys: Keys, value: int | Keys) -> Keys:
 
 
 def told_apart(keys: Keys) -> Keys:
-    """Tell equal rows apart if there are hardly any others, as in a table of few categories.
+    """Distinguish equal rows if there are hardly any others, as in a table of few categories.
 
     A few equal rows may be one that was recorded twice, so they share a key and thereby a split. If
     every row is repeated many times, splits of whole sets of equal rows would represent nothing.

@@ -55,7 +55,7 @@ class Losses:
         self._count(step, len(targets), self._counted(targets))
 
     def warnings(self) -> list[str]:
-        """Word what changes the data notably: single steps, and several of them together."""
+        """Return sentences on notable changes, by single steps and by several of them together."""
         changes = {
             step: self._changes(self.dropped[step], lost)
             for step, lost in self.dropped_classes.items()
@@ -99,7 +99,7 @@ class Losses:
         return Counter([self.find(item.target) or item.target])
 
     def _changes(self, dropped: int, lost: Counter[str]) -> list[str]:
-        """Word what is notable about dropping some rows."""
+        """Return what is notable about dropping some rows, in phrases."""
         changes = []
         if dropped > MOST_DROPPED * self.rows:
             changes.append(f"drops {dropped} of {self.rows} rows")

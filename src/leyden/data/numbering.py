@@ -25,7 +25,7 @@ class Numbering:
         return np.array(numbers, dtype=np.int64)[places]
 
     def places(self) -> NDArray[np.int64]:
-        """Return the place ``(numbers,)`` among ``names`` of the name behind each number."""
+        """Return the place ``(numbers,)`` among ``names`` of the name of each number."""
         spelled = merged(list(self._numbers))
         places = {name: place for place, name in enumerate(self.names)}
         return np.array([places[spelled[name]] for name in self._numbers], dtype=np.int64)

@@ -31,7 +31,7 @@ class RejectedItem:
         source: Name of the item, for people.
         reason: Why it did not become a row.
         step: The cleaning step that says so.
-        dropped: Whether there is no row of it.
+        dropped: Whether it did not become a row.
         target: Its class, by name or index, if it is known.
         count: Number of items of which this one is an example.
     """

@@ -197,7 +197,7 @@ def newest_intact(folder: RunFolder) -> Path | None:
             log.warning("%s is left out: %s", path.name, error)
             fault = fault or error
         else:
-            log.info("continuing %s, behind step %d", path.name, checkpoint["global_step"])
+            log.info("continuing %s, after step %d", path.name, checkpoint["global_step"])
             return path
     if fault is not None:
         raise fault
@@ -207,7 +207,7 @@ def newest_intact(folder: RunFolder) -> Path | None:
 def _verify(path: Path) -> None:
     """Compare every member with its checksum; torch itself reads past a flipped bit."""
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise OSError(f"{path.name} is no file")
+        raise OSError(f"{path.name} is not a file")
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:

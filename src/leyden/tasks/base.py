@@ -143,7 +143,7 @@ class Task(LightningModule, ABC):
         _attach_data(self, stage)
 
     def teardown(self, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
-        """Give the trainer its own way back, for other modules."""
+        """Restore the trainer's own backward pass for other modules."""
         vars(self.trainer.precision_plugin).pop("convert_input", None)
 
     def on_fit_start(self) -> None:
@@ -249,7 +249,7 @@ class Task(LightningModule, ABC):
             factory = partial(factory, mode=mode)
         schedule = schedule_of(factory, optimizer, total_steps=steps)
         if schedule.get("monitor", "").startswith("val/") and schedule["interval"] == "epoch":
-            # An epoch without validation has nothing new to judge by.
+            # An epoch without validation has no new value to compare.
             schedule["frequency"] *= self.trainer.check_val_every_n_epoch or 1
         return schedule
 

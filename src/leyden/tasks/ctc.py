@@ -31,7 +31,7 @@ class CTC(Task):
         options: those of every task.
 
     Raises:
-        UserError: the targets of the data are no sequences, or the loss is one of other targets.
+        UserError: The targets of the data are not sequences, or the loss is one of other targets.
     """
 
     def __init__(self, *, spec: DataSpec, loss: Loss, beam_width: int = 1, **options: Any) -> None:

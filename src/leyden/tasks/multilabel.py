@@ -85,7 +85,7 @@ def _check_loss(loss: Loss, num_labels: int) -> None:
         right=(30 * labels, labels),
         wrong=(-30 * labels, labels),
         highest=0.1,
-        needed="task=multilabel needs one that judges every label by itself, such as loss=bce",
+        needed="task=multilabel needs one that treats every label by itself, such as loss=bce",
     )
 
 

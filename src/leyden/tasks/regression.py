@@ -57,7 +57,7 @@ class Regression(Task):
         return BatchLoss(self.loss(predicted, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give the number in the target's own unit, in the digits that float32 logits settle."""
+        """Return the number in the target's own unit, to the precision of float32 logits."""
         values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
         return {"value": [round(value, decimals) for value in values.tolist()]}

@@ -121,7 +121,7 @@ def _measure(
 
 
 def _unvalidated(trainer: Trainer) -> list[str]:
-    """Warn of weights behind the last validation, which can't be the best."""
+    """Warn of weights after the last validation, which cannot be the best."""
     history = next(_all(trainer, MetricHistory), None)
     step = trainer.global_step if history is None else history.validated_step
     if step is None or step == trainer.global_step or trainer.limit_val_batches == 0:

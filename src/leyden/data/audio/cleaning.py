@@ -1,4 +1,4 @@
-"""Cleaning steps that judge each sound alone, by the waveform that is cached of it."""
+"""Cleaning steps that judge each sound alone, by its cached waveform."""
 
 import logging
 from dataclasses import dataclass

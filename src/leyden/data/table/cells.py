@@ -36,6 +36,9 @@ GROUPED = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Where days are counted from."""
 
+MANY = 0.01
+"""Share of the rows that may be lost to one word without a warning."""
+
 EXACT = 2**53
 """The largest number up to which float64 holds every whole one."""
 
@@ -145,6 +148,25 @@ class Cells(Mapping[str, Distinct]):
     def text(self, name: str, row: int) -> str:
         """Return one cell as it is written; a cell that does not exist is empty."""
         return (self._columns[name][row].as_py() or "").strip()
+
+
+def missing_warnings(
+    lost: Mapping[tuple[str, str], int], rows: int, missing: Sequence[str]
+) -> Iterator[str]:
+    """Yield a warning for each word that counts as missing and thereby costs many rows.
+
+    Args:
+        lost: Number of rows by column and word.
+        rows: Number of rows in all.
+        missing: All words that count as missing.
+    """
+    for (name, word), count in lost.items():
+        if count > MANY * rows:
+            yield (
+                f"{count} of {rows} rows are left out because {word!r} in {name} counts as "
+                "missing. To take it for a value: "
+                + missing_override(other for other in missing if other != word)
+            )
 
 
 def missing_override(words: Iterable[str]) -> str:

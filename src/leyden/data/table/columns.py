@@ -197,7 +197,7 @@ def described(columns: Iterable[Column]) -> str:
 
 
 def no_known_cell(column: Column, expected: str, example: str) -> UserError:
-    """Word that a column has cells, but none that means anything."""
+    """Return a message on a column in which no cell is known."""
     kind = "boolean" if example.lower() in TRUE | FALSE else "categorical"
     other = f", or train with another kind: {column.override(kind)}"
     return UserError(

@@ -137,7 +137,7 @@ class _Reading:
 
 
 def strange_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]:
-    """Word which cells of a table that is measured mean nothing to the network.
+    """Return warnings of cells that the network does not know, in a table that is measured.
 
     Raises:
         UserError: If a column has values, but none that training saw.

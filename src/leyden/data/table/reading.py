@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
-from leyden.data.table.cells import CellFormat, Cells, missing_override, row_keys
+from leyden.data.table.cells import CellFormat, Cells, missing_warnings, row_keys
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column, no_known_cell
 from leyden.data.table.encoding import Encoder
@@ -18,9 +18,6 @@ from leyden.data.table.roles import ReadTargets, Roles
 from leyden.data.table.screening import INDEX_NAMES
 from leyden.data.tables import Chunk
 from leyden.errors import UserError, did_you_mean
-
-MANY = 0.01
-"""Share of the rows that may be lost to one word in the target without a warning."""
 
 
 class ReadChunks(Protocol):
@@ -253,13 +250,7 @@ class _Encoding:
                 f"{len(self.unreadable)} of {self.rows} rows cannot be read, such as "
                 f"{first.source}: {first.reason}"
             )
-        for (name, word), count in self.lost.items():
-            if count > MANY * self.rows:
-                yield (
-                    f"{count} of {self.rows} rows are left out because {word!r} in {name} counts "
-                    "as missing. To take it for a value: "
-                    + missing_override(other for other in missing if other != word)
-                )
+        yield from missing_warnings(self.lost, self.rows, missing)
 
     def _rejected(self, source: str, columns: Cells, row: int, *, has_target: bool) -> RejectedItem:
         """Reject a row, and name the cell that is at fault."""

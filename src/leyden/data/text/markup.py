@@ -6,7 +6,7 @@ as ``<person>``, markers such as ``<s>`` and ``<unk>``. Two decisions keep it:
 * A text is HTML only if it holds something that other texts do not: a document type, a line break,
   an element with an attribute, a closed comment or script, or the end tag of an element whose name
   is not also a usual placeholder.
-* In such a text, only tags of HTML's elements are removed, and only if there is an attribute behind
+* In such a text, only tags of HTML's elements are removed, and only if there is an attribute after
   the name, or nothing. In all other texts every tag stays.
 """
 

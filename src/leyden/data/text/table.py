@@ -10,7 +10,7 @@ from typing import Any
 from leyden.data import cache
 from leyden.data.cleaning import Cleaning
 from leyden.data.rows import Part, RejectedItem, Rows
-from leyden.data.table.cells import missing_override
+from leyden.data.table.cells import missing_warnings
 from leyden.data.table.module import MISSING_CELLS
 from leyden.data.tables import Chunk, TableFile
 from leyden.data.text.cleaning import TextCleaning
@@ -20,9 +20,6 @@ from leyden.data.values import canonical
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
-
-MANY = 0.01
-"""Share of the rows that may be lost to one word in the target without a warning."""
 
 
 class TextTable(TextData):
@@ -104,20 +101,9 @@ class TextTable(TextData):
                     part=part,
                     missing=self.missing,
                 )
-        for word, count in lost.items():
-            if count > MANY * rows:
-                self._warn_of_missing(word, count, rows)
-
-    def _warn_of_missing(self, word: str, count: int, rows: int) -> None:
-        log.warning(
-            "%d of %d rows are left out because %r in %s counts as missing. To learn it as a "
-            "class: %s",
-            count,
-            rows,
-            word,
-            self.target,
-            missing_override(other for other in self.missing if other != word),
-        )
+        words_in_target = Counter({(self.target, word): count for word, count in lost.items()})
+        for warning in missing_warnings(words_in_target, rows, self.missing):
+            log.warning("%s", warning)
 
     def _tables(self) -> Iterator[tuple[Part, TableFile]]:
         parts: tuple[Part, ...] = ("train", "val", "test")
