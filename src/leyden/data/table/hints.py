@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,23 +83,29 @@ def find_hint(column: Column, seen: Evidence, missing: Sequence[str]) -> Hint | 
         return None
     values = pa.array(list(seen.sample), pa.string())
     counts = np.array(list(seen.sample.values()), dtype=np.float64)
+    sample = _Sample(column, seen, values, counts / counts.sum(), missing)
     if column.kind == "numeric":
-        hints = _number_hints(column, seen, values, counts / counts.sum(), missing)
+        hints = _number_hints(sample)
     elif column.kind == "categorical" and seen.numbers < MOSTLY * seen.present:
-        hints = _category_hints(column, seen, values, counts / counts.sum(), missing)
+        hints = _category_hints(sample)
     else:  # numbers with leading zeros are names
         return None
     return next(hints, None)
 
 
-def _number_hints(
-    column: Column,
-    seen: Evidence,
-    values: "pa.StringArray",
-    shares: NDArray[np.float64],
-    missing: Sequence[str],
-) -> Iterator[Hint]:
+class _Sample(NamedTuple):
+    """Distinct values of a column, and their shares ``(values,)`` of the cells that were seen."""
+
+    column: Column
+    seen: Evidence
+    values: "pa.StringArray"
+    shares: NDArray[np.float64]
+    missing: Sequence[str]
+
+
+def _number_hints(sample: _Sample) -> Iterator[Hint]:
     """Look for numbers that are dates or names, or mark missing cells, and for misread points."""
+    column, seen, values, shares, missing = sample
     if seen.grouped:
         looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
         options = shlex.quote('data.thousands="."')
@@ -132,13 +138,9 @@ def _is_far(number: float, values: NDArray[np.float64]) -> bool:
     return bool(max(low - number, number - high) > high - low)
 
 
-def _category_hints(
-    column: Column,
-    seen: Evidence,
-    values: "pa.StringArray",
-    shares: NDArray[np.float64],
-    missing: Sequence[str],
-) -> Iterator[Hint]:
+def _category_hints(sample: _Sample) -> Iterator[Hint]:
+    """Look for numbers, dates and truth values, or words that are nearly all of these."""
+    column, seen, values, shares, missing = sample
     yield from _numbers(column, values, shares)
     yield from _dates(column, values, shares)
     if truth_words(seen.words) and seen.truths >= MOSTLY * seen.present:
