@@ -372,7 +372,7 @@ def test_pipes_are_not_waited_for(shared_run, leyden, victim):
         done = leyden(*words, f"run={run}")
 
         assert done.code == 2
-        assert "no file" in done.err or "neither a file nor a folder" in done.err
+        assert "not a file" in done.err or "neither a file nor a folder" in done.err
 
 
 def test_a_whole_checkpoint_is_written_through_no_link(victim):

@@ -110,7 +110,7 @@ def bomb(levels: int, leaf: str) -> dict[str, Any]:
         ({"a": {1, 2}}, "a is a set"),
         ({"a": (1, 2)}, "a is a tuple"),
         ({"a": 10**5000}, "more than 64 bits"),
-        ({"a": "\ud800"}, "no Unicode text"),
+        ({"a": "\ud800"}, "not Unicode text"),
         ({"a\0": 1}, "null character"),
     ],
 )
