@@ -1,34 +1,66 @@
+from contextlib import suppress
+
 import pytest
 
-from leyden.files import META, is_checkpoint, remove, unwritable
+from leyden.files import remove, written_aside
 
 
-@pytest.fixture
-def places(tmp_path):
-    (tmp_path / "file.ckpt").write_text("x")
-    (tmp_path / "folder.ckpt").mkdir()
-    (tmp_path / "folder.ckpt" / META).write_text("x")
-    (tmp_path / "empty.ckpt").mkdir()
-    return tmp_path
+def make(path, kind):
+    if kind == "folder":
+        path.mkdir()
+        (path / "inner").write_text("old")
+    elif kind == "file":
+        path.write_text("old")
 
 
-def test_files_and_folders_may_be_checkpoints(places):
-    found = [path.name for path in places.iterdir() if is_checkpoint(path)]
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+def test_what_is_removed_is_gone(kind, tmp_path):
+    make(tmp_path / "it", kind)
 
-    assert sorted(found) == ["file.ckpt", "folder.ckpt"]
+    remove(tmp_path / "it")
 
-
-@pytest.mark.parametrize("name", ["file.ckpt", "folder.ckpt", "empty.ckpt", "none.ckpt"])
-def test_what_is_removed_is_gone(name, places):
-    remove(places / name)
-
-    assert not (places / name).exists()
+    assert not (tmp_path / "it").exists()
 
 
-def test_what_could_not_be_written_says_how_to_go_on(tmp_path):
-    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+def test_a_link_is_removed_and_its_target_stays(tmp_path):
+    make(tmp_path / "target", "folder")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
 
-    error = unwritable(checkpoint, OSError("No space left.\nAnd more."))
+    remove(tmp_path / "link")
 
-    assert f"to the folder {checkpoint.parent} (No space left)" in str(error)
-    assert f"leyden train run={tmp_path / 'run'}" in str(error)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize("before", ["file", "folder", "nothing"])
+def test_a_file_takes_its_place_when_it_is_written(before, tmp_path):
+    make(tmp_path / "it", before)
+
+    with written_aside(tmp_path / "it") as aside:
+        aside.write_text("new")
+        assert (tmp_path / "it").exists() == (before != "nothing")
+
+    assert (tmp_path / "it").read_text() == "new"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("before", ["file", "folder", "nothing"])
+def test_what_fails_leaves_the_old_one(before, tmp_path):
+    make(tmp_path / "it", before)
+    listed = sorted(tmp_path.rglob("*"))
+
+    with suppress(OSError), written_aside(tmp_path / "it") as aside:
+        aside.write_text("half")
+        raise OSError("the disk is full")
+
+    assert sorted(tmp_path.rglob("*")) == listed
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "it.unfinished").symlink_to(tmp_path / "elsewhere")
+
+    with written_aside(tmp_path / "it") as aside:
+        aside.write_text("new")
+
+    assert (tmp_path / "it").read_text() == "new"
+    assert (tmp_path / "elsewhere").read_text() == "mine"

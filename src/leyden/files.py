@@ -1,13 +1,10 @@
-"""Files on the disk; checkpoints are files, or folders if ranks have sharded a network."""
+"""Files on the disk: replaced as a whole, never changed in place."""
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from leyden.errors import UserError, first_line
-
-META = "meta.pt"
-"""The file in a sharded checkpoint that makes it one; the rest stands beside it."""
 
 
 def exists(path: str) -> bool:
@@ -16,7 +13,7 @@ def exists(path: str) -> bool:
 
 
 def file_state(path: Path) -> tuple[int, int, int]:
-    """Return a file's size and its times in ns, which change with it; zeros if it is gone.
+    """Return a file's size in bytes and its times in ns, which change with it; zeros if it is gone.
 
     A copy may keep the time of its content (``cp -p``, ``rsync -t``), but not that of its inode.
     """
@@ -27,36 +24,42 @@ def file_state(path: Path) -> tuple[int, int, int]:
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Tell whether a whole checkpoint seems to stand there, of either kind."""
-    return path.is_file() or (path / META).is_file()
-
-
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
+    """Remove a file or a folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a free path beside ``path``; what the block writes there takes its place at the end.
+
+    Readers see the old file or folder or the new one, never half of it. If the block raises, what
+    it has written is removed and the old one stays.
+
+    Args:
+        path: Where the file or folder belongs. What is there is replaced; a folder, by a file too.
+    """
+    aside = path.with_name(f"{path.name}.unfinished")
+    remove(aside)  # of a process that was killed, or a link to elsewhere
+    try:
+        yield aside
+        if path.is_dir():  # which cannot be replaced at once
+            remove(path)
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            remove(aside)
+        raise
+
+
 def flush_folder(folder: Path) -> None:
-    """Flush a rename to the disk, where a folder can be opened."""
+    """Flush the names in a folder to the disk, where a folder can be opened."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def unwritable(path: Path, error: BaseException) -> UserError:
-    """Word why a checkpoint of a run could not be written."""
-    free = ""
-    if path.parent.is_dir():
-        free = f", {shutil.disk_usage(path.parent).free / 2**20:.0f} MiB are free"
-    return UserError(
-        f"No checkpoint can be written to the folder {path.parent} ({first_line(error)}{free}). "
-        "The checkpoints in it are whole. Make room or give yourself the right to write there, "
-        f"then continue with `leyden train run={path.parent.parent}`."
-    )

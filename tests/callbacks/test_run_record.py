@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
-from leyden.callbacks.run_record import KEY, RunRecord
+from leyden.callbacks.run_record import RunRecord
+from leyden.checkpoints.record import KEY
 
 
 def test_the_record_and_the_fitted_preprocessing_are_saved() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from leyden.checkpoints.io import CONTENT, SafeCheckpointIO, load_checkpoint, newest_intact
+from leyden.checkpoints.io import RESUMED, SafeCheckpointIO, load_checkpoint, newest_intact
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
 
@@ -139,13 +139,13 @@ def test_a_folder_without_the_right_to_write_is_named() -> None:
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path)
     for step, path in enumerate((folder.previous, folder.last)):
-        content = {key: kind() for key, kind in CONTENT.items()}
+        content = {key: kind() for key, kind in RESUMED.items()}
         SafeCheckpointIO().save_checkpoint({**content, "leyden": {}, "global_step": step}, path)
     return folder
 
 
 def test_the_last_checkpoint_is_continued(folder: RunFolder) -> None:
-    assert newest_intact(folder) == folder.last
+    assert newest_intact([folder.last, folder.previous]) == folder.last
 
 
 def test_a_torn_last_checkpoint_gives_way_to_the_one_before(
@@ -153,7 +153,7 @@ def test_a_torn_last_checkpoint_gives_way_to_the_one_before(
 ) -> None:
     folder.last.write_bytes(folder.last.read_bytes()[:-20])
 
-    assert newest_intact(folder) == folder.previous
+    assert newest_intact([folder.last, folder.previous]) == folder.previous
     assert "last.ckpt is left out" in caplog.text
 
 
@@ -162,8 +162,8 @@ def test_a_run_without_any_whole_checkpoint_is_not_begun_anew(folder: RunFolder)
         path.write_bytes(b"torn")
 
     with pytest.raises(UserError, match="damaged"):
-        newest_intact(folder)
+        newest_intact([folder.last, folder.previous])
 
 
 def test_a_run_without_checkpoints_begins(tmp_path: Path) -> None:
-    assert newest_intact(RunFolder(tmp_path)) is None
+    assert newest_intact([tmp_path / "last.ckpt"]) is None

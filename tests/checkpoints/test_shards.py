@@ -14,9 +14,9 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 from leyden.checkpoints import shards
-from leyden.checkpoints.io import CONTENT, SafeCheckpointIO, load_checkpoint, newest_intact
+from leyden.checkpoints.files import META
+from leyden.checkpoints.io import RESUMED, SafeCheckpointIO, load_checkpoint, newest_intact
 from leyden.errors import UserError
-from leyden.files import META
 from leyden.runs.folder import RunFolder, find_run
 
 WEIGHT = torch.arange(12.0).view(4, 3)
@@ -30,7 +30,7 @@ def checkpoint(mesh, step=1):
     )
     state = {0: {"step": torch.tensor(float(step)), "exp_avg": moments}}
     return {
-        **{key: kind() for key, kind in CONTENT.items()},
+        **{key: kind() for key, kind in RESUMED.items()},
         "leyden": {"class_names": ["a"]},
         "global_step": step,
         "state_dict": {"weight": weight, "mean": torch.ones(3)},
@@ -58,7 +58,7 @@ def values(path):
 def test_one_process_reads_it_as_an_ordinary_checkpoint(written):
     read = load_checkpoint(written)
 
-    assert set(read) == {*CONTENT, "leyden", "generators"}
+    assert set(read) == {*RESUMED, "leyden", "generators"}
     assert type(read["state_dict"]["weight"]) is torch.Tensor
     assert torch.equal(read["state_dict"]["weight"], WEIGHT + 1)
     state = read["optimizer_states"][0]["state"][0]
@@ -110,11 +110,11 @@ def test_damage_is_told(name, damage, written):
 def test_a_torn_one_gives_way_to_the_one_before(written, alone, caplog):
     folder = RunFolder(written.parent.parent)
     write(folder.previous, alone, step=0)
-    assert newest_intact(folder) == folder.last
+    assert newest_intact([folder.last, folder.previous]) == folder.last
     shard = values(written) / "__0_0.distcp"
     shard.write_bytes(shard.read_bytes()[:-1])
 
-    assert newest_intact(folder) == folder.previous
+    assert newest_intact([folder.last, folder.previous]) == folder.previous
 
     assert "last.ckpt is left out" in caplog.text
 

@@ -1,7 +1,6 @@
 """The checkpoints of a run: the best ones and the last one."""
 
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 
+from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS
+from leyden.checkpoints.io import link_checkpoint
 from leyden.files import remove
 from leyden.monitor import Mode, mode_of
-
-FOLDER = "checkpoints"
-BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 AGREED_EVERY = 8
 """Batches between two agreements of several ranks: each makes them wait for one another."""
@@ -154,12 +152,12 @@ def save(trainer: Trainer, *names: str) -> None:
     """
     folder = folder_of(trainer)
     if trainer.is_global_zero and LAST in names and (folder / LAST).exists():
-        _link(folder / LAST, folder / PREVIOUS)
+        link_checkpoint(folder / LAST, folder / PREVIOUS)
     first, *others = names
     trainer.save_checkpoint(folder / first, weights_only=False)
     if trainer.is_global_zero:
         for other in others:
-            _link(folder / first, folder / other)
+            link_checkpoint(folder / first, folder / other)
 
 
 def folder_of(trainer: Trainer) -> Path:
@@ -191,24 +189,3 @@ def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
 
 def _name(epoch: int, step: int) -> str:
     return f"epoch-{epoch:03d}-step-{step}.ckpt"
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a checkpoint a second name, in the place of what had it.
-
-    Files are replaced, never changed.
-    """
-    if source.is_dir():
-        from leyden.checkpoints import shards  # slow to import
-
-        shards.link(source, target, _link)
-        return
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    try:
-        unfinished.hardlink_to(source)
-    except OSError:  # this file system has no hard links
-        shutil.copyfile(source, unfinished)
-    if target.is_dir():  # several ranks wrote the one that was there
-        remove(target)
-    unfinished.replace(target)

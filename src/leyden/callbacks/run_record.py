@@ -1,27 +1,19 @@
-"""What makes a checkpoint self-contained."""
+"""The run's record in every checkpoint, which makes a checkpoint self-contained."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from leyden.checkpoints.record import KEY, describe_data_change
 from leyden.errors import UserError
-
-KEY = "leyden"
-"""Where the record stands in a checkpoint."""
-
-DATA_FINGERPRINT = "data_fingerprint"
-"""Where the digest of all rows stands in the record."""
-
-SPLIT_FINGERPRINT = "split_fingerprint"
-"""Key of the digest of the rows in each split."""
 
 
 class RunRecord(Callback):
     """Writes the run's record into every checkpoint, beside Lightning's own entries.
 
     Args:
-        record: plain containers: the config, versions, git revision, data fingerprint.
+        record: Plain containers: config, versions, git revision, fingerprints of data and splits.
     """
 
     def __init__(self, *, record: Mapping[str, Any]) -> None:
@@ -33,7 +25,7 @@ class RunRecord(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add the record, and the data module's fitted preprocessing under a fixed name."""
+        """Add the record and the fitted preprocessing of the data module."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[KEY] = {**self.record, "data": data.state_dict()}
 
@@ -43,27 +35,13 @@ class RunRecord(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Refuse other rows or splits: rows that were learned could be tested.
+        """Refuse to resume on other rows or splits: rows that were learned could be tested.
 
         Raises:
-            UserError: the data are not those that the run has learned from.
+            UserError: If the data are not those that the run has learned from.
         """
-        if change := data_change(checkpoint[KEY], self.record):
+        if change := describe_data_change(checkpoint[KEY], self.record):
             raise UserError(
                 f"{change} Give the data that the run had, or repeat it on these: "
                 f"leyden train run={trainer.default_root_dir} --rerun"
             )
-
-
-def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return how the data of two records differ, as a sentence; ``""`` if they do not."""
-    for key, what in (
-        (DATA_FINGERPRINT, "The data have"),
-        (SPLIT_FINGERPRINT, "The splits of the data have"),
-    ):
-        if before.get(key) != now[key]:
-            return (
-                f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "
-                f"now {now[key]}), so rows that it has learned could be tested."
-            )
-    return ""

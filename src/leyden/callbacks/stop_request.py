@@ -10,7 +10,8 @@ from typing import Any, Self
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
-from leyden.callbacks.checkpoints import LAST, Checkpoints, agreed, is_resumable, save
+from leyden.callbacks.checkpoints import Checkpoints, agreed, is_resumable, save
+from leyden.checkpoints.files import LAST
 from leyden.errors import InterruptedRunError
 
 SIGNALS = tuple(

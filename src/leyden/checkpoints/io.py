@@ -1,23 +1,22 @@
-"""Checkpoints: written so that none is ever half there, verified when they are read."""
+"""Checkpoints are written whole or not at all, and verified when they are read."""
 
 import logging
 import os
 import pickle
+import shutil
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from torch import Tensor
 
-from leyden.callbacks.run_record import KEY
+from leyden.checkpoints.files import META, unwritable
+from leyden.checkpoints.record import KEY, check_types
 from leyden.errors import UserError, first_line
-from leyden.files import META, flush_folder, remove, unwritable
-from leyden.runs.folder import RunFolder
+from leyden.files import flush_folder, remove, written_aside
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +24,9 @@ DAMAGE = (
     *(AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError),
     *(TypeError, ValueError, zipfile.BadZipFile),
 )
-"""What reading a damaged checkpoint, or one in which something else stands, raises."""
+"""What reading a damaged checkpoint, or one with other content, raises."""
 
-CONTENT: dict[str, type] = {
+RESUMED: dict[str, type] = {
     "state_dict": dict,
     "global_step": int,
     "epoch": int,
@@ -36,7 +35,7 @@ CONTENT: dict[str, type] = {
     "lr_schedulers": list,
     "callbacks": dict,
 }
-"""Entries of Lightning's that a run is continued from, and their types."""
+"""Lightning's entries that a run is resumed from, and their types."""
 
 Location = str | torch.device | Callable[[Any, str], Any] | None
 
@@ -56,23 +55,17 @@ class SafeCheckpointIO(CheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            UserError: the disk is full or does not take it; what stood there before still does.
+            UserError: If the disk is full or cannot be written; the old checkpoint stays.
         """
         path = Path(path)
-        unfinished = path.with_name(f"{path.name}.unfinished")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.unlink(missing_ok=True)  # it may be a link to elsewhere
-            with unfinished.open("xb") as stream:
+            with written_aside(path) as aside, aside.open("xb") as stream:
                 torch.save(checkpoint, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            if path.is_dir():  # several ranks wrote the one that was there
-                remove(path)
-            unfinished.replace(path)
             flush_folder(path.parent)
         except (OSError, RuntimeError) as error:
-            _remove_quietly(unfinished)
             raise unwritable(path.parent if path.name == META else path, error) from error
 
     def load_checkpoint(
@@ -81,7 +74,7 @@ class SafeCheckpointIO(CheckpointIO):
         map_location: Location = None,
         weights_only: bool | None = True,  # noqa: FBT001, FBT002, ARG002  # Lightning's signature
     ) -> dict[str, Any]:
-        """Read a verified checkpoint."""
+        """Read and verify a checkpoint."""
         return load_checkpoint(Path(path), map_location=map_location or "cpu")
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -92,22 +85,22 @@ class SafeCheckpointIO(CheckpointIO):
 def load_checkpoint(
     path: Path, *, map_location: Location = "cpu", only: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Read a checkpoint; nothing but tensors and plain containers is unpickled.
+    """Read and verify a checkpoint; only tensors and plain containers are unpickled.
 
     Args:
-        path: a file, or a folder that several ranks have written.
-        map_location: the device for the tensors of a file; those of a folder go to the host.
-        only: of a folder, the entries whose tensors are read; the others are left empty.
+        path: File, or folder that several ranks have written.
+        map_location: Device for the tensors of a file; those of a folder are read to the host.
+        only: Entries of a folder whose tensors are read; the others are left empty.
 
     Raises:
-        UserError: the checkpoint is missing, torn, holds other objects, or was written by
-            something other than a run.
+        UserError: If the checkpoint is missing, truncated, holds other objects, or was not
+            written by a run.
     """
     if not path.exists():
         raise UserError(f"The checkpoint {path} does not exist. Give a run folder or a .ckpt file.")
     file = path / META if path.is_dir() else path
-    with damage_told(path):
-        _verify(file)
+    with reporting_damage(path):
+        _verify_checksums(file)
         checkpoint = torch.load(file, map_location=map_location, weights_only=True)
         if file != path:
             from leyden.checkpoints import shards  # slow to import
@@ -119,51 +112,60 @@ def load_checkpoint(
             f"{path} holds no record of a run, so its config and preprocessing are unknown. "
             "Expected a checkpoint that `leyden train` wrote."
         )
-    with damage_told(path):
-        _verify_types({key: kind for key, kind in CONTENT.items() if key in checkpoint}, checkpoint)
+    with reporting_damage(path):
+        check_types({key: kind for key, kind in RESUMED.items() if key in checkpoint}, checkpoint)
     return checkpoint
 
 
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What a finished run is rebuilt from, with every entry of the type that it should have.
+def link_checkpoint(source: Path, target: Path) -> None:
+    """Give a checkpoint a second name, replacing the checkpoint of that name.
 
-    Attributes:
-        config: The frozen config, of unknown origin.
-        data: State of the data module.
-        weights: State of the task.
+    Checkpoints are replaced, never changed, so that hard links are safe.
     """
+    if source.is_dir():
+        from leyden.checkpoints import shards  # slow to import
 
-    config: dict[str, Any]
-    data: dict[str, Any]
-    weights: dict[str, Tensor]
+        shards.link(source, target, link_checkpoint)
+        return
+    with written_aside(target) as aside:
+        try:
+            aside.hardlink_to(source)
+        except OSError:  # this file system has no hard links
+            shutil.copyfile(source, aside)
 
 
-def read_learned(checkpoint: dict[str, Any], path: Path) -> Learned:
-    """Pick what a finished run is rebuilt from out of a checkpoint.
+def newest_intact(paths: Sequence[Path]) -> Path | None:
+    """Return the first checkpoint that a run can be resumed from; ``None`` if there are none.
+
+    Args:
+        paths: Checkpoints, the newest first; some may not exist.
 
     Raises:
-        UserError: An entry is missing or of another type.
+        UserError: If there are some, and all are damaged.
     """
-    data = {"class_names": list, "statistics": dict, "target_counts": dict}
-    with damage_told(path):
-        record = checkpoint[KEY]
-        _verify_types({"config": dict, "data": dict}, record)
-        _verify_types(data, record["data"])
-        _verify_types({"state_dict": dict}, checkpoint)
-        weights, names = checkpoint["state_dict"], record["data"]["class_names"]
-        _verify_types(dict.fromkeys(weights, Tensor), weights)
-        named = {f"class_names[{number}]": name for number, name in enumerate(names)}
-        _verify_types(dict.fromkeys(named, str), named)
-    return Learned(config=record["config"], data=record["data"], weights=weights)
+    fault: UserError | None = None
+    for path in filter(Path.exists, paths):
+        try:
+            checkpoint = load_checkpoint(path, only=())
+            with reporting_damage(path):
+                check_types(RESUMED, checkpoint)
+        except UserError as error:
+            log.warning("%s is left out: %s", path.name, error)
+            fault = fault or error
+        else:
+            log.info("continuing %s, after step %d", path.name, checkpoint["global_step"])
+            return path
+    if fault is not None:
+        raise fault
+    return None
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
-    """Turn what a damaged checkpoint raises into a message.
+def reporting_damage(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged checkpoint raises into one error for users.
 
     Raises:
-        UserError: Something of that kind was raised inside.
+        UserError: If the block raises one of ``DAMAGE``, or refuses to unpickle an object.
     """
     try:
         yield
@@ -179,52 +181,11 @@ def damage_told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def newest_intact(folder: RunFolder) -> Path | None:
-    """Find the checkpoint to continue: the last one, or the one before it where that is damaged.
-
-    Raises:
-        UserError: both are damaged.
-    """
-    fault: UserError | None = None
-    for path in (folder.last, folder.previous):
-        if not path.exists():
-            continue
-        try:
-            checkpoint = load_checkpoint(path, only=())
-            with damage_told(path):
-                _verify_types(CONTENT, checkpoint)
-        except UserError as error:
-            log.warning("%s is left out: %s", path.name, error)
-            fault = fault or error
-        else:
-            log.info("continuing %s, after step %d", path.name, checkpoint["global_step"])
-            return path
-    if fault is not None:
-        raise fault
-    return None
-
-
-def _verify(path: Path) -> None:
-    """Compare every member with its checksum; torch itself reads past a flipped bit."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+def _verify_checksums(path: Path) -> None:
+    """Compare every member with its checksum; torch does not notice a flipped bit."""
+    if path.exists() and not path.is_file():  # reading a pipe would block
         raise OSError(f"{path.name} is not a file")
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(f"{damaged} differs from its checksum")
-
-
-def _verify_types(kinds: Mapping[str, type], entries: Mapping[str, Any]) -> None:
-    for key, kind in kinds.items():
-        if key not in entries:
-            raise ValueError(f"it lacks {key}")
-        if not isinstance(entries[key], kind):
-            found = type(entries[key]).__name__
-            raise TypeError(f"{key!r:.80} is a {found}, not a {kind.__name__}")
-
-
-def _remove_quietly(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return

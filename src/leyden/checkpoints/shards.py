@@ -27,7 +27,8 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
 from torch.distributed.tensor import empty as empty_dtensor
 
-from leyden.files import META, flush_folder, remove
+from leyden.checkpoints.files import META
+from leyden.files import flush_folder, remove
 
 KEY = "shards"
 """Where ``meta.pt`` says which folder holds the values."""

@@ -16,6 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.errors import UserError, did_you_mean, near
+from leyden.files import written_aside
 
 Config = DictConfig
 """A config, for those who only pass it on and read its keys."""
@@ -123,9 +124,8 @@ def freeze(config: Config) -> Config:
 def save(config: Config, path: Path) -> None:
     """Write a frozen config."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(OmegaConf.to_yaml(config))
-    unfinished.replace(path)
+    with written_aside(path) as aside:
+        aside.write_text(OmegaConf.to_yaml(config))
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, own: bool = False) -> Config:

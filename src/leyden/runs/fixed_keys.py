@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leyden.checkpoints.files import META
 from leyden.config.compose import Config, load, save, to_plain, without_places
 from leyden.errors import UserError
-from leyden.files import META
 from leyden.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)

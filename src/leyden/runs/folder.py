@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, load, to_plain, without_places
 from leyden.errors import UserError, did_you_mean
-from leyden.files import is_checkpoint
+from leyden.files import written_aside
 
 State = Literal["running", "finished", "interrupted", "failed"]
-
-CHECKPOINT_SUFFIX = ".ckpt"
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,17 @@ class RunFolder:
     @property
     def best(self) -> Path:
         """The checkpoint with the best monitored value."""
-        return self.path / "checkpoints" / f"best{CHECKPOINT_SUFFIX}"
+        return self.path / FOLDER / BEST
 
     @property
     def last(self) -> Path:
         """The newest checkpoint."""
-        return self.path / "checkpoints" / f"last{CHECKPOINT_SUFFIX}"
+        return self.path / FOLDER / LAST
 
     @property
     def previous(self) -> Path:
         """The checkpoint before the newest one."""
-        return self.path / "checkpoints" / f"previous{CHECKPOINT_SUFFIX}"
+        return self.path / FOLDER / PREVIOUS
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -152,11 +151,11 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
         UserError: there is no such run, or it has no checkpoint yet.
     """
     path = Path(run).expanduser().resolve()
-    if path.is_file() or (path.suffix == CHECKPOINT_SUFFIX and is_checkpoint(path)):
-        if path.suffix != CHECKPOINT_SUFFIX:
+    if path.is_file() or (path.suffix == SUFFIX and is_checkpoint(path)):
+        if path.suffix != SUFFIX:
             raise UserError(
                 f"run={run} is neither a run folder nor a checkpoint. Expected a folder below "
-                f"runs/ or a file that ends in {CHECKPOINT_SUFFIX}."
+                f"runs/ or a file that ends in {SUFFIX}."
             )
         return _folder_of(path), path
     folder = existing_folder(run)
@@ -179,7 +178,7 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
 
 
 def _folder_of(checkpoint: Path) -> RunFolder:
-    inside = checkpoint.parent.name == "checkpoints"
+    inside = checkpoint.parent.name == FOLDER
     return RunFolder(checkpoint.parent.parent if inside else checkpoint.parent)
 
 
@@ -190,7 +189,7 @@ def existing_folder(run: str) -> RunFolder:
         UserError: There is none at this path.
     """
     path = Path(run).expanduser().resolve()
-    is_file = path.suffix == CHECKPOINT_SUFFIX and is_checkpoint(path)
+    is_file = path.suffix == SUFFIX and is_checkpoint(path)
     folder = _folder_of(path) if is_file else RunFolder(path)
     if folder.config.is_file():
         return folder
@@ -251,9 +250,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(as_json(content) + "\n")
-    unfinished.replace(path)
+    with written_aside(path) as aside:
+        aside.write_text(as_json(content) + "\n")
 
 
 def as_json(content: Any) -> str:

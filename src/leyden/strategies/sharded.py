@@ -17,8 +17,8 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.optim import SGD
 
 from leyden.checkpoints import shards
+from leyden.checkpoints.files import META, unwritable
 from leyden.errors import UserError
-from leyden.files import META, unwritable
 from leyden.strategies.layers import shard
 
 

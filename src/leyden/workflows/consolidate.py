@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from leyden.checkpoints.files import SUFFIX
 from leyden.checkpoints.io import SafeCheckpointIO, load_checkpoint
 from leyden.errors import UserError
-from leyden.runs.folder import CHECKPOINT_SUFFIX, find_run
+from leyden.runs.folder import find_run
 
 
 def consolidate(run: str, to: str | None = None) -> Path:
@@ -26,13 +27,13 @@ def consolidate(run: str, to: str | None = None) -> Path:
             f"{source} is an ordinary checkpoint already. Expected one that several ranks wrote, "
             "which is a folder; take this one as it is."
         )
-    target = source.with_name(f"{source.stem}-whole{CHECKPOINT_SUFFIX}")
+    target = source.with_name(f"{source.stem}-whole{SUFFIX}")
     if to is not None:
         target = Path(to).expanduser().resolve()
-    if target.suffix != CHECKPOINT_SUFFIX or target.exists():
+    if target.suffix != SUFFIX or target.exists():
         raise UserError(
             f"to={target} can't be written: expected the path of a new file that ends in "
-            f"{CHECKPOINT_SUFFIX}{', and this one exists' if target.exists() else ''}."
+            f"{SUFFIX}{', and this one exists' if target.exists() else ''}."
         )
     SafeCheckpointIO().save_checkpoint(load_checkpoint(source), target)
     return target

@@ -3,7 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from leyden.callbacks.run_record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, data_change
+from leyden.checkpoints.record import (
+    DATA_FINGERPRINT,
+    SPLIT_FINGERPRINT,
+    describe_data_change,
+)
 from leyden.config.compose import PATHS_OF_DATA, from_plain, select
 from leyden.errors import UserError
 from leyden.workflows.assembly import set_global_state
@@ -73,7 +77,7 @@ def _data_change(finished: FinishedRun) -> str:
     data = finished.data
     data.prepare_data()
     data.setup()
-    return data_change(
+    return describe_data_change(
         finished.record,
         {DATA_FINGERPRINT: data.fingerprint(), SPLIT_FINGERPRINT: data.split_fingerprint()},
     )

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from leyden.callbacks.run_record import KEY, SPLIT_FINGERPRINT
-from leyden.checkpoints.io import damage_told, load_checkpoint, read_learned
+from leyden.checkpoints.io import load_checkpoint, reporting_damage
+from leyden.checkpoints.record import KEY, SPLIT_FINGERPRINT, read_learned
 from leyden.config.build import build_node
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain, to_plain
@@ -73,7 +73,8 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     """
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
-    learned = read_learned(checkpoint, path)
+    with reporting_damage(path):
+        learned = read_learned(checkpoint)
     if SPLIT_FINGERPRINT not in checkpoint[KEY]:
         raise UserError(
             f"{path} was written by an earlier version of Leyden, which split the data in another "
@@ -82,7 +83,7 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     config = from_plain(learned.config, overrides, source=f"the config of {path}")
     check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
     data = build_data(config)
-    with damage_told(path):
+    with reporting_damage(path):
         data.load_state_dict(learned.data)
         data.normalisation()  # which, like the sizes, is made of what was fitted
         data.network_sizes()

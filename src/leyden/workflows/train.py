@@ -12,9 +12,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
-from leyden.callbacks.run_record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, RunRecord
+from leyden.callbacks.run_record import RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.checkpoints.io import load_checkpoint, newest_intact
+from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT
 from leyden.config.compose import Config, to_plain
 from leyden.data.base import DataModule
 from leyden.data.cleaning.steps import table
@@ -153,7 +154,7 @@ def _fit(
             for logger in trainer.loggers:
                 logger.log_hyperparams(_tuned(config))
             _report_ranks(trainer, data, config)
-            checkpoint = newest_intact(folder)
+            checkpoint = newest_intact((folder.last, folder.previous))
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except RollbackError as error:
             log.warning("the loss is not finite: going back, and leaving out %s", error)
