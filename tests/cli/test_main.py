@@ -127,6 +127,19 @@ def test_interrupt_exits_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "leyden: interrupted\n"
 
 
+def test_an_interrupt_that_lightning_turned_into_an_exit_is_one(monkeypatch, capsys):
+    def interrupted(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    monkeypatch.setattr("leyden.cli.evaluate.run", interrupted)
+
+    assert main(["evaluate"]) == 130
+    assert capsys.readouterr().err == "leyden: interrupted\n"
+
+
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]], ids=str)
 def test_help_lists_the_commands(words, leyden):
     done = leyden(*words)

@@ -197,8 +197,10 @@ def _config(before: Sequence[str]) -> Any:
 
 
 def _runs() -> Iterator[str]:
-    """List run folders below ``runs/``, those of sweeps too."""
-    return (str(file.parent) for file in Path("runs").glob("**/config.yaml"))
+    """List the run folders, including those of sweeps."""
+    from leyden.runs.folder import RUNS
+
+    return (str(file.parent) for file in RUNS.glob("**/config.yaml"))
 
 
 def _paths(text: str) -> Iterator[str]:

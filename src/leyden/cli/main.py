@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from leyden.cli.printable import printable
 from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
+from leyden.ranks.signals import INTERRUPTED, OK, USER_ERROR, is_interrupt
 
 COMMANDS = {
     "train": "fit, then test the best checkpoint; -m sweeps",
@@ -19,8 +20,6 @@ COMMANDS = {
     "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
     "completion": "completion by Tab in bash, zsh and fish",
 }
-
-OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +72,9 @@ def _exit_status(words: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        if not is_interrupt(error):
+            raise
         print("leyden: interrupted", file=sys.stderr)
         return INTERRUPTED
     return OK

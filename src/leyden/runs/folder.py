@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from leyden.config.compose import Config, load, to_plain, without_places
+from leyden.config.compose import Config, compose, load, to_plain, without_places
 from leyden.errors import UserError, did_you_mean
 from leyden.files import is_checkpoint
 
 State = Literal["running", "finished", "interrupted", "failed"]
+
+RUNS = Path("runs")
+"""The folder that holds all runs, below the folder in which commands are given."""
 
 CHECKPOINT_SUFFIX = ".ckpt"
 
@@ -209,9 +212,11 @@ def existing_folder(run: str) -> RunFolder:
     raise UserError(f"run={run} is no run: it holds no config.yaml. Expected runs/NAME/TIME.")
 
 
-def new_folder(config: Config, runs: Path) -> RunFolder:
-    """Make a run folder named by this moment, as Hydra does for a composed config."""
-    path = runs / str(config.name) / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
+def new_folder(config: Config) -> RunFolder:
+    """Make the folder that ``conf/train.yaml`` names for a new run of a frozen config."""
+    composed = compose([], with_hydra=True)
+    composed.name = config.name
+    path = Path(composed.hydra.run.dir)
     path.mkdir(parents=True)
     return RunFolder(path)
 

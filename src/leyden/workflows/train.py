@@ -21,6 +21,7 @@ from leyden.data.cleaning.steps import table
 from leyden.data.rows import SPLITS
 from leyden.errors import InterruptedRunError, UserError
 from leyden.ranks.environment import rank
+from leyden.ranks.signals import is_interrupt
 from leyden.runs.fixed_keys import config_in_force
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
@@ -32,7 +33,7 @@ from leyden.workflows.assembly import (
     is_sharded,
     set_global_state,
 )
-from leyden.workflows.evaluate import measured
+from leyden.workflows.evaluate import only_loader
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,7 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
         folder.write_status("interrupted", error=str(error))
         raise
     except BaseException as error:
-        # Lightning turns an interrupt into an exit.
-        if KeyboardInterrupt in (type(error), type(error.__context__)):
+        if is_interrupt(error):
             folder.write_status("interrupted")
             raise KeyboardInterrupt from error
         folder.write_status("failed", error=f"{type(error).__name__}: {error}")
@@ -109,8 +109,8 @@ def _measure(
     else:
         warnings.append("The run has no best checkpoint: the metrics are of the last weights.")
     if not _of_stage(metrics, "val"):
-        metrics |= measured(trainer.validate(task, datamodule=data, verbose=False))
-    metrics |= measured(trainer.test(task, datamodule=data, verbose=False))
+        metrics |= only_loader(trainer.validate(task, datamodule=data, verbose=False))
+    metrics |= only_loader(trainer.test(task, datamodule=data, verbose=False))
     warnings += [
         f"The run was not {measure}: trainer.limit_{stage}_batches=0 leaves no batch."
         for stage, measure in (("val", "validated"), ("test", "tested"))
