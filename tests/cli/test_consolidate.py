@@ -12,6 +12,8 @@ from PIL import Image
 
 from leyden.checkpoints.io import load_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sharded_run(tmp_path_factory, leyden_process):

@@ -13,6 +13,7 @@ from PIL import Image
 from leyden.cli.predict import PRINTERS
 from leyden.config.compose import compose, freeze
 from leyden.runs.folder import RunFolder
+from leyden.tasks.classification import Classification
 from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
 
@@ -65,6 +66,32 @@ def test_predictions_are_those_of_the_training_pipeline(good_run, unseen, leyden
     assert [row["file"] for row in rows] == sorted(map(str, folder.iterdir()))
     assert [row["class"] for row in rows] == said["class"]
     assert [row["probability"] for row in rows] == pytest.approx(said["probability"], abs=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true", "32-true"])
+def test_predict_and_evaluate_compute_the_same(precision, good_run, unseen, leyden, monkeypatch):
+    measured = []
+    update = Classification.update_metrics
+
+    def recorded_update(task, stage, predicted, targets):
+        if stage == "test":
+            measured.extend(predicted.max(dim=1).values.tolist())
+        update(task, stage, predicted, targets)
+
+    monkeypatch.setattr(Classification, "update_metrics", recorded_update)
+    word = f"trainer.precision={precision}"
+
+    assert leyden("evaluate", f"run={good_run}", word).code == 0
+    done = leyden("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl", word)
+
+    predicted = [json.loads(line)["probability"] for line in done.out.splitlines()]
+    assert predicted == measured[: len(predicted)]
+
+
+def test_a_run_that_was_limited_predicts_every_file(good_run, unseen, leyden):
+    done = leyden("predict", f"run={good_run}", f"input={unseen[0]}", "+trainer.fast_dev_run=true")
+
+    assert len(done.out.splitlines()) == 1 + len(list(unseen[0].iterdir())), done.err
 
 
 @pytest.mark.parametrize("word", ["trainer.accelerator=gpu", "trainer.devices=[1]"])

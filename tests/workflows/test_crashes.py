@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CRASHES = Path(__file__).with_name("crashes.py")
 
 SMALL = (

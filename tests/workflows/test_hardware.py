@@ -2,10 +2,14 @@ import pytest
 from torch import nn
 
 from leyden.workflows import hardware
-from leyden.workflows.hardware import fitting_precision
+from leyden.workflows.hardware import precision_of
 
 CONVOLUTION = nn.Sequential(nn.Conv2d(1, 2, 3))
 MATRIX = nn.Sequential(nn.Linear(2, 2))
+
+
+def fitting_precision(network, accelerator):
+    return precision_of({"precision": "auto", "accelerator": accelerator}, network)
 
 
 @pytest.fixture
@@ -49,3 +53,9 @@ def test_a_gpu_is_asked(native, expected, flags, monkeypatch):
 
     assert fitting_precision(CONVOLUTION, "auto") == expected
     assert fitting_precision(CONVOLUTION, "gpu") == expected
+
+
+def test_a_precision_that_is_given_is_kept(flags):
+    flags("avx512_bf16")
+
+    assert precision_of({"precision": "64-true", "accelerator": "cpu"}, CONVOLUTION) == "64-true"

@@ -10,6 +10,8 @@ import time
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("network=linear", "callbacks.early_stopping=null", "trainer.max_epochs=2000")
 
 

@@ -22,7 +22,7 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError, did_you_mean
 from leyden.strategies.synced_norm import synced
 from leyden.tasks.base import Task
-from leyden.workflows.hardware import fitting_precision
+from leyden.workflows.hardware import precision_of
 from leyden.workflows.hooks import leave_out_unused
 
 log = logging.getLogger(__name__)
@@ -124,9 +124,9 @@ def build_trainer(
     _check_combinations(config)
     placed = config.copy()
     placed.run_dir = str(folder)
-    precision = precision_of(config, task)
-    for name, value in precision.items():
-        log.info("%s: %s, by trainer.%s=auto", name, value, name)
+    precision = precision_of(config.trainer, task)
+    if config.trainer.get("precision") == "auto":
+        log.info("trainer.precision=auto: %s", precision)
     plugins: list[Any] = [SafeCheckpointIO()]
     if placed.trainer.get("sync_batchnorm"):
         plugins.append(SyncBatchNorm())
@@ -138,7 +138,7 @@ def build_trainer(
         placed,
         "trainer",
         Trainer,
-        **precision,
+        precision=precision,
         **_without_lightnings_own(config, callbacks),
         callbacks=callbacks,
         plugins=plugins,
@@ -158,14 +158,6 @@ def _without_lightnings_own(config: Config, callbacks: list[Callback]) -> dict[s
         for option, kind in kinds.items()
         if option not in config.trainer
     }
-
-
-def precision_of(config: Config, task: Task) -> dict[str, Any]:
-    """Give the trainer's precision where the config leaves it to the machine."""
-    trainer = config.trainer
-    if trainer.get("precision") != "auto":
-        return {}
-    return {"precision": fitting_precision(task, str(trainer.accelerator))}
 
 
 def _check_combinations(config: Config) -> None:
