@@ -129,9 +129,8 @@ def main() -> None:
 def _title() -> str:
     if DEVICE.type == "cuda":
         return "Fit on a GPU"
-    multiplies = (
-        precision_of({"precision": "auto", "accelerator": "cpu"}, nn.Conv2d(1, 1, 1)) != "32-true"
-    )
+    trainer = {"precision": "auto", "accelerator": "cpu"}
+    multiplies = precision_of(trainer, nn.Conv2d(1, 1, 1)) == "bf16-mixed"
     return f"Fit on a CPU that multiplies in {'bfloat16' if multiplies else 'float32 alone'}"
 
 

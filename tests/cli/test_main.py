@@ -38,7 +38,7 @@ USER_ERRORS = {
     "bare word": (["train", "network"], ["network", "KEY=VALUE"]),
     "unknown resume": (["train", "resume=yes"], ["resume=yes", "resume=auto", "run=RUN"]),
     "missing run": (["train", "run=nowhere"], ["run=nowhere does not exist", "run folder"]),
-    "no run": (["train", "run=."], ["run=. is no run", "config.yaml"]),
+    "no run": (["train", "run=."], ["run=. is not a run folder", "config.yaml"]),
     "flag beside run": (["train", "run=nowhere", "-m"], ["'-m' is not understood"]),
     "every job of a sweep": (
         ["train", "-m", "optimizer.lr=high,low"],

@@ -134,7 +134,7 @@ def test_mistyped_run_gets_a_hint(tmp_path: Path, config: Config) -> None:
 
     with pytest.raises(UserError, match=r"does not exist.*Did you mean '2026-11-23'"):
         existing_folder(str(tmp_path / "2026-11-24"))
-    with pytest.raises(UserError, match=r"is no run: it holds no config\.yaml"):
+    with pytest.raises(UserError, match=r"is not a run folder: it has no config\.yaml"):
         existing_folder(str(tmp_path))
 
 

@@ -186,10 +186,10 @@ def test_a_rank_that_dies_ends_the_run_within_seconds(running):
 
     assert time.monotonic() - began < 10
     assert process.returncode == 1
-    assert "rank 1 was ended by SIGKILL" in err
+    assert "Rank 1 was ended by SIGKILL" in err
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == "failed"
-    assert "rank 1 was ended by SIGKILL" in status["error"]
+    assert "Rank 1 was ended by SIGKILL" in status["error"]
     assert not ranks_of(folder)
 
 
