@@ -172,7 +172,7 @@ TRAIN = ["train", "network=linear", "trainer.max_epochs=1"]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], TRAIN], ids=str)
-def test_nobody_has_to_read_to_the_end(words, tmp_path):
+def test_a_closed_pipe_is_not_an_error(words, tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
 

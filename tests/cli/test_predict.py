@@ -30,7 +30,7 @@ def good_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unseen(good_run, tmp_path_factory):
-    """Give the first test rows as PNG files, their class names, and what the run says of them."""
+    """Return a folder of the first test rows as PNG files, their class names, and predictions."""
     finished = load_run(str(good_run))
     data, task = finished.data, finished.task.eval()
     data.prepare_data()
@@ -104,7 +104,7 @@ def test_a_run_of_a_gpu_that_is_not_here_predicts_too(word, good_run, unseen, le
 
 
 @pytest.mark.gpu
-def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
+def test_gpu_and_cpu_predict_the_same(good_run, unseen, leyden):
     words = ("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl")
 
     gpu, cpu = (leyden(*words, f"trainer.accelerator={kind}") for kind in ("gpu", "cpu"))
@@ -114,7 +114,7 @@ def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
         assert json.loads(one) == pytest.approx(json.loads(other), abs=2e-3)
 
 
-def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
+def test_predictions_do_not_depend_on_the_batch(good_run, unseen, leyden):
     files = sorted(unseen[0].iterdir())[:5]
     words = [f"input={files[0]}", *files[1:4], f"input={files[4]}"]
 
@@ -192,7 +192,7 @@ def test_numbers_are_shown_in_all_their_digits(capsys):
     assert "1600003600.0" in capsys.readouterr().out
 
 
-def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
+def test_a_reader_that_closes_the_pipe_is_not_an_error(good_run, tmp_path):
     # Closed before the first row is printed, and so also before the last.
     words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=a.png"]
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
@@ -216,7 +216,7 @@ def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
         (["input=text.png", "data.size=3"], "names an unknown key"),
     ],
 )
-def test_wrong_inputs_are_the_users_to_mend(words, expected, good_run, leyden, tmp_path):
+def test_wrong_inputs_are_user_errors(words, expected, good_run, leyden, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
 

@@ -1,4 +1,4 @@
-"""A run from start to prediction, as a user sees it: real processes in a folder of their own."""
+"""A run from start to prediction, as a user sees it."""
 
 import csv
 import json
@@ -92,7 +92,7 @@ def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):
         (("evaluate", "run={run}", "network.width=3"), "unknown key"),
     ],
 )
-def test_wrong_paths_are_the_users_to_mend(shared_run, leyden, words, message):
+def test_wrong_paths_are_user_errors(shared_run, leyden, words, message):
     done = leyden(*(word.format(run=shared_run) for word in words))
 
     assert done.code == 2

@@ -9,12 +9,12 @@ def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_process_of_its_own_is_the_first() -> None:
+def test_without_a_launcher_the_rank_is_0() -> None:
     assert (rank(), world_size()) == (0, 1)
     assert not is_launched()
 
 
-def test_a_launcher_tells_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_sets_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "3")
     assert not is_launched()
     monkeypatch.setenv("WORLD_SIZE", "4")

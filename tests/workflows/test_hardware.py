@@ -14,30 +14,30 @@ def fitting_precision(network, accelerator):
 
 @pytest.fixture
 def flags(tmp_path, monkeypatch):
-    """Say which instructions the CPU has."""
+    """Make a function that sets the instruction sets of the CPU."""
 
-    def say(words):
+    def set_flags(words):
         cpuinfo = tmp_path / "cpuinfo"
         cpuinfo.write_text(f"processor : 0\nflags : fpu {words} sse2\n")
         monkeypatch.setattr(hardware, "CPUINFO", cpuinfo)
 
-    return say
+    return set_flags
 
 
 @pytest.mark.parametrize("words", ["avx512_bf16", "amx_tile amx_bf16"])
-def test_convolutions_take_bfloat16_where_the_cpu_multiplies_in_it(words, flags):
+def test_convolutions_use_bfloat16_if_the_cpu_multiplies_in_it(words, flags):
     flags(words)
 
     assert fitting_precision(CONVOLUTION, "cpu") == "bf16-mixed"
 
 
-def test_other_networks_keep_every_bit(flags):
+def test_other_networks_use_float32(flags):
     flags("avx512_bf16")
 
     assert fitting_precision(MATRIX, "cpu") == "32-true"
 
 
-def test_other_machines_keep_every_bit(flags, tmp_path, monkeypatch):
+def test_other_machines_use_float32(flags, tmp_path, monkeypatch):
     flags("avx512f avx512_bf160")
     assert fitting_precision(CONVOLUTION, "cpu") == "32-true"
 

@@ -1,4 +1,4 @@
-"""A run goes on with any number of ranks, whether they share the network or not."""
+"""A run continues with any number of ranks, whether they shard the network or not."""
 
 import json
 import os

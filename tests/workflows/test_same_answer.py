@@ -1,4 +1,4 @@
-"""Two ranks are one process: the same weights, and metrics that count every row once."""
+"""Two ranks equal one process: the same weights, and metrics that count every row once."""
 
 import json
 import os

@@ -44,7 +44,7 @@ def run(*words, cwd):
 
 
 def finished(cwd):
-    """Give the folders of all runs; each holds the metrics and the logs of two ranks."""
+    """Return the folders of all runs, after checking the metrics and logs of their two ranks."""
     folders = sorted(path.parent for path in cwd.glob("runs/**/config.yaml"))
     for folder in folders:
         assert json.loads((folder / "status.json").read_text())["state"] == "finished"
@@ -143,7 +143,7 @@ def test_torchrun_with_two_agents_and_a_cache_each(tmp_path):
 
 @pytest.fixture
 def running(tmp_path):
-    """Give an endless run of two ranks, and its folder."""
+    """Start a very long run of two ranks; return its process and folder."""
     words = (*PYTHON, *RANKS, "trainer.max_epochs=5000")
     process = subprocess.Popen(
         words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -159,7 +159,7 @@ def running(tmp_path):
 
 
 def ranks_of(folder):
-    """List the processes of the ranks, by their rank."""
+    """Return the process ids of a run's ranks, by rank."""
     pids = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
