@@ -113,9 +113,7 @@ def test_it_lies_beside_the_checkpoint_and_is_never_overwritten(sharded_run, ley
         (["run=TORN"], "best.ckpt is damaged"),
     ],
 )
-def test_wrong_inputs_are_user_errors(
-    words, expected, sharded_run, shared_run, leyden, tmp_path
-):
+def test_wrong_inputs_are_user_errors(words, expected, sharded_run, shared_run, leyden, tmp_path):
     torn = shutil.copytree(sharded_run, tmp_path / "torn")
     (shard, *_) = (torn / "checkpoints" / "best.ckpt").glob("*/__1_0.distcp")
     shard.write_bytes(shard.read_bytes()[:-1])
