@@ -29,7 +29,7 @@ from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
 from leyden.data.batches.sampler import BatchOrder
 from leyden.workflows.assembly import build_data, build_task, build_trainer
-from leyden.workflows.hardware import fitting_precision
+from leyden.workflows.hardware import precision_of
 from measure import take_turns, write_section
 
 ROUNDS = 5
@@ -129,7 +129,8 @@ def main() -> None:
 def _title() -> str:
     if DEVICE.type == "cuda":
         return "Fit on a GPU"
-    multiplies = fitting_precision(nn.Conv2d(1, 1, 1), "cpu") == "bf16-mixed"
+    trainer = {"precision": "auto", "accelerator": "cpu"}
+    multiplies = precision_of(trainer, nn.Conv2d(1, 1, 1)) == "bf16-mixed"
     return f"Fit on a CPU that multiplies in {'bfloat16' if multiplies else 'float32 alone'}"
 
 

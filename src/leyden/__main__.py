@@ -1,4 +1,4 @@
-"""``python -m leyden`` is the same as ``leyden``."""
+"""``python -m leyden``, which is the same as ``leyden``."""
 
 import sys
 

@@ -45,7 +45,7 @@ def test_a_key_that_is_nearly_the_commands_own_is_refused(word):
         split([word], "run", "input")
 
 
-def test_keys_of_the_config_are_nobodys_mistake():
+def test_keys_of_the_config_are_not_mistaken_for_own_keys():
     words = ["data=x", "name=x", "foo=x"]
 
     assert split(words, "date", "nam").overrides == words

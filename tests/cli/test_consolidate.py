@@ -1,4 +1,4 @@
-"""A run whose network was shared out among two ranks, read by one process."""
+"""A run whose network was sharded over two ranks, read by one process."""
 
 import csv
 import io
@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from leyden.checkpoints.io import load_checkpoint
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_a_checkpoint_may_lie_outside_its_run(sharded_run, recorded, leyden, tmp
     assert json.loads(done.out) == pytest.approx(recorded, rel=1e-5)
 
 
-def test_both_kinds_say_the_same(sharded_run, recorded, image, leyden, tmp_path):
+def test_both_kinds_of_checkpoint_predict_the_same(sharded_run, recorded, image, leyden, tmp_path):
     expected = row(leyden("predict", f"run={sharded_run}", f"input={image}"))
 
     done = leyden("consolidate", f"run={sharded_run}", "to=whole.ckpt")
@@ -111,9 +113,7 @@ def test_it_lies_beside_the_checkpoint_and_is_never_overwritten(sharded_run, ley
         (["run=TORN"], "best.ckpt is damaged"),
     ],
 )
-def test_wrong_inputs_are_the_users_to_mend(
-    words, expected, sharded_run, shared_run, leyden, tmp_path
-):
+def test_wrong_inputs_are_user_errors(words, expected, sharded_run, shared_run, leyden, tmp_path):
     torn = shutil.copytree(sharded_run, tmp_path / "torn")
     (shard, *_) = (torn / "checkpoints" / "best.ckpt").glob("*/__1_0.distcp")
     shard.write_bytes(shard.read_bytes()[:-1])

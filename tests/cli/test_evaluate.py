@@ -70,7 +70,7 @@ def test_overrides_change_how_it_is_measured(override, shared_run, leyden):
         ("network=cnn", "do not fit the network of the config"),
     ],
 )
-def test_wrong_overrides_are_the_users_to_mend(override, expected, shared_run, leyden):
+def test_wrong_overrides_are_user_errors(override, expected, shared_run, leyden):
     done = leyden("evaluate", f"run={shared_run}", override)
 
     assert done.code == 2

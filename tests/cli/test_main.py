@@ -38,7 +38,7 @@ USER_ERRORS = {
     "bare word": (["train", "network"], ["network", "KEY=VALUE"]),
     "unknown resume": (["train", "resume=yes"], ["resume=yes", "resume=auto", "run=RUN"]),
     "missing run": (["train", "run=nowhere"], ["run=nowhere does not exist", "run folder"]),
-    "no run": (["train", "run=."], ["run=. is no run", "config.yaml"]),
+    "no run": (["train", "run=."], ["run=. is not a run folder", "config.yaml"]),
     "flag beside run": (["train", "run=nowhere", "-m"], ["'-m' is not understood"]),
     "every job of a sweep": (
         ["train", "-m", "optimizer.lr=high,low"],
@@ -127,6 +127,19 @@ def test_interrupt_exits_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "leyden: interrupted\n"
 
 
+def test_an_interrupt_that_lightning_turned_into_an_exit_is_one(monkeypatch, capsys):
+    def interrupted(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            sys.exit(1)
+
+    monkeypatch.setattr("leyden.cli.evaluate.run", interrupted)
+
+    assert main(["evaluate"]) == 130
+    assert capsys.readouterr().err == "leyden: interrupted\n"
+
+
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]], ids=str)
 def test_help_lists_the_commands(words, leyden):
     done = leyden(*words)
@@ -159,7 +172,7 @@ TRAIN = ["train", "network=linear", "trainer.max_epochs=1"]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], TRAIN], ids=str)
-def test_nobody_has_to_read_to_the_end(words, tmp_path):
+def test_a_closed_pipe_is_not_an_error(words, tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
 

@@ -13,6 +13,7 @@ from PIL import Image
 from leyden.cli.predict import PRINTERS
 from leyden.config.compose import compose, freeze
 from leyden.runs.folder import RunFolder
+from leyden.tasks.classification import Classification
 from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
 
@@ -29,7 +30,7 @@ def good_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unseen(good_run, tmp_path_factory):
-    """Give the first test rows as PNG files, their class names, and what the run says of them."""
+    """Return a folder of the first test rows as PNG files, their class names, and predictions."""
     finished = load_run(str(good_run))
     data, task = finished.data, finished.task.eval()
     data.prepare_data()
@@ -67,6 +68,32 @@ def test_predictions_are_those_of_the_training_pipeline(good_run, unseen, leyden
     assert [row["probability"] for row in rows] == pytest.approx(said["probability"], abs=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true", "32-true"])
+def test_predict_and_evaluate_compute_the_same(precision, good_run, unseen, leyden, monkeypatch):
+    measured = []
+    update = Classification.update_metrics
+
+    def recorded_update(task, stage, predicted, targets):
+        if stage == "test":
+            measured.extend(predicted.max(dim=1).values.tolist())
+        update(task, stage, predicted, targets)
+
+    monkeypatch.setattr(Classification, "update_metrics", recorded_update)
+    word = f"trainer.precision={precision}"
+
+    assert leyden("evaluate", f"run={good_run}", word).code == 0
+    done = leyden("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl", word)
+
+    predicted = [json.loads(line)["probability"] for line in done.out.splitlines()]
+    assert predicted == measured[: len(predicted)]
+
+
+def test_a_run_that_was_limited_predicts_every_file(good_run, unseen, leyden):
+    done = leyden("predict", f"run={good_run}", f"input={unseen[0]}", "+trainer.fast_dev_run=true")
+
+    assert len(done.out.splitlines()) == 1 + len(list(unseen[0].iterdir())), done.err
+
+
 @pytest.mark.parametrize("word", ["trainer.accelerator=gpu", "trainer.devices=[1]"])
 def test_a_run_of_a_gpu_that_is_not_here_predicts_too(word, good_run, unseen, leyden):
     file = next(unseen[0].iterdir())
@@ -77,7 +104,7 @@ def test_a_run_of_a_gpu_that_is_not_here_predicts_too(word, good_run, unseen, le
 
 
 @pytest.mark.gpu
-def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
+def test_gpu_and_cpu_predict_the_same(good_run, unseen, leyden):
     words = ("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl")
 
     gpu, cpu = (leyden(*words, f"trainer.accelerator={kind}") for kind in ("gpu", "cpu"))
@@ -87,7 +114,7 @@ def test_a_gpu_says_what_the_cpu_says(good_run, unseen, leyden):
         assert json.loads(one) == pytest.approx(json.loads(other), abs=2e-3)
 
 
-def test_files_may_follow_one_another_in_any_batch(good_run, unseen, leyden):
+def test_predictions_do_not_depend_on_the_batch(good_run, unseen, leyden):
     files = sorted(unseen[0].iterdir())[:5]
     words = [f"input={files[0]}", *files[1:4], f"input={files[4]}"]
 
@@ -165,7 +192,7 @@ def test_numbers_are_shown_in_all_their_digits(capsys):
     assert "1600003600.0" in capsys.readouterr().out
 
 
-def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
+def test_a_reader_that_closes_the_pipe_is_not_an_error(good_run, tmp_path):
     # Closed before the first row is printed, and so also before the last.
     words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=a.png"]
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
@@ -189,7 +216,7 @@ def test_a_reader_that_has_enough_is_no_error(good_run, tmp_path):
         (["input=text.png", "data.size=3"], "names an unknown key"),
     ],
 )
-def test_wrong_inputs_are_the_users_to_mend(words, expected, good_run, leyden, tmp_path):
+def test_wrong_inputs_are_user_errors(words, expected, good_run, leyden, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
 

@@ -1,4 +1,4 @@
-"""A run from start to prediction, as a user sees it: real processes in a folder of their own."""
+"""A run from start to prediction, as a user sees it."""
 
 import csv
 import json
@@ -92,7 +92,7 @@ def test_predict_names_a_class_for_every_file(shared_run, leyden, tmp_path):
         (("evaluate", "run={run}", "network.width=3"), "unknown key"),
     ],
 )
-def test_wrong_paths_are_the_users_to_mend(shared_run, leyden, words, message):
+def test_wrong_paths_are_user_errors(shared_run, leyden, words, message):
     done = leyden(*(word.format(run=shared_run) for word in words))
 
     assert done.code == 2
@@ -207,6 +207,7 @@ def test_a_checkpoint_that_holds_code_is_refused_unexecuted(tmp_path, leyden):
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(leyden_process, tmp_path):
     words = (*QUICK, "trainer.max_epochs=30", "name=killed")
     process, run = started(*words, cwd=tmp_path, epochs=2)
@@ -263,6 +264,7 @@ def test_options_train(leyden, words):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_two_ranks_share_one_run(leyden_process, tmp_path):
     ranks = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=1")
 

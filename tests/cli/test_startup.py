@@ -9,7 +9,7 @@ from leyden.cli.startup import collecting_later, importing
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    """Let it look as if torch had not been imported yet."""
+    """Pretend that torch has not been imported yet."""
     monkeypatch.delitem(sys.modules, "torch")
     yield
     gc.unfreeze()

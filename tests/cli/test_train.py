@@ -1,4 +1,4 @@
-"""``leyden train``: what a run writes, how it is continued, what is refused on the way."""
+"""``leyden train``: what a run writes, how it is continued, and what is refused."""
 
 import csv
 import json
@@ -47,7 +47,7 @@ def only_run(folder, name="digits"):
     return run
 
 
-def test_a_run_reads_its_config_twice(leyden, monkeypatch):
+def test_a_run_reads_its_config_once(leyden, monkeypatch):
     read, load_file = Counter(), OmegaConf.load
     monkeypatch.setattr(
         OmegaConf, "load", lambda file: (read.update([Path(file.name).name]), load_file(file))[1]
@@ -55,7 +55,7 @@ def test_a_run_reads_its_config_twice(leyden, monkeypatch):
 
     assert leyden("train", "trainer=debug", "network=linear").code == 0
 
-    assert read["train.yaml"] == 2  # to check it before there is a folder, and for the run
+    assert read["train.yaml"] == 1
 
 
 def test_a_config_may_ask_for_a_sweep_itself(leyden, tmp_path):
@@ -100,7 +100,7 @@ def test_the_log_and_the_cleaning_report_are_kept(shared_run):
     assert report["rows_kept"] == 1797
 
 
-def test_status_tells_when_and_how_it_ended(shared_run):
+def test_status_records_when_and_how_a_run_ended(shared_run):
     found = status(shared_run)
 
     assert found["state"] == "finished"
@@ -150,7 +150,7 @@ def test_last_is_the_last_epoch_though_the_best_was_earlier(leyden, tmp_path):
 
 
 @pytest.mark.usefixtures("own_run")
-def test_resume_auto_starts_a_run_where_none_is_unfinished(leyden, tmp_path):
+def test_resume_auto_starts_a_run_if_none_is_unfinished(leyden, tmp_path):
     config = ("network=linear", "trainer.max_epochs=2", "name=shared")
 
     assert leyden("train", *config, "resume=auto").code == 0
@@ -329,7 +329,7 @@ def test_a_run_that_fails_says_why(words, expected, leyden, tmp_path):
     assert found["error"]
 
 
-def test_a_failed_run_can_be_mended_and_continued(leyden, tmp_path):
+def test_a_failed_run_can_be_fixed_and_continued(leyden, tmp_path):
     assert leyden("train", *QUICK, "monitor=val/los").code == 2
     run = only_run(tmp_path)
 
@@ -517,7 +517,7 @@ def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
         (["network=mlp"], "do not fit the network of the config"),
     ],
 )
-def test_what_a_checkpoint_has_settled_is_not_changed_in_vain(overrides, expected, leyden, own_run):
+def test_what_a_checkpoint_restores_cannot_be_changed(overrides, expected, leyden, own_run):
     before = (own_run / "config.yaml").read_text()
 
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", *overrides)
@@ -545,7 +545,7 @@ def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
     assert checkpoint(own_run, "best")["epoch"] == 2
 
 
-def test_a_schedule_that_would_be_over_is_told(leyden, own_run):
+def test_a_schedule_that_would_be_over_is_refused(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
 
     assert done.code == 2
@@ -584,7 +584,7 @@ def test_a_repeated_run_may_be_changed(leyden, own_run, tmp_path):
     assert load(repeated / "config.yaml").optimizer.lr == 0.01
 
 
-def test_a_run_that_stopped_early_goes_on_with_more_patience(leyden, tmp_path):
+def test_a_run_that_stopped_early_continues_with_more_patience(leyden, tmp_path):
     early = "callbacks.early_stopping.patience"
     words = ("network=linear", "trainer.max_epochs=4")
     words += ("+optimizer.maximize=true",)  # a loss that rises

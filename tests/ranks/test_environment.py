@@ -1,8 +1,6 @@
-from pathlib import Path
-
 import pytest
 
-from leyden.ranks.environment import first_error, is_launched, rank
+from leyden.ranks.environment import is_launched, rank, world_size
 
 
 @pytest.fixture(autouse=True)
@@ -11,24 +9,15 @@ def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_process_of_its_own_is_the_first() -> None:
-    assert rank() == 0
+def test_without_a_launcher_the_rank_is_0() -> None:
+    assert (rank(), world_size()) == (0, 1)
     assert not is_launched()
 
 
-def test_a_launcher_tells_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_sets_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "3")
     assert not is_launched()
     monkeypatch.setenv("WORLD_SIZE", "4")
 
-    assert rank() == 3
+    assert (rank(), world_size()) == (3, 4)
     assert is_launched()
-
-
-def test_the_first_error_is_told_whatever_else_is_there(tmp_path: Path) -> None:
-    for number, text in enumerate(['{"time": 2, "rank": 0, "error": "late"}', "{", "[]", "5"]):
-        (tmp_path / f"error.rank{number}.json").write_text(text)
-    (tmp_path / "error.rank9.json").write_text('{"time": 1, "rank": 9, "error": "first"}')
-
-    assert first_error(tmp_path) == "rank 9: first"
-    assert first_error(tmp_path) is None

@@ -7,7 +7,7 @@ from leyden.ranks import gpus
 
 @pytest.fixture
 def take(tmp_path, monkeypatch):
-    """Take a GPU out of those that are visible, and say which."""
+    """Make a function that takes one of the visible GPUs and returns it."""
     monkeypatch.setattr(gpus.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(gpus, "_held", [])
 
@@ -33,6 +33,6 @@ def test_a_gpu_that_is_free_again_is_taken_first(take):
     assert take("0,1") == "1"
 
 
-def test_a_single_gpu_is_everyones(take):
+def test_a_single_gpu_is_shared(take):
     assert [take("3"), take("3")] == ["3", "3"]
     assert not gpus._held

@@ -6,6 +6,7 @@ import pytest
 from leyden.config.compose import Config, compose, freeze, save
 from leyden.errors import UserError
 from leyden.runs.folder import (
+    RUNS,
     RunFolder,
     existing_folder,
     find_run,
@@ -133,7 +134,7 @@ def test_mistyped_run_gets_a_hint(tmp_path: Path, config: Config) -> None:
 
     with pytest.raises(UserError, match=r"does not exist.*Did you mean '2026-11-23'"):
         existing_folder(str(tmp_path / "2026-11-24"))
-    with pytest.raises(UserError, match=r"is no run: it holds no config\.yaml"):
+    with pytest.raises(UserError, match=r"is not a run folder: it has no config\.yaml"):
         existing_folder(str(tmp_path))
 
 
@@ -181,12 +182,15 @@ def test_a_damaged_config_hides_no_other_run(tmp_path: Path, config: Config) -> 
     assert newest_run(config, tmp_path, finished=False) == run
 
 
-def test_a_number_names_a_run(tmp_path: Path) -> None:
+def test_a_number_names_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     numbered = freeze(compose(["name=3"]))
-    folder = new_folder(numbered, tmp_path)
+    folder = new_folder(numbered)
     save(numbered, folder.config)
 
-    assert newest_run(numbered, tmp_path, finished=False) == folder
+    found = newest_run(numbered, RUNS, finished=False)
+    assert found is not None
+    assert found.path == folder.path.resolve()
 
 
 def test_files_that_no_run_wrote_hold_no_metrics_and_no_warnings(tmp_path: Path) -> None:

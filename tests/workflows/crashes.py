@@ -1,10 +1,10 @@
-"""Kill a run again and again until it ends, and compare it with one that nobody touched.
+"""Kill a run repeatedly, let it finish, and compare it with an uninterrupted run.
 
     python tests/workflows/crashes.py FOLDER KILLS RANKS SEED [KEY=VALUE …]
 
-A process that has imported torch forks every attempt, for starting Python anew takes seconds. An
-attempt kills itself, by a real SIGKILL, at a step or at an access to a file of its run folder: the
-how manieth is drawn from the seed.
+A process that has imported torch forks every attempt, because starting Python takes seconds. An
+attempt kills itself with a real SIGKILL, at a training step or at an access to a file of its run
+folder, whose number is drawn from the seed.
 """
 
 import json
@@ -69,7 +69,7 @@ def main(folder, kills, ranks, seed, *overrides):
 
 
 def attempt(config, folder, ranks, victim=0, kill_at=None):
-    """Run all ranks until they end; a rank that dies takes the others along, as torchrun does."""
+    """Run all ranks until they end; a rank that fails ends the others, as with torchrun."""
     folder.path.mkdir(parents=True, exist_ok=True)
     port = str(random.SystemRandom().randint(20000, 60000))
     children = {}
@@ -130,7 +130,7 @@ def die_at(event, folder):
 
 
 def differences(whole, crashed):
-    """Name what the two runs do not share to the bit."""
+    """Return the names of what differs between the two runs."""
     first, second = (load_checkpoint(each.last) for each in (whole, crashed))
     found = [name for name in COMPARED if not equal(first.get(name), second.get(name))]
     found += [

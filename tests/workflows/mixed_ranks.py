@@ -1,8 +1,8 @@
-"""Train by one process, and by two ranks that share the network, then one, then two again.
+"""Train with one process; and with two ranks that shard the network, then one, then two again.
 
 python tests/workflows/mixed_ranks.py FOLDER BATCH_SIZE [KEY=VALUE …]
 
-Tells how far apart both end, and whether the last checkpoint was a folder after each split.
+Prints how far apart the results are, and whether the last checkpoint of each phase was a folder.
 """
 
 import json
@@ -19,16 +19,16 @@ from leyden.runs.folder import RunFolder
 
 COMPARED = ("state_dict", "optimizer_states")
 
-GIVEN_SPLITS = (("fsdp", 2), ("cpu", 1), ("fsdp", 2))
+PHASES = (("fsdp", 2), ("cpu", 1), ("fsdp", 2))
 
 
 def main(folder, batch_size, *overrides):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     whole, mixed = (RunFolder(Path(folder) / name) for name in ("whole", "mixed"))
-    train(whole, 1, int(batch_size), len(GIVEN_SPLITS), *overrides)
+    train(whole, 1, int(batch_size), len(PHASES), *overrides)
     folders = []
-    for epochs, (trainer, ranks) in enumerate(GIVEN_SPLITS, start=1):
+    for epochs, (trainer, ranks) in enumerate(PHASES, start=1):
         words = (*overrides, f"trainer={trainer}")
         train(mixed, ranks, int(batch_size) // ranks, epochs, *words)
         folders.append(mixed.last.is_dir())
@@ -44,7 +44,7 @@ def train(run, ranks, batch_size, epochs, *overrides):
 
 
 def distance(first, second):
-    """Give the greatest difference between tensors of the same place."""
+    """Return the greatest difference between corresponding tensors."""
     if isinstance(first, torch.Tensor):
         return float((first - second).abs().max())
     if isinstance(first, dict):

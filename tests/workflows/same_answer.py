@@ -1,4 +1,4 @@
-"""Train one process, and two ranks of half the batch in each way; tell how far apart they end.
+"""Train one process, and two ranks of half the batch in each way; print how far apart they are.
 
 python tests/workflows/same_answer.py FOLDER BATCH_SIZE WAY,… [KEY=VALUE …]
 """

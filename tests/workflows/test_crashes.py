@@ -1,4 +1,4 @@
-"""A run that is killed again and again equals one that nobody touched, to the bit."""
+"""A run that is killed repeatedly equals an uninterrupted one, bit for bit."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 CRASHES = Path(__file__).with_name("crashes.py")
 

@@ -2,38 +2,42 @@ import pytest
 from torch import nn
 
 from leyden.workflows import hardware
-from leyden.workflows.hardware import fitting_precision
+from leyden.workflows.hardware import precision_of
 
 CONVOLUTION = nn.Sequential(nn.Conv2d(1, 2, 3))
 MATRIX = nn.Sequential(nn.Linear(2, 2))
 
 
+def fitting_precision(network, accelerator):
+    return precision_of({"precision": "auto", "accelerator": accelerator}, network)
+
+
 @pytest.fixture
 def flags(tmp_path, monkeypatch):
-    """Say which instructions the CPU has."""
+    """Make a function that sets the instruction sets of the CPU."""
 
-    def say(words):
+    def set_flags(words):
         cpuinfo = tmp_path / "cpuinfo"
         cpuinfo.write_text(f"processor : 0\nflags : fpu {words} sse2\n")
         monkeypatch.setattr(hardware, "CPUINFO", cpuinfo)
 
-    return say
+    return set_flags
 
 
 @pytest.mark.parametrize("words", ["avx512_bf16", "amx_tile amx_bf16"])
-def test_convolutions_take_bfloat16_where_the_cpu_multiplies_in_it(words, flags):
+def test_convolutions_use_bfloat16_if_the_cpu_multiplies_in_it(words, flags):
     flags(words)
 
     assert fitting_precision(CONVOLUTION, "cpu") == "bf16-mixed"
 
 
-def test_other_networks_keep_every_bit(flags):
+def test_other_networks_use_float32(flags):
     flags("avx512_bf16")
 
     assert fitting_precision(MATRIX, "cpu") == "32-true"
 
 
-def test_other_machines_keep_every_bit(flags, tmp_path, monkeypatch):
+def test_other_machines_use_float32(flags, tmp_path, monkeypatch):
     flags("avx512f avx512_bf160")
     assert fitting_precision(CONVOLUTION, "cpu") == "32-true"
 
@@ -49,3 +53,9 @@ def test_a_gpu_is_asked(native, expected, flags, monkeypatch):
 
     assert fitting_precision(CONVOLUTION, "auto") == expected
     assert fitting_precision(CONVOLUTION, "gpu") == expected
+
+
+def test_a_precision_that_is_given_is_kept(flags):
+    flags("avx512_bf16")
+
+    assert precision_of({"precision": "64-true", "accelerator": "cpu"}, CONVOLUTION) == "64-true"

@@ -1,10 +1,14 @@
-"""A run goes on with any number of ranks, whether they share the network or not."""
+"""A run continues with any number of ranks, whether they shard the network or not."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("mixed_ranks.py")
 

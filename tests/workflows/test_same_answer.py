@@ -1,4 +1,4 @@
-"""Two ranks are one process: the same weights, and metrics that count every row once."""
+"""Two ranks equal one process: the same weights, and metrics that count every row once."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("same_answer.py")
 

@@ -10,6 +10,8 @@ import time
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("network=linear", "callbacks.early_stopping=null", "trainer.max_epochs=2000")
 
 
@@ -46,7 +48,7 @@ def rows(run):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
 )
-def test_a_signal_ends_a_run_behind_its_step(tmp_path, number, code):
+def test_a_signal_ends_a_run_after_its_step(tmp_path, number, code):
     process, run = started(cwd=tmp_path)
 
     process.send_signal(number)
@@ -77,7 +79,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def in_a_slow_step(tmp_path):
-    """Give a run that is in a step without an end."""
+    """Start a run whose first step takes very long."""
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEP, "train", *QUICK],
         cwd=tmp_path,
@@ -109,7 +111,7 @@ def test_a_second_interrupt_does_not_wait_for_the_step(in_a_slow_step, tmp_path)
     assert json.loads(status.read_text())["state"] == "interrupted"
 
 
-def test_max_time_stops_each_job_and_the_next_one_goes_on(tmp_path, leyden):
+def test_max_time_stops_each_job_and_the_next_one_continues(tmp_path, leyden):
     words = ("train", *QUICK, "trainer.max_time=00:00:00:01", "resume=auto")
 
     first = leyden(*words)

@@ -1,4 +1,4 @@
-"""What is tested is what was trained, and what was not measured is told."""
+"""The tested weights are the trained ones, and runs warn about what was not measured."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ SWA = ("callbacks=[default,swa]", "callbacks.swa.swa_epoch_start=2")
 
 @pytest.fixture
 def run(tmp_path):
-    """Train in a folder, and give the folder and the final metrics."""
+    """Make a function that trains in a folder, and returns the folder and the final metrics."""
 
     def trained(*words):
         config = freeze(compose([*QUICK, *words]))

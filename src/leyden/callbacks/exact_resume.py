@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import nn
 from torchmetrics import Metric
 
-from leyden.ranks.collectives import of_all_ranks
+from leyden.ranks.collectives import gather
 
 KEY = "resume"
 """Where it stands in a checkpoint."""
@@ -41,7 +41,7 @@ class ExactResume(Callback):
         loader = trainer.train_dataloader
         own = {"generators": _generators(), "metrics": dict(_half_gathered(pl_module))}
         checkpoint[KEY] = {
-            "ranks": of_all_ranks(trainer, own),
+            "ranks": gather(trainer, own),
             "plateaus": [
                 _value_to_come(trainer, each) if self.epoch_ended else None
                 for each in trainer.lr_scheduler_configs

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from leyden.callbacks.idle_hooks import idle_when
 from leyden.errors import UserError
-from leyden.ranks.collectives import of_all_ranks
+from leyden.ranks.collectives import gather
 
 NAMED_ROWS = 20
 """Row numbers that a message names."""
@@ -159,7 +159,7 @@ class FiniteLoss(Callback):
         first = _first_broken(gathered, trainer.current_epoch)
         if not trainer.strategy.reduce_boolean_decision(first is not None, all=False):
             return
-        step = min(Step(*each) for each in of_all_ranks(trainer, first) if each)
+        step = min(Step(*each) for each in gather(trainer, first) if each)
         if self.on_nan == "rollback" and len(self.left_out) < MOST_ROLLBACKS:
             raise RollbackError(step)
         raise UserError(f"The loss is not a finite number in {step}. {_remedy(trainer)}")

@@ -1,7 +1,6 @@
 """Stopping a run on request: by a signal or when its time is over."""
 
 import logging
-import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -13,10 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 from leyden.callbacks.checkpoints import Checkpoints, agreed, is_resumable, save
 from leyden.checkpoints.files import LAST
 from leyden.errors import InterruptedRunError
-
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
-)
+from leyden.ranks.signals import SIGNALS, STOPPED, exit_code
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +50,7 @@ class StopRequest:
             for number in SIGNALS:
                 signal.signal(number, self._receive)
 
-    def ask(self, reason: str, *, exit_code: int = os.EX_TEMPFAIL) -> None:
+    def ask(self, reason: str, *, exit_code: int = STOPPED) -> None:
         """Ask for a stop."""
         self.reason, self.exit_code = reason, exit_code
 
@@ -67,9 +63,7 @@ class StopRequest:
             raise KeyboardInterrupt
         if self.reason:
             return
-        interrupt = number == signal.SIGINT
-        exit_code = 128 + signal.SIGINT if interrupt else os.EX_TEMPFAIL
-        self.ask(f"stopped by {signal.Signals(number).name}", exit_code=exit_code)
+        self.ask(f"stopped by {signal.Signals(number).name}", exit_code=exit_code(number))
         if not self.is_answered:
             raise self.error()
 

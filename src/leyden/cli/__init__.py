@@ -1,1 +1,1 @@
-"""The command line: one file a command; what is slow to import is imported when it is needed."""
+"""The command line: one module per command, which imports what is slow only when it needs it."""

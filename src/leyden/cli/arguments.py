@@ -9,12 +9,12 @@ from leyden.errors import UserError, near
 
 @dataclass(kw_only=True)
 class Arguments:
-    """A command line that has been split.
+    """The words of a command line, by what they mean.
 
     Attributes:
-        own: values of the command's own keys, in the order given.
-        overrides: everything else of the form ``KEY=VALUE`` or ``~KEY``.
-        bare: other words.
+        own: Values of the command's own keys, in the order given.
+        overrides: Overrides of the config: all other words of the form ``KEY=VALUE`` or ``~KEY``.
+        bare: All other words, such as flags.
     """
 
     own: dict[str, list[str]] = field(default_factory=dict)
@@ -22,15 +22,19 @@ class Arguments:
     bare: list[str] = field(default_factory=list)
 
     def one(self, key: str) -> str | None:
-        """Give the last value of a key, if it was given."""
+        """Return the last value of a key; ``None`` if it was not given."""
         values = self.own.get(key)
         return values[-1] if values else None
 
     def required(self, key: str, example: str) -> str:
-        """Give the last value of a key.
+        """Return the last value of a key.
+
+        Args:
+            key: One of the command's own keys.
+            example: A complete command, for the message.
 
         Raises:
-            UserError: it was not given.
+            UserError: The key was not given.
         """
         value = self.one(key)
         if not value:
@@ -38,10 +42,10 @@ class Arguments:
         return value
 
     def refuse_bare(self) -> None:
-        """Refuse words that are no ``KEY=VALUE``.
+        """Raise if there are words that are not of the form ``KEY=VALUE``.
 
         Raises:
-            UserError: there is one.
+            UserError: There is such a word.
         """
         if self.bare:
             raise UserError(f"{self.bare[0]!r} is not understood. Expected KEY=VALUE.")
@@ -50,8 +54,11 @@ class Arguments:
 def split(words: Sequence[str], *own_keys: str) -> Arguments:
     """Split the words after the command's name.
 
+    >>> split(["run=runs/digits", "seed=1", "-m"], "run")
+    Arguments(own={'run': ['runs/digits']}, overrides=['seed=1'], bare=['-m'])
+
     Raises:
-        UserError: A key is nearly one of the command's own, and none of the config.
+        UserError: A key is close to one of the command's own, and is not a key of the config.
     """
     arguments = Arguments()
     for word in words:
@@ -68,5 +75,5 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
 
 
 def _nearly_own(key: str, own_keys: Sequence[str]) -> str:
-    """Return a hint at the command's own key that an unknown key may mean."""
+    """Return a did-you-mean for an unknown key; an empty string if no own key is close."""
     return near(key, own_keys) if key.isidentifier() and key not in root_keys() else ""

@@ -1,4 +1,4 @@
-"""``leyden completion SHELL``: completion of commands, groups, options, keys and runs by Tab."""
+"""``leyden completion SHELL``: tab completion of commands, groups, options, keys and runs."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ from leyden.errors import UserError, did_you_mean
 
 USAGE = """usage: leyden completion bash|zsh|fish
 
-Prints what a shell runs to complete commands, groups, options, keys and runs by Tab. For good, put
-this line into ~/.bashrc, or with zsh into ~/.zshrc:
+Prints a script for tab completion of commands, groups, options, keys and runs. To install it, add
+this line to ~/.bashrc, or for zsh to ~/.zshrc:
 
   eval "$(leyden completion bash)"
 
-and with fish into ~/.config/fish/config.fish:
+or for fish to ~/.config/fish/config.fish:
 
   leyden completion fish | source"""
 
-# Each script hands over the line up to the cursor. A candidate that is whole ends with a space.
+# Each script passes the line up to the cursor. A candidate that is complete ends with a space.
 
 BASH = r"""_leyden() {
   local line="${COMP_LINE:0:COMP_POINT}" candidate breaks="" kept="" quoted=""
@@ -77,7 +77,7 @@ OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
 }
-"""Keys of each command's own, and the values of those that have a few."""
+"""Each command's own keys, with their values where there are only a few."""
 
 FLAGS = {"train": ("--cfg", "--help", "--rerun", "-m")}
 
@@ -100,10 +100,10 @@ def run(words: Sequence[str]) -> None:
 
 
 def candidates(line: str) -> list[str]:
-    """List what the last word of a line may become; a whole word ends with a space.
+    """Return the completions of the last word of a line; complete words end with a space.
 
     Args:
-        line: From the name of the program to the cursor.
+        line: The command line from the name of the program to the cursor.
     """
     *before, word = _words(line)
     match before:
@@ -119,7 +119,7 @@ def candidates(line: str) -> list[str]:
 
 
 def _words(line: str) -> list[str]:
-    """Split a line as a shell does; a quote may still be open."""
+    """Split a line as a shell does, with a last quote that may still be open."""
     for quote in ("", "'", '"'):
         with suppress(ValueError):
             words = shlex.split(line + quote)
@@ -144,7 +144,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
 
 
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
-    """List values of a key, whole ones with a space."""
+    """Yield the values of a key; complete ones end with a space."""
     if key in OWN[command]:
         runs = [run for run in _runs() if run.startswith(value)] if key == "run" else []
         yield from (f"{each} " for each in (*runs, *OWN[command][key]))
@@ -167,7 +167,7 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
 
 
 def _keys(before: Sequence[str], word: str) -> Iterator[str]:
-    """List groups and keys down to the next dot, after the + or ~ that the word begins with."""
+    """Yield groups and keys down to the next dot, after the + or ~ that the word begins with."""
     from leyden.config.compose import ACROSS_GROUPS, groups, keys  # imports Hydra
 
     prefix = word[: len(word) - len(word.lstrip("+~"))]
@@ -181,7 +181,7 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 
 
 def _config(before: Sequence[str]) -> Any:
-    """Compose the config that the groups chosen so far make, or read that of the run."""
+    """Compose the config of the groups chosen so far, or read that of the run."""
     from leyden.config.compose import compose, groups, load
     from leyden.config.origins import worded
     from leyden.config.shorthands import written_out
@@ -197,12 +197,14 @@ def _config(before: Sequence[str]) -> Any:
 
 
 def _runs() -> Iterator[str]:
-    """List run folders below ``runs/``, those of sweeps too."""
-    return (str(file.parent) for file in Path("runs").glob("**/config.yaml"))
+    """Yield the run folders, including those of sweeps."""
+    from leyden.runs.folder import RUNS
+
+    return (str(file.parent) for file in RUNS.glob("**/config.yaml"))
 
 
 def _paths(text: str) -> Iterator[str]:
-    """List files and folders that a beginning of a path may become; hidden ones on demand."""
+    """Yield files and folders that complete a path; hidden ones only if it names a dot."""
     folder, slash, name = text.rpartition("/")
     with suppress(OSError):
         for path in Path(f"{folder}{slash}").expanduser().iterdir():

@@ -1,4 +1,4 @@
-"""``leyden consolidate run=RUN``: one ordinary checkpoint file out of what several ranks wrote."""
+"""``leyden consolidate run=RUN``: one ordinary checkpoint file from a sharded one."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,10 @@ from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden consolidate run=RUN [to=FILE]
 
-Makes one ordinary checkpoint file of a checkpoint that several ranks wrote with trainer=fsdp, and
-prints its path. RUN is a run folder, whose best checkpoint is meant, or a checkpoint; FILE ends in
-.ckpt and is new. By default it lies beside the checkpoint: best.ckpt becomes best-whole.ckpt."""
+Writes one ordinary checkpoint file from a checkpoint that several ranks wrote with trainer=fsdp,
+and prints its path. RUN is a run folder, whose best checkpoint is read, or a checkpoint. FILE is
+the path of a new file that ends in .ckpt. By default it is beside the checkpoint: best-whole.ckpt
+for best.ckpt."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -26,7 +27,7 @@ def run(words: Sequence[str]) -> None:
     if arguments.overrides:
         unknown = arguments.overrides[0]
         raise UserError(f"{unknown} is not understood. Expected for example: {example}")
-    find_run(chosen)  # tells of a wrong path before torch is imported
+    find_run(chosen)  # reports a wrong path before the slow import of torch
     quiet()
     from leyden.workflows.consolidate import consolidate
 

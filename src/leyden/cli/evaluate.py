@@ -14,10 +14,10 @@ from leyden.runs.folder import as_json, find_run
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 
 Prints the metrics of a run on its validation and test splits, as JSON. RUN is a run folder or a
-checkpoint file. Overrides change the run's own config: trainer=cpu, data.batch_size=512, …
+checkpoint. Overrides change the run's own config: trainer=cpu, data.batch_size=512, …
 
 data.root=PATH or data.path=FILE measures all rows of other data as one test split. Data that have
-changed since the run learned from them are refused, unless changed_data=allow is given."""
+changed since the run was trained on them are refused, unless changed_data=allow is given."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def run(words: Sequence[str]) -> None:
     allowed = arguments.one("changed_data")
     if allowed not in (None, "allow"):
         raise UserError(f"changed_data={allowed} is unknown. Expected changed_data=allow.")
-    find_run(chosen)  # tells of a wrong path before torch is imported
+    find_run(chosen)  # reports a wrong path before the slow import of torch
     quiet()
     with importing():
         from leyden.workflows.evaluate import evaluate

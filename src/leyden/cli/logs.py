@@ -1,4 +1,4 @@
-"""Where a command's log goes."""
+"""Logging of commands: to the terminal, and to the log file of a run."""
 
 import logging
 import sys
@@ -10,18 +10,19 @@ from leyden.cli.printable import printable
 from leyden.ranks.environment import rank
 
 HARMLESS_WARNINGS = (
-    ".*LeafSpec.* is deprecated",  # Lightning's own use of torch
-    ".*smaller than the logging interval",  # metrics are logged once an epoch
-    "Precision bf16-mixed is not supported by the model summary",  # which it calls float32 then
-    "Be aware that when using `ckpt_path`",  # a run is continued without one of its callbacks
-    "You're using the WeightAveraging callback with a model that",  # it is whole, or refused
-    "Checkpoint directory .* exists and is not empty",  # a run that is continued
-    ".*does not have many workers",  # rows are mapped, so that none are needed
+    ".*LeafSpec.* is deprecated",  # used by Lightning itself
+    ".*smaller than the logging interval",  # metrics are logged once per epoch
+    "Precision bf16-mixed is not supported by the model summary",  # sizes are shown for float32
+    "Be aware that when using `ckpt_path`",  # a run may continue without one of its callbacks
+    "You're using the WeightAveraging callback with a model that",  # sharded networks are refused
+    "Checkpoint directory .* exists and is not empty",  # it is, when a run continues
+    ".*does not have many workers",  # rows are memory-mapped, which needs none
 )
+"""Patterns of warnings about what Leyden does on purpose."""
 
 
 class FileFormatter(logging.Formatter):
-    """Writes when, how grave and where from, without the control characters of file names."""
+    """Formats time, level, logger and message; control characters are escaped."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -32,26 +33,26 @@ class FileFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """Writes the time of day and the message, and how grave it is if it is more than news."""
+    """Formats the time of day and the message, with the level if it is above INFO."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(grave)s%(message)s", datefmt="%H:%M:%S")
+        super().__init__("%(asctime)s %(prefix)s%(message)s", datefmt="%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""
-        record.grave = "" if record.levelno <= logging.INFO else f"{record.levelname}: "
+        record.prefix = "" if record.levelno <= logging.INFO else f"{record.levelname}: "
         return printable(super().format(record))
 
 
 def quiet() -> None:
-    """Leave standard output to the result; only warnings are shown, on standard error."""
+    """Keep standard output for the result, and show only warnings, on standard error."""
     logging.basicConfig(handlers=[_shown_on(sys.stderr)], level=logging.WARNING)
 
 
 def append_to(file: Path) -> None:
-    """Log to the terminal and to the end of a file; ranks but the first, to files of their own.
+    """Log to the terminal and to the end of a file; ranks above 0 log to ``*.rankN.*`` alone.
 
-    Hydra may have set a lower level, which ``hydra.verbose`` asks for.
+    A lower level is kept, which Hydra sets for ``hydra.verbose``.
     """
     if rank() > 0:
         file = file.with_suffix(f".rank{rank()}{file.suffix}")
@@ -70,9 +71,9 @@ def _shown_on(stream: TextIO) -> logging.Handler:
 
 
 def tame_lightning() -> None:
-    """Let Lightning speak through the log alone, once, and not of what a run's log says anyway.
+    """Let Lightning log once, through the root logger, and silence ``HARMLESS_WARNINGS``.
 
-    It sets its loggers up when it is imported, so this has to come after that.
+    To be called after Lightning has been imported, because that adds handlers to its loggers.
     """
     for package in ("lightning", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).handlers.clear()

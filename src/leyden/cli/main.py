@@ -1,4 +1,4 @@
-"""``leyden COMMAND``: find the command, run it, turn errors into exit codes."""
+"""``leyden COMMAND``: run a command, and turn errors into exit codes."""
 
 import os
 import select
@@ -11,44 +11,42 @@ from io import TextIOWrapper
 from leyden.cli.printable import printable
 from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
+from leyden.ranks.signals import INTERRUPTED, OK, USER_ERROR, is_interrupt
 
 COMMANDS = {
-    "train": "fit, then test the best checkpoint; -m sweeps",
-    "evaluate": "metrics of a finished run",
-    "predict": "predictions for raw files, as CSV or JSON lines",
-    "consolidate": "one ordinary checkpoint file out of what several ranks wrote",
-    "completion": "completion by Tab in bash, zsh and fish",
+    "train": "train a network, then test its best checkpoint; -m sweeps",
+    "evaluate": "measure a finished run",
+    "predict": "predict raw files, as CSV or JSON lines",
+    "consolidate": "write one ordinary checkpoint file from a sharded one",
+    "completion": "print a script for tab completion in bash, zsh or fish",
 }
-
-OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit status: 0 done, 2 the user's input is at fault, 130 interrupted, 75 (try again) stopped
-        from outside with everything saved. Other errors come with their traceback, which makes
-        the status 1.
+        The exit code, see ``leyden.ranks.signals``. Errors of the program are raised, so that
+        Python prints their traceback and exits with 1.
     """
     if isinstance(sys.stdout, TextIOWrapper):
-        # Files may have names, and texts hold characters, that a terminal has not.
+        # A terminal may lack characters of file names and texts.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = _exit_status(list(sys.argv[1:] if arguments is None else arguments))
-        if sys.stdout is not None:  # as it is where it was closed before
+        if sys.stdout is not None:  # it is None if it was closed before the start
             sys.stdout.flush()
     except BrokenPipeError:
         if _stdout_has_reader():
             raise
-        # A reader that has enough, as head has, is no error; Python would still flush the rest.
+        # A reader that closes the pipe, such as head, is not an error. Python would still flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     return status
 
 
 def _stdout_has_reader() -> bool:
-    """Tell whether what is printed still has a reader, unlike behind ``| head``."""
+    """Whether the reader of standard output is still there, unlike after ``| head``."""
     output = select.poll()
     output.register(sys.stdout.fileno(), 0)
     return not any(event & select.POLLERR for _, event in output.poll(0))
@@ -73,7 +71,9 @@ def _exit_status(words: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        if not is_interrupt(error):
+            raise
         print("leyden: interrupted", file=sys.stderr)
         return INTERRUPTED
     return OK
@@ -95,6 +95,6 @@ def _help() -> str:
     return (
         "usage: leyden COMMAND [KEY=VALUE …]\n\n"
         f"{commands}\n\n"
-        "`leyden COMMAND --help` tells more. Keys are those of conf/: `leyden train --cfg job` "
-        "prints them."
+        "`leyden COMMAND --help` describes a command. KEY is a key of the config, which "
+        "`leyden train --cfg job` prints."
     )

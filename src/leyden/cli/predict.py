@@ -18,9 +18,10 @@ from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
 
-Prints one row per input. RUN is a run folder or a checkpoint file, PATH a file or a folder. What
-exists is an input, whatever its name. In CSV, a cell that a spreadsheet would evaluate gets a ' in
-front, or ./ if it is a path, and control characters are escaped; format=jsonl has all as it is."""
+Prints one row per input. RUN is a run folder or a checkpoint, PATH a file or a folder. A word that
+is an existing path is an input, whatever its name. In CSV, a cell that a spreadsheet would evaluate
+is prefixed with ' (or with ./ if it is a path), and control characters are escaped; format=jsonl
+prints everything unchanged."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -28,7 +29,7 @@ def run(words: Sequence[str]) -> None:
     if {"-h", "--help"} & set(words):
         print(USAGE)
         return
-    # A glob names files, which may be called lr=0.1.csv.
+    # A shell expands a glob to file names, which may look like lr=0.1.csv.
     words = [f"input={word}" if exists(word) else word for word in words]
     arguments = split(words, "run", "input", "format")
     chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
@@ -36,13 +37,13 @@ def run(words: Sequence[str]) -> None:
     if output_format not in PRINTERS:
         known = did_you_mean(output_format, PRINTERS)
         raise UserError(f"format={output_format} is unknown.{known}")
-    find_run(chosen)  # tells of a wrong path before torch is imported
+    find_run(chosen)  # reports a wrong path before the slow import of torch
     quiet()
     with importing():
         from leyden.workflows.predict import predict
 
     tame_lightning()
-    # An empty path would be the folder that the command is given in.
+    # An empty path would be the current folder.
     inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
     with worded(arguments.overrides):
         overrides = written_out(arguments.overrides)

@@ -1,18 +1,18 @@
-"""Text from files and their names, made harmless where it is shown."""
+"""Escaping text from files and their names for terminals and spreadsheets."""
 
 import math
 import struct
 import unicodedata
 
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that reorder what is shown around them."""
+"""Characters that reorder the text around them when it is displayed."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Beginnings of cells that spreadsheets evaluate; the last four are full-width."""
+"""First characters of cells that spreadsheets evaluate; the last four are full-width."""
 
 
 def printable(text: str) -> str:
-    r"""Escape control characters, which a terminal would obey, except line breaks and tabs.
+    r"""Escape control characters, which a terminal would interpret, except newlines and tabs.
 
     >>> printable("a\x1b[2J.png")
     'a\\x1b[2J.png'
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Return a text as a cell of CSV that a spreadsheet does not evaluate.
+    """Escape a text as a cell of CSV that a spreadsheet does not evaluate.
 
     >>> cell("=1+1"), cell("-1"), cell("cat")
     ("'=1+1", '-1', 'cat')
@@ -31,7 +31,7 @@ def cell(text: str) -> str:
 
 
 def file_cell(name: str) -> str:
-    """Return the name of a file as a cell, by which a shell still finds the file.
+    """Escape the path of a file as a cell of CSV, so that it still is a path of the file.
 
     >>> file_cell("=1+1.png"), file_cell("a.png")
     ('./=1+1.png', 'a.png')
@@ -41,7 +41,7 @@ def file_cell(name: str) -> str:
 
 
 def rounded(value: float) -> float:
-    """Return the shortest number that float32 stores as the same value, if it stores it at all.
+    """Round a float32 value to the fewest digits that identify it; keep other values unchanged.
 
     >>> rounded(0.5909090638160706), rounded(1700000283.25)
     (0.59090906, 1700000283.25)

@@ -1,4 +1,4 @@
-"""What ``leyden train --help`` prints; Hydra's own help takes twice as long."""
+"""Text of ``leyden train --help``; Hydra's own help takes twice as long to print."""
 
 from collections.abc import Sequence
 from textwrap import fill, indent
@@ -9,19 +9,19 @@ from leyden.config.compose import CONF, compose, groups
 
 USAGE = """usage: leyden train [GROUP=OPTION …] [KEY=VALUE …]
 
-Fits a network, then tests its best checkpoint. Without any argument: handwritten digits, a small
-CNN, AdamW and one cycle.
+Trains a network, then tests its best checkpoint. Without arguments, it trains a small CNN on
+handwritten digits with AdamW and a one-cycle schedule.
 
   run=RUN      continue this run in its own folder; with --rerun, repeat it in a new one
-  resume=auto  continue the newest unfinished run of this config, else start one
-  -m           sweep: KEY=VALUE,VALUE,…
+  resume=auto  continue the newest unfinished run of this config, or start a new one
+  -m           sweep over lists of values: KEY=VALUE,VALUE,…
   --cfg job    print the composed config and stop"""
 
 COLUMN, WIDTH = 14, 98
 
 
 def help_text(overrides: Sequence[str]) -> str:
-    """Tell how the command is used, what can be chosen, and what the config then is."""
+    """Return the usage, the groups with their options, and the config that overrides compose."""
     listed = [
         fill(
             "  ".join(names),
@@ -33,9 +33,9 @@ def help_text(overrides: Sequence[str]) -> str:
     ]
     parts = (
         USAGE,
-        f"The groups, and the options of each, which are files in {CONF}:",
+        f"Groups and their options, which are files in {CONF}:",
         "\n".join(listed),
-        "The config, of which every key can be changed:",
+        "The config, every key of which can be changed:",
         indent(OmegaConf.to_yaml(compose(overrides)), "  "),
     )
     return "\n\n".join(parts)

@@ -1,1 +1,1 @@
-"""Several processes for one run, and several jobs on one machine."""
+"""Processes: several ranks of one run, and several jobs on one machine."""

@@ -1,4 +1,4 @@
-"""Values of all ranks."""
+"""Communication between the ranks of a run."""
 
 from typing import Any
 
@@ -6,10 +6,13 @@ import torch
 from lightning.pytorch import Trainer
 
 
-def of_all_ranks(trainer: Trainer, own: Any) -> list[Any]:
-    """Gather a small picklable value of every rank, in their order; all of them have to call."""
+def gather(trainer: Trainer, value: Any) -> list[Any]:
+    """Gather a small picklable value from every rank, in the order of ranks.
+
+    Every rank has to call this; each gets the whole list.
+    """
     if trainer.world_size == 1:
-        return [own]
+        return [value]
     gathered: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(gathered, own)
+    torch.distributed.all_gather_object(gathered, value)
     return gathered

@@ -1,4 +1,4 @@
-"""A GPU for each of several jobs that run side by side on one machine."""
+"""One GPU for each of several jobs that run side by side on one machine."""
 
 import os
 import tempfile
@@ -11,24 +11,26 @@ from filelock import FileLock, Timeout
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _held: list[FileLock] = []
+"""Locks of this process, which are released when it ends."""
 
 
 def take_gpu() -> None:
-    """Let this process see one GPU alone, for as long as it lives: the one with the fewest jobs.
+    """Restrict this process to the GPU with the fewest jobs, for as long as it lives.
 
-    Each place on a GPU is a lock of the user's on this machine, so that several sweeps share the
-    GPUs too. It has to come before CUDA is used. Nothing happens where there is but one GPU.
+    Jobs are counted by lock files, which all processes of this user on this machine share, so that
+    several sweeps spread over the GPUs too. To be called before CUDA is initialised. Does nothing
+    if fewer than two GPUs are visible.
     """
     visible = os.environ.get(VISIBLE)
     gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
     if len(gpus) < 2:
         return
-    user = getattr(os, "getuid", int)()  # Windows has none, and a temporary folder for each user
+    user = getattr(os, "getuid", int)()  # Windows has no user ids, but a temporary folder per user
     folder = Path(tempfile.gettempdir()) / f"leyden-gpus-{user}"
     folder.mkdir(exist_ok=True)
-    places = ((place, gpu) for place in count() for gpu in gpus)
-    for place, gpu in places:
-        lock = FileLock(folder / f"{gpu}.{place}.lock", blocking=False)
+    slots = ((slot, gpu) for slot in count() for gpu in gpus)
+    for slot, gpu in slots:
+        lock = FileLock(folder / f"{gpu}.{slot}.lock", blocking=False)
         try:
             lock.acquire()
         except Timeout:

@@ -13,16 +13,19 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
-from leyden.config.compose import Config, load, to_plain, without_places
+from leyden.config.compose import Config, compose, load, to_plain, without_places
 from leyden.errors import UserError, did_you_mean
 from leyden.files import written_aside
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
+RUNS = Path("runs")
+"""The folder that holds all runs, below the folder in which commands are given."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names everything that stands in a run's folder."""
+    """Paths of the files in a run's folder."""
 
     path: Path
 
@@ -38,7 +41,7 @@ class RunFolder:
 
     @property
     def cleaning(self) -> Path:
-        """What cleaning found in the run's data."""
+        """Report of the cleaning of the run's data."""
         return self.path / "cleaning.json"
 
     @property
@@ -48,7 +51,7 @@ class RunFolder:
 
     @property
     def provenance(self) -> Path:
-        """The command, code, versions and machine that the run was started with."""
+        """Command, code, versions and machine of the run's start."""
         return self.path / "provenance.json"
 
     @property
@@ -73,10 +76,10 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from training in this folder.
+        """Hold the lock of this folder, so that no other process trains in it.
 
         Raises:
-            UserError: one does already.
+            UserError: Another process holds the lock.
         """
         lock = FileLock(self.path / "run.lock", blocking=False)
         try:
@@ -92,12 +95,12 @@ class RunFolder:
             lock.release()
 
     def refuse_strangers_files(self) -> None:
-        """Refuse a folder in which a name stands for something elsewhere.
+        """Raise if writing to a file of this folder could write elsewhere.
 
-        A run writes to the names in its folder, and folders are passed on with what is in them.
+        Runs write to files by their names, and a folder may come from someone else.
 
         Raises:
-            UserError: A link leads out of the folder, or something is neither file nor folder.
+            UserError: A link leads out of the folder, or a name is neither a file nor a folder.
         """
         home = Path(os.path.realpath(self.path))
         for path in self.path.rglob("*"):
@@ -114,13 +117,13 @@ class RunFolder:
             )
 
     def read_status(self) -> dict[str, Any]:
-        """Return the status; empty if the run was cut off before it wrote one, or if damaged."""
+        """Read the status; empty if it is missing or damaged."""
         return _read_mapping(self.status)
 
     def write_status(
         self, state: State, *, error: str | None = None, warnings: Sequence[str] = ()
     ) -> None:
-        """Record a change of state; the first one is the start."""
+        """Record a change of state; the time of the first one is kept as the start."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         started = self.read_status().get("started", now)
         ended = None if state == "running" else now
@@ -130,25 +133,25 @@ class RunFolder:
         write_json(self.status, status)
 
     def read_cleaning_warnings(self) -> list[str]:
-        """Return what cleaning has changed in the run's data as a whole, in sentences."""
+        """Read the warnings of cleaning about the run's data as a whole."""
         warnings = _read_mapping(self.cleaning).get("warnings")
         return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
     def read_metrics(self) -> dict[str, float]:
-        """Return the final metrics by stage and name; empty before the run's end, or if damaged."""
+        """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
         metrics = _read_mapping(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
 def find_run(run: str) -> tuple[RunFolder, Path]:
-    """Find the folder and the checkpoint that a user means.
+    """Find the folder and the checkpoint that a user names.
 
     Args:
-        run: a run folder (its best checkpoint is meant) or a checkpoint, which may be a folder.
+        run: Path of a run folder, of which the best checkpoint is returned, or of a checkpoint.
 
     Raises:
-        UserError: there is no such run, or it has no checkpoint yet.
+        UserError: There is no such run, or it has no checkpoint yet.
     """
     path = Path(run).expanduser().resolve()
     if path.is_file() or (path.suffix == SUFFIX and is_checkpoint(path)):
@@ -160,13 +163,8 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
         return _folder_of(path), path
     folder = existing_folder(run)
     checkpoint = next((file for file in (folder.best, folder.last) if file.exists()), None)
-    if checkpoint is None and folder.read_status().get("state") == "finished":
-        raise UserError(
-            f"The run {run} has no checkpoint: it was trained without callbacks.checkpoint. Give "
-            "another run."
-        )
     if checkpoint is None:
-        reason, remedy = "it ended before its first epoch did. Continue", ""
+        reason, remedy = "it ended within its first epoch. Continue", ""
         if folder.read_status().get("state") == "finished":
             reason = "it was trained without callbacks.checkpoint, which writes them. Repeat"
             remedy = " --rerun callbacks=[default]"
@@ -183,10 +181,10 @@ def _folder_of(checkpoint: Path) -> RunFolder:
 
 
 def existing_folder(run: str) -> RunFolder:
-    """Find a run folder, finished or not, by its path or that of a checkpoint in it.
+    """Find the folder of a run, finished or not, by its path or that of a checkpoint in it.
 
     Raises:
-        UserError: There is none at this path.
+        UserError: There is no run at this path.
     """
     path = Path(run).expanduser().resolve()
     is_file = path.suffix == SUFFIX and is_checkpoint(path)
@@ -205,23 +203,27 @@ def existing_folder(run: str) -> RunFolder:
             f"run={run} does not exist. Expected a run folder or a checkpoint file."
             f"{did_you_mean(folder.path.name, siblings) if siblings else ''}"
         )
-    raise UserError(f"run={run} is no run: it holds no config.yaml. Expected runs/NAME/TIME.")
+    raise UserError(
+        f"run={run} is not a run folder: it has no config.yaml. Expected runs/NAME/TIME."
+    )
 
 
-def new_folder(config: Config, runs: Path) -> RunFolder:
-    """Make a run folder named by this moment, as Hydra does for a composed config."""
-    path = runs / str(config.name) / f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S_%f}"
+def new_folder(config: Config) -> RunFolder:
+    """Make the folder of a new run, with the name that ``conf/train.yaml`` gives it."""
+    composed = compose([], with_hydra=True)
+    composed.name = config.name
+    path = Path(composed.hydra.run.dir)
     path.mkdir(parents=True)
     return RunFolder(path)
 
 
 def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | None:
-    """Find the newest run of this name and this very config.
+    """Find the newest run that has the same config.
 
     Args:
-        config: a frozen config.
-        runs: the folder that holds all runs.
-        finished: whether the run has finished.
+        config: A frozen config.
+        runs: The folder that holds all runs.
+        finished: Whether to find a finished run or an unfinished one.
     """
     configs = (runs / str(config.name)).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
@@ -240,7 +242,7 @@ def _holds(path: Path, config: Config) -> bool:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    """Read a JSON file; whatever is not a mapping counts as damaged, and as empty."""
+    """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=float) if path.is_file() else {}
     except (ValueError, RecursionError):
@@ -249,13 +251,13 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    """Write a JSON file; readers see the old content or the new one, never a part of it."""
     with written_aside(path) as aside:
         aside.write_text(as_json(content) + "\n")
 
 
 def as_json(content: Any) -> str:
-    """Return plain containers as JSON, with ``null`` for NaN and infinities, which JSON lacks."""
+    """Encode plain containers as JSON, with ``null`` for NaN and infinities, which JSON lacks."""
     return json.dumps(_finite(content), indent=1, allow_nan=False)
 
 

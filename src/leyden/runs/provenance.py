@@ -1,4 +1,4 @@
-"""Where a run came from: code, versions, machine, command."""
+"""Provenance of a run: command, code, versions, machine."""
 
 import os
 import platform
@@ -13,20 +13,20 @@ from leyden.ranks.environment import is_launched
 from leyden.runs.folder import RunFolder, write_json
 
 COMMAND = "LEYDEN_COMMAND"
-"""Environment variable that holds the command, for the processes that it starts too."""
+"""Environment variable with the command, which processes that it starts inherit."""
 
 PACKAGES = ("leyden", "torch", "lightning", "torchmetrics", "numpy")
 
 
 def record_provenance(folder: RunFolder) -> None:
-    """Write where a run comes from into its folder, with changes that git has no revision of.
+    """Write the provenance of a run, and the uncommitted changes of its checkout, into its folder.
 
-    What is there already stays: it tells of the run's start.
+    Files that exist are kept, because they describe the start of the run.
     """
     if folder.provenance.exists():
         return
     folder.path.mkdir(parents=True, exist_ok=True)
-    # What git does not track may be anything, data too; its names have to do.
+    # Untracked files may be anything, such as data: only their names are recorded.
     changes = [_git("diff", "HEAD"), _git("ls-files", "--others", "--exclude-standard")]
     if any(changes):
         diff, untracked = (text or "" for text in changes)
@@ -36,17 +36,17 @@ def record_provenance(folder: RunFolder) -> None:
 
 
 def record_command(words: Sequence[str]) -> None:
-    """Let this process and those that it starts record the whole command as it was given.
+    """Set the command that this process and those that it starts record as their own.
 
     Args:
-        words: Those after ``leyden``. In a rank, which has words of its own, nothing changes.
+        words: Arguments of ``leyden``. A rank keeps the command of its launcher.
     """
     if not (is_launched() and COMMAND in os.environ):
         os.environ[COMMAND] = shlex.join(["leyden", *words])
 
 
 def provenance() -> dict[str, Any]:
-    """Gather the facts needed to make a run again."""
+    """Return what is needed to reproduce a run, besides its config."""
     return {
         "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "versions": {"python": platform.python_version()}
@@ -69,7 +69,7 @@ def _hardware() -> dict[str, Any]:
 
 
 def _git_revision() -> dict[str, Any] | None:
-    """Describe the checkout that the command was given in, if there is one."""
+    """Return the revision of the checkout that the command was given in, if there is one."""
     revision = _git("rev-parse", "HEAD")
     if revision is None:
         return None

@@ -1,1 +1,1 @@
-"""Workflows: from a frozen config to what a command promises."""
+"""Workflows: what each command does, without a command line."""

@@ -22,15 +22,14 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError, did_you_mean
 from leyden.strategies.synced_norm import synced
 from leyden.tasks.base import Task
-from leyden.workflows.hardware import fitting_precision
+from leyden.workflows.hardware import precision_of
 from leyden.workflows.hooks import leave_out_unused
 
 log = logging.getLogger(__name__)
 
 
 MATMUL_PRECISIONS = ("highest", "high", "medium")
-"""Of torch.set_float32_matmul_precision."""
-
+"""Precisions of ``torch.set_float32_matmul_precision``."""
 
 LEAST = {
     "accumulate_grad_batches": 1,
@@ -39,14 +38,14 @@ LEAST = {
     "log_every_n_steps": 1,
     "val_check_interval": 1e-6,
 }
-"""Least values of settings that Lightning does not check."""
+"""Least values of trainer settings that Lightning does not check."""
 
 
 def set_global_state(config: Config) -> None:
-    """Seed every generator, and choose how exact a GPU's products of float32 are.
+    """Seed all random generators, and set the precision of float32 matrix products on a GPU.
 
     Raises:
-        UserError: The seed is out of bounds, or the precision unknown.
+        UserError: The seed is out of range, or the precision is unknown.
     """
     call("seed", seed_everything, seed=config.seed, workers=True, verbose=False)
     precision = config.matmul_precision
@@ -57,22 +56,22 @@ def set_global_state(config: Config) -> None:
 
 
 class SyncBatchNorm(TorchSyncBatchNorm):
-    """Lets batch norms see the rows of all ranks, on the CPU too."""
+    """Synchronises batch norms across ranks, on the CPU too."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Replace the batch norms of a module, whose weights are where they are to train."""
+        """Replace the batch norms of a module, which is on its device already."""
         on_cpu = next(model.parameters()).device.type == "cpu"
         return synced(model) if on_cpu else super().apply(model)
 
 
 def build_data(config: Config) -> DataModule:
-    """Build the data module; nothing is read yet."""
+    """Build the data module, which reads nothing yet."""
     data: DataModule = build(config, "data", DataModule)
     return data
 
 
 def is_sharded(config: Config) -> bool:
-    """Tell whether the ranks of a run share its network out."""
+    """Whether a run shards its network over its ranks."""
     strategy = class_of(config, "trainer.strategy")
     if strategy is None:
         return False
@@ -82,15 +81,15 @@ def is_sharded(config: Config) -> bool:
 
 
 def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) -> Task:
-    """Build the task and its network by the sizes of the data, which must be known.
+    """Build the task and its network for the sizes of the data.
 
     Args:
-        config: the run's config.
-        data: the run's data.
-        lazy_network: leave the network to the trainer's strategy.
+        config: The run's config.
+        data: The run's data, after ``setup`` or ``load_state_dict``.
+        lazy_network: Whether the trainer's strategy builds the network.
 
     Raises:
-        UserError: the network is made for another kind of data.
+        UserError: The network takes another kind of data, or an argument is refused.
     """
     factory = build(config, "task", Task)
     network = factory.keywords.get("network") if isinstance(factory, partial) else None
@@ -109,36 +108,36 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
 def build_trainer(
     config: Config, folder: Path, *, task: Task, first: list[Callback], last: Callback
 ) -> Trainer:
-    """Build the trainer with the config's callbacks and loggers, writing below a folder.
+    """Build the trainer with the config's callbacks and loggers.
 
     Args:
-        config: the run's config.
-        folder: the run folder.
-        task: what will be trained.
-        first: callbacks that come before those of the config.
-        last: the callback that comes behind all others; it writes checkpoints.
+        config: The run's config.
+        folder: The run folder, in which everything is written.
+        task: The task to train.
+        first: Callbacks before those of the config.
+        last: The callback after all others; it writes checkpoints.
 
     Raises:
-        UserError: what the config asks for does not work together.
+        UserError: Settings do not work together, or are refused.
     """
     _check_combinations(config)
     placed = config.copy()
     placed.run_dir = str(folder)
-    precision = precision_of(config, task)
-    for name, value in precision.items():
-        log.info("%s: %s, by trainer.%s=auto", name, value, name)
+    precision = precision_of(config.trainer, task)
+    if config.trainer.get("precision") == "auto":
+        log.info("trainer.precision=auto: %s", precision)
     plugins: list[Any] = [SafeCheckpointIO()]
     if placed.trainer.get("sync_batchnorm"):
         plugins.append(SyncBatchNorm())
     loggers = build_all(placed, "logger", Logger)
     callbacks = [*first, *build_all(placed, "callbacks", Callback), last]
-    if not loggers:  # which is all that it writes to
+    if not loggers:  # LearningRateMonitor writes to nothing else
         callbacks = [each for each in callbacks if not isinstance(each, LearningRateMonitor)]
     trainer: Trainer = build(
         placed,
         "trainer",
         Trainer,
-        **precision,
+        precision=precision,
         **_without_lightnings_own(config, callbacks),
         callbacks=callbacks,
         plugins=plugins,
@@ -151,21 +150,13 @@ def build_trainer(
 
 
 def _without_lightnings_own(config: Config, callbacks: list[Callback]) -> dict[str, bool]:
-    """Keep Lightning from putting its own in the place of callbacks that are left out."""
+    """Keep Lightning from adding its own progress bar or summary for one that is left out."""
     kinds = {"enable_progress_bar": ProgressBar, "enable_model_summary": ModelSummary}
     return {
         option: any(isinstance(each, kind) for each in callbacks)
         for option, kind in kinds.items()
         if option not in config.trainer
     }
-
-
-def precision_of(config: Config, task: Task) -> dict[str, Any]:
-    """Give the trainer's precision where the config leaves it to the machine."""
-    trainer = config.trainer
-    if trainer.get("precision") != "auto":
-        return {}
-    return {"precision": fitting_precision(task, str(trainer.accelerator))}
 
 
 def _check_combinations(config: Config) -> None:
@@ -176,8 +167,8 @@ def _check_combinations(config: Config) -> None:
             raise UserError(f"trainer.{name}: expected at least {least}, got {value}.")
     if is_sharded(config) and trainer.get("sync_batchnorm"):
         raise UserError(
-            "trainer.sync_batchnorm=true does not work with trainer=fsdp, where norms see the rows "
-            "of one rank. Leave it out, or choose a network without batch norm."
+            "trainer.sync_batchnorm=true does not work with trainer=fsdp, whose batch norms see "
+            "the rows of one rank. Leave it out, or choose a network without batch norm."
         )
     if (
         trainer.get("precision") in (16, "16", "16-mixed")

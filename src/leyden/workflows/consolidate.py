@@ -1,4 +1,4 @@
-"""Consolidate: one ordinary checkpoint out of a sharded one."""
+"""Consolidate: one ordinary checkpoint file from a sharded one."""
 
 from pathlib import Path
 
@@ -9,23 +9,23 @@ from leyden.runs.folder import find_run
 
 
 def consolidate(run: str, to: str | None = None) -> Path:
-    """Write a sharded checkpoint as a file, with all that stands in it.
+    """Write everything in a sharded checkpoint to one file.
 
     Args:
-        run: a run folder, whose best checkpoint is meant, or a checkpoint.
-        to: the file to write; beside the checkpoint by default.
+        run: Run folder, whose best checkpoint is read, or checkpoint.
+        to: Path of the new file; beside the checkpoint by default.
 
     Returns:
-        The file.
+        The path of the new file.
 
     Raises:
-        UserError: the checkpoint is a file already, or damaged, or the file can't be written.
+        UserError: The checkpoint is a file already or is damaged, or the new file exists.
     """
     _, source = find_run(run)
     if source.is_file():
         raise UserError(
             f"{source} is an ordinary checkpoint already. Expected one that several ranks wrote, "
-            "which is a folder; take this one as it is."
+            "which is a folder; this one can be used as it is."
         )
     target = source.with_name(f"{source.stem}-whole{SUFFIX}")
     if to is not None:

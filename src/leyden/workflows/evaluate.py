@@ -10,8 +10,7 @@ from leyden.checkpoints.record import (
 )
 from leyden.config.compose import PATHS_OF_DATA, from_plain, select
 from leyden.errors import UserError
-from leyden.workflows.assembly import set_global_state
-from leyden.workflows.finished import FinishedRun, load_run, single_process_trainer
+from leyden.workflows.finished import LIMITS, NUMERICS, FinishedRun, inference_trainer, load_run
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +23,19 @@ def evaluate(
     If the overrides name other data, all of their rows are one test split.
 
     Args:
-        run: a run folder or a checkpoint file.
-        overrides: changes to the run's own config, such as ``data.root`` for other data.
-        allow_changed_data: Measure the splits of data that are no longer those of the run.
+        run: Run folder or checkpoint.
+        overrides: Changes to the run's own config, such as ``data.root`` for other data.
+        allow_changed_data: Whether the splits may differ from those that the run was trained on.
 
     Returns:
-        Metrics by stage and name.
+        Metrics by stage and name, such as ``test/accuracy``.
 
     Raises:
-        UserError: The data or their splits have changed since the run learned from them.
+        UserError: The run cannot be restored, or its data or their splits have changed since the
+            run learned from them.
     """
     finished = load_run(run, overrides)
-    set_global_state(finished.config)
-    trainer = single_process_trainer(finished)
+    trainer = inference_trainer(finished, settings=NUMERICS + LIMITS)
     stages = [trainer.validate, trainer.test]
     if other := _other_data(finished):
         log.warning("measuring all rows of %s as one test split", other)
@@ -49,17 +48,17 @@ def evaluate(
         )
     metrics: dict[str, float] = {}
     for measure in stages:
-        metrics |= measured(measure(finished.task, datamodule=finished.data, verbose=False))
+        metrics |= only_loader(measure(finished.task, datamodule=finished.data, verbose=False))
     return metrics
 
 
-def measured(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def only_loader(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the metrics of the only loader; there are none if a limit leaves it no batch."""
     return dict(results[0]) if results else {}
 
 
 def _other_data(finished: FinishedRun) -> str:
-    """Take all rows for the test if a key names other data; return the keys with their values."""
+    """Make all rows the test split if a key names other data; return the keys with their values."""
     before, now = from_plain(finished.record["config"]), finished.config
     changed = [key for key in PATHS_OF_DATA if select(now, key) != select(before, key)]
     if not changed:
@@ -67,13 +66,14 @@ def _other_data(finished: FinishedRun) -> str:
     data = finished.data
     data.tests_all_rows = True
     data.prepare_data()
-    if data.fingerprint() == finished.record[DATA_FINGERPRINT]:  # the data of the run, elsewhere
+    if data.fingerprint() == finished.record[DATA_FINGERPRINT]:  # the run's data in another place
         data.tests_all_rows = False
         return ""
     return ", ".join(f"{key}={select(now, key)}" for key in changed)
 
 
 def _data_change(finished: FinishedRun) -> str:
+    """Return how the data differ from those of the run; an empty string if they do not."""
     data = finished.data
     data.prepare_data()
     data.setup()

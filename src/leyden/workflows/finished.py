@@ -1,4 +1,4 @@
-"""A finished run, loaded again from its checkpoint alone."""
+"""A finished run, restored from its checkpoint, and the trainer that runs its network."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from leyden.checkpoints.io import load_checkpoint, reporting_damage
-from leyden.checkpoints.record import KEY, SPLIT_FINGERPRINT, read_learned
+from leyden.checkpoints.record import KEY, SPLIT_FINGERPRINT, Learned, read_learned
 from leyden.config.build import build_node
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain, to_plain
@@ -21,23 +21,27 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
-from leyden.workflows.assembly import build_data, build_task, precision_of
+from leyden.workflows.assembly import build_data, build_task, set_global_state
+from leyden.workflows.hardware import precision_of
 
 log = logging.getLogger(__name__)
 
-TRAINER = {"_target_": "lightning.pytorch.Trainer"}
+NUMERICS = ("deterministic", "benchmark", "inference_mode", "detect_anomaly")
+"""Settings of a run's trainer, besides its precision, that affect what the network computes."""
 
-MEASURING = (
-    *("precision", "deterministic", "benchmark", "inference_mode", "detect_anomaly"),
-    *("fast_dev_run", "overfit_batches", "limit_val_batches", "limit_test_batches"),
-    "use_distributed_sampler",
-)
-"""Settings of a run's trainer that a measurement depends on, or that help to debug it."""
+LIMITS = ("fast_dev_run", "overfit_batches", "limit_val_batches", "limit_test_batches")
+"""Settings of a run's trainer that affect which batches are measured."""
 
-Scalar = bool | int | float | str
+WRITES_NOTHING = {
+    "logger": False,
+    "callbacks": [],
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
 
 LONGEST_REASON = 400
-"""Characters of torch's list of the weights that do not fit."""
+"""Most characters of torch's list of the weights that do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class FinishedRun:
         folder: The run's folder.
         checkpoint: The checkpoint that was read.
         config: The run's config, with the changes that were asked for.
-        record: What the checkpoint says of the run: its own config, and the data it learned from.
+        record: The checkpoint's record of the run: its own config, and the data it learned from.
         data: The data module, with the preprocessing of the checkpoint.
         task: The task, with the weights of the checkpoint.
     """
@@ -62,31 +66,46 @@ class FinishedRun:
 
 
 def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
-    """Rebuild a run from a run folder or a checkpoint file.
+    """Restore a run from its folder or from a checkpoint.
 
     Args:
-        run: what the user gave.
-        overrides: changes to the run's own config.
+        run: Run folder, whose best checkpoint is read, or checkpoint.
+        overrides: Changes to the run's own config.
 
     Raises:
-        UserError: the run is missing or damaged, or its weights do not fit the changed config.
+        UserError: The run is missing, damaged or of an earlier version, the config is refused, or
+            the weights do not fit the changed config.
     """
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
     with reporting_damage(path):
         learned = read_learned(checkpoint)
-    if SPLIT_FINGERPRINT not in checkpoint[KEY]:
+    record = checkpoint[KEY]
+    if SPLIT_FINGERPRINT not in record:
         raise UserError(
             f"{path} was written by an earlier version of Leyden, which split the data in another "
             "way. Train a new run."
         )
     config = from_plain(learned.config, overrides, source=f"the config of {path}")
     check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
+    data = _restore_data(config, learned, path)
+    task = _restore_task(config, data, learned, path)
+    return FinishedRun(
+        folder=folder, checkpoint=path, config=config, record=record, data=data, task=task
+    )
+
+
+def _restore_data(config: Config, learned: Learned, path: Path) -> DataModule:
     data = build_data(config)
     with reporting_damage(path):
         data.load_state_dict(learned.data)
-        data.normalisation()  # which, like the sizes, is made of what was fitted
+        # These are derived from the fitted statistics, and raise if those are damaged.
+        data.normalisation()
         data.network_sizes()
+    return data
+
+
+def _restore_task(config: Config, data: DataModule, learned: Learned, path: Path) -> Task:
     task = build_task(config, data)
     try:
         task.load_state_dict(learned.weights)
@@ -96,40 +115,52 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
             f"{shorten(str(error), LONGEST_REASON)}. Leave the network's own keys as they were in "
             "the run."
         ) from error
-    return FinishedRun(
-        folder=folder, checkpoint=path, config=config, record=checkpoint[KEY], data=data, task=task
-    )
+    return task
 
 
-def single_process_trainer(finished: FinishedRun) -> Trainer:
-    """Build a trainer that writes nothing, on one device of the run's kind if there is one here.
+def inference_trainer(finished: FinishedRun, *, settings: Sequence[str] = NUMERICS) -> Trainer:
+    """Build the trainer with which a finished run predicts and is evaluated.
 
-    One process counts every row once; ranks would have to be launched, and would all print. Of the
-    run's own trainer only ``MEASURING`` is taken over: its loggers, profiler, callbacks, plugins
-    and strategy have no part in a measurement.
+    It computes in the precision of the run, in one process on one device of the run's kind, if
+    there is one here, and writes nothing: ranks would have to be launched, and could count padded
+    rows twice. The run's loggers, profiler, callbacks, plugins and strategy are left out.
+
+    Args:
+        finished: The run.
+        settings: Settings that are taken from the run's own trainer.
 
     Raises:
         UserError: Lightning refuses the settings.
     """
+    set_global_state(finished.config)
     config = to_plain(finished.config, resolve=True)["trainer"]
-    accelerator, devices = config.get("accelerator"), config.get("devices")
+    trainer: Trainer = build_node(
+        {
+            "_target_": "lightning.pytorch.Trainer",
+            **{key: config[key] for key in settings if isinstance(config.get(key), int | float)},
+            **_one_device(config),
+            **WRITES_NOTHING,
+            "precision": precision_of(config, finished.task),
+        },
+        "trainer",
+    )
+    return trainer
+
+
+def _one_device(config: dict[str, Any]) -> dict[str, Any]:
+    """Choose one device that this machine has."""
+    accelerator: Any = config.get("accelerator")
+    devices: Any = config.get("devices")
     gpus = torch.cuda.device_count()
     if (accelerator in ("gpu", "cuda") and not gpus) or (
         accelerator == "mps" and not torch.mps.is_available()
     ):
-        log.warning("trainer.accelerator=%s is not here: taking what is", accelerator)
+        log.warning(
+            "trainer.accelerator=%s is not available here: using what is available", accelerator
+        )
         accelerator = "auto"
-    numbered = gpus and accelerator != "cpu" and isinstance(devices, list)
-    settings = {
-        **{key: config[key] for key in MEASURING if isinstance(config.get(key), Scalar)},
-        **precision_of(finished.config, finished.task),
+    numbered = isinstance(devices, list) and gpus and accelerator != "cpu"
+    return {
         "accelerator": accelerator if isinstance(accelerator, str) else "auto",
         "devices": devices[:1] if numbered else 1,
-        "logger": False,
-        "callbacks": [],
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
     }
-    trainer: Trainer = build_node(TRAINER | settings, "trainer")
-    return trainer

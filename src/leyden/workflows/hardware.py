@@ -1,7 +1,9 @@
-"""What the config leaves to the machine."""
+"""What the config leaves to the hardware."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,26 +11,28 @@ from torch import nn
 CPUINFO = Path("/proc/cpuinfo")
 
 BFLOAT16_FLAGS = re.compile(r"\b(avx512_bf16|amx_bf16)\b")
-"""Instructions of x86 by which a CPU multiplies in bfloat16 faster than in float32."""
+"""Instruction sets of x86 that multiply in bfloat16 faster than in float32."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def fitting_precision(network: nn.Module, accelerator: str) -> str:
-    """Choose the precision that ``trainer.precision=auto`` stands for.
+def precision_of(trainer: Mapping[str, Any], network: nn.Module) -> Any:
+    """Return the precision that a trainer's config asks for, as Lightning takes it.
 
-    Convolutions in bfloat16 take half the time where the hardware multiplies in it and are as
-    accurate. Tables and regression need more than its eight bits, and small matrices lose more by
-    the casts than they gain.
+    ``auto`` is ``bf16-mixed`` for networks with convolutions if the hardware multiplies in
+    bfloat16: they take half the time and are as accurate. Otherwise it is ``32-true``: tables and
+    regression need more than the eight bits of bfloat16, and small matrices lose more by the casts
+    than they gain.
 
     Args:
-        network: what is trained.
-        accelerator: as Lightning takes it.
-
-    Returns:
-        ``bf16-mixed`` or ``32-true``.
+        trainer: The config's ``trainer`` node.
+        network: The network, or the task that holds it.
     """
+    precision = trainer.get("precision")
+    if precision != "auto":
+        return precision
     convolves = any(isinstance(module, CONVOLUTIONS) for module in network.modules())
+    accelerator = str(trainer.get("accelerator"))
     return "bf16-mixed" if convolves and _multiplies_in_bfloat16(accelerator) else "32-true"
 
 

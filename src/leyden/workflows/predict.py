@@ -1,14 +1,18 @@
 """Predict raw files with a finished run."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 
+from leyden.batch import Batch
+from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
-from leyden.workflows.finished import FinishedRun, load_run, single_process_trainer
+from leyden.workflows.finished import FinishedRun, inference_trainer, load_run
 
 
 def predict(
@@ -17,7 +21,7 @@ def predict(
     """Predict files with the preprocessing that was fitted in training.
 
     Args:
-        run: Run folder or checkpoint file.
+        run: Run folder or checkpoint.
         inputs: Files, or folders of files.
         overrides: Changes to the run's own config.
 
@@ -25,36 +29,59 @@ def predict(
         One row per input: ``file`` and the task's columns, such as ``class`` and ``probability``.
 
     Raises:
-        UserError: Some inputs cannot be read; raised after all other rows have been yielded.
+        UserError: The run cannot be restored, or some inputs cannot be read; the latter is raised
+            after all other rows have been yielded.
     """
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     finished = load_run(run, overrides)
-    device = single_process_trainer(finished).strategy.root_device
-    finished.task.to(device).eval()
+    trainer = inference_trainer(finished)
     rejected: list[RejectedItem] = []
     for chunk in finished.data.read_inputs(inputs):
         rejected.extend(chunk.rejected)
-        yield from _rows(finished, chunk, device)
+        if chunk.names:
+            yield from _predict_chunk(finished, trainer, chunk)
     if rejected:
-        raise UserError(_unread(rejected))
+        raise _unreadable(rejected)
 
 
-def _rows(finished: FinishedRun, chunk: Inputs, device: torch.device) -> Iterator[dict[str, Any]]:
-    data, task = finished.data, finished.task
-    for start in range(0, len(chunk.names), data.batch_size):
-        batch = slice(start, start + data.batch_size)
-        with torch.inference_mode():
-            fields = {field: rows[batch].to(device) for field, rows in chunk.fields.items()}
-            columns = data.readable(task.predict(data.network_inputs(fields)))
-        for name, *values in zip(chunk.names[batch], *columns.values(), strict=True):
-            yield {"file": name, **dict(zip(columns, values, strict=True))}
+def _predict_chunk(
+    finished: FinishedRun, trainer: Trainer, chunk: Inputs
+) -> Iterator[dict[str, Any]]:
+    loader = _ChunkLoader(chunk, finished.data, trainer.strategy.root_device)
+    predicted: Any = trainer.predict(finished.task, loader)
+    names = iter(chunk.names)
+    for batch in predicted:
+        columns = finished.data.readable(batch)
+        for values in zip(*columns.values(), strict=True):
+            yield {"file": next(names), **dict(zip(columns, values, strict=True))}
 
 
-def _unread(rejected: Sequence[RejectedItem]) -> str:
+class _ChunkLoader:
+    """Normalised batches of the rows in a chunk, on a device."""
+
+    def __init__(self, chunk: Inputs, data: DataModule, device: torch.device) -> None:
+        self._chunk = chunk
+        self._normalise = data.network_inputs
+        self._batch_size = data.batch_size
+        self._device = device
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._chunk.names) / self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        numbers = torch.arange(len(self._chunk.names))
+        for start in range(0, len(numbers), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            raw = {name: values[rows] for name, values in self._chunk.fields.items()}
+            batch = Batch(inputs=raw, targets=None, rows=numbers[rows], seed=0).to(self._device)
+            yield batch._replace(inputs=self._normalise(batch.inputs))
+
+
+def _unreadable(rejected: Sequence[RejectedItem]) -> UserError:
     first, others = rejected[0], len(rejected) - 1
     more = f", nor can {others} more" if others else ""
-    return (
+    return UserError(
         f"{first.source} can't be read: {first.reason}{more}. Fix the inputs that have no row "
         "here, or leave them out of input=."
     )

@@ -22,6 +22,7 @@ from leyden.data.cleaning.steps import table
 from leyden.data.rows import SPLITS
 from leyden.errors import InterruptedRunError, UserError
 from leyden.ranks.environment import rank
+from leyden.ranks.signals import is_interrupt
 from leyden.runs.fixed_keys import config_in_force
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
@@ -33,20 +34,24 @@ from leyden.workflows.assembly import (
     is_sharded,
     set_global_state,
 )
-from leyden.workflows.evaluate import measured
+from leyden.workflows.evaluate import only_loader
 
 log = logging.getLogger(__name__)
 
 
 def train(config: Config, folder: RunFolder) -> dict[str, float]:
-    """Start a run in a folder, or continue the one that stands there.
+    """Start a run in a folder, or continue the run that is in it.
 
     Args:
-        config: a frozen and checked config.
-        folder: the run folder; its last checkpoint, if there is one, is continued.
+        config: A frozen and checked config.
+        folder: The run folder; training continues from its last checkpoint, if there is one.
 
     Returns:
-        The final metrics, by stage and name.
+        The final metrics by stage and name, such as ``test/accuracy``.
+
+    Raises:
+        UserError: The config, the data or a checkpoint is refused.
+        InterruptedRunError: The run was stopped, and can be continued.
     """
     with StopRequest() as request:
         if rank() > 0:
@@ -56,7 +61,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
 
 
 def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
-    """Train, and say in the folder how that went."""
+    """Train, and record the state of the run in its folder."""
     folder.write_status("running")
     try:
         metrics, warnings = _fit_and_test(config, folder, request)
@@ -65,13 +70,12 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
         folder.write_status("interrupted", error=str(error))
         raise
     except BaseException as error:
-        # Lightning turns an interrupt into an exit.
-        if KeyboardInterrupt in (type(error), type(error.__context__)):
+        if is_interrupt(error):
             folder.write_status("interrupted")
             raise KeyboardInterrupt from error
         folder.write_status("failed", error=f"{type(error).__name__}: {error}")
         if isinstance(error, MisconfigurationException):
-            raise UserError(f"Lightning refuses the config: {error}") from error
+            raise UserError(f"Lightning refused the config: {error}") from error
         raise
     folder.write_status("finished", warnings=warnings)
     return metrics
@@ -80,7 +84,7 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
 def _fit_and_test(
     config: Config, folder: RunFolder, request: StopRequest
 ) -> tuple[dict[str, float], list[str]]:
-    """Train and test; return the metrics, and warnings of what was not measured."""
+    """Train and test; return the metrics, and warnings about what was not measured."""
     set_global_state(config)
     data = build_data(config)
     data.prepare_data()
@@ -97,47 +101,47 @@ def _fit_and_test(
 def _measure(
     trainer: Trainer, task: Task, data: DataModule, folder: RunFolder
 ) -> tuple[dict[str, float], list[str]]:
-    """Test the best checkpoint, or the last weights where none was ranked."""
+    """Test the best checkpoint, or the last weights if there is none."""
     warnings = _unvalidated(trainer)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for average in list(_all(trainer, WeightAveraging)):
-        callbacks.remove(average)  # it would swap its weights in for validation
+        callbacks.remove(average)  # it would validate with its own weights
     metrics = stage_metrics(trainer.callback_metrics)
     if folder.best.exists():
-        # Given the path, the trainer would let callbacks put the weights that they average back.
+        # Given ckpt_path, the trainer would let callbacks restore their averaged weights too.
         task.load_state_dict(trainer.strategy.load_checkpoint(folder.best)["state_dict"])
         metrics = _metrics_of_best(trainer, folder)
     else:
-        warnings.append("The run has no best checkpoint: the metrics are of the last weights.")
+        warnings.append("The run has no best checkpoint: the last weights were measured.")
     if not _of_stage(metrics, "val"):
-        metrics |= measured(trainer.validate(task, datamodule=data, verbose=False))
-    metrics |= measured(trainer.test(task, datamodule=data, verbose=False))
+        metrics |= only_loader(trainer.validate(task, datamodule=data, verbose=False))
+    metrics |= only_loader(trainer.test(task, datamodule=data, verbose=False))
     warnings += [
         f"The run was not {measure}: trainer.limit_{stage}_batches=0 leaves no batch."
         for stage, measure in (("val", "validated"), ("test", "tested"))
         if not _of_stage(metrics, stage)
     ]
     if not folder.last.exists():
-        warnings.append("The run has no checkpoint, since it lacks callbacks.checkpoint.")
+        warnings.append("The run has no checkpoint, because it lacks callbacks.checkpoint.")
     return metrics, warnings
 
 
 def _unvalidated(trainer: Trainer) -> list[str]:
-    """Warn of weights after the last validation, which cannot be the best."""
+    """Return a warning if the weights changed after the last validation."""
     history = next(_all(trainer, MetricHistory), None)
     step = trainer.global_step if history is None else history.validated_step
     if step is None or step == trainer.global_step or trainer.limit_val_batches == 0:
         return []
     return [
         f"The run ended at step {trainer.global_step}, but was last validated at step {step}: the "
-        "weights in between were never measured."
+        "weights after that step were never measured."
     ]
 
 
 def _fit(
     config: Config, folder: RunFolder, data: DataModule, request: StopRequest
 ) -> tuple[Task, Trainer]:
-    """Train from the last checkpoint to the end, leaving out batches that break the loss."""
+    """Train from the last checkpoint to the end, skipping batches whose loss was not finite."""
     left_out: set[tuple[int, int]] = set()
     while True:
         set_global_state(config)
@@ -172,16 +176,17 @@ C = TypeVar("C", bound=Callback)
 
 
 def _all(trainer: Trainer, kind: type[C]) -> Iterator[C]:
-    """List the callbacks of a kind."""
+    """Yield the callbacks of a class."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return (each for each in callbacks if isinstance(each, kind))
 
 
 def _check(trainer: Trainer, task: Task) -> None:
-    """Refuse runs that would train nothing, and callbacks that need another module.
+    """Raise if a run would train nothing, or has callbacks that do not work.
 
     Raises:
-        UserError: If the run is one of these.
+        UserError: A limit is zero, two callbacks average the weights, or a callback needs a
+            ``backbone``.
     """
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
         if getattr(trainer, name) == 0:
@@ -192,7 +197,7 @@ def _check(trainer: Trainer, task: Task) -> None:
     if len(averages := [type(each).__name__ for each in _all(trainer, WeightAveraging)]) > 1:
         raise UserError(
             f"Only one average of the weights can be tested, but callbacks hold "
-            f"{' and '.join(averages)}. Leave all but one out."
+            f"{' and '.join(averages)}. Remove all but one."
         )
     if any(_all(trainer, BackboneFinetuning)) and not hasattr(task, "backbone"):
         raise UserError(
@@ -214,7 +219,7 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
 
 
 def _report_ranks(trainer: Trainer, data: DataModule, config: Config) -> None:
-    """Say how many rows a step of several ranks has, and that this does not scale the rate."""
+    """Log how many rows a step of several ranks has, which does not scale the learning rate."""
     ranks, batches = trainer.world_size, trainer.accumulate_grad_batches
     if ranks == 1:
         return
@@ -237,7 +242,7 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
 
 
 def _metrics_of_best(trainer: Trainer, folder: RunFolder) -> dict[str, float]:
-    """Return what was measured on the best checkpoint, and the training loss of its epoch."""
+    """Return the validation metrics of the best checkpoint, and the training loss of its epoch."""
     best = load_checkpoint(folder.best, only=())
     state = best["callbacks"].get(MetricHistory.__qualname__)
     if state is None:
@@ -253,7 +258,7 @@ def _of_stage(metrics: Mapping[str, float], stage: str) -> dict[str, float]:
 
 
 def _tuned(config: Config) -> dict[str, Any]:
-    """Return what a person tunes."""
+    """Return the hyperparameters: the seed, and the groups that are tuned, as dotted keys."""
     plain = to_plain(config, resolve=True)
     tuned = {"seed": config.seed}
     for group in ("data", "network", "loss", "optimizer", "scheduler"):
@@ -264,8 +269,8 @@ def _tuned(config: Config) -> dict[str, Any]:
 
 
 def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
-    """Put the metrics that the run led to into the loggers."""
-    # Names of their own: TensorBoard drops a curve when a value comes at step 0 under its name.
+    """Log the final metrics, with the hyperparameters if the logger compares runs."""
+    # With a prefix, because TensorBoard drops a curve that gets another value at step 0.
     final = {f"final/{name}": value for name, value in metrics.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
@@ -275,7 +280,7 @@ def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -
 
 
 def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Flatten to dotted keys, leaving out targets and paths."""
+    """Flatten nested mappings to dotted keys, without targets and paths."""
     flat: dict[str, Any] = {}
     for key, value in node.items():
         if key.startswith("_") or key in ("root", "path", "cache_dir"):

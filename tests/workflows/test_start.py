@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from leyden.config.compose import compose, freeze
-from leyden.errors import UserError
-from leyden.workflows.launch import processes
+from leyden.runs.folder import RunFolder
+from leyden.workflows import start
+
+pytestmark = pytest.mark.slow
 
 RANKS = (
     "network=linear",
@@ -42,7 +44,7 @@ def run(*words, cwd):
 
 
 def finished(cwd):
-    """Give the folders of all runs; each holds the metrics and the logs of two ranks."""
+    """Return the folders of all runs, after checking the metrics and logs of their two ranks."""
     folders = sorted(path.parent for path in cwd.glob("runs/**/config.yaml"))
     for folder in folders:
         assert json.loads((folder / "status.json").read_text())["state"] == "finished"
@@ -54,44 +56,6 @@ def finished(cwd):
 def rates(folders):
     texts = [(folder / "config.yaml").read_text() for folder in folders]
     return [re.search(r"  lr: (\S+)", text).group(1) for text in texts]
-
-
-@pytest.mark.parametrize(
-    ("gpus", "words", "expected"),
-    [
-        (0, [], 1),
-        (0, ["trainer.devices=2"], 2),
-        (0, ["trainer=ddp"], 2),
-        (4, [], 1),
-        (4, ["trainer.devices=auto"], 4),
-        (4, ["trainer.devices=-1"], 4),
-        (4, ["trainer.devices=auto", "trainer.accelerator=cpu"], 1),
-        (4, ["trainer.devices=[1,3]"], 2),
-        (4, ["trainer.devices='1,3'"], 2),
-        (4, ["trainer.devices='3'"], 3),
-        (4, ["trainer.devices=8", "trainer.accelerator=cpu"], 8),
-    ],
-)
-def test_each_device_has_a_process(gpus, words, expected, monkeypatch):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-
-    assert processes(freeze(compose(words))) == expected
-
-
-@pytest.mark.parametrize(
-    ("gpus", "words", "message"),
-    [
-        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 can be seen"),
-        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 can be seen"),
-        (2, ["trainer.devices=[0,1]", "trainer.accelerator=cpu"], "Give trainer.devices=2"),
-        (0, ["trainer.devices=1000000"], "starts 1000000 processes. Expected at most"),
-    ],
-)
-def test_devices_that_are_not_there_are_an_error(gpus, words, message, monkeypatch):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-
-    with pytest.raises(UserError, match=message):
-        processes(freeze(compose(words)))
 
 
 def test_a_number_of_devices_is_enough(tmp_path):
@@ -179,7 +143,7 @@ def test_torchrun_with_two_agents_and_a_cache_each(tmp_path):
 
 @pytest.fixture
 def running(tmp_path):
-    """Give an endless run of two ranks, and its folder."""
+    """Start a very long run of two ranks; return its process and folder."""
     words = (*PYTHON, *RANKS, "trainer.max_epochs=5000")
     process = subprocess.Popen(
         words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -195,7 +159,7 @@ def running(tmp_path):
 
 
 def ranks_of(folder):
-    """List the processes of the ranks, by their rank."""
+    """Return the process ids of a run's ranks, by rank."""
     pids = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -222,10 +186,10 @@ def test_a_rank_that_dies_ends_the_run_within_seconds(running):
 
     assert time.monotonic() - began < 10
     assert process.returncode == 1
-    assert "rank 1 was ended by SIGKILL" in err
+    assert "Rank 1 was ended by SIGKILL" in err
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == "failed"
-    assert "rank 1 was ended by SIGKILL" in status["error"]
+    assert "Rank 1 was ended by SIGKILL" in status["error"]
     assert not ranks_of(folder)
 
 
@@ -249,3 +213,21 @@ def test_ranks_stop_together(running):
 
     assert process.returncode == 75, err
     assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
+
+
+def test_a_job_reaches_another_rank_as_it_was_started(tmp_path, monkeypatch):
+    config = freeze(compose(["name=mine", "trainer=ddp"]))
+    folder = RunFolder(tmp_path)
+    published = []
+
+    class FirstRank:
+        def publish(self, job, *, shared):
+            assert shared.is_file()
+            published.append(json.loads(json.dumps(job)))
+
+    monkeypatch.setattr("leyden.ranks.launch.launch", lambda *_: None)
+    monkeypatch.setattr("leyden.ranks.jobs.connect", lambda: published)
+
+    start.start(config, folder, jobs=FirstRank())
+
+    assert list(start.follow()) == [(config, folder)]

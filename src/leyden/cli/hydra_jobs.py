@@ -1,0 +1,167 @@
+"""Hydra's part in ``leyden train``: it composes the config of each job and makes its folder."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import hydra
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import run_job
+from hydra.types import HydraContext, RunMode
+
+from leyden.config.check import check, check_paths
+from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, without_hydra
+from leyden.config.origins import composed_origin
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run, with what Hydra has settled about it.
+
+    Attributes:
+        config: The run's config, frozen and checked.
+        folder: The run's folder, which exists.
+        overrides: What the command, or the sweep, has changed.
+        launcher: Option of ``hydra/launcher`` that started the job.
+        number: Place of the job in its sweep; ``None`` outside a sweep.
+    """
+
+    config: Config
+    folder: RunFolder
+    overrides: Sequence[str]
+    launcher: str
+    number: int | None
+
+
+Run = Callable[[Job], float | None]
+"""Runs a job, and returns the monitored value for sweepers that optimise it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """The composed config of a command.
+
+    Attributes:
+        config: The run's config, frozen and checked.
+        source: The config as Hydra composed it, with Hydra's own node.
+    """
+
+    config: Config
+    source: Config
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether the config itself asks for a sweep."""
+        return bool(self.source.hydra.mode == RunMode.MULTIRUN)
+
+
+def compose_and_check(overrides: Sequence[str]) -> Composed:
+    """Compose and check a config before any folder is made.
+
+    Raises:
+        UserError: The config is refused.
+    """
+    source = compose(overrides, with_hydra=True)
+    config = freeze(without_hydra(source))
+    _check(config, overrides, source.hydra.runtime.choices)
+    return Composed(config=config, source=source)
+
+
+def run_one(composed: Composed, run: Run) -> None:
+    """Let Hydra make the folder of a single run, and run it.
+
+    This is ``Hydra.run`` without composing the config again.
+    """
+    source = composed.source
+    source.hydra.mode = RunMode.RUN
+    with _errors_raised() as refused, initialize_config_dir(str(CONF), version_base="1.3"):
+        callbacks = Callbacks(source)
+        callbacks.on_run_start(config=source, config_name=ROOT_CONFIG)
+        done = run_job(
+            partial(_run_job, run=run, refused=refused, config=composed.config),
+            source,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=HydraContext(GlobalHydra.instance().config_loader(), callbacks),
+        )
+        callbacks.on_run_end(config=source, config_name=ROOT_CONFIG, job_return=done)
+        _ = done.return_value  # raises the error of a job that failed
+
+
+def run_hydra(run: Run) -> None:
+    """Run Hydra's own command line on ``sys.argv``: sweeps, ``--cfg`` and its other flags."""
+    with _errors_raised() as refused:
+        hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
+            partial(_run_job, run=run, refused=refused)
+        )()
+
+
+def _run_job(
+    source: Config, *, run: Run, refused: list[UserError], config: Config | None = None
+) -> float | None:
+    """Run one job of Hydra's.
+
+    Args:
+        source: The composed config, without Hydra's own node.
+        run: Runs the job.
+        refused: Collects the errors of jobs in this process, because Hydra would print a line of
+            its own for each. A job in another process raises its error.
+        config: The frozen and checked config, if there is one already.
+    """
+    settings = HydraConfig.get()
+    launcher = settings.runtime.choices["hydra/launcher"]
+    try:
+        if config is None:
+            config = freeze(source)
+            _check(config, settings.overrides.task, settings.runtime.choices)
+        job = Job(
+            config=config,
+            folder=RunFolder(Path(settings.runtime.output_dir)),
+            overrides=list(settings.overrides.task),
+            launcher=launcher,
+            number=settings.job.num if settings.mode == RunMode.MULTIRUN else None,
+        )
+        return run(job)
+    except UserError as error:
+        if launcher != "basic":
+            raise
+        refused.append(error)
+        return None
+
+
+def _check(config: Config, overrides: Sequence[str], choices: Mapping[str, str | None]) -> None:
+    origin = partial(composed_origin, overrides=overrides, choices=choices)
+    check(config, origin=origin)
+    check_paths(config, origin=origin)
+
+
+@contextmanager
+def _errors_raised() -> Iterator[list[UserError]]:
+    """Keep Hydra from printing errors and exiting with status 1.
+
+    Yields:
+        A list for the errors of jobs.
+
+    Raises:
+        UserError: The first error in the list, at the end.
+    """
+    refused: list[UserError] = []
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield refused
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+    if refused:
+        raise refused[0]

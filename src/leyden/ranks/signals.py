@@ -1,0 +1,34 @@
+"""Signals that stop a run, and the exit codes of ``leyden``."""
+
+import os
+import signal
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+"""Signals after which a run writes a checkpoint and stops."""
+
+OK = 0
+
+USER_ERROR = 2
+"""An error of the input, printed as one paragraph."""
+
+STOPPED = os.EX_TEMPFAIL
+"""Stopped from outside with everything saved; the same command can be tried again."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Stopped by Ctrl-C, as shells number it."""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is a Ctrl-C, which Lightning turns into an exit."""
+    return KeyboardInterrupt in (type(error), type(error.__context__))
+
+
+def exit_code(number: int) -> int:
+    """Return the exit code of a run that a signal has stopped.
+
+    >>> exit_code(signal.SIGTERM), exit_code(signal.SIGINT)
+    (75, 130)
+    """
+    return INTERRUPTED if number == signal.SIGINT else STOPPED
