@@ -5,13 +5,13 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 
 class Mix(Protocol):
@@ -123,10 +123,10 @@ def _weigh(loss: Loss, weights: Tensor) -> None:
     loss.register_buffer("weight", weights)
 
 
-def _metrics(num_classes: int) -> PooledMetrics:
+def _metrics(num_classes: int) -> MetricCollection:
     # Validating arguments would look at the values of each batch, and so wait for the device.
     accuracy = MulticlassAccuracy(num_classes=num_classes, average="micro", validate_args=False)
-    return PooledMetrics(
+    return MetricCollection(
         {
             "accuracy": accuracy,
             "f1": ClassF1(num_classes=num_classes),

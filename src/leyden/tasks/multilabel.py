@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelExactMatch
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import LabelAUROC, LabelF1
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 SEPARATOR = ";"
 """Between the labels of a predicted row."""
@@ -89,10 +89,10 @@ def _check_loss(loss: Loss, num_labels: int) -> None:
     )
 
 
-def _metrics(num_labels: int, threshold: float) -> PooledMetrics:
+def _metrics(num_labels: int, threshold: float) -> MetricCollection:
     # Validating arguments would look at the values of each batch, and so wait for the device.
     exact = MultilabelExactMatch(num_labels=num_labels, threshold=threshold, validate_args=False)
-    return PooledMetrics(
+    return MetricCollection(
         {
             "exact_match": exact,
             "f1": LabelF1(num_labels=num_labels, threshold=threshold),

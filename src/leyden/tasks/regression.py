@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 SIGNIFICANT = 7
 """Digits of the deviation of the targets that a predicted number is rounded to."""
@@ -63,8 +62,8 @@ class Regression(Task):
         return {"value": [round(value, decimals) for value in values.tolist()]}
 
 
-def _metrics() -> PooledMetrics:
-    return PooledMetrics(
+def _metrics() -> MetricCollection:
+    return MetricCollection(
         {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()}
     )
 
