@@ -121,7 +121,9 @@ def trained(leyden, tmp_path):
         done = leyden("train", "network=linear", *words, "name=mine", "debug=smoke")
         assert done.code == 0, done.err
         (run,) = (tmp_path / "runs" / "mine").iterdir()
-        return load_checkpoint(run / "checkpoints" / "last.ckpt"), (run / "metrics.json").read_text()
+        return load_checkpoint(run / "checkpoints" / "last.ckpt"), (
+            run / "metrics.json"
+        ).read_text()
 
     return train
 

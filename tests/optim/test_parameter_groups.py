@@ -1,8 +1,8 @@
-"""Which parameters decay."""
-
+import pytest
 import torch
 from torch import nn
 
+from leyden.errors import UserError
 from leyden.optim.parameter_groups import check_groups, decay_matrices
 
 
@@ -50,3 +50,14 @@ def test_shared_parameters_appear_once() -> None:
     groups = decay_matrices(nn.Sequential(layer, layer))
 
     assert [len(group["params"]) for group in groups] == [1, 1]
+
+
+def test_a_forgotten_parameter_is_named() -> None:
+    net = network()
+    groups = [{"params": [net[0].weight, net[0].bias, *net[1].parameters(), net[3].weight]}]
+
+    with pytest.raises(UserError, match=r"parameter_groups: .* 3\.bias is in none"):
+        check_groups(groups, net)
+
+    net[3].bias.requires_grad_(False)
+    check_groups(groups, net)

@@ -369,6 +369,24 @@ def test_a_schedule_that_would_be_ignored_is_refused(tmp_path):
     fitted(tmp_path, OwnOptimizer(scheduler=constant, **options))
 
 
+def test_a_rule_splits_the_parameters(tmp_path):
+    def rule(module):
+        return [{"params": [each], "lr": 0.1 / each.ndim} for each in module.parameters()]
+
+    task = task_of(lr=1.0, parameter_groups=rule)
+
+    fitted(tmp_path, task)
+
+    assert [group["lr"] for group in task.trainer.optimizers[0].param_groups] == [0.05, 0.1]
+
+
+def test_a_rule_that_forgets_parameters_is_refused(tmp_path):
+    task = task_of(parameter_groups=lambda module: [{"params": [module.layer.weight]}])
+
+    with pytest.raises(UserError, match=r"parameter_groups: .* layer\.bias is in none"):
+        fitted(tmp_path, task)
+
+
 @pytest.mark.parametrize("values", [{"lr": -1}, {"lr": 0.1, "nesterov": True}, {"unknown": 1}])
 def test_values_that_an_optimizer_refuses_are_the_users(tmp_path, values):
     task = task_of()

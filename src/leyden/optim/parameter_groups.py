@@ -59,6 +59,6 @@ def check_groups(groups: Collection[Mapping[str, Any]], module: nn.Module) -> No
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and id(parameter) not in grouped:
             raise UserError(
-                f"parameter_groups: expected every trainable parameter in a group, but {name} is in "
-                "none. Add it to a group, or freeze it with requires_grad_(False)."
+                "parameter_groups: expected every trainable parameter in a group, but "
+                f"{name} is in none. Add it to a group, or freeze it with requires_grad_(False)."
             )

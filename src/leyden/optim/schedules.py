@@ -51,8 +51,7 @@ def schedule_of(
     built = factory(optimizer, **({"total_steps": total_steps} if by_step and not is_given else {}))
     if isinstance(built, ReduceLROnPlateau):
         raise UserError(
-            "ReduceLROnPlateau does not name the metric that it watches. Choose scheduler=plateau, "
-            "or wrap it by leyden.optim.schedules.from_torch with a monitor."
+            "ReduceLROnPlateau does not name the metric that it watches. Choose scheduler=plateau."
         )
     if isinstance(built, LRScheduler):
         return _by_step(built) if by_step else _by_epoch(built)
@@ -203,39 +202,6 @@ def plateau(
         )
     )
     schedule["monitor"] = monitor
-    return schedule
-
-
-def from_torch(
-    optimizer: Optimizer,
-    *,
-    total_steps: float,
-    scheduler: Callable[..., LRScheduler],
-    interval: Interval = "epoch",
-    monitor: str | None = None,
-    total_steps_as: str | None = None,
-) -> ScheduleConfig:
-    """Use any schedule of torch's, or one with the same interface.
-
-    Args:
-        optimizer: Handed to ``scheduler``.
-        total_steps: Optimizer steps of the run.
-        scheduler: Builds the schedule from the optimizer, such as a class with ``_partial_: true``.
-        interval: Whether the schedule advances after each optimizer step or after each epoch.
-        monitor: Metric that the schedule is handed, for those that want one.
-        total_steps_as: Name of the argument by which ``scheduler`` takes the length of the run,
-            such as ``T_max`` of ``CosineAnnealingLR`` with ``interval`` ``step``.
-    """
-    length: dict[str, Any] = {}
-    if total_steps_as is not None:
-        length[total_steps_as] = _finite(total_steps)
-    schedule: ScheduleConfig = {
-        "scheduler": scheduler(optimizer, **length),
-        "interval": interval,
-        "frequency": 1,
-    }
-    if monitor is not None:
-        schedule["monitor"] = monitor
     return schedule
 
 

@@ -1,4 +1,4 @@
-"""The base of all tasks: a LightningModule that leaves the loss and the predictions to subclasses."""
+"""The base class of tasks: a LightningModule without a loss, which subclasses compute."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
