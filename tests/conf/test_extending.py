@@ -115,15 +115,14 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trained(leyden, tmp_path):
-    """Train two batches; return the last checkpoint."""
+    """Train two batches; return the last checkpoint, and the metrics as text."""
 
     def train(*words):
         done = leyden("train", "network=linear", *words, "name=mine", "debug=smoke")
         assert done.code == 0, done.err
         (run,) = (tmp_path / "runs" / "mine").iterdir()
-        return load_checkpoint(run / "checkpoints" / "last.ckpt"), (
-            run / "metrics.json"
-        ).read_text()
+        metrics = (run / "metrics.json").read_text()
+        return load_checkpoint(run / "checkpoints" / "last.ckpt"), metrics
 
     return train
 
