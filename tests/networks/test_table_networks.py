@@ -21,5 +21,5 @@ def test_a_column_of_few_values_has_a_narrow_vector() -> None:
 
 
 def test_heads_have_to_part_the_width() -> None:
-    with pytest.raises(ValueError, match="can't be parted among 5 heads"):
+    with pytest.raises(ValueError, match="width must be a multiple of heads"):
         FTTransformer(**SIZES, width=32, heads=5)
