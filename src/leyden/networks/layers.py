@@ -134,4 +134,4 @@ def check_dropout(dropout: float) -> None:
 
 
 def _is_size(size: object) -> bool:
-    return isinstance(size, Integral) and not isinstance(size, bool) and size >= 1
+    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1

@@ -88,7 +88,7 @@ class Embedded(nn.Module):
         self.width = sum(widths)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Map numbers and categories, ``(batch, ...)`` each, to ``(batch, num_numbers + width)``."""
+        """Map numbers and categories, ``(batch, ...)``, to ``(batch, num_numbers + width)``."""
         vectors = [layer(categories[:, i]) for i, layer in enumerate(self.embeddings)]
         return torch.cat([numbers, *vectors], dim=1)
 
