@@ -68,7 +68,7 @@ def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
 @pytest.mark.parametrize(
     ("interval", "kept"), [("step", {"on_train_batch_start"}), ("epoch", set())]
 )
-def test_the_monitor_of_rates_is_asked_each_step_if_it_is_to_log_each(interval, kept) -> None:
+def test_the_learning_rate_monitor_is_called_each_step_if_it_logs_each(interval, kept) -> None:
     monitor = LearningRateMonitor(logging_interval=interval)
 
     leave_out_idle(monitor, LightningModule())

@@ -1,4 +1,4 @@
-"""Every schedule of the module, found by reading it, and the values each one gives."""
+"""Every schedule of the module, and the learning rates of each."""
 
 import inspect
 from collections.abc import Callable

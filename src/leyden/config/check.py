@@ -212,7 +212,7 @@ def _refuse_unused(links: Node) -> None:
     if task and unused is not None:
         raise FaultyKeyError(
             unused,
-            f"the task does not take this node, so it would have no effect. Leave it out, or give "
+            "the task does not take this node, so it would have no effect. Leave it out, or give "
             f"the task {unused}: ${{{unused}}} in its file in conf/task/.",
         )
 
