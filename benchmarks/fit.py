@@ -1,8 +1,8 @@
-"""Leyden's full-featured fit against a hand-written loop over the same batches.
+"""Leyden's complete fit compared with a hand-written loop over the same batches.
 
-Both train the same network with the same optimizer on the same rows in the same order, normalise on
-the batch, and measure accuracy on the validation split once an epoch. Leyden also gathers F1 and
-AUROC, logs, and writes checkpoints, TensorBoard events and the history. All run in one process.
+Both train the same network with the same optimizer on the same rows in the same order, normalise
+each batch, and compute the validation accuracy once an epoch. Leyden also computes F1 and AUROC,
+logs, and writes checkpoints, TensorBoard events and the history. All variants run in one process.
 """
 
 import logging
@@ -35,16 +35,16 @@ from measure import take_turns, write_section
 ROUNDS = 5
 
 TURN = 25
-"""Batches until the next variant goes on."""
+"""Batches of one variant until the next one continues."""
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 SECOND = "s" if DEVICE.type == "cuda" else "CPU s"
 
 NOTE = (
-    "Fashion-MNIST, batches of 128, one thread; the loops train in float32 unless it is said, and "
-    "Leyden as it comes convolves in bfloat16 where the hardware multiplies in it. Rows per "
-    f"{SECOND} of the whole fit, validation, logs and checkpoints included: median of "
+    "Fashion-MNIST, batches of 128, one thread; loops train in float32 unless stated otherwise; "
+    "Leyden's defaults convolve in bfloat16 if the hardware supports it. Rows per "
+    f"{SECOND} of the whole fit including validation, logs and checkpoints: median of "
     f"n = {ROUNDS} rounds, in which the variants take turns every {TURN} batches; ratios: medians "
     "of the ratios within a round."
 )
@@ -67,61 +67,61 @@ MIXED = "raw loop, fused Adam, bfloat16, channels last"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
-    """A network, for how long it is trained, and the ways in which Leyden and loops train it."""
+class Comparison:
+    """A network, the length of its training, and the variants of Leyden and of loops."""
 
     name: str
     words: Sequence[str]
     epochs: int
     batches: int
-    ways: dict[str, Sequence[str]]
+    variants: dict[str, Sequence[str]]
     loops: dict[str, dict[str, bool]] = field(
         default_factory=lambda: {RAW: {}, FUSED: {"fused": True}}
     )
 
 
-MLP = Contest(
+MLP = Comparison(
     name="MLP 784-64-128-64-10",
     words=("network=mlp", "network.hidden_widths=[64,128,64]"),
     epochs=10,
     batches=445,
-    ways={"Leyden as it comes": ()},
+    variants={"Leyden, defaults": ()},
 )
 
-CNN = Contest(
+CNN = Comparison(
     name="CNN of 0.25M parameters",
     words=("network=cnn", "network.channels=[32,64,128,128]"),
     epochs=1,
     batches=100,
-    ways={
+    variants={
         "Leyden, float32, channels first": (
             "trainer.precision=32-true",
             "task.channels_last=false",
         ),
-        "Leyden as it comes": (),
+        "Leyden, defaults": (),
     },
 )
 
 GRAPH = {"Leyden, callbacks=[default,cuda_graph]": ("callbacks=[default,cuda_graph]",)}
 
 ON_GPU = (
-    replace(MLP, epochs=1, ways=MLP.ways | GRAPH),
+    replace(MLP, epochs=1, variants=MLP.variants | GRAPH),
     replace(
         CNN,
         batches=200,
-        ways=CNN.ways | GRAPH,
+        variants=CNN.variants | GRAPH,
         loops=CNN.loops | {MIXED: {"fused": True, "mixed": True}},
     ),
 )
 
 
 def main() -> None:
-    """Hold every contest."""
+    """Measure every comparison."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
-    contests = ON_GPU if DEVICE.type == "cuda" else (MLP, CNN)
-    rows = [row for contest in contests for row in _held(contest)]
+    comparisons = ON_GPU if DEVICE.type == "cuda" else (MLP, CNN)
+    rows = [row for comparison in comparisons for row in _measured(comparison)]
     header = ["network", "variant", f"rows per {SECOND}", "to raw Adam", "to raw fused Adam"]
     write_section(_title(), NOTE, header, rows)
 
@@ -135,32 +135,33 @@ def _title() -> str:
 
 
 def _clock() -> float:
-    """Tell CPU seconds, but seconds of the wall once a GPU has done what it was told."""
+    """Return CPU seconds, or wall-clock seconds once a GPU has finished its kernels."""
     if DEVICE.type == "cpu":
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def _held(contest: Contest) -> list[list[str]]:
+def _measured(comparison: Comparison) -> list[list[str]]:
     length = (
-        f"trainer.max_epochs={contest.epochs}",
-        f"trainer.limit_train_batches={contest.batches}",
+        f"trainer.max_epochs={comparison.epochs}",
+        f"trainer.limit_train_batches={comparison.batches}",
     )
-    words = [*COMMON, *contest.words, *length]
+    words = [*COMMON, *comparison.words, *length]
     config = freeze(compose(words))
     data = build_data(config)
     data.prepare_data()
     data.setup()
-    variants = {loop: partial(raw_loop, config, data, **how) for loop, how in contest.loops.items()}
-    for way, more in contest.ways.items():
-        variants[way] = partial(leyden, freeze(compose([*words, *more])), data)
+    loops = comparison.loops.items()
+    variants = {loop: partial(raw_loop, config, data, **how) for loop, how in loops}
+    for variant, more in comparison.variants.items():
+        variants[variant] = partial(leyden, freeze(compose([*words, *more])), data)
     rounds = [take_turns(variants, _clock) for _ in range(ROUNDS)]
     seconds = {variant: [each[variant] for each in rounds] for variant in variants}
-    trained = contest.epochs * contest.batches * data.batch_size
+    trained = comparison.epochs * comparison.batches * data.batch_size
     return [
         [
-            contest.name,
+            comparison.name,
             variant,
             f"{trained / statistics.median(own):,.0f}",
             f"{_ratio(seconds[RAW], own):.2f}",
@@ -175,7 +176,7 @@ def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
 
 
 class Turns(Callback):
-    """Lets the other variants go on every few batches."""
+    """Lets the other variants continue every few batches."""
 
     def __init__(self, *, pass_on: Callable[[], None]) -> None:
         self.pass_on = pass_on
@@ -188,13 +189,13 @@ class Turns(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Let them, if it is time."""
+        """Let the next variant continue after every ``TURN`` batches."""
         if batch_idx % TURN == 0:
             self.pass_on()
 
 
 def leyden(config: Config, data: DataModule, pass_on: Callable[[], None]) -> None:
-    """Fit with everything that a run has."""
+    """Fit with the callbacks, loggers and checkpoints of a run."""
     with tempfile.TemporaryDirectory() as folder:
         task = build_task(config, data)
         trainer = build_trainer(
@@ -215,7 +216,7 @@ def raw_loop(
     fused: bool = False,
     mixed: bool = False,
 ) -> None:
-    """Fit by hand."""
+    """Fit by a hand-written loop."""
     network: nn.Module = build(config, "network")(**data.spec.network_sizes).to(DEVICE)
     precision: Any = nullcontext()
     if mixed:

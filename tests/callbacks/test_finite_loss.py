@@ -9,9 +9,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
+from leyden.callbacks.idle_hooks import leave_out_idle
 from leyden.errors import UserError
 from leyden.tasks.base import MeanLoss
-from leyden.workflows.hooks import leave_out_unused
 
 BROKEN = 21
 PASSED_BY = "ignore:.training_step. returned .None."
@@ -67,7 +67,7 @@ class ByHand(Line):
 
 def fit(tmp_path, callback, broken=BROKEN, kind=Line, **options):
     module = kind(broken)
-    leave_out_unused(callback, module)
+    leave_out_idle(callback, module)
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",

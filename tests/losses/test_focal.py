@@ -1,4 +1,4 @@
-"""The focal loss against its formula and against cross-entropy."""
+"""The focal loss compared with its formula and with cross-entropy."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_mixed_targets_weigh_both_classes(logits: torch.Tensor) -> None:
     torch.testing.assert_close(loss(logits, mixed), expected, check_dtype=False)
 
 
-def test_easy_examples_count_for_less() -> None:
+def test_easy_examples_are_discounted() -> None:
     easy, hard = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     label = torch.tensor([0])
 
@@ -76,7 +76,7 @@ def test_easy_examples_count_for_less() -> None:
     assert discount(hard) > 0.9
 
 
-def test_half_precision_logits_are_judged_in_full(labels: torch.Tensor) -> None:
+def test_half_precision_logits_are_computed_in_float32(labels: torch.Tensor) -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).bfloat16() * 4
     loss = FocalLoss(gamma=2.0)
 

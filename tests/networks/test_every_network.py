@@ -1,4 +1,4 @@
-"""Every network of the package, found by walking it, keeps the contract that users inherit."""
+"""Every network of the package passes the contract that users inherit."""
 
 import importlib
 import inspect
@@ -186,7 +186,7 @@ def test_sizes_may_be_extreme(network, sizes, batch):
 
 
 @each_that_takes("input_shape")
-def test_photographs_are_taken(network):
+def test_large_images_are_accepted(network):
     net = network(input_shape=(3, 224, 224), num_outputs=2).eval()
 
     with torch.no_grad():
@@ -202,7 +202,7 @@ def test_photographs_are_taken(network):
         if set(sizes) == set(case.values[1])
     ],
 )
-def test_a_batch_is_learnt_by_heart(network, sizes, batch):
+def test_a_batch_is_memorised(network, sizes, batch):
     torch.manual_seed(0)
     net, rows = (
         network(**sizes | without_dropout(network)),
@@ -260,7 +260,7 @@ def test_every_column_makes_a_difference(network):
 
 
 @each_that_takes("num_numbers", "cardinalities")
-def test_a_rule_between_a_number_and_a_category_is_learnt(network):
+def test_an_interaction_of_a_number_and_a_category_is_learned(network):
     sizes, batch = columns(5, 3, 40, 2)
     torch.manual_seed(0)
     net, rows = network(**sizes, dropout=0.0), batch(128)

@@ -1,4 +1,4 @@
-"""What the tunables of each network do."""
+"""Effects of the options of each network."""
 
 import pytest
 import torch
@@ -112,7 +112,7 @@ def test_resnet_does_not_halve_tiny_maps(side: int, last: int) -> None:
     assert maps.shape == (2, 4, last, last)
 
 
-def test_the_largest_value_of_a_map_may_stand_for_it() -> None:
+def test_pooling_may_be_mean_or_max() -> None:
     images = torch.randn(4, 1, 8, 8)
     mean, largest = (ResNet(**DIGITS, channels=[8], pooling=how).eval() for how in ("mean", "max"))
     largest.load_state_dict(mean.state_dict())
@@ -122,7 +122,7 @@ def test_the_largest_value_of_a_map_may_stand_for_it() -> None:
     torch.testing.assert_close(largest(images), mean.output_layer(maps.max(dim=2).values))
 
 
-def test_a_mirrored_network_judges_both_sides_together_but_not_in_training():
+def test_a_mirrored_network_averages_logits_in_evaluation_alone():
     torch.manual_seed(0)
     images = torch.randn(4, 1, 8, 8)
     plain, both = ResNet(**DIGITS, channels=[8]), ResNet(**DIGITS, channels=[8], mirrored=True)

@@ -18,7 +18,7 @@ def test_logits_are_given_for_each_step(stride, steps):
 
 
 @pytest.mark.parametrize("length", [1, 6, 7])
-def test_padding_changes_nothing_that_is_said(length):
+def test_padding_does_not_change_the_logits(length):
     learned = network()
     alone = torch.randn(1, 1, 8, length)
     padded = torch.full((1, 1, 8, 30), 9.0)
@@ -30,7 +30,7 @@ def test_padding_changes_nothing_that_is_said(length):
     assert torch.allclose(said[:, : within.shape[1]], within, atol=1e-5)
 
 
-def test_behind_the_end_only_blank_is_said():
+def test_after_the_end_only_the_blank_is_predicted():
     logits = network()(torch.randn(2, 1, 8, 20), torch.tensor([20, 7]))
 
     probabilities = logits.softmax(dim=2)

@@ -1,4 +1,4 @@
-"""What networks make of the columns of a table."""
+"""Networks for tables."""
 
 import pytest
 
@@ -8,18 +8,18 @@ from leyden.networks.table_mlp import TableMLP
 SIZES = {"num_numbers": 5, "cardinalities": [3, 40, 2], "num_outputs": 3}
 
 
-def test_what_training_never_saw_is_neutral() -> None:
+def test_unknown_values_are_neutral() -> None:
     net = TableMLP(**SIZES)
 
     assert not any(layer.weight[0].any() for layer in net.input_layer.embeddings)
 
 
-def test_a_column_of_few_values_has_a_narrow_vector() -> None:
+def test_a_column_of_few_values_has_a_narrow_embedding() -> None:
     net = TableMLP(**SIZES, embedding_width=8)
 
     assert [layer.embedding_dim for layer in net.input_layer.embeddings] == [2, 8, 1]
 
 
-def test_heads_have_to_part_the_width() -> None:
-    with pytest.raises(ValueError, match="can't be parted among 5 heads"):
+def test_width_must_be_a_multiple_of_heads() -> None:
+    with pytest.raises(ValueError, match="width must be a multiple of heads"):
         FTTransformer(**SIZES, width=32, heads=5)

@@ -1,4 +1,4 @@
-"""What networks make of tokens."""
+"""Networks for texts."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def batch_of(*lengths: int, longest: int | None = None) -> dict[str, Tensor]:
     return {"tokens": tokens * mask, "mask": mask}
 
 
-def test_only_pairs_make_the_order_of_a_bag_count() -> None:
+def test_the_order_of_tokens_matters_only_with_bigrams() -> None:
     batch = batch_of(6)
     reverse = batch | {"tokens": batch["tokens"].flip(1)}
 
@@ -34,7 +34,7 @@ def test_only_pairs_make_the_order_of_a_bag_count() -> None:
         assert torch.allclose(net(**batch), net(**reverse), atol=1e-6) == same
 
 
-def test_an_mlp_over_a_bag_damps_counts_and_is_as_sure_of_texts_of_any_length() -> None:
+def test_a_bag_mlp_normalises_log_counts() -> None:
     net = build(BagMLP).eval()
     tokens = torch.tensor([[7, 5, 7, 6, 7, 0, 0]])
 
@@ -45,7 +45,7 @@ def test_an_mlp_over_a_bag_damps_counts_and_is_as_sure_of_texts_of_any_length() 
     torch.testing.assert_close(net(tokens, tokens != 0), expected)
 
 
-def test_a_transformer_tells_the_order_of_tokens() -> None:
+def test_a_transformer_depends_on_the_order_of_tokens() -> None:
     net = build(Transformer).eval()
     batch = batch_of(6)
 
@@ -68,7 +68,7 @@ def test_width_must_be_a_multiple_of_twice_the_heads(width: int, heads: int) -> 
         build(Transformer, width=width, heads=heads)
 
 
-def test_what_comes_next_is_told_from_what_came_before_alone() -> None:
+def test_predictions_depend_on_earlier_tokens_alone() -> None:
     torch.manual_seed(0)
     net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
     for parameter in net.parameters():  # blocks that are still the identity mix no tokens
@@ -90,7 +90,7 @@ def test_a_causal_transformer_shares_its_embeddings_with_the_output() -> None:
     assert net.output_layer.weight is net.input_layer.weight
 
 
-def test_a_causal_transformer_begins_with_what_each_token_says_by_itself() -> None:
+def test_a_causal_transformer_is_initialised_as_a_function_of_each_token_alone() -> None:
     torch.manual_seed(0)
     net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
     tokens = batch_of(8)["tokens"]

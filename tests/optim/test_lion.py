@@ -1,4 +1,4 @@
-"""Lion against the five lines of its paper."""
+"""Lion compared with the five lines of its paper."""
 
 from pathlib import Path
 

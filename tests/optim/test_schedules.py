@@ -1,4 +1,4 @@
-"""Every schedule of the module, found by reading it, and the values each one gives."""
+"""Every schedule of the module, and the learning rates of each."""
 
 import inspect
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from leyden.optim import schedules
 from leyden.optim.lion import Lion
@@ -16,7 +16,6 @@ from leyden.optim.schedules import ScheduleConfig
 PEAK = 0.1
 REQUIRED = {
     "plateau": {"monitor": "val/loss"},
-    "from_torch": {"scheduler": lambda optimizer: ExponentialLR(optimizer, gamma=0.9)},
 }
 """Arguments without a default, by schedule."""
 
@@ -121,7 +120,7 @@ def test_runs_without_an_end_are_refused(name: str, total_steps: float) -> None:
         build(name, sgd(), total_steps)
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "plateau", "from_torch"])
+@pytest.mark.parametrize("name", ["constant", "step", "plateau"])
 def test_runs_without_an_end(name: str) -> None:
     optimizer = sgd()
 
@@ -246,29 +245,6 @@ def test_plateau_falls_when_the_metric_stalls(mode: str, better: float, worse: f
     assert schedule["interval"] == "epoch"
     assert schedule["monitor"] == "val/loss"
     assert taken == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.04, 0.04])
-
-
-def test_from_torch_hands_over_the_length_of_the_run() -> None:
-    optimizer = sgd()
-    schedule = schedules.from_torch(
-        optimizer,
-        total_steps=8,
-        scheduler=CosineAnnealingLR,
-        interval="step",
-        total_steps_as="T_max",
-    )
-
-    assert schedule["interval"] == "step"
-    assert "monitor" not in schedule
-    assert rates(optimizer, schedule, 9)[-1] == pytest.approx(0.0)
-
-
-def test_from_torch_names_the_metric() -> None:
-    schedule = schedules.from_torch(
-        sgd(), total_steps=8, scheduler=ReduceLROnPlateau, monitor="val/f1"
-    )
-
-    assert schedule["monitor"] == "val/f1"
 
 
 @pytest.mark.parametrize(

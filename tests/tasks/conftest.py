@@ -4,7 +4,7 @@ import pytest
 
 @pytest.fixture
 def f1():
-    """Of true and predicted members ``(rows, classes)``, by its definition: one per class."""
+    """Return a function of targets and predictions ``(rows, classes)``: F1 of each class."""
 
     def of(members, predicted):
         both = np.logical_and(members, predicted).sum(axis=0)
@@ -15,7 +15,7 @@ def f1():
 
 @pytest.fixture
 def auroc():
-    """How often a member of a class ``(rows, classes)`` scores above one that is none."""
+    """Return a function of targets and scores ``(rows, classes)``: AUROC of each class."""
 
     def of_one(members, scores):
         inside, outside = scores[members][:, np.newaxis], scores[~members]

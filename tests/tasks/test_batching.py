@@ -1,4 +1,4 @@
-"""Losses and metrics do not depend on how rows are batched, nor on how many ranks share them.
+"""Losses and metrics do not depend on the batch size or the number of ranks.
 
 Every loss of conf/ is tried with every task; what a task accepts has to keep this.
 """
@@ -33,7 +33,7 @@ SIZES = {"one": [1] * ROWS, "seven": [7, 7, 7, 7, 1], "all": [ROWS]}
 
 
 class Echo(nn.Module):
-    """Gives its only input as logits."""
+    """Returns its only input as logits."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +44,7 @@ class Echo(nn.Module):
 
 
 class Table(nn.Module):
-    """Gives the logits of a token by the one before it."""
+    """Returns logits that depend on the previous token alone."""
 
     def __init__(self, *, vocab_size):
         super().__init__()
@@ -63,7 +63,7 @@ def whole(high, *shape):
 
 
 def passages():
-    """Give texts of uneven length, which are padded to one."""
+    """Return texts of different lengths, padded to the longest."""
     lengths = whole(LENGTH, ROWS) + 1
     mask = torch.arange(LENGTH) < lengths[:, None]
     return {"tokens": (whole(8, ROWS, LENGTH) + 1) * mask, "mask": mask}

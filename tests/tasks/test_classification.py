@@ -18,7 +18,7 @@ SIZES = (40, 40, 7)
 
 
 class Echo(nn.Module):
-    """Gives its input as logits, times a learnable one."""
+    """Returns its input as logits, times a trainable factor of 1."""
 
     def __init__(self, *, num_outputs, sureness=1.0):
         super().__init__()
@@ -128,7 +128,7 @@ def test_testing_logs_what_the_definitions_give(tmp_path, measured):
 
 
 @pytest.mark.parametrize("sureness", [0.5, 3.0, 6.0])
-def test_the_auroc_does_not_depend_on_how_sure_the_network_is(tmp_path, sureness, measured):
+def test_the_auroc_does_not_depend_on_the_confidence(tmp_path, sureness, measured):
     data = Batches()
 
     logged = trainer_of(tmp_path).test(task_of(sureness=sureness), datamodule=data, verbose=False)
@@ -212,7 +212,7 @@ def counted(*counts):
     ("class_weights", "expected"),
     [("balanced", [4 / 3, 2 / 3, 4 / 3]), ([1, 0, 2.5], [1, 0, 2.5]), (None, [1, 1, 1])],
 )
-def test_classes_weigh_as_told(loss, class_weights, expected):
+def test_class_weights_weight_the_loss(loss, class_weights, expected):
     (batch, *_) = Batches().batches
     task = task_of(spec=counted(10, 20, 10), loss=loss(), class_weights=class_weights)
 

@@ -11,7 +11,7 @@ SPEC = DataSpec(network_sizes={}, tokens=("", "\ufffd", "a", "b", " "))
 
 
 class Said(nn.Module):
-    """Gives the logits that it is handed."""
+    """Returns its input as logits."""
 
     def forward(self, images):
         return images
@@ -37,14 +37,14 @@ def metrics(learned, batch):
     return loss.item(), {name: value.item() for name, value in values.items()}
 
 
-def test_what_is_understood_is_told():
+def test_predictions_are_decoded_transcripts():
     logits = logits_of([2, 2, 0, 3], [0, 4, 2, 0])
 
     assert task().predictions(logits) == {"transcript": ["ab", " a"]}
     assert task(beam_width=3).predictions(logits) == {"transcript": ["ab", " a"]}
 
 
-def test_a_sure_and_right_network_has_no_loss_and_no_errors():
+def test_a_correct_network_has_no_loss_and_no_errors():
     loss, values = metrics(task(), batch_of(logits_of([2, 0, 3, 0]), [[2, 3, 0]]))
 
     assert loss == pytest.approx(0, abs=1e-3)
@@ -61,7 +61,7 @@ def test_error_rates_count_edits_over_characters_and_words():
     assert values["wer"] == pytest.approx(3 / 4)
 
 
-def test_character_and_word_errors_that_begin_alike_stay_apart():
+def test_character_and_word_error_rates_are_not_merged():
     learned = task()
     metrics(learned, batch_of(logits_of([2]), [[2]]))
 
@@ -76,7 +76,7 @@ def test_an_unknown_character_counts_as_an_error():
     assert values["cer"] == 0.5
 
 
-def test_the_loss_is_that_of_all_alignments():
+def test_the_loss_sums_over_alignments():
     logits = torch.zeros(1, 2, len(SPEC.tokens))
 
     loss, _ = metrics(task(), batch_of(logits, [[2]]))
@@ -84,7 +84,7 @@ def test_the_loss_is_that_of_all_alignments():
     assert loss == pytest.approx(-torch.tensor(3 / 25).log().item())  # aa, _a, a_
 
 
-def test_a_row_without_enough_steps_teaches_nothing():
+def test_a_row_without_enough_steps_has_no_gradient():
     logits = torch.zeros(1, 1, len(SPEC.tokens), requires_grad=True)
 
     loss, _ = task().step(batch_of(logits, [[2, 3]]), "train")
@@ -101,6 +101,6 @@ def test_data_without_transcripts_are_refused():
         task(spec=spec)
 
 
-def test_a_beam_of_nothing_is_refused():
+def test_a_beam_of_no_prefix_is_refused():
     with pytest.raises(ValueError, match="beam_width must be at least 1, got 0"):
         task(beam_width=0)

@@ -21,7 +21,7 @@ def collapsed(path):
 
 
 def likeliest(log_probabilities):
-    """Sum every path there is."""
+    """Sum the probabilities of all paths."""
     steps, tokens = log_probabilities.shape
     totals = defaultdict(float)
     for path in product(range(tokens), repeat=steps):
@@ -40,12 +40,12 @@ def likeliest(log_probabilities):
         ((2, 3, 2), (2, 3, 2)),
     ],
 )
-def test_repeated_tokens_are_joined_and_blanks_dropped(decode, path, said):
+def test_repeated_tokens_are_merged_and_blanks_removed(decode, path, said):
     assert decode(certain(*path)) == said
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_wide_beam_finds_the_likeliest_of_all_sequences(seed):
+def test_a_wide_beam_finds_the_most_probable_sequence(seed):
     log_probabilities = distribution(5, 3, seed=seed)
 
     assert beam_search(log_probabilities, width=200) == likeliest(log_probabilities)

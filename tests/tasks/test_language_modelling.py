@@ -13,7 +13,7 @@ SIZES = {"vocab_size": 12}
 
 
 class Successor(nn.Module):
-    """Is sure that every token is followed by the next higher one."""
+    """Predicts the next higher token with certainty."""
 
     def __init__(self, *, vocab_size, certainty=20.0):
         super().__init__()
@@ -53,11 +53,11 @@ def perplexity(module, *batches):
     return module.metrics["test_metrics"].compute()["perplexity"].item()
 
 
-def test_what_is_foreseen_has_a_perplexity_of_one():
+def test_a_correct_prediction_has_a_perplexity_of_one():
     assert perplexity(task(), batch_of([1, 2, 3, 4], [1, 2])) == pytest.approx(1, abs=1e-4)
 
 
-def test_who_knows_nothing_has_a_perplexity_of_the_vocabulary():
+def test_a_uniform_prediction_has_a_perplexity_of_the_vocabulary_size():
     clueless = task(partial(Successor, certainty=0.0))
 
     assert perplexity(clueless, batch_of([5, 3, 7])) == pytest.approx(12)
@@ -83,13 +83,13 @@ def test_padding_does_not_count():
     assert math.isfinite(task().step(batch_of([1]), "val").mean.item())
 
 
-def test_a_prompt_is_continued_behind_its_own_end():
+def test_a_prompt_is_continued_after_its_last_token():
     columns = task(new_tokens=3, temperature=0).predict(batch_of([1, 2], [4, 5, 6]).inputs)
 
     assert columns == {"text": [[1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 9]]}
 
 
-def test_drawing_is_seeded_and_hotter_is_wilder():
+def test_sampling_is_seeded_and_a_higher_temperature_is_more_random():
     network = partial(Successor, certainty=3.0)
     prompt = batch_of([1]).inputs
 
@@ -106,7 +106,7 @@ def test_drawing_is_seeded_and_hotter_is_wilder():
     ] == (regular)
 
 
-def test_it_learns_a_sequence_by_heart():
+def test_a_sequence_is_memorised():
     torch.manual_seed(0)
     module = task(partial(CausalTransformer, width=32, depth=1, heads=2, dropout=0.0))
     batch = batch_of([3, 1, 4, 1, 5, 9, 2, 6])
@@ -124,6 +124,6 @@ def test_it_learns_a_sequence_by_heart():
 
 
 @pytest.mark.parametrize("options", [{"new_tokens": 0}, {"top_k": 0}, {"temperature": -1.0}])
-def test_settings_that_make_no_sense_are_refused(options):
+def test_settings_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         task(**options)

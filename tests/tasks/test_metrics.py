@@ -21,7 +21,7 @@ def test_the_auroc_of_one_class_is_undefined():
     assert np.isnan(value(LabelAUROC(num_labels=2), (scores(4, 2), torch.zeros(4, 2).long())))
 
 
-def test_a_label_of_all_rows_has_no_split_in_the_auroc(auroc):
+def test_a_label_of_all_rows_is_left_out_of_the_auroc(auroc):
     targets = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 0, 0]])
     predicted = scores(3, 3)
 
@@ -31,7 +31,7 @@ def test_a_label_of_all_rows_has_no_split_in_the_auroc(auroc):
     assert got == pytest.approx(expected.item())
 
 
-def test_f1_leaves_out_what_no_row_has_and_nobody_predicts():
+def test_f1_leaves_out_classes_without_targets_and_predictions():
     predicted = torch.tensor([[0.9, 0.1, 0.2, 0.1], [0.1, 0.1, 0.8, 0.1]])
     labels = torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0]])
 
@@ -46,7 +46,7 @@ def test_f1_leaves_out_what_no_row_has_and_nobody_predicts():
 
 
 @pytest.mark.parametrize("classes", range(2, 40))
-def test_what_is_all_right_is_never_above_one(classes):
+def test_perfect_predictions_are_exactly_one(classes):
     targets = torch.arange(classes).repeat(3)
     sure = torch.nn.functional.one_hot(targets, classes).float()
 

@@ -77,7 +77,7 @@ class TestEvery:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_mixup_blends_inputs_and_targets_by_one_share(seed):
+def test_mixup_interpolates_inputs_and_targets_by_one_coefficient(seed):
     images, targets = mixed(Mixup(alpha=1.0), seed=seed, rows=CLASSES)
 
     levels = torch.arange(CLASSES).float()
@@ -86,7 +86,7 @@ def test_mixup_blends_inputs_and_targets_by_one_share(seed):
     assert len(targets.max(dim=1).values.mul(1e4).round().unique()) <= 2
 
 
-def test_mixup_blends_every_input():
+def test_mixup_interpolates_every_input():
     inputs = {"a": torch.arange(4.0), "b": torch.arange(4.0).view(4, 1) * 10}
 
     out, _ = Mixup(alpha=1.0)(inputs, torch.arange(4), num_classes=4, seed=0)
@@ -96,7 +96,7 @@ def test_mixup_blends_every_input():
 
 
 @pytest.mark.parametrize(("alpha", "middle"), [(0.1, False), (50.0, True)])
-def test_alpha_says_how_even_the_blends_are(alpha, middle):
+def test_alpha_determines_the_coefficients(alpha, middle):
     blends = [mixed(Mixup(alpha=alpha), seed=seed)[1] for seed in range(100)]
 
     largest = [blend.max(dim=1).values.min().item() for blend in blends]
@@ -138,7 +138,7 @@ def test_cutmix_pastes_into_every_corner(corner):
 
 
 @pytest.mark.parametrize(("mix", "message"), [(Mixup(), "'categories'"), (CutMix(), "images")])
-def test_what_can_not_be_mixed_is_refused(mix, message):
+def test_inputs_that_cannot_be_mixed_are_refused(mix, message):
     inputs = {"numbers": torch.zeros(4, 2), "categories": torch.zeros(4, 1, dtype=torch.int64)}
 
     with pytest.raises(UserError, match=message):

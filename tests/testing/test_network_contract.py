@@ -1,4 +1,4 @@
-"""The contract holds for a sound network, and each of its tests finds the fault it is there for."""
+"""A sound network passes the contract, and each of its tests finds its own fault."""
 
 import random
 
@@ -88,14 +88,14 @@ class LearnsNothing(Sound):
 
 FAULTS = {
     DividesByNothing: "every_row_has_logits",
-    DrawsByItself: "weights_are_drawn_from_the_seed_alone",
+    DrawsByItself: "initial_weights_depend_on_the_seed_alone",
     LeavesALayerOut: "gradients_reach_every_parameter",
-    ComparesRows: "a_row_is_judged_alone_in_evaluation",
+    ComparesRows: "rows_are_independent_in_evaluation",
     CountsInEvaluation: "evaluation_changes_nothing",
-    HidesItsWeights: "its_state_is_all_that_it_has_learnt",
-    SharesItsWeights: "a_copy_has_weights_of_its_own",
-    GrowsTooLarge: "bfloat16_gives_nearly_the_same",
-    LearnsNothing: "a_handful_of_rows_can_be_learnt_by_heart",
+    HidesItsWeights: "the_state_is_all_that_was_learned",
+    SharesItsWeights: "a_copy_shares_no_weights",
+    GrowsTooLarge: "bfloat16_is_close_to_float32",
+    LearnsNothing: "few_rows_can_be_memorised",
 }
 
 

@@ -139,4 +139,4 @@ def test_an_optimizer_steps_by_one_kernel_a_group(optimizer, per_step):
     costs = per_step(f"optimizer={optimizer}")
 
     kernels = sum(cost for name, cost in costs.items() if name.startswith("_fused_"))
-    assert kernels == (1 if optimizer == "adam" else 2)  # Adam's default decays nothing
+    assert kernels == 2

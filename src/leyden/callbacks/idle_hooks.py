@@ -1,20 +1,51 @@
-"""Hooks that a run can do without."""
+"""Hooks of every batch that do nothing, left out of the step.
+
+Lightning calls a hook if it is callable, even an empty one, and prepares each call. Ten callbacks
+make some sixty calls a step. Leaving out those that do nothing saves 3 % of the fit of a small MLP
+(CPU time, median of n = 8; ``benchmarks/fit.py`` describes the fit).
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import LearningRateMonitor
+
+Condition = Callable[[Any, LightningModule], bool]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
+IN_TRAINING = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
 
-def idle_when(condition: Callable[[Any, LightningModule], bool]) -> Callable[[Hook], Hook]:
-    """Mark a callback's hook as one that does nothing under some condition.
+OUTSIDE_TRAINING = (
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+    "on_test_batch_start",
+    "on_test_batch_end",
+    "on_predict_batch_start",
+    "on_predict_batch_end",
+)
 
-    The trainer's builder then leaves it out; what a subclass puts in its place stays.
+IDLE_IN_LIGHTNING: dict[Callable[..., Any], Condition] = {
+    LearningRateMonitor.on_train_batch_start: lambda self, _: self.logging_interval == "epoch"
+}
+"""Hooks of Lightning's own callbacks, and when they do nothing."""
+
+
+def idle_when(condition: Condition) -> Callable[[Hook], Hook]:
+    """Mark a hook of a callback as one that does nothing under a condition.
+
+    A subclass that overrides the hook is not affected.
 
     Args:
-        condition: tells it by the callback and the module that will be trained.
+        condition: Whether the hook does nothing, given the callback and the module to be trained.
     """
 
     def mark(hook: Hook) -> Hook:
@@ -22,3 +53,24 @@ def idle_when(condition: Callable[[Any, LightningModule], bool]) -> Callable[[Ho
         return hook
 
     return mark
+
+
+def leave_out_idle(owner: Callback | LightningModule, module: LightningModule) -> None:
+    """Replace the hooks of every batch that do nothing by ``None``, which Lightning skips.
+
+    These are the hooks that no class overrides, and those that are idle for this module.
+
+    Args:
+        owner: Callback or module whose hooks these are.
+        module: Module to be trained.
+    """
+    is_callback = isinstance(owner, Callback)
+    base = Callback if is_callback else LightningModule
+    # Lightning inspects the signatures of a module's hooks outside training.
+    names = IN_TRAINING + OUTSIDE_TRAINING if is_callback else IN_TRAINING
+    for name in names:
+        hook = getattr(owner, name)
+        function = getattr(hook, "__func__", hook)
+        is_idle = getattr(function, "idle_when", IDLE_IN_LIGHTNING.get(function))
+        if function is getattr(base, name) or (is_idle and is_idle(owner, module)):
+            setattr(owner, name, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from leyden.config.compose import (
     NODES,
+    OF_TASK,
     PATHS_OF_DATA,
     SCALARS,
     Config,
@@ -42,6 +43,7 @@ LARGEST_SEED = 2**32 - 1
 FILLED_IN = {
     "trainer": ("callbacks", "logger", "plugins", "default_root_dir"),
     "task": ("spec", "lazy_network"),
+    "parameter_groups": ("module",),
     "optimizer": ("params",),
     "scheduler": ("optimizer",),
 }
@@ -85,6 +87,7 @@ def check(
     origin = partial(_origin_of_link, links, origin)
     with _setter_named(origin):
         _refuse_unknown(links, keys(config))
+        _refuse_unused(links)
         _refuse_options_as_values(links)
         _check_top(links, values)
         _check_seeds(links)
@@ -199,6 +202,19 @@ def _refuse_unknown(links: Node, dotted: Sequence[str]) -> None:
         within = [key for key in dotted if key.partition(".")[0] in known]
         hint = near(unknown, within) or did_you_mean(unknown, known)
         raise FaultyKeyError(unknown, f"nothing takes this key.{hint}")
+
+
+def _refuse_unused(links: Node) -> None:
+    """Refuse nodes that the task does not take: they would be recorded without any effect."""
+    task = links.get("task", {})
+    taken = re.findall(r"\$\{\.*([\w-]+)", str(task))
+    unused = next((key for key in OF_TASK if key in links and key not in taken), None)
+    if task and unused is not None:
+        raise FaultyKeyError(
+            unused,
+            "the task does not take this node, so it would have no effect. Leave it out, or give "
+            f"the task {unused}: ${{{unused}}} in its file in conf/task/.",
+        )
 
 
 def _refuse_options_as_values(links: Node) -> None:

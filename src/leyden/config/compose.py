@@ -29,7 +29,10 @@ ACROSS_GROUPS = ("experiment", "debug")
 PATHS_OF_DATA = ("data.root", "data.path", "data.val_path", "data.test_path")
 """Keys that say where the data of a run are."""
 
-NODES = ("data", "network", "task", "loss", "optimizer", "scheduler", "trainer")
+OF_TASK = ("network", "loss", "parameter_groups", "optimizer", "scheduler")
+"""Keys of nodes that only a task takes, by links such as ``${loss}``."""
+
+NODES = ("data", "task", *OF_TASK, "trainer")
 """Keys of a run's config that hold a node with a ``_target_``."""
 
 SCALARS: dict[str, tuple[type, ...]] = {
@@ -41,7 +44,7 @@ SCALARS: dict[str, tuple[type, ...]] = {
 }
 """Keys of a run's config that hold a value of one of these types."""
 
-REQUIRED = (*NODES, *SCALARS)
+REQUIRED = (*(key for key in NODES if key != "loss"), *SCALARS)  # a task may take no loss
 
 LONGEST_NUMBER = 100
 """Characters of a number or date in a file: the time that reading takes grows with their square."""

@@ -191,6 +191,11 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
     override = next((item for item in overrides if item.lstrip("+~").startswith(key)), key)
     if key in groups():
         group, _, inner = key.rpartition("/")
+        if not group:
+            return (
+                f"The override {override} has no effect: neither conf/{ROOT_CONFIG}.yaml nor the "
+                f"chosen task brings the group {key}. Leave it out."
+            )
         owners = " or ".join(f"{group}={option}" for option in _options_with(group, inner))
         return f"The override {override} needs {owners}: nothing else has the group {key}."
     if remover := next((item for item in overrides if _removes(item, key)), None):

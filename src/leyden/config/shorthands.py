@@ -7,7 +7,10 @@ from leyden.config.compose import ACROSS_GROUPS, PATHS_OF_DATA, groups
 from leyden.errors import UserError
 from leyden.files import exists
 
-NEEDED = ("data", "data/splitter", "network", "task", "loss", "optimizer", "trainer")
+NEEDED = (
+    *("data", "data/splitter", "network", "task", "loss"),
+    *("parameter_groups", "optimizer", "trainer"),
+)
 """Groups of which every run has an option."""
 
 NONE = {"scheduler": "constant", "task/mix": "none"}

@@ -1,1 +1,1 @@
-"""Losses that torch lacks; its own are named in ``conf/loss/`` directly."""
+"""Losses that torch lacks. Those of torch are named directly in ``conf/loss/``."""

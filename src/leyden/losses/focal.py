@@ -1,4 +1,4 @@
-"""Cross-entropy that turns away from what is already easy."""
+"""Focal loss: cross-entropy that discounts easy examples."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,24 @@ from torch.nn import functional
 class FocalLoss(nn.Module):
     """Cross-entropy with each class's term weighted by ``(1 - probability) ** gamma``.
 
-    Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv:1708.02002, eq. 4), for several
-    classes and for soft targets. Examples that are classified with confidence weigh little, so rare
-    and hard ones drive the training. Equal to cross-entropy at ``gamma`` 0.
+    Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv:1708.02002, eq. 4), extended to
+    several classes and to soft targets. Examples that are classified with confidence contribute
+    little, so rare and hard ones dominate the gradient. Equal to cross-entropy at ``gamma`` 0.
 
     Args:
-        gamma: How strongly easy examples are discounted; the paper's choice is 2.
-        label_smoothing: Share of each target that is spread evenly over all classes.
-        weight: What a row of each class counts; the mean is weighted, as in cross-entropy.
+        gamma: Focusing parameter, at least 0; the paper recommends 2.
+        label_smoothing: Fraction of each target that is spread evenly over all classes, in [0, 1].
+        weight: Weight of each class, ``(classes,)``; the mean is weighted, as in cross-entropy.
+
+    Raises:
+        ValueError: If ``gamma`` or ``label_smoothing`` is out of its range.
+
+    Example:
+        >>> logits, targets = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+        >>> round(FocalLoss(gamma=0.0)(logits, targets).item(), 4)  # cross-entropy
+        0.2201
+        >>> round(FocalLoss(gamma=2.0)(logits, targets).item(), 4)
+        0.0122
     """
 
     def __init__(
@@ -40,7 +50,7 @@ class FocalLoss(nn.Module):
         self.register_buffer("weight", None if weight is None else torch.as_tensor(weight))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Average the loss over the batch.
+        """Compute the mean loss of a batch.
 
         Args:
             logits: ``(batch, classes)``, floating.
@@ -48,7 +58,7 @@ class FocalLoss(nn.Module):
                 ``(batch, classes)``, floating.
 
         Returns:
-            A scalar.
+            Mean loss, ``()``.
         """
         # bfloat16 and float16 cannot tell a probability near 1 from 1.
         dtype = torch.promote_types(logits.dtype, torch.float32)
@@ -58,7 +68,7 @@ class FocalLoss(nn.Module):
         if not targets.is_floating_point():
             targets = functional.one_hot(targets, classes)
         targets = targets.to(dtype) * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        # At exactly 0 the power has an infinite slope wherever gamma is below 1.
+        # The gradient of the power is infinite at exactly 0 if gamma is below 1.
         misses = (-torch.expm1(log_probabilities)).clamp_min(torch.finfo(dtype).tiny)
         losses = -targets * misses.pow(self.gamma) * log_probabilities  # (batch, classes)
         if self.weight is not None:
@@ -66,7 +76,7 @@ class FocalLoss(nn.Module):
         return losses.sum() / rows
 
     def denominator(self, targets: Tensor) -> Tensor | int:
-        """Return what the mean is divided by: rows, or the sum of the weights of their classes."""
+        """Return the divisor of the mean: rows, or the sum of the weights of their classes."""
         if self.weight is None or targets.is_floating_point():
             return len(targets)
         return self.weight[targets].sum()

@@ -1,4 +1,4 @@
-"""What a loss divides the sum over a batch by, and whether a loss fits a task."""
+"""The divisor of a mean loss, and a check that a loss fits its task."""
 
 import math
 import warnings
@@ -10,23 +10,32 @@ from torch import Tensor, nn
 from leyden.errors import UserError
 
 Loss = Callable[..., Tensor]
-"""Mean loss ``()`` of predictions and their targets."""
+"""Maps predictions and their targets to the mean loss ``()``."""
 
 MISFIT = (ArithmeticError, AttributeError, IndexError, RuntimeError, TypeError, UserWarning)
-"""What a loss raises for predictions or targets that are not of its kind."""
+"""What losses raise for predictions or targets of another kind than theirs."""
 
 
 def denominator(loss: Loss, targets: Tensor, *, rows: Tensor | int) -> Tensor | int:
-    """Return what a loss has divided the sum over a batch by to get its mean.
+    """Return the number by which a loss divides the sum over a batch.
 
-    The mean over all rows is then the sum of ``mean * denominator`` over the sum of the
-    denominators, however the rows are batched. A loss of one's own whose mean is weighted declares
-    a method ``denominator(targets)``.
+    The mean over all rows is the sum of ``mean * denominator`` over batches, divided by the sum of
+    the denominators, whatever the batch size. A custom loss whose mean is weighted implements a
+    method ``denominator(targets)``.
 
     Args:
-        loss: The loss.
-        targets: What it was given, ``(rows,)`` of int64 or ``(rows, classes)``, floating.
-        rows: What an unweighted loss divides by.
+        loss: Loss that returns a mean.
+        targets: Targets of the batch, ``(rows,)`` int64 or ``(rows, classes)`` floating.
+        rows: Divisor of an unweighted loss.
+
+    Returns:
+        A number, or a tensor ``()``.
+
+    Example:
+        >>> import torch
+        >>> weighted = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]))
+        >>> denominator(weighted, torch.tensor([0, 1, 1]), rows=3)
+        tensor(7.)
     """
     own: Callable[[Tensor], Tensor | int] | None = getattr(loss, "denominator", None)
     if own is not None:
@@ -48,17 +57,18 @@ def check_loss(
     needed: str,
     highest: float = math.inf,
 ) -> None:
-    """Refuse a loss that a task cannot learn by, since it fails to tell right from wrong.
+    """Raise if a loss does not prefer correct predictions to wrong ones.
 
     Args:
-        loss: The loss.
-        right: Arguments of a right prediction.
-        wrong: Arguments of a wrong one.
-        needed: Name of the task and of the losses that fit it, for the message.
-        highest: Largest loss that a right prediction may have.
+        loss: Loss that the task was given.
+        right: Arguments of the loss for correct predictions.
+        wrong: Arguments of the loss for wrong predictions.
+        needed: Task, and losses that fit it, for the message.
+        highest: Largest loss that correct predictions may have.
 
     Raises:
-        UserError: If the loss does not fit, or is not a mean.
+        UserError: If the loss does not fit, returns another reduction than the mean, or has a label
+            smoothing outside [0, 1].
     """
     name = getattr(loss, "__name__", type(loss).__name__)
     if (reduction := getattr(loss, "reduction", "mean")) != "mean":
@@ -66,7 +76,7 @@ def check_loss(
             f"loss.reduction={reduction}: expected mean, since a sum depends on the size of the "
             "batches. Leave loss.reduction out."
         )
-    if not 0 <= (smoothing := getattr(loss, "label_smoothing", 0)) <= 1:  # torch takes it for 0
+    if not 0 <= (smoothing := getattr(loss, "label_smoothing", 0)) <= 1:  # torch treats it as 0
         raise UserError(f"loss.label_smoothing: expected 0 to 1, got {smoothing}.")
     try:
         with warnings.catch_warnings():

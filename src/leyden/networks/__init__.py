@@ -1,1 +1,1 @@
-"""Networks: tensors in, tensors out, each from an input layer over hidden layers to an output."""
+"""Networks: plain modules with an input layer, hidden layers and an output layer."""

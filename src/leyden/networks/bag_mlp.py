@@ -1,4 +1,4 @@
-"""MLP over a bag of tokens: which of them a text holds, and how often."""
+"""MLP over a bag of tokens: the number of times that a text contains each token."""
 
 import torch
 from torch import Tensor, nn
@@ -7,21 +7,25 @@ from torch.nn import functional
 from leyden.networks.layers import check_dropout, check_positive
 
 INPUT_STD = 0.02
-"""Small beside what is learnt, so that tokens which are hardly ever seen say little."""
+"""Small relative to learned weights, so that rare tokens have little influence."""
 
 
 class BagMLP(nn.Module):
     """One hidden layer over the counts of all tokens of the vocabulary.
 
     Galke & Scherp 2022, "Bag-of-Words vs. Graph vs. Sequence in Text Classification",
-    arXiv:2109.03777. Counts are damped to ``log(1 + count)`` and each text brought to norm 1, as by
-    Rennie et al. 2003, "Tackling the Poor Assumptions of Naive Bayes Text Classifiers".
+    arXiv:2109.03777. Counts are transformed to ``log(1 + count)`` and normalised to length 1 for
+    each text, as by Rennie et al. 2003, "Tackling the Poor Assumptions of Naive Bayes Text
+    Classifiers".
 
     Args:
-        vocab_size: Tokens in the vocabulary.
-        num_outputs: Classes or regression targets.
+        vocab_size: Number of tokens in the vocabulary.
+        num_outputs: Number of classes, labels or regression targets.
         width: Units of the hidden layer.
-        dropout: Share of these that is dropped.
+        dropout: Probability of dropping a hidden unit.
+
+    Raises:
+        ValueError: If a size or the dropout is not valid.
     """
 
     def __init__(
@@ -38,11 +42,14 @@ class BagMLP(nn.Module):
         self.output_layer = nn.Linear(width, num_outputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Map token ids ``(batch, length)`` to logits ``(batch, num_outputs)``.
+        """Map token ids to logits.
 
         Args:
-            tokens: Ids, int64.
-            mask: Of the same shape, true where a token is none of the padding.
+            tokens: Token ids, ``(batch, length)`` int64.
+            mask: True for tokens, False for padding, ``(batch, length)`` bool.
+
+        Returns:
+            Logits, ``(batch, num_outputs)``.
         """
         counts = torch.zeros(len(tokens), self.vocab_size, device=tokens.device)
         counts = counts.scatter_add(1, tokens, mask.to(counts.dtype))

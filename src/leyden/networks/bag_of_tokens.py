@@ -1,4 +1,4 @@
-"""Bag of tokens: the fast baseline for texts, which knows which tokens there are, not where."""
+"""Bag of tokens and of their pairs: the fast baseline for texts."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,28 @@ from leyden.networks.layers import (
 )
 
 HASH_FACTOR = 0x9E3779B1
-"""Knuth's multiplicative hash, 2^32 divided by the golden ratio."""
+"""Factor of Knuth's multiplicative hash: 2^32 divided by the golden ratio."""
 
 EMBEDDING_STD = 0.1
 
 
 class BagOfTokens(nn.Module):
-    """Sum of the embeddings of tokens and of pairs of neighbours, then fully connected layers.
+    """Sum of the embeddings of tokens and of bigrams, followed by fully connected layers.
 
-    Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", arXiv:1607.01759: pairs
-    share a fixed number of embeddings, chosen by a hash.
+    Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", arXiv:1607.01759:
+    bigrams share a fixed number of embeddings by a hash.
 
     Args:
-        vocab_size: Tokens in the vocabulary.
-        num_outputs: Classes or regression targets.
-        width: Of each embedding.
-        pair_buckets: Embeddings that pairs of neighbours share; 0 leaves pairs out.
+        vocab_size: Number of tokens in the vocabulary.
+        num_outputs: Number of classes, labels or regression targets.
+        width: Features of each embedding.
+        pair_buckets: Number of embeddings that bigrams share; 0 leaves bigrams out.
         hidden_widths: Units of each hidden layer, first to last; may be empty.
-        activation: A name out of ``leyden.networks.layers.ACTIVATIONS``.
-        dropout: Share of the features dropped before each layer.
+        activation: Name of an activation in ``leyden.networks.layers.ACTIVATIONS``.
+        dropout: Probability of dropping a feature before each layer.
+
+    Raises:
+        ValueError: If a size, the dropout or a name is not valid.
     """
 
     def __init__(
@@ -64,23 +67,26 @@ class BagOfTokens(nn.Module):
         self.output_layer = nn.Linear(width, num_outputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Map token ids ``(batch, length)`` to logits ``(batch, num_outputs)``.
+        """Map token ids to logits.
 
         Args:
-            tokens: Ids, int64.
-            mask: Of the same shape, true where a token is none of the padding.
+            tokens: Token ids, ``(batch, length)`` int64.
+            mask: True for tokens, False for padding, ``(batch, length)`` bool.
+
+        Returns:
+            Logits, ``(batch, num_outputs)``.
         """
-        ids, there = tokens, mask
+        ids, is_token = tokens, mask
         if self.pair_buckets:
             ids = torch.cat([tokens, self._pairs(tokens)], dim=1)
-            there = torch.cat([mask, mask[:, 1:]], dim=1)
-        # A sum of n unlike embeddings grows with the root of n: so scaled, no length is the louder.
-        weights = there / there.sum(dim=1, keepdim=True).sqrt()
+            is_token = torch.cat([mask, mask[:, 1:]], dim=1)
+        # The norm of a sum of n independent embeddings grows with the square root of n.
+        weights = is_token / is_token.sum(dim=1, keepdim=True).sqrt()
         features = self.input_layer(ids, per_sample_weights=weights)  # (batch, width)
         logits: Tensor = self.output_layer(self.hidden_layers(features))
         return logits
 
     def _pairs(self, tokens: Tensor) -> Tensor:
-        """Give the embedding of each token with the next one, ``(batch, length - 1)``."""
+        """Return the embedding index of each bigram, ``(batch, length - 1)`` int64."""
         pair = tokens[:, :-1] * self.vocab_size + tokens[:, 1:]
         return self.vocab_size + (pair * HASH_FACTOR % 2**32 >> 8) % self.pair_buckets

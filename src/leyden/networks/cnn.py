@@ -1,4 +1,4 @@
-"""Plain convolutional network: small images, seconds of training."""
+"""Plain convolutional network for small images, trained in seconds."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,26 +10,27 @@ from leyden.networks.layers import (
     check_image_shape,
     check_positive,
     check_sizes,
+    halving_stride,
     make_activation,
 )
 
-SMALLEST_MAP = 4
-"""Sides shorter than this are not halved any further."""
-
 
 class CNN(nn.Module):
-    """3x3 convolutions with batch norm, halved maps in between, global average pooling at the end.
+    """3x3 convolutions with batch norm and max pooling between them, then global average pooling.
 
-    The pattern of VGG (Simonyan & Zisserman 2015, arXiv:1409.1556) with batch norm
-    (arXiv:1502.03167) and with the pooled output layer of Network in Network (arXiv:1312.4400),
-    which keeps the number of parameters independent of the size of the image.
+    VGG (Simonyan & Zisserman 2015, arXiv:1409.1556) with batch norm (arXiv:1502.03167) and the
+    global pooling of Network in Network (arXiv:1312.4400), which makes the number of parameters
+    independent of the image size.
 
     Args:
         input_shape: ``(channels, height, width)`` of one image, from 1x1 up.
-        num_outputs: Classes or regression targets.
+        num_outputs: Number of classes, labels or regression targets.
         channels: Channels of each convolution, first to last.
-        activation: A name out of ``leyden.networks.layers.ACTIVATIONS``.
-        dropout: Share of the pooled features dropped before the output layer.
+        activation: Name of an activation in ``leyden.networks.layers.ACTIVATIONS``.
+        dropout: Probability of dropping a pooled feature before the output layer.
+
+    Raises:
+        ValueError: If a size, the dropout or a name is not valid.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class CNN(nn.Module):
         self.input_layer = _convolution(inputs, channels[0], activation)
         self.hidden_layers = nn.Sequential()
         for narrow, wide in pairwise(channels):
-            window = [2 if side >= SMALLEST_MAP else 1 for side in size]
+            window = halving_stride(size)
             size = [side // step for side, step in zip(size, window, strict=True)]
-            self.hidden_layers.append(nn.MaxPool2d((window[0], window[1])))
+            self.hidden_layers.append(nn.MaxPool2d(window))
             self.hidden_layers.append(_convolution(narrow, wide, activation))
         self.dropout = nn.Dropout(dropout)
         self.output_layer = nn.Linear(channels[-1], num_outputs)

@@ -1,4 +1,4 @@
-"""FT-Transformer: every column of a table is a token, and columns attend to each other."""
+"""FT-Transformer for tables: every column is a token."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,28 @@ from torch import Tensor, nn
 from leyden.networks.layers import check_dropout, check_positive
 
 FEED_FORWARD = 4 / 3
-"""Width of the hidden layer of a block, in widths of a token; the paper's choice for ReGLU."""
+"""Ratio of the hidden width of a block to the token width; that of the paper for ReGLU."""
 
 
 class FTTransformer(nn.Module):
-    """A transformer over the columns of a row.
+    """Transformer over the columns of a row.
 
-    Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data" (arXiv:2106.11959):
-    a number scales its column's vector, a category has a vector of its own, and the row is judged
-    by what a further token has gathered after a few pre-norm blocks.
+    Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data" (arXiv:2106.11959): a
+    number scales the embedding of its column, a category has an embedding of its own, and the
+    output is computed from a classification token after a few pre-norm blocks.
 
     Args:
-        num_numbers: Numeric features of a row.
-        cardinalities: Values of each categorical column; 0 is one that training never saw.
-        num_outputs: Classes, labels or regression targets.
-        width: Size of a token; ``heads`` has to divide it.
-        depth: Blocks.
-        heads: Of attention in each block.
-        attention_dropout: Share of attention weights dropped.
-        dropout: Share of hidden units dropped in each block.
+        num_numbers: Number of numeric features.
+        cardinalities: Number of values of each categorical column; code 0 is an unknown value.
+        num_outputs: Number of classes, labels or regression targets.
+        width: Features of a token, a multiple of ``heads``.
+        depth: Number of blocks.
+        heads: Number of attention heads in each block.
+        attention_dropout: Probability of dropping an attention weight.
+        dropout: Probability of dropping a hidden unit of a block.
+
+    Raises:
+        ValueError: If a size, or a dropout is not valid.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class FTTransformer(nn.Module):
         check_dropout(attention_dropout)
         check_dropout(dropout)
         if width % heads:
-            raise ValueError(f"width {width} can't be parted among {heads} heads: change either.")
+            raise ValueError(f"width must be a multiple of heads, got {width} and {heads} heads.")
         self.input_layer = ColumnTokens(
             num_numbers=num_numbers, cardinalities=cardinalities, width=width
         )
@@ -66,7 +69,15 @@ class FTTransformer(nn.Module):
         )
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Map ``(batch, num_numbers)``, ``(batch, columns)`` int64 to ``(batch, num_outputs)``."""
+        """Map rows of a table to outputs.
+
+        Args:
+            numbers: Numeric features, ``(batch, num_numbers)`` floating.
+            categories: Codes of the categories, ``(batch, len(cardinalities))`` int64.
+
+        Returns:
+            Logits or predictions, ``(batch, num_outputs)``.
+        """
         tokens = self.input_layer(numbers, categories)  # (batch, 1 + features, width)
         tokens = self.hidden_layers(tokens)
         outputs: Tensor = self.output_layer(tokens[:, 0])
@@ -74,7 +85,13 @@ class FTTransformer(nn.Module):
 
 
 class ColumnTokens(nn.Module):
-    """One token ``(width,)`` per feature, behind one that stands for the row."""
+    """Embedding of each column as a token, after a classification token.
+
+    Args:
+        num_numbers: Number of numeric features.
+        cardinalities: Number of values of each categorical column.
+        width: Features of a token.
+    """
 
     def __init__(self, *, num_numbers: int, cardinalities: Sequence[int], width: int) -> None:
         super().__init__()
@@ -86,7 +103,7 @@ class ColumnTokens(nn.Module):
         self.embeddings = nn.ModuleList(_embedding(values, width) for values in cardinalities)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Map a batch of rows to ``(batch, 1 + features, width)``."""
+        """Map numbers and categories, ``(batch, ...)`` each, to ``(batch, 1 + columns, width)``."""
         scaled = numbers.unsqueeze(2) * self.number_weight
         embedded = [layer(categories[:, i]).unsqueeze(1) for i, layer in enumerate(self.embeddings)]
         features = torch.cat([scaled, *embedded], dim=1) + self.column_bias
@@ -96,12 +113,12 @@ class ColumnTokens(nn.Module):
 def _embedding(values: int, width: int) -> nn.Embedding:
     layer = nn.Embedding(values, width)
     nn.init.uniform_(layer.weight, -(width**-0.5), width**-0.5)
-    nn.init.zeros_(layer.weight[0])  # what training never saw is neutral
+    nn.init.zeros_(layer.weight[0])  # unknown values are neutral
     return layer
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward layer with ReGLU (Shazeer 2020, arXiv:2002.05202)."""
+    """Pre-norm attention and a feed-forward layer with ReGLU (Shazeer 2020, arXiv:2002.05202)."""
 
     def __init__(self, *, width: int, heads: int, attention_dropout: float, dropout: float) -> None:
         super().__init__()
@@ -117,16 +134,16 @@ class Block(nn.Module):
         self.narrowed = nn.Linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map ``(batch, tokens, width)`` to the same shape."""
-        tokens = tokens + self._attended(self.attention_norm(tokens))
+        """Map tokens ``(batch, tokens, width)`` to the same shape."""
+        tokens = tokens + self._attend(self.attention_norm(tokens))
         values, gates = self.gated(self.feed_forward_norm(tokens)).chunk(2, dim=2)
         narrowed: Tensor = self.narrowed(self.dropout(values * gates.relu()))
         return tokens + narrowed
 
-    def _attended(self, tokens: Tensor) -> Tensor:
+    def _attend(self, tokens: Tensor) -> Tensor:
         batch, count, width = tokens.shape
-        parted = self.query_key_value(tokens).view(batch, count, 3, self.heads, -1)
-        query, key, value = parted.permute(2, 0, 3, 1, 4)  # (batch, heads, tokens, head width)
+        split = self.query_key_value(tokens).view(batch, count, 3, self.heads, -1)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch, heads, tokens, head width)
         attended = nn.functional.scaled_dot_product_attention(
             query, key, value, dropout_p=self.attention_dropout if self.training else 0.0
         )

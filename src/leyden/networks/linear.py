@@ -1,4 +1,4 @@
-"""Multinomial logistic or linear regression: the baseline that every network has to beat."""
+"""Logistic or linear regression, the baseline for every network."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,14 @@ from leyden.networks.layers import check_positive, check_sizes
 
 
 class Linear(nn.Module):
-    """One linear layer over the flattened input.
+    """One linear layer on the flattened input.
 
     Args:
-        input_shape: Shape of one example, any number of dimensions.
-        num_outputs: Classes or regression targets.
+        input_shape: Shape of one row, of any number of dimensions.
+        num_outputs: Number of classes, labels or regression targets.
+
+    Raises:
+        ValueError: If a size is not a positive integer.
     """
 
     def __init__(self, *, input_shape: Sequence[int], num_outputs: int) -> None:
@@ -21,7 +24,7 @@ class Linear(nn.Module):
         check_sizes("input_shape", input_shape)
         check_positive(num_outputs=num_outputs)
         self.input_layer = nn.Flatten()
-        self.hidden_layers = nn.Sequential()  # none: a linear model
+        self.hidden_layers = nn.Sequential()  # none
         self.output_layer = nn.Linear(math.prod(input_shape), num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Multi-layer perceptron: for inputs without a grid, or as the second baseline."""
+"""Multi-layer perceptron, for inputs without a grid or as a baseline."""
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
@@ -11,27 +10,24 @@ from leyden.networks.layers import (
     check_dropout,
     check_positive,
     check_sizes,
-    make_activation,
+    fully_connected,
 )
-
-NORMS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
-    "batch": nn.BatchNorm1d,
-    "layer": nn.LayerNorm,
-}
 
 
 class MLP(nn.Module):
-    """Fully connected layers, each with a norm, an activation and dropout.
+    """Fully connected layers with norm, activation and dropout.
 
     Args:
-        input_shape: Shape of one example, any number of dimensions.
-        num_outputs: Classes or regression targets.
+        input_shape: Shape of one row, of any number of dimensions.
+        num_outputs: Number of classes, labels or regression targets.
         hidden_widths: Units of each hidden layer, first to last.
-        activation: A name out of ``leyden.networks.layers.ACTIVATIONS``.
-        dropout: Share of the units dropped after each hidden layer (Srivastava et al. 2014).
-        norm: Norm before each activation; ``batch`` (arXiv:1502.03167) needs at least two examples
-            in a training batch, ``layer`` (arXiv:1607.06450) does not.
+        activation: Name of an activation in ``leyden.networks.layers.ACTIVATIONS``.
+        dropout: Probability of dropping a unit after each hidden layer (Srivastava et al. 2014).
+        norm: Norm before each activation; ``batch`` (arXiv:1502.03167) needs at least two rows in
+            a training batch, ``layer`` (arXiv:1607.06450) does not.
+
+    Raises:
+        ValueError: If a size, the dropout or a name is not valid.
     """
 
     def __init__(
@@ -49,15 +45,10 @@ class MLP(nn.Module):
         check_positive(num_outputs=num_outputs)
         check_sizes("hidden_widths", hidden_widths)
         check_dropout(dropout)
-        if norm not in NORMS:
-            raise ValueError(f"Unknown norm {norm!r}: expected one of {', '.join(NORMS)}.")
         widths = [math.prod(input_shape), *hidden_widths]
         self.input_layer = nn.Flatten()
-        self.hidden_layers = nn.Sequential(
-            *(
-                _hidden_layer(narrow, wide, activation, dropout, norm)
-                for narrow, wide in pairwise(widths)
-            )
+        self.hidden_layers = fully_connected(
+            widths, norm=norm, activation=activation, dropout=dropout
         )
         self.output_layer = nn.Linear(widths[-1], num_outputs)
 
@@ -67,15 +58,3 @@ class MLP(nn.Module):
         features = self.hidden_layers(features)  # (batch, hidden_widths[-1])
         logits: Tensor = self.output_layer(features)
         return logits
-
-
-def _hidden_layer(
-    inputs: int, outputs: int, activation: str, dropout: float, norm: str
-) -> nn.Sequential:
-    # Batch norm subtracts the mean, and with it any bias of the layer before.
-    return nn.Sequential(
-        nn.Linear(inputs, outputs, bias=norm != "batch"),
-        NORMS[norm](outputs),
-        make_activation(activation),
-        nn.Dropout(dropout),
-    )

@@ -1,4 +1,4 @@
-"""Convolutions over time: from a spectrogram of any length to a character for each step."""
+"""Convolutions over time: from a spectrogram of any length to logits of tokens in each step."""
 
 import torch
 from torch import Tensor, nn
@@ -7,26 +7,30 @@ from torch.nn import functional
 from leyden.networks.layers import check_dropout, check_positive
 
 BLANK = 0
+"""Id of CTC's blank."""
 
 IMPOSSIBLE = -1e4
-"""Logit of what is not said in the padding; minus infinity would make gradients NaN."""
+"""Logit of all other tokens in the padding; minus infinity would make gradients NaN."""
 
 
 class QuartzNet(nn.Module):
     """Residual blocks of separable convolutions over time (Kriman et al. 2020, arXiv:1910.10261).
 
-    Frames of the padding are masked before every convolution, as in the authors' code, so that
-    what is said of a recording does not depend on its batch. Behind the end of a recording the
-    network says blank and nothing else; so neither the loss nor decoding needs to know the end.
+    Padding is masked before every convolution, as in the authors' code, so that the logits of a
+    recording do not depend on its batch. After the end of a recording the network predicts the
+    blank, so that neither the loss nor decoding needs the length.
 
     Args:
-        num_mels: Bins of the spectrogram.
-        num_tokens: Tokens to tell apart; number 0 is CTC's blank.
+        num_mels: Number of mel bins of the spectrogram.
+        num_tokens: Number of tokens, of which 0 is CTC's blank.
         channels: Channels of every hidden layer.
-        num_blocks: Residual blocks of two separable convolutions.
-        kernel_size: Steps that a convolution looks at; odd.
-        stride: Frames of the spectrogram for each step of the output.
-        dropout: Share of the features dropped in each block.
+        num_blocks: Number of residual blocks of two separable convolutions.
+        kernel_size: Size of each convolution in steps, odd.
+        stride: Frames of the spectrogram per step of the output.
+        dropout: Probability of dropping a feature in each block.
+
+    Raises:
+        ValueError: If a size or the dropout is not valid.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class QuartzNet(nn.Module):
         check_positive(num_blocks=num_blocks, stride=stride)
         check_dropout(dropout)
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, got {kernel_size}: take 5, 9 or so.")
+            raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}.")
         self.stride = stride
         self.input_layer = nn.Sequential(
             nn.Conv1d(
@@ -68,11 +72,11 @@ class QuartzNet(nn.Module):
         """Map spectrograms to logits of each step.
 
         Args:
-            images: ``(batch, 1, num_mels, longest)``.
-            frames: ``(batch,)`` frames of each that are no padding.
+            images: Spectrograms, ``(batch, 1, num_mels, longest)``.
+            frames: Number of frames without padding, ``(batch,)`` int64.
 
         Returns:
-            ``(batch, ceil(longest / stride), num_tokens)``.
+            Logits, ``(batch, ceil(longest / stride), num_tokens)``.
         """
         sequence = images.squeeze(1)  # (batch, num_mels, longest)
         sequence = self.input_layer(sequence * _mask(frames, sequence))
@@ -87,9 +91,9 @@ class Block(nn.Module):
     """``relu(x + branch(x))`` with a branch of two separable convolutions.
 
     Args:
-        channels: That come in and go out.
-        kernel_size: Steps that a convolution looks at; odd.
-        dropout: Share of the features dropped before the second convolution.
+        channels: Channels of the input and the output.
+        kernel_size: Size of each convolution in steps, odd.
+        dropout: Probability of dropping a feature before the second convolution.
     """
 
     def __init__(self, *, channels: int, kernel_size: int, dropout: float) -> None:
@@ -99,7 +103,12 @@ class Block(nn.Module):
         self.last = _separable(channels, kernel_size)
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        """Map ``(batch, channels, steps)``; the mask ``(batch, 1, steps)`` is true within."""
+        """Map ``(batch, channels, steps)`` to the same shape.
+
+        Args:
+            sequence: ``(batch, channels, steps)`` floating.
+            mask: False for padding, ``(batch, 1, steps)`` bool.
+        """
         hidden = self.dropout(functional.relu(self.first(sequence * mask)))
         return functional.relu(sequence + self.last(hidden * mask))
 
@@ -114,6 +123,6 @@ def _separable(channels: int, kernel_size: int) -> nn.Sequential:
 
 
 def _mask(lengths: Tensor, sequence: Tensor) -> Tensor:
-    """Mark the steps within each row, bool ``(batch, 1, steps)``."""
+    """Return False for padding, ``(batch, 1, steps)`` bool, for lengths ``(batch,)``."""
     steps = torch.arange(sequence.shape[2], device=sequence.device)
     return (steps < lengths.unsqueeze(1)).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Small residual network: the default for images where the plain CNN is not enough."""
+"""Small residual network for images on which a plain CNN is not enough."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -11,10 +11,8 @@ from leyden.networks.layers import (
     check_image_shape,
     check_positive,
     check_sizes,
+    halving_stride,
 )
-
-SMALLEST_MAP = 4
-"""Sides shorter than this are not halved any further."""
 
 STEMS = ("convolution", "space_to_depth")
 
@@ -22,27 +20,29 @@ POOLINGS: dict[str, Callable[..., Tensor]] = {"mean": Tensor.mean, "max": Tensor
 
 
 class ResNet(nn.Module):
-    """Stages of residual blocks; every stage but the first halves the maps.
+    """Stages of residual blocks; every stage except the first halves the feature maps.
 
-    He et al. 2016 (arXiv:1512.03385), with batch norm after each convolution and the activation
-    after the sum, and three later findings: each block starts as the identity (Goyal et al. 2017,
-    arXiv:1706.02677, 5.1), shortcuts average before they project (He et al. 2019,
-    arXiv:1812.01187, ResNet-D), and the stem may trade resolution for channels without loss
-    (Ridnik et al. 2021, arXiv:2003.13630).
+    He et al. 2016 (arXiv:1512.03385) with three later improvements: each block is initialised as
+    the identity (Goyal et al. 2017, arXiv:1706.02677, 5.1), shortcuts average before they project
+    (ResNet-D of He et al. 2019, arXiv:1812.01187), and a space-to-depth stem exchanges resolution
+    for channels (Ridnik et al. 2021, arXiv:2003.13630).
 
     Args:
         input_shape: ``(channels, height, width)`` of one image.
-        num_outputs: Classes or regression targets.
+        num_outputs: Number of classes, labels or regression targets.
         channels: Channels of each stage, first to last.
-        blocks_per_stage: Residual blocks of two 3x3 convolutions in each stage.
-        stem: ``space_to_depth`` first folds 2x2 pixels into channels, for a quarter of the work;
-            ``convolution`` keeps the resolution.
-        pooling: What stands for a whole map before the output layer: its ``mean``, or its ``max``
-            as in Jordan 2024 (arXiv:2404.00498), who trains on small images for a few epochs.
-        dropout: Share of the pooled features dropped before the output layer.
-        mirrored: Outside training, give the mean of the logits of each image and of its mirror
-            image, for twice the work; after Simonyan & Zisserman 2015 (arXiv:1409.1556, 3.2), who
-            take that of probabilities.
+        blocks_per_stage: Number of residual blocks in each stage.
+        stem: ``space_to_depth`` first folds 2x2 pixels into channels, for a quarter of the
+            operations; ``convolution`` keeps the resolution.
+        pooling: Global pooling before the output layer: ``mean``, or ``max`` as in Jordan 2024
+            (arXiv:2404.00498), who trains on small images for a few epochs.
+        dropout: Probability of dropping a pooled feature before the output layer.
+        mirrored: In evaluation, average the logits of each image and its horizontal mirror image,
+            at twice the cost, as Simonyan & Zisserman 2015 (arXiv:1409.1556, 3.2) do with
+            probabilities.
+
+    Raises:
+        ValueError: If a size, the dropout or a name is not valid.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class ResidualBlock(nn.Module):
     """``relu(shortcut(x) + branch(x))`` with a branch of two 3x3 convolutions.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Factor by which height and width shrink, rounded up.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        stride: Factors by which height and width are reduced, rounded up.
     """
 
     def __init__(self, *, inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)) -> None:
@@ -101,7 +101,7 @@ class ResidualBlock(nn.Module):
         first, first_norm = _convolution(inputs, outputs, kernel_size=3, stride=stride)
         last, last_norm = _convolution(outputs, outputs, kernel_size=3)
         self.branch = nn.Sequential(first, first_norm, nn.ReLU(inplace=True), last, last_norm)
-        # The block starts as its shortcut: the deeper the network, the more this steadies it.
+        # The block is initialised as its shortcut, which stabilises deep networks.
         nn.init.zeros_(last_norm.weight)
         self.shortcut = nn.Sequential()
         if stride != (1, 1):
@@ -131,9 +131,9 @@ def _stages(channels: Sequence[int], blocks_per_stage: int, size: Sequence[int])
     stages = nn.Sequential()
     inputs = channels[0]
     for number, outputs in enumerate(channels):
-        stride = [2 if number > 0 and side >= SMALLEST_MAP else 1 for side in size]
+        stride = halving_stride(size) if number > 0 else (1, 1)
         size = [-(-side // step) for side, step in zip(size, stride, strict=True)]
-        first = ResidualBlock(inputs=inputs, outputs=outputs, stride=(stride[0], stride[1]))
+        first = ResidualBlock(inputs=inputs, outputs=outputs, stride=stride)
         rest = (ResidualBlock(inputs=outputs, outputs=outputs) for _ in range(blocks_per_stage - 1))
         stages.append(nn.Sequential(first, *rest))
         inputs = outputs

@@ -1,7 +1,6 @@
 """Multi-layer perceptron over numbers and embedded categories."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,24 +9,27 @@ from leyden.networks.layers import (
     check_dropout,
     check_positive,
     check_sizes,
-    make_activation,
+    fully_connected,
 )
 
 
 class TableMLP(nn.Module):
-    """Each category has a learnt vector; fully connected layers see these beside the numbers.
+    """Fully connected layers on numbers and embeddings of categories.
 
     Guo & Berkhahn 2016, "Entity Embeddings of Categorical Variables" (arXiv:1604.06737).
 
     Args:
-        num_numbers: Numeric features of a row.
-        cardinalities: Values of each categorical column; 0 is one that training never saw.
-        num_outputs: Classes, labels or regression targets.
+        num_numbers: Number of numeric features.
+        cardinalities: Number of values of each categorical column; code 0 is an unknown value.
+        num_outputs: Number of classes, labels or regression targets.
         hidden_widths: Units of each hidden layer, first to last.
-        embedding_width: Widest vector of a category; a column of few values has a narrower one.
-        activation: A name out of ``leyden.networks.layers.ACTIVATIONS``.
-        dropout: Share of the units dropped after each hidden layer.
-        norm: Whether a batch norm (arXiv:1502.03167) stands before each activation.
+        embedding_width: Largest width of an embedding; columns with few values have smaller ones.
+        activation: Name of an activation in ``leyden.networks.layers.ACTIVATIONS``.
+        dropout: Probability of dropping a unit after each hidden layer.
+        norm: Whether to use batch norm (arXiv:1502.03167) before each activation.
+
+    Raises:
+        ValueError: If a size, the dropout or a name is not valid.
     """
 
     def __init__(
@@ -48,26 +50,35 @@ class TableMLP(nn.Module):
         check_dropout(dropout)
         self.input_layer = Embedded(cardinalities=cardinalities, width=embedding_width)
         widths = [num_numbers + self.input_layer.width, *hidden_widths]
-        self.hidden_layers = nn.Sequential(
-            *(
-                _hidden_layer(narrow, wide, activation, dropout, norm=norm)
-                for narrow, wide in pairwise(widths)
-            )
+        self.hidden_layers = fully_connected(
+            widths, norm="batch" if norm else "none", activation=activation, dropout=dropout
         )
         self.output_layer = nn.Linear(widths[-1], num_outputs)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Map ``(batch, num_numbers)``, ``(batch, columns)`` int64 to ``(batch, num_outputs)``."""
+        """Map rows of a table to outputs.
+
+        Args:
+            numbers: Numeric features, ``(batch, num_numbers)`` floating.
+            categories: Codes of the categories, ``(batch, len(cardinalities))`` int64.
+
+        Returns:
+            Logits or predictions, ``(batch, num_outputs)``.
+        """
         features = self.input_layer(numbers, categories)
         outputs: Tensor = self.output_layer(self.hidden_layers(features))
         return outputs
 
 
 class Embedded(nn.Module):
-    """Numbers, and beside them a learnt vector for each category.
+    """Numbers concatenated with an embedding of each category.
+
+    Args:
+        cardinalities: Number of values of each categorical column.
+        width: Largest width of an embedding.
 
     Attributes:
-        width: of all vectors together.
+        width: Sum of the widths of all embeddings.
     """
 
     def __init__(self, *, cardinalities: Sequence[int], width: int) -> None:
@@ -77,26 +88,14 @@ class Embedded(nn.Module):
         self.width = sum(widths)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Give the features of rows ``(batch, num_numbers + width)``."""
+        """Map numbers and categories, ``(batch, ...)``, to ``(batch, num_numbers + width)``."""
         vectors = [layer(categories[:, i]) for i, layer in enumerate(self.embeddings)]
         return torch.cat([numbers, *vectors], dim=1)
 
 
 def _embedding(values: int, width: int) -> nn.Embedding:
     layer = nn.Embedding(values, width)
-    # Small beside standardised numbers; what training never saw is neutral.
+    # Small relative to standardised numbers; unknown values are neutral.
     nn.init.normal_(layer.weight, std=0.1)
     nn.init.zeros_(layer.weight[0])
     return layer
-
-
-def _hidden_layer(
-    inputs: int, outputs: int, activation: str, dropout: float, *, norm: bool
-) -> nn.Sequential:
-    # Batch norm subtracts the mean, and with it any bias of the layer before.
-    return nn.Sequential(
-        nn.Linear(inputs, outputs, bias=not norm),
-        nn.BatchNorm1d(outputs) if norm else nn.Identity(),
-        make_activation(activation),
-        nn.Dropout(dropout),
-    )

@@ -1,7 +1,7 @@
-"""Transformers (Vaswani et al. 2017, arXiv:1706.03762): one that reads texts, one that writes them.
+"""Transformers (Vaswani et al. 2017, arXiv:1706.03762): an encoder and a causal decoder.
 
-Norms stand before each sublayer (Xiong et al. 2020, arXiv:2002.04745), and positions turn queries
-and keys (Su et al. 2021, arXiv:2104.09864), so that texts may have any length.
+Both use pre-norm sublayers (Xiong et al. 2020, arXiv:2002.04745) and rotary position embeddings (Su
+et al. 2021, arXiv:2104.09864), so that texts may have any length.
 """
 
 import torch
@@ -13,19 +13,22 @@ from leyden.networks.layers import check_dropout, check_positive
 EMBEDDING_STD = 0.02
 
 LONGEST_PERIOD = 10_000.0
-"""Of the rotations, in positions."""
+"""Longest period of the rotations, in positions."""
 
 
 class Transformer(nn.Module):
-    """Reads a text both ways, and judges the mean of what it made of its tokens.
+    """Bidirectional encoder that classifies the mean of its token representations.
 
     Args:
-        vocab_size: Tokens in the vocabulary.
-        num_outputs: Classes or regression targets.
+        vocab_size: Number of tokens in the vocabulary.
+        num_outputs: Number of classes, labels or regression targets.
         width: Features of each token.
-        depth: Blocks.
-        heads: Of attention; ``width`` is split among them.
-        dropout: Share of the features dropped after each sublayer and before the output.
+        depth: Number of blocks.
+        heads: Number of attention heads; ``width`` is a multiple of twice this number.
+        dropout: Probability of dropping a feature of the embeddings and after each sublayer.
+
+    Raises:
+        ValueError: If a size or the dropout is not valid.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class Transformer(nn.Module):
         self.output_layer = nn.Linear(width, num_outputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Map token ids ``(batch, length)`` to logits ``(batch, num_outputs)``.
+        """Map token ids to logits.
 
         Args:
-            tokens: Ids, int64.
-            mask: Of the same shape, true where a token is none of the padding.
+            tokens: Token ids, ``(batch, length)`` int64.
+            mask: True for tokens, False for padding, ``(batch, length)`` bool.
+
+        Returns:
+            Logits, ``(batch, num_outputs)``.
         """
         features = self.hidden_layers(self.input_layer(tokens), mask)  # (batch, length, width)
         weights = (mask / mask.sum(dim=1, keepdim=True)).to(features.dtype)
@@ -59,19 +65,22 @@ class Transformer(nn.Module):
 
 
 class CausalTransformer(nn.Module):
-    """Reads a text from its beginning, and says for each token what comes next.
+    """Causal decoder that predicts the next token from each prefix of a text.
 
-    The output layer shares the embeddings' weights (Press & Wolf 2017, arXiv:1608.05859), which
-    are small for its sake, and made larger where they come in (Vaswani et al. 2017, 3.4). Each
-    block begins as the identity (Zhang et al. 2019, arXiv:1901.09321), lest what it makes of the
-    embeddings at random drown them.
+    The output layer shares the weights of the embedding (Press & Wolf 2017, arXiv:1608.05859), so
+    these are small, and embeddings are multiplied by the square root of the width (Vaswani et al.
+    2017, 3.4). Each block is initialised as the identity (Zhang et al. 2019, arXiv:1901.09321), so
+    that random outputs of the first steps do not dominate the embeddings.
 
     Args:
-        vocab_size: Tokens in the vocabulary.
+        vocab_size: Number of tokens in the vocabulary.
         width: Features of each token.
-        depth: Blocks.
-        heads: Of attention; ``width`` is split among them.
-        dropout: Share of the features dropped after each sublayer.
+        depth: Number of blocks.
+        heads: Number of attention heads; ``width`` is a multiple of twice this number.
+        dropout: Probability of dropping a feature of the embeddings and after each sublayer.
+
+    Raises:
+        ValueError: If a size or the dropout is not valid.
     """
 
     def __init__(
@@ -98,7 +107,7 @@ class CausalTransformer(nn.Module):
 
 
 class _Blocks(nn.Module):
-    """Blocks in a row, and the norm that the residual stream ends with."""
+    """Sequence of blocks with a final norm."""
 
     def __init__(self, width: int, depth: int, heads: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
@@ -107,7 +116,7 @@ class _Blocks(nn.Module):
         if width % (2 * heads):
             raise ValueError(
                 f"width must be a multiple of twice the heads, got width {width} and {heads} "
-                "heads: positions turn features in pairs."
+                "heads: positions rotate pairs of features."
             )
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
@@ -125,7 +134,7 @@ class _Blocks(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention among tokens, then a small network on each of them."""
+    """Pre-norm attention and a feed-forward layer."""
 
     def __init__(self, width: int, heads: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
@@ -153,7 +162,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Attention with several heads; no token attends to padding, or if causal, to a later one."""
+    """Multi-head attention that masks padding or, if causal, later tokens."""
 
     def __init__(self, width: int, heads: int, *, causal: bool) -> None:
         super().__init__()
@@ -168,8 +177,8 @@ class _Attention(nn.Module):
         split = self.inputs(features).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width / heads)
         attended = functional.scaled_dot_product_attention(
-            _turned(query),
-            _turned(key),
+            _rotate(query),
+            _rotate(key),
             value,
             attn_mask=None if mask is None else mask[:, None, None, :],
             is_causal=self.causal,
@@ -178,8 +187,8 @@ class _Attention(nn.Module):
         return result
 
 
-def _turned(features: Tensor) -> Tensor:
-    """Turn pairs of features ``(…, length, features)`` by angles that grow with the position."""
+def _rotate(features: Tensor) -> Tensor:
+    """Rotate pairs of features, ``(..., length, features)``, by angles proportional to position."""
     length, half = features.shape[-2], features.shape[-1] // 2
     frequency = LONGEST_PERIOD ** (-torch.arange(half, device=features.device) / half)
     angle = torch.arange(length, device=features.device).unsqueeze(1) * frequency

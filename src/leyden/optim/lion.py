@@ -9,18 +9,28 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 
 class Lion(Optimizer):
-    """Steps by the sign of an interpolated momentum, with decoupled weight decay.
+    """Update by the sign of an interpolated momentum, with decoupled weight decay.
 
     Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms" (arXiv:2302.06675, program 1).
-    One state tensor for each parameter, half of Adam's. Every weight moves by ``lr`` each step, so
-    the paper takes a learning rate 3 to 10 times smaller than AdamW's and a weight decay 3 to 10
-    times larger.
+    It keeps one tensor of state per parameter, half of Adam's. Each step changes every weight by
+    ``lr``, so the paper uses a learning rate 3 to 10 times smaller than AdamW's and a weight decay
+    3 to 10 times larger.
 
     Args:
-        params: Parameters or groups of them.
-        lr: How far each weight moves in a step.
-        betas: Share of the momentum in the step, and in the momentum that is kept.
-        weight_decay: Share of the weight, times ``lr``, taken off in each step.
+        params: Parameters or parameter groups.
+        lr: Change of each weight in a step.
+        betas: Coefficients of the momentum in the update and in its own moving average, in [0, 1).
+        weight_decay: Fraction of the weight, times ``lr``, that is subtracted in each step.
+
+    Raises:
+        ValueError: If an option of a group is out of its range.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+        >>> (weight**2).sum().backward()
+        >>> Lion([weight], lr=0.1).step()
+        >>> weight.detach()
+        tensor([ 0.9000, -1.9000])
     """
 
     def __init__(
@@ -37,13 +47,16 @@ class Lion(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step.
+        """Perform a single optimization step.
 
         Args:
-            closure: Computes the loss and its gradients anew.
+            closure: Reevaluates the model and returns the loss.
 
         Returns:
-            What ``closure`` returned, ``None`` without one.
+            The loss that ``closure`` returned, or ``None`` without a closure.
+
+        Raises:
+            ValueError: If a gradient is sparse.
         """
         loss = None
         if closure is not None:

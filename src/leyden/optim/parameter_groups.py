@@ -1,27 +1,64 @@
-"""Which parameters decay."""
+"""Rules that split the parameters of a network into groups with options of their own.
 
+A rule is a function ``module -> list of groups``, chosen by ``parameter_groups=OPTION``. Groups are
+those of ``torch.optim``: a dictionary with ``params`` and any option of the optimizer.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from torch import nn
 
+from leyden.errors import UserError
 
-def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """Split the trainable parameters into those that decay and those that do not.
+ParameterGroups = Callable[[nn.Module], list[dict[str, Any]]]
+
+
+def decay_matrices(module: nn.Module) -> list[dict[str, Any]]:
+    """Exempt biases and the scales of norms from weight decay.
 
     Weight decay regularises matrices and kernels. A scale or a bias has too few values to overfit,
-    and pulling a norm's scale to zero shrinks its layer's output, so they are exempt: Jia et al.
-    2018 (arXiv:1807.11205, 3.2) and He et al. 2019 (arXiv:1812.01187, 3.1) both gain from it.
+    and decaying the scale of a norm to zero shrinks the output of its layer: Jia et al. 2018
+    (arXiv:1807.11205, 3.2) and He et al. 2019 (arXiv:1812.01187, 3.1) both gain from the exemption.
+
+    Args:
+        module: Network, of which frozen parameters are left out.
 
     Returns:
-        Up to two groups for an optimizer, each in the order of ``module.parameters()``: parameters
-        of two or more dimensions, which take the optimizer's own ``weight_decay``, then the others
-        with ``weight_decay`` 0. Frozen parameters and empty groups are left out.
+        Up to two groups, each in the order of ``module.parameters()``: parameters of two or more
+        dimensions, which take the optimizer's own ``weight_decay``, then all others with
+        ``weight_decay`` 0. Empty groups are left out.
+
+    Example:
+        >>> groups = decay_matrices(nn.Linear(3, 2))
+        >>> [[tuple(p.shape) for p in group["params"]] for group in groups]
+        [[(2, 3)], [(2,)]]
+        >>> [group.get("weight_decay") for group in groups]
+        [None, 0.0]
     """
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in trainable if parameter.ndim > 1]
-    exempt = [parameter for parameter in trainable if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [
-        {"params": decayed},
-        {"params": exempt, "weight_decay": 0.0},
+        {"params": [parameter for parameter in trainable if parameter.ndim > 1]},
+        {"params": [parameter for parameter in trainable if parameter.ndim <= 1]},
     ]
+    groups[1]["weight_decay"] = 0.0
     return [group for group in groups if group["params"]]
+
+
+def check_groups(groups: Collection[Mapping[str, Any]], module: nn.Module) -> None:
+    """Raise if a rule has forgotten a parameter, which would keep its initial value.
+
+    Args:
+        groups: What the rule returned for ``module``.
+        module: Network whose trainable parameters have to be in the groups.
+
+    Raises:
+        UserError: If a trainable parameter is in no group; the message names it.
+    """
+    grouped = {id(parameter) for group in groups for parameter in group["params"]}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and id(parameter) not in grouped:
+            raise UserError(
+                "parameter_groups: expected every trainable parameter in a group, but "
+                f"{name} is in none. Add it to a group, or freeze it with requires_grad_(False)."
+            )

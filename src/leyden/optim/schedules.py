@@ -1,7 +1,8 @@
-"""Learning-rate schedules that stretch over the run, whatever its length.
+"""Learning-rate schedules that scale with the length of the run.
 
-Each takes an optimizer and the run's number of optimizer steps and returns what Lightning expects
-of ``configure_optimizers``. The optimizer's own ``lr`` is always the peak.
+Each function takes an optimizer and the number of optimizer steps of the run, and returns the
+``lr_scheduler`` dictionary of Lightning's ``configure_optimizers``. The ``lr`` of each parameter
+group is the peak of its learning rate.
 """
 
 import math
@@ -24,7 +25,7 @@ Interval = Literal["step", "epoch"]
 
 
 class ScheduleConfig(TypedDict):
-    """A schedule, how often it advances, and the metric that it watches if it watches one."""
+    """A schedule, the interval at which it advances, and the metric that it monitors, if any."""
 
     scheduler: LRScheduler
     interval: Interval
@@ -38,21 +39,35 @@ def schedule_of(
     *,
     total_steps: float,
 ) -> ScheduleConfig:
-    """Build a schedule by a function of this module, or by a class of torch.
+    """Build a schedule from a function of this module or a class of ``torch.optim.lr_scheduler``.
 
-    A class of torch that takes the length of the run, as ``OneCycleLR`` does, advances after each
-    optimizer step, any other after each epoch.
+    A class that takes ``total_steps``, such as ``OneCycleLR``, advances after each optimizer step;
+    all others advance after each epoch.
+
+    Args:
+        factory: Function or class, with or without further arguments bound by ``partial``.
+        optimizer: Optimizer whose learning rates are scheduled.
+        total_steps: Optimizer steps of the run, infinite if it has no end.
 
     Raises:
-        UserError: If the schedule watches a metric, which it can't name.
+        UserError: If the schedule is ``ReduceLROnPlateau``, which does not name its metric.
+
+    Example:
+        >>> import torch
+        >>> from functools import partial
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+        >>> schedule_of(linear, optimizer, total_steps=100)["interval"]
+        'step'
+        >>> decay = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.9)
+        >>> schedule_of(decay, optimizer, total_steps=100)["interval"]
+        'epoch'
     """
     by_step = "total_steps" in signature(factory).parameters
     is_given = "total_steps" in getattr(factory, "keywords", {})
     built = factory(optimizer, **({"total_steps": total_steps} if by_step and not is_given else {}))
     if isinstance(built, ReduceLROnPlateau):
         raise UserError(
-            "ReduceLROnPlateau does not name the metric that it watches. Choose scheduler=plateau, "
-            "or wrap it by leyden.optim.schedules.from_torch with a monitor."
+            "ReduceLROnPlateau does not name the metric that it monitors. Choose scheduler=plateau."
         )
     if isinstance(built, LRScheduler):
         return _by_step(built) if by_step else _by_epoch(built)
@@ -60,7 +75,7 @@ def schedule_of(
 
 
 def constant(optimizer: Optimizer, *, total_steps: float) -> ScheduleConfig:  # noqa: ARG001
-    """Leave the learning rate as it is; the run may be endless."""
+    """Keep the learning rate; the run may have no end."""
     return _by_epoch(LambdaLR(optimizer, lambda _: 1.0))
 
 
@@ -76,27 +91,30 @@ def one_cycle(
     base_momentum: float = 0.85,
     max_momentum: float = 0.95,
 ) -> ScheduleConfig:
-    """Rise to the peak and fall to nearly nothing, momentum the other way round.
+    """Increase the learning rate to its peak and decrease it to nearly 0; momentum inversely.
 
-    Smith & Topin 2018, "Super-Convergence" (arXiv:1708.07120), in torch's ``OneCycleLR``.
+    Smith & Topin 2018, "Super-Convergence" (arXiv:1708.07120), by torch's ``OneCycleLR``.
 
     Args:
-        optimizer: Its groups' learning rates are the peaks.
+        optimizer: Optimizer whose learning rates are the peaks.
         total_steps: Optimizer steps of the run.
-        pct_start: Share of the run that rises, in [0, 1).
-        div_factor: The peak over the first learning rate.
-        final_div_factor: The first learning rate over the last.
-        anneal_strategy: Shape of the rise and of the fall.
-        cycle_momentum: Cycle the momentum too, where the optimizer uses one.
+        pct_start: Fraction of the run in which the rate increases, in [0, 1).
+        div_factor: Ratio of the peak to the initial learning rate.
+        final_div_factor: Ratio of the initial to the final learning rate.
+        anneal_strategy: Shape of the increase and of the decrease.
+        cycle_momentum: Cycle the momentum too, if the optimizer uses one.
         base_momentum: Momentum, or first beta, at the peak.
         max_momentum: Momentum, or first beta, at the start and at the end.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the run has no end.
     """
     steps = _finite(total_steps)
     _check_share("pct_start", pct_start)
     _check_positive("div_factor", div_factor)
     _check_positive("final_div_factor", final_div_factor)
     if math.isclose(pct_start * steps, 1.0):
-        pct_start = 0.5 / steps  # torch divides by the length of a rise that ends where it starts
+        pct_start = 0.5 / steps  # torch would divide by a warm-up of length 0
     return _by_step(
         _OneCycle(
             optimizer,
@@ -120,16 +138,19 @@ def cosine(
     warmup_fraction: float = 0.05,
     final_fraction: float = 0.0,
 ) -> ScheduleConfig:
-    """Rise linearly to the peak, then fall along half a cosine.
+    """Increase the learning rate linearly, then decrease it along half a cosine.
 
-    Loshchilov & Hutter 2017, "SGDR" (arXiv:1608.03983), without restarts; the warm-up is that of
+    Loshchilov & Hutter 2017, "SGDR" (arXiv:1608.03983), without restarts, after the warm-up of
     Goyal et al. 2017 (arXiv:1706.02677).
 
     Args:
-        optimizer: Its groups' learning rates are the peaks.
+        optimizer: Optimizer whose learning rates are the peaks.
         total_steps: Optimizer steps of the run.
-        warmup_fraction: Share of the run that rises, in [0, 1).
-        final_fraction: Share of the peak that is left when the run has ended.
+        warmup_fraction: Fraction of the run in which the rate increases, in [0, 1).
+        final_fraction: Ratio of the final learning rate to the peak, in [0, 1].
+
+    Raises:
+        ValueError: If an argument is out of its range, or the run has no end.
     """
 
     def fall(progress: float) -> float:
@@ -145,13 +166,30 @@ def linear(
     warmup_fraction: float = 0.05,
     final_fraction: float = 0.0,
 ) -> ScheduleConfig:
-    """Rise linearly to the peak, then fall linearly, as BERT does (arXiv:1810.04805, A.2).
+    """Increase the learning rate linearly, then decrease it linearly.
+
+    The schedule of BERT: Devlin et al. 2019 (arXiv:1810.04805, A.2).
 
     Args:
-        optimizer: Its groups' learning rates are the peaks.
+        optimizer: Optimizer whose learning rates are the peaks.
         total_steps: Optimizer steps of the run.
-        warmup_fraction: Share of the run that rises, in [0, 1).
-        final_fraction: Share of the peak that is left when the run has ended.
+        warmup_fraction: Fraction of the run in which the rate increases, in [0, 1).
+        final_fraction: Ratio of the final learning rate to the peak, in [0, 1].
+
+    Raises:
+        ValueError: If an argument is out of its range, or the run has no end.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = linear(optimizer, total_steps=4, warmup_fraction=0.25)["scheduler"]
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(optimizer.param_groups[0]["lr"], 2))
+        ...     optimizer.step()
+        ...     schedule.step()
+        >>> rates
+        [0.5, 1.0, 0.67, 0.33]
     """
 
     def fall(progress: float) -> float:
@@ -167,7 +205,11 @@ def step(
     step_size: int = 10,
     gamma: float = 0.1,
 ) -> ScheduleConfig:
-    """Multiply the learning rate by ``gamma`` after every ``step_size`` epochs."""
+    """Multiply the learning rate by ``gamma`` after every ``step_size`` epochs.
+
+    Raises:
+        ValueError: If ``step_size`` is below 1, or ``gamma`` is not positive.
+    """
     if step_size < 1:
         raise ValueError(f"step_size must be at least 1 epoch, got {step_size}: raise it.")
     _check_positive("gamma", gamma)
@@ -184,17 +226,20 @@ def plateau(
     patience: int = 5,
     min_lr: float = 0.0,
 ) -> ScheduleConfig:
-    """Multiply the learning rate by ``factor`` when the monitored metric stops getting better.
+    """Multiply the learning rate by ``factor`` when the monitored metric stops improving.
 
     Args:
-        optimizer: Its groups' learning rates are the first ones.
-        total_steps: Not needed; the run may be endless.
-        monitor: Name of the metric, as it is logged.
-        mode: Whether the metric gets better by falling (``min``, the default) or by rising; a task
-            fills it in from the metric.
-        factor: What the learning rate is multiplied by, below 1.
-        patience: Epochs without anything better that are let pass.
-        min_lr: The learning rate never falls below it.
+        optimizer: Optimizer with the initial learning rates.
+        total_steps: Ignored; the run may have no end.
+        monitor: Logged name of the metric.
+        mode: Whether lower (``min``) or higher (``max``) values are better; ``None`` is ``min``. A
+            task passes the mode of the metric.
+        factor: Factor of the learning rate, positive and below 1.
+        patience: Epochs without improvement after which the rate is multiplied.
+        min_lr: Lower bound of the learning rate.
+
+    Raises:
+        ValueError: If ``factor`` is out of its range.
     """
     _check_positive("factor", factor)
     schedule = _by_epoch(
@@ -206,55 +251,22 @@ def plateau(
     return schedule
 
 
-def from_torch(
-    optimizer: Optimizer,
-    *,
-    total_steps: float,
-    scheduler: Callable[..., LRScheduler],
-    interval: Interval = "epoch",
-    monitor: str | None = None,
-    total_steps_as: str | None = None,
-) -> ScheduleConfig:
-    """Use any schedule of torch's, or one with the same interface.
-
-    Args:
-        optimizer: Handed to ``scheduler``.
-        total_steps: Optimizer steps of the run.
-        scheduler: Builds the schedule from the optimizer, such as a class with ``_partial_: true``.
-        interval: Whether the schedule advances after each optimizer step or after each epoch.
-        monitor: Metric that the schedule is handed, for those that want one.
-        total_steps_as: Name of the argument by which ``scheduler`` takes the length of the run,
-            such as ``T_max`` of ``CosineAnnealingLR`` with ``interval`` ``step``.
-    """
-    length: dict[str, Any] = {}
-    if total_steps_as is not None:
-        length[total_steps_as] = _finite(total_steps)
-    schedule: ScheduleConfig = {
-        "scheduler": scheduler(optimizer, **length),
-        "interval": interval,
-        "frequency": 1,
-    }
-    if monitor is not None:
-        schedule["monitor"] = monitor
-    return schedule
-
-
 class _OneCycle(OneCycleLR):
-    """One cycle over the length that it was built for, when a shorter run is loaded as well."""
+    """One cycle of its own length, even after the state of a shorter one is loaded."""
 
     PROGRESS = ("last_epoch", "_step_count", "_last_lr")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over how far the run has come, not how long it was meant to be.
+        """Load the number of steps taken, but not the length of the cycle.
 
         Raises:
-            UserError: it has come farther than this one goes.
+            UserError: If more steps were taken than this cycle has.
         """
         if state_dict["last_epoch"] > self.total_steps:
             raise UserError(
-                f"{state_dict['last_epoch']} steps of the schedule are behind the run, which now "
-                f"has {self.total_steps} in all. Raise trainer.max_epochs, or give the batch size, "
-                "accumulation and number of ranks that it had."
+                f"The run has taken {state_dict['last_epoch']} steps of its schedule, which now "
+                f"has only {self.total_steps}. Raise trainer.max_epochs, or give the batch size, "
+                "accumulation and number of ranks that the run had."
             )
         progress = {name: state_dict[name] for name in self.PROGRESS}
         super().load_state_dict(progress)
@@ -271,13 +283,13 @@ def _warm_up_then(
     _check_share("warmup_fraction", warmup_fraction)
     if not 0.0 <= final_fraction <= 1.0:
         raise ValueError(
-            f"final_fraction must be in [0, 1], got {final_fraction}: it is a share of the peak."
+            f"final_fraction must be in [0, 1], got {final_fraction}: it is a fraction of the peak."
         )
     warmup = min(round(warmup_fraction * steps), steps - 1)
 
     def scale(step: int) -> float:
-        # Neither end is wasted on a learning rate of 0: the first step takes 1 / (warmup + 1) of
-        # the peak, step ``warmup`` the peak, and the end is reached after the last step.
+        # No step has a learning rate of 0: the first one takes 1 / (warmup + 1) of the peak, step
+        # ``warmup`` takes the peak, and the final rate is reached after the last step.
         if step < warmup:
             return (step + 1) / (warmup + 1)
         progress = min((step - warmup) / (steps - warmup), 1.0)
@@ -289,7 +301,7 @@ def _warm_up_then(
 def _finite(total_steps: float) -> int:
     if not math.isfinite(total_steps) or total_steps < 1:
         raise ValueError(
-            f"This schedule stretches over the run and needs its length, got {total_steps} steps: "
+            f"This schedule needs the length of the run, got {total_steps} steps: "
             "set trainer.max_epochs or trainer.max_steps, or choose scheduler=constant."
         )
     return int(total_steps)
@@ -298,7 +310,7 @@ def _finite(total_steps: float) -> int:
 def _check_share(name: str, share: float) -> None:
     if not 0.0 <= share < 1.0:
         raise ValueError(
-            f"{name} must be in [0, 1), got {share}: it is the share of the run that warms up."
+            f"{name} must be in [0, 1), got {share}: it is the fraction of the run that warms up."
         )
 
 
@@ -308,7 +320,7 @@ def _check_positive(name: str, factor: float) -> None:
 
 
 def _has_momentum(optimizer: Optimizer) -> bool:
-    # Cycling a momentum of 0 would switch on what the user has left off.
+    # Cycling a momentum of 0 would switch on momentum that the user has left off.
     return all("betas" in group or group.get("momentum", 0.0) for group in optimizer.param_groups)
 
 

@@ -18,6 +18,7 @@ Change = tuple[str, Any, Any]
 """A dotted key with its values before and after."""
 
 SETTLED = {
+    "parameter_groups": "the checkpoint holds the groups of the optimizer with their options",
     "optimizer": "the checkpoint holds the optimizer with its learning rate",
     "scheduler": "the checkpoint holds the schedule",
     "loss.weight": "the checkpoint holds the weights of the classes",

@@ -1,1 +1,1 @@
-"""Tasks: LightningModules that join a network, a loss, metrics, an optimizer and a schedule."""
+"""Tasks: LightningModules that combine a network, a loss, metrics, an optimizer and a schedule."""

@@ -1,21 +1,21 @@
-"""Classification: one label per row."""
+"""Classification: one class per row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 
 class Mix(Protocol):
-    """Mixes pairs of rows, inputs and targets alike."""
+    """Mixes pairs of rows of a batch, such as mixup."""
 
     def __call__(
         self,
@@ -25,27 +25,43 @@ class Mix(Protocol):
         num_classes: int,
         seed: int,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Give mixed inputs and target probabilities ``(batch, num_classes)``."""
+        """Mix inputs, ``(batch, ...)`` each, and targets.
+
+        Args:
+            inputs: Inputs of the network, ``(batch, ...)`` each.
+            targets: Class indices, ``(batch,)`` int64.
+            num_classes: Number of classes.
+            seed: Seed of the random choices.
+
+        Returns:
+            Mixed inputs of the same shapes, and target probabilities ``(batch, num_classes)``.
+        """
         ...
 
 
 class Classification(Task):
-    """Learns one of several classes per row.
+    """Multi-class classification.
 
-    Metrics: ``accuracy``, ``f1`` (mean over classes) and ``auroc`` (one against the rest, mean
-    over classes weighted by their rows). A class that no row has, and for ``auroc`` one that all
-    rows have, does not count; without any that counts, the metric is NaN.
+    Metrics: ``accuracy``, ``f1`` (macro average) and ``auroc`` (one-vs-rest, average weighted by
+    the rows of each class). Classes without rows, and for ``auroc`` a class that all rows have, are
+    left out of the average; if none is left, the metric is NaN.
 
-    The losses of validation and test are the one that is minimised, with its label smoothing and
+    ``val/loss`` and ``test/loss`` are the loss that is minimised, including its label smoothing and
     class weights.
 
     Args:
-        spec: sizes and class names of the data.
-        loss: of logits ``(batch, num_classes)`` and class indices ``(batch,)``.
-        mix: mixes training rows, as mixup does; ``None`` leaves them alone.
-        class_weights: what a row of each class counts in the loss, or ``balanced`` to let all
-            classes of the training split count the same; the loss must take weights.
-        options: those of every task.
+        spec: Sizes and class names of the data.
+        loss: Loss of logits ``(batch, num_classes)`` and class indices ``(batch,)``.
+        mix: Mixes training rows, such as mixup; ``None`` does not.
+        class_weights: Weight of each class in the loss, or ``balanced`` for weights inversely
+            proportional to the rows of each class in the training split. The loss must support
+            weights.
+        options: Arguments of every ``Task``.
+
+    Raises:
+        UserError: If the loss does not fit classes, or not the probabilities of ``mix``.
+        ValueError: If the data have other targets than classes, or if the loss does not take
+            ``class_weights``.
     """
 
     def __init__(
@@ -70,12 +86,18 @@ class Classification(Task):
         super().__init__(spec=spec, metrics=_metrics(num_classes), **options)
         self.loss = loss
         if class_weights is not None:
-            _weigh(loss, _weights(class_weights, spec))
+            _set_weights(loss, _class_weights(class_weights, spec))
         self.mix = mix
         self.num_classes = num_classes
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss, on mixed rows in training."""
+        """Compute the loss, in training of mixed rows.
+
+        Args:
+            batch: Targets are class indices, ``(batch,)`` int64. The logits are
+                ``(batch, num_classes)``.
+            stage: Stage whose metrics are updated.
+        """
         assert batch.targets is not None
         inputs, targets = batch.inputs, batch.targets
         if stage == "train" and self.mix is not None:
@@ -85,14 +107,14 @@ class Classification(Task):
         logits = self(inputs)
         if stage != "train":
             self.update_metrics(stage, logits.float().softmax(dim=1), batch.targets)
-        if targets.is_floating_point():  # as they are where they are mixed
+        if targets.is_floating_point():  # mixed
             logits = logits.to(torch.promote_types(logits.dtype, targets.dtype))
             targets = targets.to(logits.dtype)
         weight = denominator(self.loss, targets, rows=len(targets))
         return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give the likeliest class and its probability."""
+        """Return the most probable class for logits ``(batch, num_classes)``."""
         probability, index = logits.float().softmax(dim=1).max(dim=1)
         return {
             "class": [self.spec.class_names[i] for i in index.tolist()],
@@ -100,8 +122,8 @@ class Classification(Task):
         }
 
 
-def _weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> Tensor:
-    """Give what each class ``(num_classes,)`` counts."""
+def _class_weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> Tensor:
+    """Return the weight of each class, ``(num_classes,)`` float32."""
     if chosen == "balanced":
         counts = torch.tensor(spec.targets["counts"], dtype=torch.float32)
         return counts.sum() / (len(counts) * counts.clamp_min(1))
@@ -114,19 +136,19 @@ def _weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> T
     return weights
 
 
-def _weigh(loss: Loss, weights: Tensor) -> None:
+def _set_weights(loss: Loss, weights: Tensor) -> None:
     if not isinstance(loss, nn.Module) or not hasattr(loss, "weight"):
         raise ValueError(
-            "class_weights needs a loss that weighs classes, such as loss=cross_entropy or "
-            "loss=focal."
+            "class_weights needs a loss that supports class weights, such as loss=cross_entropy "
+            "or loss=focal."
         )
     loss.register_buffer("weight", weights)
 
 
-def _metrics(num_classes: int) -> PooledMetrics:
-    # Validating arguments would look at the values of each batch, and so wait for the device.
+def _metrics(num_classes: int) -> MetricCollection:
+    # Validating arguments would read values of each batch, and so wait for the device.
     accuracy = MulticlassAccuracy(num_classes=num_classes, average="micro", validate_args=False)
-    return PooledMetrics(
+    return MetricCollection(
         {
             "accuracy": accuracy,
             "f1": ClassF1(num_classes=num_classes),
@@ -136,12 +158,12 @@ def _metrics(num_classes: int) -> PooledMetrics:
 
 
 def _check_loss(loss: Loss, num_classes: int, *, mixes: bool) -> None:
-    """Refuse losses of numbers, of labels and of sequences."""
+    """Raise if a loss is not one of classes, or of class probabilities if ``mixes``."""
     classes = torch.arange(min(num_classes, 64))
     logits = 30 * nn.functional.one_hot(classes, num_classes).float()
-    needed = "task=classification needs one of class indices, such as loss=cross_entropy or focal"
+    needed = "task=classification needs a loss of class indices, such as loss=cross_entropy"
     others = classes.roll(1)
     if mixes:
         classes, others = (nn.functional.one_hot(c, num_classes).float() for c in (classes, others))
-        needed = "task/mix needs one of class probabilities, such as loss=cross_entropy or focal"
+        needed = "task/mix needs a loss of class probabilities, such as loss=cross_entropy"
     check_loss(loss, right=(logits, classes), wrong=(logits, others), needed=needed)

@@ -1,4 +1,4 @@
-"""Sequences without alignment, such as speech: connectionist temporal classification."""
+"""Connectionist temporal classification: transcripts without an alignment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,22 +16,23 @@ from leyden.tasks.ctc_decoding import BLANK, beam_search, greedy
 
 
 class CTC(Task):
-    """Learns which sequence is said, not when (Graves et al. 2006, "Connectionist temporal …").
+    """Transcription by connectionist temporal classification.
 
-    The network gives logits ``(batch, steps, tokens)``, of which token 0 is the blank, and says
-    blank behind the end of a row. Metrics: ``cer`` and ``wer``, the edits that lead from what was
-    understood to the transcripts, as a share of the characters and of the words in these.
+    Graves et al. 2006, "Connectionist Temporal Classification: Labelling Unsegmented Sequence Data
+    with Recurrent Neural Networks". The network returns logits ``(batch, steps, tokens)``, in
+    which token 0 is the blank; it predicts the blank after the end of a row. Metrics: ``cer`` and
+    ``wer``, the character and the word error rate.
 
     Args:
-        spec: sizes and tokens of the data.
-        loss: of log probabilities ``(steps, batch, tokens)``, token numbers ``(batch, longest)``,
-            and the lengths ``(batch,)`` of both, as ``torch.nn.CTCLoss``.
-        beam_width: sequences that decoding keeps in mind; 1 takes the likeliest token of each
-            step.
-        options: those of every task.
+        spec: Sizes and tokens of the data.
+        loss: Loss of log probabilities ``(steps, batch, tokens)``, token ids ``(batch, longest)``,
+            and the lengths ``(batch,)`` of both, such as ``torch.nn.CTCLoss``.
+        beam_width: Prefixes that beam search keeps; 1 decodes greedily.
+        options: Arguments of every ``Task``.
 
     Raises:
-        UserError: The targets of the data are not sequences, or the loss is one of other targets.
+        UserError: If the data have no transcripts, or if the loss does not fit them.
+        ValueError: If ``beam_width`` is below 1.
     """
 
     def __init__(self, *, spec: DataSpec, loss: Loss, beam_width: int = 1, **options: Any) -> None:
@@ -43,7 +44,7 @@ class CTC(Task):
         if beam_width < 1:
             raise ValueError(f"beam_width must be at least 1, got {beam_width}")
         _check_loss(loss, len(spec.tokens))
-        # Grouping would take metrics for one whose first values are equal by chance.
+        # Compute groups would merge metrics whose first values are equal by chance.
         metrics = MetricCollection(
             {"cer": CharErrorRate(), "wer": WordErrorRate()}, compute_groups=False
         )
@@ -52,12 +53,18 @@ class CTC(Task):
         self.beam_width = beam_width
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss per token of the transcripts, and measure what was understood."""
+        """Compute the loss, and the error rates of the decoded transcripts.
+
+        Args:
+            batch: Targets are token ids ``(batch, longest)`` int64, 0 after the end of each.
+                The logits are ``(batch, steps, tokens)``.
+            stage: Stage whose metrics are updated.
+        """
         assert batch.targets is not None
         logits = self(batch.inputs)
         if stage in MEASURED:
-            said = [self._text(row) for row in batch.targets.tolist()]
-            self.update_metrics(stage, self._transcripts(logits), said)
+            references = [self._text(row) for row in batch.targets.tolist()]
+            self.update_metrics(stage, self._transcripts(logits), references)
         rows, steps, _ = logits.shape
         loss = self.loss(
             logits.float().log_softmax(dim=2).transpose(0, 1),
@@ -68,7 +75,7 @@ class CTC(Task):
         return BatchLoss(loss, denominator(self.loss, batch.targets, rows=rows))
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give what was understood."""
+        """Return the decoded transcripts of logits ``(batch, steps, tokens)``."""
         return {"transcript": self._transcripts(logits)}
 
     def _transcripts(self, logits: Tensor) -> list[str]:
@@ -82,15 +89,15 @@ class CTC(Task):
 
 
 def _check_loss(loss: Loss, num_tokens: int) -> None:
-    """Refuse losses of a prediction and its target alone, and those of another blank."""
-    said, other = torch.tensor([[1, 2]]), torch.tensor([[2, 1]])
+    """Raise if a loss does not sum over alignments, or has another blank."""
+    target, other = torch.tensor([[1, 2]]), torch.tensor([[2, 1]])
     path = torch.tensor([[1], [BLANK], [2]])
     logits = 30 * nn.functional.one_hot(path, max(num_tokens, 3)).float()
     log_probabilities = logits.log_softmax(dim=2)
     lengths = torch.tensor([3]), torch.tensor([2])
     check_loss(
         loss,
-        right=(log_probabilities, said, *lengths),
+        right=(log_probabilities, target, *lengths),
         wrong=(log_probabilities, other, *lengths),
-        needed="task=ctc needs one of all alignments, such as loss=ctc",
+        needed="task=ctc needs a loss that sums over alignments, such as loss=ctc",
     )

@@ -1,4 +1,4 @@
-"""Decoding of CTC: from a distribution for each step to the sequence that is said."""
+"""Decoding of CTC: from log probabilities of tokens in each step to a sequence of tokens."""
 
 from collections import defaultdict
 from itertools import groupby
@@ -7,37 +7,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLANK = 0
+"""Id of the token that separates repeated tokens and is not part of a sequence."""
 
 Prefix = tuple[int, ...]
 
 
 def greedy(log_probabilities: NDArray[np.float32]) -> Prefix:
-    """Take the likeliest token of each step, join repeated ones and drop blanks.
+    """Decode the most probable path: merge repeated tokens, then remove blanks.
 
-    Graves et al. 2006, "Connectionist temporal classification", section 3.2: best path decoding.
+    Best path decoding of Graves et al. 2006, "Connectionist Temporal Classification", section 3.2.
 
     Args:
-        log_probabilities: ``(steps, tokens)``.
+        log_probabilities: ``(steps, tokens)``, floating.
 
     Returns:
-        Numbers of tokens.
+        Token ids.
+
+    Example:
+        >>> path = [1, 1, 0, 1, 2]
+        >>> greedy(np.log(np.eye(3, dtype=np.float32)[path] + 1e-3))
+        (1, 1, 2)
     """
     path = log_probabilities.argmax(axis=1).tolist()
     return tuple(token for token, _ in groupby(path) if token != BLANK)
 
 
 def beam_search(log_probabilities: NDArray[np.float32], *, width: int) -> Prefix:
-    """Find the likeliest sequence, summed over the paths that say it, without a language model.
+    """Decode the most probable sequence, summed over its paths, without a language model.
 
-    Prefix search of Hannun et al. 2014, arXiv:1408.2873, algorithm 1. Exact where the beam holds
+    Prefix beam search of Hannun et al. 2014, arXiv:1408.2873, algorithm 1. Exact if the beam holds
     every prefix.
 
     Args:
-        log_probabilities: ``(steps, tokens)``.
-        width: prefixes kept, and tokens tried, at each step.
+        log_probabilities: ``(steps, tokens)``, floating.
+        width: Prefixes that are kept, and tokens that extend them, in each step.
 
     Returns:
-        Numbers of tokens.
+        Token ids.
+
+    Example:
+        The most probable path is two blanks (0.36), but more paths give the token 1 (0.64).
+
+        >>> log_probabilities = np.log(np.array([[0.6, 0.4], [0.6, 0.4]], dtype=np.float32))
+        >>> greedy(log_probabilities), beam_search(log_probabilities, width=4)
+        ((), (1,))
     """
     # For each prefix: log probability of the paths that end in a blank, and of the others.
     beam: dict[Prefix, tuple[float, float]] = {(): (0.0, -np.inf)}
@@ -50,7 +63,7 @@ def beam_search(log_probabilities: NDArray[np.float32], *, width: int) -> Prefix
             if prefix:
                 _add(grown, prefix, spoken=spoken + step[prefix[-1]])
             for token in likely:
-                # Only a blank parts a token from the same one before it.
+                # Only after a blank does a repeated token count twice.
                 before = blank if prefix and token == prefix[-1] else total
                 _add(grown, (*prefix, token), spoken=before + step[token])
         best = sorted(grown, key=lambda prefix: np.logaddexp(*grown[prefix]), reverse=True)

@@ -1,4 +1,4 @@
-"""Language modelling: what comes next in a text."""
+"""Language modelling: prediction of the next token of a text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,25 +13,32 @@ from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 
 START = 0
-"""Stands before every text: the id of padding, which no text holds."""
+"""Token id before the first token of a text: that of padding, which is in no text."""
 
-NOTHING = -100
-"""Stands where there is nothing to predict; losses and metrics pass it over."""
+IGNORED = -100
+"""Target of padding, which losses and metrics ignore."""
 
 
 class LanguageModelling(Task):
-    """Learns each token of a text from those before it, and goes on writing texts.
+    """Causal language modelling; predictions continue a prompt.
 
-    Metric: ``perplexity``, the exponential of the mean loss per token, without smoothing.
+    Metric: ``perplexity``, the exponential of the mean cross-entropy per token, without label
+    smoothing.
 
     Args:
-        spec: sizes of the data.
-        loss: of logits ``(tokens, vocab_size)`` and ids ``(tokens,)``; passes over ``-100``.
-        new_tokens: how many to write behind a prompt.
-        temperature: divides the logits that tokens are drawn by; 0 takes the likeliest one.
-        top_k: only so many of the likeliest tokens are drawn (Fan et al. 2018, arXiv:1805.04833).
-        sampling_seed: of the drawing; the same prompt is continued alike.
-        options: those of every task.
+        spec: Sizes of the data.
+        loss: Loss of logits ``(tokens, vocab_size)`` and token ids ``(tokens,)`` that ignores
+            targets of -100.
+        new_tokens: Number of tokens that continue a prompt.
+        temperature: Divisor of the logits that tokens are sampled from; 0 decodes greedily.
+        top_k: Number of the most probable tokens to sample from (Fan et al. 2018,
+            arXiv:1805.04833).
+        sampling_seed: Seed of the sampling, used for each prompt anew.
+        options: Arguments of every ``Task``.
+
+    Raises:
+        UserError: If the loss does not fit token ids, or does not ignore -100.
+        ValueError: If ``new_tokens``, ``temperature`` or ``top_k`` is out of its range.
     """
 
     def __init__(
@@ -51,7 +58,7 @@ class LanguageModelling(Task):
                 f"{new_tokens}, {top_k} and {temperature}"
             )
         _check_loss(loss, spec.network_sizes["vocab_size"])
-        metrics = MetricCollection({"perplexity": Perplexity(ignore_index=NOTHING)})
+        metrics = MetricCollection({"perplexity": Perplexity(ignore_index=IGNORED)})
         super().__init__(spec=spec, metrics=metrics, **options)
         self.loss = loss
         self.new_tokens = new_tokens
@@ -60,48 +67,58 @@ class LanguageModelling(Task):
         self.sampling_seed = sampling_seed
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss of all tokens ``(batch, length)`` at once."""
+        """Compute the loss of predicting each token from those before it.
+
+        Args:
+            batch: Inputs are ``tokens``, int64, and ``mask``, bool, ``(batch, length)`` each; they
+                are the targets too. The logits are ``(batch, length, vocab_size)``.
+            stage: Stage whose metrics are updated.
+        """
         tokens, mask = batch.inputs["tokens"], batch.inputs["mask"]
         logits = self({"tokens": nn.functional.pad(tokens[:, :-1], (1, 0), value=START)})
-        targets = tokens.masked_fill(~mask, NOTHING)
+        targets = tokens.masked_fill(~mask, IGNORED)
         self.update_metrics(stage, logits.detach().float(), targets)
         targets = targets.flatten()
         weight = denominator(self.loss, targets, rows=mask.sum())
         return BatchLoss(self.loss(logits.flatten(0, 1), targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give the likeliest next tokens for logits ``(batch, length, vocab_size)``."""
+        """Return the most probable next tokens for logits ``(batch, length, vocab_size)``."""
         return {"text": logits.argmax(dim=2).tolist()}
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, list[Any]]:
-        """Go on writing each of the prompts, ``tokens`` and ``mask`` ``(batch, length)``."""
-        rows = zip(inputs["tokens"], inputs["mask"], strict=True)
-        return {"text": [self._continued(tokens[mask]).tolist() for tokens, mask in rows]}
+        """Continue each prompt by ``new_tokens`` token ids.
 
-    def _continued(self, prompt: Tensor) -> Tensor:
+        Args:
+            inputs: ``tokens``, int64, and ``mask``, bool, ``(batch, length)`` each.
+        """
+        rows = zip(inputs["tokens"], inputs["mask"], strict=True)
+        return {"text": [self._continue(tokens[mask]).tolist() for tokens, mask in rows]}
+
+    def _continue(self, prompt: Tensor) -> Tensor:
         generator = torch.Generator(prompt.device).manual_seed(self.sampling_seed)
         tokens = nn.functional.pad(prompt, (1, 0), value=START)
         for _ in range(self.new_tokens):
             logits = self({"tokens": tokens.unsqueeze(0)})[0, -1].float()
-            tokens = torch.cat([tokens, self._drawn(logits, generator)])
+            tokens = torch.cat([tokens, self._sample(logits, generator)])
         return tokens[1:]
 
-    def _drawn(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a token ``(1,)`` by logits ``(vocab_size,)``."""
+    def _sample(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """Sample a token id ``(1,)`` from logits ``(vocab_size,)``."""
         if self.temperature == 0:
             return logits.argmax(keepdim=True)
-        likeliest, ids = logits.topk(min(self.top_k, len(logits)))
-        probabilities = (likeliest / self.temperature).softmax(dim=0)
+        highest, ids = logits.topk(min(self.top_k, len(logits)))
+        probabilities = (highest / self.temperature).softmax(dim=0)
         return ids[probabilities.multinomial(1, generator=generator)]
 
 
 def _check_loss(loss: Loss, vocab_size: int) -> None:
-    """Refuse losses of other targets than token ids, and those that do not ignore padding."""
+    """Raise if a loss is not one of token ids, or does not ignore padding."""
     logits = 30 * torch.eye(3, vocab_size)
     check_loss(
         loss,
-        right=(logits, torch.tensor([0, 1, NOTHING])),
-        wrong=(logits, torch.tensor([1, 0, NOTHING])),
-        needed=f"task=language_modelling needs one of token ids that ignores {NOTHING}, such as "
+        right=(logits, torch.tensor([0, 1, IGNORED])),
+        wrong=(logits, torch.tensor([1, 0, IGNORED])),
+        needed=f"task=language_modelling needs a loss of token ids that ignores {IGNORED}, such as "
         "loss=cross_entropy",
     )

@@ -1,4 +1,4 @@
-"""Metrics that are exact however rows are batched, and NaN where they are undefined."""
+"""Metrics that do not depend on the batch size, and are NaN if they are undefined."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,16 +16,24 @@ from torchmetrics.classification import (
 from torchmetrics.utilities.data import dim_zero_cat
 
 CONSTANT = 1e-12
-"""Share of the sum of squares below which a variance is rounding."""
+"""Fraction of the sum of squares below which a variance is a rounding error."""
 
 
 def exact_dtype() -> torch.dtype:
-    """Return the dtype of sums over an epoch: float64, which MPS lacks."""
+    """Return the dtype of sums over an epoch: float64, or float32 on MPS, which lacks float64."""
     return torch.float32 if torch.mps.is_available() else torch.float64
 
 
 class MeanLoss(Metric):
-    """Weighted mean of per-batch means; sums stay on the device and sync over ranks."""
+    """Weighted mean of per-batch means, reduced over ranks; sums stay on the device.
+
+    Example:
+        >>> loss = MeanLoss()
+        >>> loss.update(torch.tensor(1.0), 3)
+        >>> loss.update(torch.tensor(5.0), 1)
+        >>> loss.compute()
+        tensor(2.)
+    """
 
     higher_is_better = False
     full_state_update = False
@@ -38,24 +46,30 @@ class MeanLoss(Metric):
             self.add_state(name, torch.zeros((), dtype=exact_dtype()), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, weight: Tensor | int) -> None:
-        """Add the mean loss ``()`` of a batch and what it was divided by."""
+        """Add the mean loss ``()`` of a batch with its weight, as in ``BatchLoss``."""
         if isinstance(weight, Tensor):
             weight = weight.detach().to(self.total.dtype)
-            # The mean over nothing is NaN, and counts for nothing.
+            # The mean over nothing is NaN, and must not count.
             self.total.add_(torch.where(weight > 0, loss * weight, 0))
         else:
             self.total.add_(loss, alpha=weight)
         self.weight.add_(weight)
 
     def compute(self) -> Tensor:
-        """Return the mean over all batches so far."""
+        """Return the mean over all batches, ``()`` float32."""
         return (self.total / self.weight).float()
 
 
 class R2(Metric):
-    """Share of the variance that is explained; NaN for one row and for constant targets.
+    """Coefficient of determination; NaN for a single row and for constant targets.
 
-    torchmetrics' own raises for one row, and returns 0 or 1 for every target of a small unit.
+    That of torchmetrics raises for a single row, and returns 0 or 1 if targets have a small unit.
+
+    Example:
+        >>> r2 = R2()
+        >>> r2.update(torch.tensor([2.5, 0.0, 2.0, 8.0]), torch.tensor([3.0, -0.5, 2.0, 7.0]))
+        >>> round(r2.compute().item(), 4)
+        0.9486
     """
 
     higher_is_better = True
@@ -71,7 +85,7 @@ class R2(Metric):
             self.add_state(name, torch.zeros((), dtype=exact_dtype()), dist_reduce_fx="sum")
 
     def update(self, predicted: Tensor, targets: Tensor) -> None:
-        """Add predictions and targets ``(batch,)``."""
+        """Add predictions and targets, ``(batch,)`` floating."""
         predicted, targets = predicted.to(self.total.dtype), targets.to(self.total.dtype)
         self.residual.add_((predicted - targets).square().sum())
         self.total.add_(targets.sum())
@@ -79,21 +93,21 @@ class R2(Metric):
         self.rows.add_(len(targets))
 
     def compute(self) -> Tensor:
-        """Return the share over all rows so far."""
+        """Return the coefficient over all rows, ``()`` float32."""
         variance = self.squares - self.total.square() / self.rows
         is_defined = variance > CONSTANT * self.squares
         return torch.where(is_defined, 1 - self.residual / variance, torch.nan).float()
 
 
 class ClassAUROC(MulticlassAUROC):
-    """Area of each class against the rest, weighted by its rows; see ``_mean_area``."""
+    """One-vs-rest AUROC, averaged over classes by ``_mean_area``."""
 
     def __init__(self, *, num_classes: int) -> None:
         with _quiet():
             super().__init__(num_classes=num_classes, average="none", validate_args=False)
 
     def compute(self) -> Tensor:  # type: ignore[override]
-        """Return the mean over classes."""
+        """Return the average over classes, ``()``."""
         targets = dim_zero_cat(self.target)
         with _quiet():
             areas = super().compute()
@@ -101,14 +115,14 @@ class ClassAUROC(MulticlassAUROC):
 
 
 class LabelAUROC(MultilabelAUROC):
-    """Area of each label, weighted by the rows that have it; see ``_mean_area``."""
+    """AUROC of each label, averaged over labels by ``_mean_area``."""
 
     def __init__(self, *, num_labels: int) -> None:
         with _quiet():
             super().__init__(num_labels=num_labels, average="none", validate_args=False)
 
     def compute(self) -> Tensor:  # type: ignore[override]
-        """Return the mean over labels."""
+        """Return the average over labels, ``()``."""
         targets = dim_zero_cat(self.target)
         with _quiet():
             areas = super().compute()
@@ -116,7 +130,7 @@ class LabelAUROC(MultilabelAUROC):
 
 
 class ClassF1(MulticlassF1Score):
-    """Mean F1 over the classes that rows have or that were predicted; NaN without any."""
+    """Macro F1 over the classes that are in the targets or the predictions; NaN if none is."""
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__(
@@ -127,12 +141,12 @@ class ClassF1(MulticlassF1Score):
         )
 
     def compute(self) -> Tensor:
-        """Return the mean over classes."""
+        """Return the average over classes, ``()``."""
         return super().compute().nanmean()
 
 
 class LabelF1(MultilabelF1Score):
-    """Mean F1 over the labels that rows have or that were predicted; NaN without any."""
+    """Macro F1 over the labels that are in the targets or the predictions; NaN if none is."""
 
     def __init__(self, *, num_labels: int, threshold: float) -> None:
         super().__init__(
@@ -144,14 +158,21 @@ class LabelF1(MultilabelF1Score):
         )
 
     def compute(self) -> Tensor:
-        """Return the mean over labels."""
+        """Return the average over labels, ``()``."""
         return super().compute().nanmean()
 
 
 def _mean_area(areas: Tensor, members: Tensor, rows: int) -> Tensor:
-    """Average areas ``(classes,)`` by members; a class of no row or of all rows has no area.
+    """Average AUROCs, weighted by rows; a class of no row or of all rows is undefined.
 
-    NaN if no class has one. Areas are sums of many trapezia, which may round to above 1.
+    Args:
+        areas: AUROC of each class, ``(classes,)``; sums of many trapezia, which may round to
+            above 1.
+        members: Rows of each class, ``(classes,)``.
+        rows: Rows of all classes.
+
+    Returns:
+        The average ``()``, NaN if no class is defined.
     """
     weights = torch.where(members < rows, members, 0)
     return ((areas * weights).sum() / weights.sum()).clamp(max=1.0)
@@ -159,9 +180,9 @@ def _mean_area(areas: Tensor, members: Tensor, rows: int) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hush torchmetrics: predictions are kept on purpose, and so are classes left out."""
+    """Ignore warnings of torchmetrics: predictions are kept, and classes left out, on purpose."""
     with warnings.catch_warnings():
-        # Binning probabilities costs more time than keeping them costs memory.
+        # Exact areas need all predictions; binning them would take more time.
         warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
         warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
         yield

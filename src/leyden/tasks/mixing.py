@@ -1,4 +1,4 @@
-"""Mixing pairs of training rows and their targets."""
+"""Mixing pairs of training rows and their targets: mixup and CutMix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from leyden.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup:
-    """Blend each row with another one of its batch (Zhang et al. 2018, arXiv:1710.09412).
+    """Interpolate each row with another row of its batch (Zhang et al. 2018, arXiv:1710.09412).
 
     Attributes:
-        alpha: of the symmetric Beta distribution that one blend per batch is drawn from.
+        alpha: Parameter of the symmetric Beta distribution of the coefficient, which is sampled
+            once per batch.
     """
 
     alpha: float = 0.2
@@ -23,21 +24,21 @@ class Mixup:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Blend floating-point inputs ``(batch, ...)`` and one-hot targets.
+        """Interpolate inputs, ``(batch, ...)`` floating, and one-hot targets; see ``Mix``.
 
         Raises:
-            UserError: an input holds no amounts, such as tokens or categories.
+            UserError: If an input is not floating, such as tokens or categories.
         """
         if whole := [name for name, value in inputs.items() if not value.is_floating_point()]:
             raise UserError(
-                f"task/mix=mixup blends amounts, but the input {whole[0]!r} holds none. Choose "
-                "task/mix=none for texts and for tables with categories."
+                f"task/mix=mixup interpolates numbers, but the input {whole[0]!r} holds tokens or "
+                "categories. Choose task/mix=none for texts and for tables with categories."
             )
         random = np.random.default_rng(seed)
         kept = random.beta(self.alpha, self.alpha)
         partner = _partners(targets, random)
         mixed = {name: value.lerp(value[partner], 1 - kept) for name, value in inputs.items()}
-        return mixed, _blend_targets(targets, partner, kept, num_classes)
+        return mixed, _interpolate(targets, partner, kept, num_classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,8 @@ class CutMix:
     """Paste a rectangle of another image of the batch (Yun et al. 2019, arXiv:1905.04899).
 
     Attributes:
-        alpha: of the symmetric Beta distribution that the kept share of the area is drawn from.
+        alpha: Parameter of the symmetric Beta distribution of the area that is kept, which is
+            sampled once per batch.
     """
 
     alpha: float = 1.0
@@ -53,15 +55,17 @@ class CutMix:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Paste into images ``(batch, channels, height, width)``; targets by the pasted area.
+        """Paste into images ``(batch, channels, height, width)``; see ``Mix``.
+
+        Targets are interpolated by the pasted area.
 
         Raises:
-            UserError: the inputs are no images.
+            UserError: If the inputs are not images.
         """
         if "images" not in inputs:
             raise UserError(
                 f"task/mix=cutmix pastes images, but the inputs are {', '.join(inputs)}. Choose "
-                "task/mix=none, or mixup where all inputs are amounts."
+                "task/mix=none, or mixup if all inputs are numbers."
             )
         random = np.random.default_rng(seed)
         side = (1 - random.beta(self.alpha, self.alpha)) ** 0.5
@@ -74,7 +78,7 @@ class CutMix:
         mixed[:, :, rows, columns] = images[partner][:, :, rows, columns]
         pasted = (rows.stop - rows.start) * (columns.stop - columns.start)
         kept = 1 - pasted / (height * width)
-        return {"images": mixed}, _blend_targets(targets, partner, kept, num_classes)
+        return {"images": mixed}, _interpolate(targets, partner, kept, num_classes)
 
 
 def _span(size: int, side: float, position: float) -> slice:
@@ -87,6 +91,6 @@ def _partners(targets: Tensor, random: np.random.Generator) -> Tensor:
     return torch.from_numpy(random.permutation(len(targets))).to(targets.device)
 
 
-def _blend_targets(targets: Tensor, partner: Tensor, kept: float, num_classes: int) -> Tensor:
+def _interpolate(targets: Tensor, partner: Tensor, kept: float, num_classes: int) -> Tensor:
     one_hot = nn.functional.one_hot(targets, num_classes).float()
     return one_hot.lerp(one_hot[partner], 1 - kept)

@@ -1,34 +1,39 @@
-"""Multi-label classification: none, one or several labels per row."""
+"""Multi-label classification: any number of labels per row."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelExactMatch
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import LabelAUROC, LabelF1
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 SEPARATOR = ";"
-"""Between the labels of a predicted row."""
+"""Separates the predicted labels of a row."""
 
 
 class Multilabel(Task):
-    """Learns for every label whether a row has it.
+    """Multi-label classification.
 
-    Metrics: ``exact_match`` (rows whose labels are all right), ``f1`` and ``auroc`` (mean over
-    labels, of ``auroc`` weighted by their rows). A label that no row has, and for ``auroc`` one
-    that all rows have, does not count; without any that counts, the metric is NaN.
+    Metrics: ``exact_match`` (fraction of rows whose labels are all correct), ``f1`` (macro
+    average) and ``auroc`` (average weighted by the rows of each label). Labels without rows, and
+    for ``auroc`` a label that all rows have, are left out of the average; if none is left, the
+    metric is NaN.
 
     Args:
-        spec: sizes and label names of the data.
-        loss: of logits ``(batch, labels)`` and truths ``(batch, labels)``, float32.
-        threshold: probability from which on a row has a label.
-        options: those of every task.
+        spec: Sizes and label names of the data.
+        loss: Loss of logits ``(batch, labels)`` and targets ``(batch, labels)``, floating.
+        threshold: Probability from which a row has a label.
+        options: Arguments of every ``Task``.
+
+    Raises:
+        UserError: If the loss does not fit labels that do not exclude each other.
+        ValueError: If the targets of the data are not labels, or are a single label.
     """
 
     def __init__(
@@ -51,7 +56,12 @@ class Multilabel(Task):
         self.threshold = threshold
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the mean loss over rows and labels."""
+        """Compute the mean loss over rows and labels.
+
+        Args:
+            batch: Targets are 0 or 1, ``(batch, labels)`` uint8. The logits have the same shape.
+            stage: Stage whose metrics are updated.
+        """
         assert batch.targets is not None
         logits = self(batch.inputs)
         if stage != "train":
@@ -61,7 +71,7 @@ class Multilabel(Task):
         return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Give the labels of each row, and the probability of every label."""
+        """Return the labels of each row, and all probabilities, for logits ``(batch, labels)``."""
         probabilities = logits.float().sigmoid()
         names = self.spec.class_names
         columns: dict[str, list[Any]] = {
@@ -78,21 +88,21 @@ class Multilabel(Task):
 
 
 def _check_loss(loss: Loss, num_labels: int) -> None:
-    """Refuse a loss of classes that exclude each other."""
+    """Raise if a loss is one of classes, which exclude each other."""
     labels = torch.ones(1, num_labels)
     check_loss(
         loss,
         right=(30 * labels, labels),
         wrong=(-30 * labels, labels),
         highest=0.1,
-        needed="task=multilabel needs one that treats every label by itself, such as loss=bce",
+        needed="task=multilabel needs a loss of independent labels, such as loss=bce",
     )
 
 
-def _metrics(num_labels: int, threshold: float) -> PooledMetrics:
-    # Validating arguments would look at the values of each batch, and so wait for the device.
+def _metrics(num_labels: int, threshold: float) -> MetricCollection:
+    # Validating arguments would read values of each batch, and so wait for the device.
     exact = MultilabelExactMatch(num_labels=num_labels, threshold=threshold, validate_args=False)
-    return PooledMetrics(
+    return MetricCollection(
         {
             "exact_match": exact,
             "f1": LabelF1(num_labels=num_labels, threshold=threshold),

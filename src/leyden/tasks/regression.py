@@ -6,28 +6,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
-from leyden.tasks.pooled_metrics import PooledMetrics
 
 SIGNIFICANT = 7
-"""Digits of the deviation of the targets that a predicted number is rounded to."""
+"""Significant digits of a predicted number, relative to the deviation of the targets."""
 
 
 class Regression(Task):
-    """Learns a number per row, standardised by the training split.
+    """Regression on standardised targets.
 
-    Metrics: ``mae`` and ``rmse`` in the target's own unit, and ``r2``, the share of the variance
-    that is explained. The loss is that of standardised numbers.
+    Targets are standardised by the mean and the standard deviation of the training split, and so
+    is the loss. Metrics: ``mae`` and ``rmse`` in the unit of the targets, and ``r2``, the fraction
+    of the variance that is explained.
 
     Args:
-        spec: sizes of the data, and mean and deviation of its targets.
-        loss: of numbers ``(batch,)`` and numbers ``(batch,)``.
-        options: those of every task.
+        spec: Sizes of the data, and the mean and standard deviation of its targets.
+        loss: Loss of predictions ``(batch,)`` and targets ``(batch,)``, floating.
+        options: Arguments of every ``Task``.
+
+    Raises:
+        UserError: If the loss does not fit numbers.
+        ValueError: If the targets of the data are not numbers.
     """
 
     def __init__(self, *, spec: DataSpec, loss: Loss, **options: Any) -> None:
@@ -45,11 +49,17 @@ class Regression(Task):
         self.std = float(spec.targets["std"]) or 1.0
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss of standardised numbers."""
+        """Compute the loss of standardised predictions.
+
+        Args:
+            batch: Targets are ``(batch,)`` float32, in their own unit. The logits are
+                ``(batch, 1)``.
+            stage: Stage whose metrics are updated.
+        """
         assert batch.targets is not None
         predicted = self(batch.inputs).squeeze(1)
         centred = batch.targets - self.mean
-        # The metrics take no notice of a shift, and centred sums of squares are more exact.
+        # A shift does not change the metrics, and centred sums of squares are more exact.
         if stage != "train":
             self.update_metrics(stage, predicted.float() * self.std, centred)
         targets = (centred / self.std).to(predicted.dtype)
@@ -57,26 +67,29 @@ class Regression(Task):
         return BatchLoss(self.loss(predicted, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the number in the target's own unit, to the precision of float32 logits."""
+        """Return numbers in the unit of the targets for logits ``(batch, 1)``.
+
+        They are rounded to the precision of float32 logits.
+        """
         values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
         return {"value": [round(value, decimals) for value in values.tolist()]}
 
 
-def _metrics() -> PooledMetrics:
-    return PooledMetrics(
+def _metrics() -> MetricCollection:
+    return MetricCollection(
         {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()}
     )
 
 
 def _check_loss(loss: Loss) -> None:
-    """Refuse a loss of classes, which would take numbers for probabilities without a word."""
+    """Raise if a loss is one of classes, which would accept numbers as probabilities."""
     numbers, others = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([3.0, 2.0, 4.5])
     check_loss(
         loss,
         right=(numbers, numbers),
         wrong=(numbers, others),
         highest=1e-6,
-        needed="task=regression needs one of numbers, which is 0 where they agree, such as "
+        needed="task=regression needs a loss of numbers, which is 0 if they are equal, such as "
         "loss=mse or loss=huber",
     )

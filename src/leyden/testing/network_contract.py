@@ -1,4 +1,4 @@
-"""What holds for every network, as a class of tests to inherit."""
+"""Tests that every network has to pass, as a class to inherit from."""
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
@@ -11,17 +11,17 @@ from torch.nn import functional
 ROWS = 16
 """Rows of a batch."""
 
-HANDFUL = 4
-"""Rows that a network of a few parameters can learn by heart."""
+FEW_ROWS = 4
+"""Rows that a network of a few parameters can memorise."""
 
 STEPS, RATE = 100, 0.01
-"""Of Adam, in which the loss of these has to halve."""
+"""Steps and learning rate of Adam, by which the loss of these rows has to halve."""
 
 
 class NetworkContract(ABC):
-    """Tests of a network: a subclass says how to make it and what it takes, and pytest runs them.
+    """Tests of a network, which pytest runs for each subclass.
 
-    Small sizes are enough::
+    A subclass implements ``make`` and ``inputs``; small sizes are enough::
 
         class TestPooled(NetworkContract):
             def make(self):
@@ -33,29 +33,29 @@ class NetworkContract(ABC):
 
     @abstractmethod
     def make(self) -> nn.Module:
-        """Make the network with weights drawn anew, all of them there, and without dropout."""
+        """Return a new network, on the CPU, with random weights and without dropout."""
 
     @abstractmethod
     def inputs(self, rows: int) -> dict[str, Tensor]:
-        """Make up a batch, ``(rows, ...)`` each, by the names that the forward pass gives them."""
+        """Return a random batch: arguments of ``forward`` by name, ``(rows, ...)`` each."""
 
     def test_every_row_has_logits(self) -> None:
-        """Logits are numbers, and stand in the order of the rows."""
+        """Logits are finite, one entry per row."""
         logits = self._seeded()(**self._batch())
 
         assert len(logits) == ROWS
         assert logits.is_floating_point()
         assert logits.isfinite().all()
 
-    def test_weights_are_drawn_from_the_seed_alone(self) -> None:
-        """Two networks of one seed are the same."""
+    def test_initial_weights_depend_on_the_seed_alone(self) -> None:
+        """Two networks of the same seed are equal."""
         first, again = (self._seeded().state_dict() for _ in range(2))
 
-        _check_same(first, again)
+        _assert_equal(first, again)
 
     def test_gradients_reach_every_parameter(self) -> None:
-        """No layer that is not frozen is left out, and none ends in zeros only."""
-        network = self._moved()
+        """No trainable parameter is without a gradient, and none has only zeros."""
+        network = self._perturbed()
 
         network(**self._batch()).square().sum().backward()
 
@@ -67,36 +67,36 @@ class NetworkContract(ABC):
         ]
         assert unreached == []
 
-    def test_a_row_is_judged_alone_in_evaluation(self) -> None:
-        """What a row is told does not depend on the rows beside it."""
+    def test_rows_are_independent_in_evaluation(self) -> None:
+        """The logits of a row do not depend on the other rows of the batch."""
         batch = self._batch()
-        # Weights that were moved mix what is still apart at first, in sums of larger terms.
-        for network, near in ((self._seeded(), 1e-5), (self._moved(), 1e-4)):
+        # With perturbed weights, sums have larger terms and larger rounding errors.
+        for network, near in ((self._seeded(), 1e-5), (self._perturbed(), 1e-4)):
             with torch.inference_mode():
                 together = network.eval()(**batch)
                 alone = [
                     network(**{name: rows[[row]] for name, rows in batch.items()})
-                    for row in range(HANDFUL)
+                    for row in range(FEW_ROWS)
                 ]
 
             torch.testing.assert_close(
-                torch.cat(alone), together[:HANDFUL], rtol=10 * near, atol=near
+                torch.cat(alone), together[:FEW_ROWS], rtol=10 * near, atol=near
             )
 
     def test_evaluation_changes_nothing(self) -> None:
-        """Asked twice, it says the same, and its weights and buffers stay."""
-        network, batch = self._moved().eval(), self._batch()
+        """Two calls return the same logits, and change no weight or buffer."""
+        network, batch = self._perturbed().eval(), self._batch()
         before = deepcopy(network.state_dict())
 
         with torch.inference_mode():
             assert torch.equal(network(**batch), network(**batch))
 
-        _check_same(network.state_dict(), before)
+        _assert_equal(network.state_dict(), before)
 
-    def test_its_state_is_all_that_it_has_learnt(self, tmp_path: Path) -> None:
-        """Another network that loads it, with ``weights_only``, says the same."""
-        trained, batch = self._moved(), self._batch()
-        trained(**batch)  # moves the running statistics of a norm
+    def test_the_state_is_all_that_was_learned(self, tmp_path: Path) -> None:
+        """Another network that loads the state, with ``weights_only``, returns the same logits."""
+        trained, batch = self._perturbed(), self._batch()
+        trained(**batch)  # updates the running statistics of norms
         torch.save(trained.state_dict(), tmp_path / "weights.pt")
 
         restored = self._seeded(1).eval()
@@ -108,20 +108,20 @@ class NetworkContract(ABC):
         with torch.inference_mode():
             assert torch.equal(restored(**batch), trained(**batch))
 
-    def test_a_copy_has_weights_of_its_own(self) -> None:
-        """Averages of weights are kept in copies."""
-        network = self._moved()
+    def test_a_copy_shares_no_weights(self) -> None:
+        """Changing a deep copy leaves the original as it is; weight averaging relies on that."""
+        network = self._perturbed()
         before = deepcopy(network.state_dict())
 
         copied = deepcopy(network)
-        _check_same(copied.state_dict(), before)
-        _move(copied)
+        _assert_equal(copied.state_dict(), before)
+        _perturb(copied)
 
-        _check_same(network.state_dict(), before)
+        _assert_equal(network.state_dict(), before)
 
-    def test_bfloat16_gives_nearly_the_same(self) -> None:
-        """Mixed precision leaves logits numbers, and near those of float32."""
-        network, batch = self._moved().eval(), self._batch()
+    def test_bfloat16_is_close_to_float32(self) -> None:
+        """Logits in mixed bfloat16 are within 10 % of the largest float32 logit."""
+        network, batch = self._perturbed().eval(), self._batch()
 
         with torch.inference_mode():
             exact = network(**batch)
@@ -131,12 +131,12 @@ class NetworkContract(ABC):
         scale = exact.abs().max().item()
         torch.testing.assert_close(mixed, exact, rtol=0, atol=0.1 * scale)
 
-    def test_a_handful_of_rows_can_be_learnt_by_heart(self) -> None:
-        """The loss of labels that are drawn at random halves."""
-        network, batch = self._seeded(), self._batch(HANDFUL)
+    def test_few_rows_can_be_memorised(self) -> None:
+        """The loss of random labels halves."""
+        network, batch = self._seeded(), self._batch(FEW_ROWS)
         optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
-        *places, classes = network(**batch).shape
-        labels = torch.randint(max(classes, 2), places)
+        *positions, classes = network(**batch).shape
+        labels = torch.randint(max(classes, 2), positions)
         begin = loss = _loss(network(**batch), labels)
         for _ in range(STEPS):
             optimizer.zero_grad()
@@ -152,10 +152,10 @@ class NetworkContract(ABC):
         torch.manual_seed(seed)
         return self.make()
 
-    def _moved(self) -> nn.Module:
-        """Make a network away from weights that are zero at first on purpose."""
+    def _perturbed(self) -> nn.Module:
+        """Return a network without the weights that are initialised as zeros on purpose."""
         network = self._seeded()
-        _move(network)
+        _perturb(network)
         return network
 
     def _batch(self, rows: int = ROWS) -> dict[str, Tensor]:
@@ -164,17 +164,17 @@ class NetworkContract(ABC):
 
 
 def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute cross-entropy, or where there is one output that of its sign."""
+    """Compute the cross-entropy, or the binary one if there is one output."""
     if logits.shape[-1] == 1:
         return functional.binary_cross_entropy_with_logits(logits.squeeze(-1), labels.float())
     return functional.cross_entropy(logits.flatten(0, -2), labels.flatten())
 
 
-def _move(network: nn.Module) -> None:
+def _perturb(network: nn.Module) -> None:
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.rand_like(weight), alpha=0.1)
 
 
-def _check_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+def _assert_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=0)

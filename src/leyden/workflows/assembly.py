@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
+from leyden.callbacks.idle_hooks import leave_out_idle
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
@@ -23,7 +24,6 @@ from leyden.errors import UserError, did_you_mean
 from leyden.strategies.synced_norm import synced
 from leyden.tasks.base import Task
 from leyden.workflows.hardware import precision_of
-from leyden.workflows.hooks import leave_out_unused
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def build_trainer(
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
-        leave_out_unused(owner, task)
+        leave_out_idle(owner, task)
     return trainer
 
 

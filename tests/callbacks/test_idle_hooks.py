@@ -2,10 +2,9 @@ import pytest
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LearningRateMonitor
 
-from leyden.callbacks.idle_hooks import idle_when
+from leyden.callbacks.idle_hooks import IN_TRAINING, OUTSIDE_TRAINING, idle_when, leave_out_idle
 from leyden.config.compose import compose, freeze
 from leyden.workflows.assembly import build_data, build_task, build_trainer
-from leyden.workflows.hooks import IN_TRAINING, OUTSIDE_TRAINING, leave_out_unused
 
 
 class Sleepy(Callback):
@@ -38,8 +37,8 @@ def called(owner: Callback | LightningModule) -> set[str]:
 def test_only_hooks_that_a_class_overrides_are_left() -> None:
     counting, module = Counting(), LightningModule()
 
-    leave_out_unused(counting, module)
-    leave_out_unused(module, module)
+    leave_out_idle(counting, module)
+    leave_out_idle(module, module)
 
     assert called(counting) == {"on_train_batch_end"}
     assert called(module) == set(OUTSIDE_TRAINING)
@@ -60,7 +59,7 @@ def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
     module = LightningModule()
     module.automatic_optimization = automatic
 
-    leave_out_unused(callback, module)
+    leave_out_idle(callback, module)
 
     kept = {"on_train_batch_end"} if is_kept else set()
     assert called(callback) == {"on_train_batch_start"} | kept
@@ -69,10 +68,10 @@ def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
 @pytest.mark.parametrize(
     ("interval", "kept"), [("step", {"on_train_batch_start"}), ("epoch", set())]
 )
-def test_the_monitor_of_rates_is_asked_each_step_if_it_is_to_log_each(interval, kept) -> None:
+def test_the_learning_rate_monitor_is_called_each_step_if_it_logs_each(interval, kept) -> None:
     monitor = LearningRateMonitor(logging_interval=interval)
 
-    leave_out_unused(monitor, LightningModule())
+    leave_out_idle(monitor, LightningModule())
 
     assert called(monitor) == kept
 
@@ -81,7 +80,7 @@ def test_a_hook_that_an_instance_was_given_is_kept() -> None:
     callback = Callback()
     callback.on_before_backward = print  # type: ignore[method-assign, assignment]
 
-    leave_out_unused(callback, LightningModule())
+    leave_out_idle(callback, LightningModule())
 
     assert called(callback) == {"on_before_backward"}
 
