@@ -42,6 +42,9 @@ def origin(key: str, *overrides: str) -> str:
         ("logger.tensorboard.name", [], "conf/logger/tensorboard.yaml"),
         ("task.mix.alpha", ["task/mix=cutmix"], "conf/task/mix/cutmix.yaml"),
         ("task.channels_last", [], "conf/task/classification.yaml"),
+        ("data.num_workers", [], "conf/data/_base.yaml"),
+        ("data.white", [], "conf/data/_image.yaml"),
+        ("data.batch_size", [], "conf/data/digits.yaml"),
         ("seed", [], "conf/train.yaml"),
     ],
 )
@@ -131,6 +134,7 @@ def test_who_has_chosen_a_node(
             ["task=regression", "task/mix=mixup"],
             ["task/mix=mixup needs task=classification: nothing else has the group task/mix"],
         ),
+        (["~data", "data/splitter=kfold"], ["data/splitter=kfold needs", " or data=digits or "]),
         (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
     ],
 )

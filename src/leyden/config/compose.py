@@ -73,9 +73,9 @@ def without_hydra(config: Config) -> Config:
 
 
 def groups() -> dict[str, list[str]]:
-    """List the config groups and their options."""
+    """List the config groups and their options: files that begin with _ only serve others."""
     found: dict[str, list[str]] = {}
-    for file in sorted(CONF.rglob("*.yaml")):
+    for file in sorted(CONF.rglob("[!_]*.yaml")):
         group = file.parent.relative_to(CONF).as_posix()
         if group != ".":
             found.setdefault(group, []).append(file.stem)

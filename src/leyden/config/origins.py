@@ -145,17 +145,21 @@ def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
 
 
 def _setter(config: str, path: Sequence[str]) -> str | None:
-    """Name the file that sets a key: that of a config, or of one that its defaults list names."""
+    """Return the file that sets a key of a config."""
+    return next((file for file, node in _layers(config) if _holds(node, path)), None)
+
+
+def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the file of a config and those it is based on, by precedence, with their contents."""
     file = CONF / f"{config}.yaml"
     if not file.is_file():
-        return None
+        return
     node = yaml.safe_load(file.read_text()) or {}
-    if _holds(node, path):
-        return f"conf/{config}.yaml"
-    defaults = node.get("defaults", [])
+    yield f"conf/{config}.yaml", node
     group = config.rpartition("/")[0]
-    siblings = (f"{group}/{item}" for item in reversed(defaults) if isinstance(item, str))
-    return next(filter(None, (_setter(sibling, path) for sibling in siblings)), None)
+    for item in reversed(node.get("defaults", [])):
+        if isinstance(item, str):
+            yield from _layers(f"{group}/{item}")
 
 
 def _holds(node: Any, path: Sequence[str]) -> bool:
@@ -214,8 +218,10 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
 def _options_with(group: str, inner: str) -> Iterator[str]:
     """Yield the options of a group that have a group of their own within."""
     for option in groups().get(group, ()):
-        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
-        if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ())):
+        defaults = [
+            item for _, node in _layers(f"{group}/{option}") for item in node.get("defaults", ())
+        ]
+        if any(isinstance(item, dict) and inner in item for item in defaults):
             yield option
 
 
