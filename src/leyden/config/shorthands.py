@@ -30,7 +30,7 @@ def written_out(overrides: Sequence[str]) -> list[str]:
     as ``GROUP=`` does, and the path of data that exist is a path whatever characters are in it.
 
     Raises:
-        UserError: A group is left out that every run needs, or a file that is not an option is chosen.
+        UserError: A group that every run needs is left out, or what is chosen is not an option.
     """
     options = groups()
     return [_written_out(override, options) for override in overrides]
