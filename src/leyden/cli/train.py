@@ -20,7 +20,15 @@ from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
 from leyden.cli.train_help import help_text
 from leyden.config.check import check, check_paths, forget_sources
-from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, load, without_hydra
+from leyden.config.compose import (
+    ROOT_CONFIG,
+    Config,
+    compose,
+    config_dir,
+    freeze,
+    load,
+    without_hydra,
+)
 from leyden.config.origins import composed_origin, frozen_origin, is_chosen, worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
@@ -160,7 +168,7 @@ def _run_one(overrides: Sequence[str], *, jobs: "Jobs | None") -> None:
 
     Hydra's own entry composes once more, to learn that this is no sweep.
     """
-    settings = {"config_dir": str(CONF), "job_name": "train", "version_base": "1.3"}
+    settings = {"config_dir": config_dir(), "job_name": "train", "version_base": "1.3"}
     with _errors_are_raised() as refused, initialize_config_dir(**settings):
         composing = GlobalHydra.instance().hydra
         assert composing is not None
@@ -177,7 +185,7 @@ def _hand_over(*, resume: bool, jobs: "Jobs | None") -> None:
     It reads the words of the command by itself.
     """
     with _errors_are_raised() as refused:
-        hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
+        hydra.main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(
             partial(_job, refused=refused, resume=resume, jobs=jobs)
         )()
 

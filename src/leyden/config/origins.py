@@ -12,11 +12,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from leyden.config.compose import (
     ACROSS_GROUPS,
-    CONF,
     ROOT_CONFIG,
     compose,
+    config_files,
     groups,
     keys,
+    read_option,
     replaced,
     select,
 )
@@ -79,7 +80,7 @@ def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
     """List the options of a group whose class takes these arguments and needs no others."""
     found = []
     for option in groups().get(group, []):
-        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
+        node = read_option(f"{group}/{option}")
         with suppress(UserError, KeyError):
             if accepts(resolve(node["_target_"]), arguments, node):
                 found.append(option)
@@ -89,11 +90,11 @@ def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
     """Find the files of ``conf/`` that may set a key, and the path of the key in each."""
     path = key.split(".")
-    for file in CONF.rglob("*.yaml"):
-        group = file.relative_to(CONF).parts[:-1]
+    for name, file in config_files().items():
+        group = name.split("/")[:-1]
         if group and group[0] in ACROSS_GROUPS:
             yield file, path
-        elif tuple(path[: len(group)]) == group:
+        elif path[: len(group)] == group:
             yield file, path[len(group) :]
 
 
@@ -151,10 +152,9 @@ def _setter(config: str, path: Sequence[str]) -> str | None:
 
 def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the file of a config and those it is based on, by precedence, with their contents."""
-    file = CONF / f"{config}.yaml"
-    if not file.is_file():
+    node = read_option(config)
+    if not node:
         return
-    node = yaml.safe_load(file.read_text()) or {}
     yield f"conf/{config}.yaml", node
     group = config.rpartition("/")[0]
     for item in reversed(node.get("defaults", [])):
