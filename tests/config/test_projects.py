@@ -75,5 +75,5 @@ def test_a_module_that_is_no_project_is_not_trusted(write: str, missing: str) ->
     Path(missing.format(write)).unlink()
 
     assert find_projects() == []
-    with pytest.raises(UserError, match="needs an __init__.py in it, and a pyproject.toml"):
+    with pytest.raises(UserError, match=r"needs an __init__\.py in it, and a pyproject.toml"):
         resolve(f"{write}.gauges.Gauge")
