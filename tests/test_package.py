@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
@@ -121,15 +122,15 @@ def test_a_project_trains_evaluates_and_predicts_with_its_own_classes(project):
     done = leyden(project, "train", *(f"{group}=tides" for group in ADDED), "debug=smoke")
     assert done.returncode == 0, done.stderr
     (run,) = project[0].glob("runs/tides/*")
-    (project[0] / "image.pgm").write_bytes(b"P5 8 8 255\n" + bytes(64))
+    Image.new("L", (8, 8)).save(project[0] / "image.png")
 
     evaluated = leyden(project, "evaluate", f"run={run}")
-    predicted = leyden(project, "predict", f"run={run}", "input=image.pgm")
+    predicted = leyden(project, "predict", f"run={run}", "input=image.png")
 
     assert evaluated.returncode == 0, evaluated.stderr
     assert "test/loss" in evaluated.stdout
     assert predicted.returncode == 0, predicted.stderr
-    assert "image.pgm" in predicted.stdout
+    assert "image.png" in predicted.stdout
 
 
 @pytest.mark.parametrize("group", ADDED)
@@ -164,3 +165,14 @@ def test_a_run_does_not_bring_the_package_that_it_names(project, site, tmp_path)
         assert done.returncode == 2, done.stderr
         assert "'tides.network.Added' is not in a trusted package" in done.stderr
         assert not (cwd / "MARK").exists()
+
+
+def test_a_module_in_the_current_directory_is_not_imported(site, tmp_path):
+    for name in ("yaml", "tides"):
+        (tmp_path / f"{name}.py").write_text("open('MARK', 'w')")
+
+    done = python("leyden", "train", "network._target_=tides.Net", cwd=tmp_path, site=site)
+
+    assert done.returncode == 2, done.stderr
+    assert "'tides.Net' is not in a trusted package" in done.stderr
+    assert not (tmp_path / "MARK").exists()
