@@ -44,7 +44,7 @@ CONF = conf_of(LEYDEN)
 
 
 def find_projects() -> list[Project]:
-    """List the projects of the current directory, of Leyden's own checkout, and installed ones.
+    """Find the projects in the current directory, beside Leyden's sources, and installed ones.
 
     The ``src/`` of a checkout is put on ``sys.path``, so that its packages can be imported.
     """
