@@ -34,6 +34,10 @@ hypothesis.settings.load_profile("leyden")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a CUDA GPU, and runs with -m gpu alone")
+    config.addinivalue_line(
+        "markers",
+        "slow: starts processes or walks large products, and runs in make test-all",
+    )
     config.addinivalue_line("markers", "release: of Leyden itself, and runs with -m release alone")
     config.addinivalue_line(
         "markers",

@@ -2,6 +2,9 @@
 
 import sys
 
+if not sys.flags.safe_path:
+    del sys.path[0]  # the current directory, from which a command imports only a project
+
 from leyden.cli.main import main
 
 sys.exit(main())

@@ -29,7 +29,7 @@ USER_ERRORS = {
     "missing value": (["train", "data=image_folder"], ["data.root is missing", "data.root=VALUE"]),
     "untrusted target": (
         ["train", "network=mlp", "network._target_=os.system", "network.dropout=0.1"],
-        ["'os.system' is refused", "targets.py", "the override network._target_=os.system"],
+        ["'os.system' is refused", "src/NAME", "the override network._target_=os.system"],
     ),
     "unparsable override": (
         ["train", "network.channels=[1"],

@@ -23,7 +23,8 @@ from leyden.config.compose import (
 )
 
 OPTIONS = [f"{group}={option}" for group, options in shipped.OPTIONS.items() for option in options]
-FILES = ["train.yaml", *(f"{option.replace('=', '/')}.yaml" for option in OPTIONS)]
+SHARED = [path.relative_to(CONF).as_posix() for path in sorted(CONF.rglob("_*.yaml"))]
+FILES = ["train.yaml", *(f"{option.replace('=', '/')}.yaml" for option in OPTIONS), *SHARED]
 WITHIN = {g: options for g, options in shipped.OPTIONS.items() if g not in ACROSS_GROUPS}
 
 

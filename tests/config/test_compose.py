@@ -30,6 +30,7 @@ def test_groups_are_the_folders_of_conf() -> None:
     assert "linear" in found["network"]
     assert {"cutmix", "mixup", "none"} <= set(found["task/mix"])
     assert "." not in found
+    assert [option for options in found.values() for option in options if option[0] == "_"] == []
 
 
 def test_keys_are_dotted_and_follow_no_link(frozen: Config) -> None:

@@ -5,7 +5,6 @@ import pytest
 from hydra.errors import HydraException
 
 from leyden.config import compose as composing
-from leyden.config import origins
 from leyden.config.compose import compose, to_plain
 from leyden.config.origins import (
     as_user_error,
@@ -42,6 +41,9 @@ def origin(key: str, *overrides: str) -> str:
         ("logger.tensorboard.name", [], "conf/logger/tensorboard.yaml"),
         ("task.mix.alpha", ["task/mix=cutmix"], "conf/task/mix/cutmix.yaml"),
         ("task.channels_last", [], "conf/task/classification.yaml"),
+        ("data.num_workers", [], "conf/data/_base.yaml"),
+        ("data.white", [], "conf/data/_image.yaml"),
+        ("data.batch_size", [], "conf/data/digits.yaml"),
         ("seed", [], "conf/train.yaml"),
     ],
 )
@@ -54,7 +56,7 @@ def test_experiment_comes_before_the_option(
 ) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("optimizer:\n  lr: high\n")
-    monkeypatch.setattr(origins, "CONF", tmp_path)
+    monkeypatch.setattr(composing, "conf_folders", lambda: [tmp_path])
     choices = {"experiment": "mine", "optimizer": "sgd", "debug": None}
 
     found = composed_origin("optimizer.lr", overrides=["experiment=mine"], choices=choices)
@@ -131,6 +133,7 @@ def test_who_has_chosen_a_node(
             ["task=regression", "task/mix=mixup"],
             ["task/mix=mixup needs task=classification: nothing else has the group task/mix"],
         ),
+        (["~data", "data/splitter=kfold"], ["data/splitter=kfold needs", " or data=digits or "]),
         (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
     ],
 )
@@ -151,10 +154,6 @@ def test_other_errors_pass() -> None:
     assert as_user_error(ValueError("x"), []) is None
     with pytest.raises(ValueError, match=r"^x$"), worded([]):
         raise ValueError("x")
-
-
-def test_origins_and_composing_share_a_folder() -> None:
-    assert origins.CONF == composing.CONF
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,18 @@ def test_a_group_that_every_run_needs_is_not(group: str, form: str) -> None:
         ("+experiment=spam", "experiment=spam"),
         ("scheduler.pct_start=null", "scheduler.pct_start=null"),
         ("~callbacks.ema", "~callbacks.ema"),
+        ("task={mix: null,_target_: a.B}", "task={mix: null,_target_: a.B}"),
         ("data.root=nowhere,elsewhere", "data.root=nowhere,elsewhere"),
     ],
 )
 def test_the_rest_stays_what_it_is(override: str, expected: str) -> None:
     assert written_out([override]) == [expected]
+
+
+@pytest.mark.parametrize("override", ["data=_base", "data=digits,_image", "callbacks=[default,_x]"])
+def test_files_that_others_share_are_not_options(override: str) -> None:
+    with pytest.raises(UserError, match=r"_\w+.yaml holds what other files share and is not an "):
+        written_out([override])
 
 
 def test_groups_of_ones_own_keep_their_sign(monkeypatch: pytest.MonkeyPatch) -> None:

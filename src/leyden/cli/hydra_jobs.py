@@ -16,7 +16,7 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
 
 from leyden.config.check import check, check_paths
-from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, without_hydra
+from leyden.config.compose import ROOT_CONFIG, Config, compose, config_dir, freeze, without_hydra
 from leyden.config.origins import composed_origin
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
@@ -82,7 +82,7 @@ def run_one(composed: Composed, run: Run) -> None:
     """
     source = composed.source
     source.hydra.mode = RunMode.RUN
-    with _errors_raised() as refused, initialize_config_dir(str(CONF), version_base="1.3"):
+    with _errors_raised() as refused, initialize_config_dir(config_dir(), version_base="1.3"):
         callbacks = Callbacks(source)
         callbacks.on_run_start(config=source, config_name=ROOT_CONFIG)
         done = run_job(
@@ -99,7 +99,7 @@ def run_one(composed: Composed, run: Run) -> None:
 def run_hydra(run: Run) -> None:
     """Run Hydra's own command line on ``sys.argv``: sweeps, ``--cfg`` and its other flags."""
     with _errors_raised() as refused:
-        hydra.main(config_path=str(CONF), config_name=ROOT_CONFIG, version_base="1.3")(
+        hydra.main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(
             partial(_run_job, run=run, refused=refused)
         )()
 

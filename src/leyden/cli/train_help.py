@@ -5,7 +5,8 @@ from textwrap import fill, indent
 
 from omegaconf import OmegaConf
 
-from leyden.config.compose import CONF, compose, groups
+from leyden.config.compose import compose, groups
+from leyden.config.projects import conf_folders
 
 USAGE = """usage: leyden train [GROUP=OPTION …] [KEY=VALUE …]
 
@@ -31,9 +32,10 @@ def help_text(overrides: Sequence[str]) -> str:
         )
         for group, names in groups().items()
     ]
+    folders = ", ".join(map(str, conf_folders()))
     parts = (
         USAGE,
-        f"Groups and their options, which are files in {CONF}:",
+        f"Groups and their options, which are files in {folders}:",
         "\n".join(listed),
         "The config, every key of which can be changed:",
         indent(OmegaConf.to_yaml(compose(overrides)), "  "),

@@ -9,12 +9,16 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
+from leyden.config.projects import CONF, conf_folders
 from leyden.errors import UserError, did_you_mean, near
 from leyden.files import written_aside
 
@@ -50,14 +54,19 @@ LONGEST_NUMBER = 100
 """Characters of a number or date in a file: the time that reading takes grows with their square."""
 
 
-def _conf_folder() -> Path:
-    """Find ``conf/``: inside an installed wheel, else at the top of the checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
+class _ProjectsFirst(SearchPathPlugin):
+    """Lets Hydra search the configs of projects before those of Leyden."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Put the folders in front of the one that Hydra was given."""
+        for folder in reversed(conf_folders()[:-1]):
+            search_path.prepend("leyden.project", str(folder), anchor="main")
 
 
-CONF = _conf_folder()
+def config_dir() -> str:
+    """Return the folder that Hydra is to be given; it then searches those of projects too."""
+    Plugins.instance().register(_ProjectsFirst)
+    return str(CONF)
 
 
 def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
@@ -67,7 +76,7 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
         overrides: as on the command line.
         with_hydra: keep Hydra's own node.
     """
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
         return hydra_compose(ROOT_CONFIG, list(overrides), return_hydra_config=with_hydra)
 
 
@@ -76,20 +85,35 @@ def without_hydra(config: Config) -> Config:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
+def config_files() -> dict[str, Path]:
+    """Map names such as ``network/cnn`` to files; a project's replaces one of Leyden's."""
+    return {
+        file.relative_to(folder).with_suffix("").as_posix(): file
+        for folder in reversed(conf_folders())
+        for file in sorted(folder.rglob("*.yaml"))
+    }
+
+
+def read_option(name: str) -> dict[str, Any]:
+    """Read the file of an option such as ``network/cnn``; empty if there is none."""
+    files = (folder / f"{name}.yaml" for folder in conf_folders())
+    file = next((file for file in files if file.is_file()), None)
+    return (yaml.safe_load(file.read_text()) if file else None) or {}
+
+
 def groups() -> dict[str, list[str]]:
-    """List the config groups and their options."""
+    """List the config groups and their options: files that begin with _ only serve others."""
     found: dict[str, list[str]] = {}
-    for file in sorted(CONF.rglob("*.yaml")):
-        group = file.parent.relative_to(CONF).as_posix()
-        if group != ".":
-            found.setdefault(group, []).append(file.stem)
+    for name in sorted(config_files()):
+        group, _, option = name.rpartition("/")
+        if group and not option.startswith("_"):
+            found.setdefault(group, []).append(option)
     return found
 
 
 def root_keys() -> set[str]:
     """List the top-level keys that a config may have: those of its file, and its groups."""
-    own = yaml.safe_load((CONF / f"{ROOT_CONFIG}.yaml").read_text())
-    found = {*own, *(group.partition("/")[0] for group in groups())}
+    found = {*read_option(ROOT_CONFIG), *(group.partition("/")[0] for group in groups())}
     return found - {"defaults", "hydra", *ACROSS_GROUPS}
 
 

@@ -12,11 +12,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from leyden.config.compose import (
     ACROSS_GROUPS,
-    CONF,
     ROOT_CONFIG,
     compose,
+    config_files,
     groups,
     keys,
+    read_option,
     replaced,
     select,
 )
@@ -79,7 +80,7 @@ def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
     """List the options of a group whose class takes these arguments and needs no others."""
     found = []
     for option in groups().get(group, []):
-        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
+        node = read_option(f"{group}/{option}")
         with suppress(UserError, KeyError):
             if accepts(resolve(node["_target_"]), arguments, node):
                 found.append(option)
@@ -89,11 +90,11 @@ def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
     """Find the files of ``conf/`` that may set a key, and the path of the key in each."""
     path = key.split(".")
-    for file in CONF.rglob("*.yaml"):
-        group = file.relative_to(CONF).parts[:-1]
+    for name, file in config_files().items():
+        group = name.split("/")[:-1]
         if group and group[0] in ACROSS_GROUPS:
             yield file, path
-        elif tuple(path[: len(group)]) == group:
+        elif path[: len(group)] == group:
             yield file, path[len(group) :]
 
 
@@ -145,17 +146,20 @@ def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
 
 
 def _setter(config: str, path: Sequence[str]) -> str | None:
-    """Name the file that sets a key: that of a config, or of one that its defaults list names."""
-    file = CONF / f"{config}.yaml"
-    if not file.is_file():
-        return None
-    node = yaml.safe_load(file.read_text()) or {}
-    if _holds(node, path):
-        return f"conf/{config}.yaml"
-    defaults = node.get("defaults", [])
+    """Return the file that sets a key of a config."""
+    return next((file for file, node in _layers(config) if _holds(node, path)), None)
+
+
+def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the file of a config and those it is based on, by precedence, with their contents."""
+    node = read_option(config)
+    if not node:
+        return
+    yield f"conf/{config}.yaml", node
     group = config.rpartition("/")[0]
-    siblings = (f"{group}/{item}" for item in reversed(defaults) if isinstance(item, str))
-    return next(filter(None, (_setter(sibling, path) for sibling in siblings)), None)
+    for item in reversed(node.get("defaults", [])):
+        if isinstance(item, str):
+            yield from _layers(f"{group}/{item}")
 
 
 def _holds(node: Any, path: Sequence[str]) -> bool:
@@ -219,8 +223,10 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
 def _options_with(group: str, inner: str) -> Iterator[str]:
     """Yield the options of a group that have a group of their own within."""
     for option in groups().get(group, ()):
-        node = yaml.safe_load((CONF / group / f"{option}.yaml").read_text()) or {}
-        if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ())):
+        defaults = [
+            item for _, node in _layers(f"{group}/{option}") for item in node.get("defaults", ())
+        ]
+        if any(isinstance(item, dict) and inner in item for item in defaults):
             yield option
 
 

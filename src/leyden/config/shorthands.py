@@ -22,6 +22,9 @@ IN_EVERY_CONFIG = frozenset({*NEEDED, *NONE, *ACROSS_GROUPS, "callbacks", "logge
 _NULL = re.compile(r"(?<![^,])(?:null)?(?![^,])", re.IGNORECASE)
 """Null or nothing, alone or as one of a sweep's values."""
 
+_HIDDEN = re.compile(r"(?<![^,\[])_\w+(?![^,\]])")
+"""A file that is not an option, alone or as one of several."""
+
 
 def written_out(overrides: Sequence[str]) -> list[str]:
     """Write out overrides that Hydra refuses or misreads although their meaning is clear.
@@ -30,7 +33,7 @@ def written_out(overrides: Sequence[str]) -> list[str]:
     as ``GROUP=`` does, and the path of data that exist is a path whatever characters are in it.
 
     Raises:
-        UserError: A group is left out that every run needs.
+        UserError: A group that every run needs is left out, or what is chosen is not an option.
     """
     options = groups()
     return [_written_out(override, options) for override in overrides]
@@ -48,6 +51,11 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
         return override
     if name.startswith("~"):
         value = "null"  # what is left out may be named: ~scheduler=cosine
+    if hidden := _HIDDEN.search(value):
+        raise UserError(
+            f"{override}: {hidden[0]}.yaml holds what other files share and is not an option. "
+            f"Expected one of {', '.join(options[key])}."
+        )
     if "[" in value or not _NULL.search(value):
         return f"{key}={value}" if equals else override
     if key in NEEDED:

@@ -261,7 +261,7 @@ def _tuned(config: Config) -> dict[str, Any]:
     """Return the hyperparameters: the seed, and the groups that are tuned, as dotted keys."""
     plain = to_plain(config, resolve=True)
     tuned = {"seed": config.seed}
-    for group in ("data", "network", "loss", "optimizer", "scheduler"):
+    for group in ("data", "network", "loss", "parameter_groups", "optimizer", "scheduler"):
         node = plain.get(group) or {}
         tuned[group] = str(node.get("_target_")).rpartition(".")[2]
         tuned |= _flat(node, group)

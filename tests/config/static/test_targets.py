@@ -199,7 +199,7 @@ def test_resolve_names_where_it_is_defined():
         ("torch.nn.crossentropyloss", "Did you mean 'CrossEntropyLoss'"),
         ("torch.optim.schedulers.StepLR", "torch.optim has no 'schedulers'"),
         ("leyden.network.MLP", "Did you mean 'leyden.networks'"),
-        ("torchvision.models.resnet18", "add the package to TRUSTED in src/leyden/config/targets"),
+        ("torchvision.models.resnet18", "Define it in your project's src/NAME"),
         ("os.system", "'os.system' is not in a trusted package"),
         ("torch.nn.Linear.forward", "it is inside torch.nn.modules.linear.Linear"),
         ("torch.nn.functional.max_pool2d", "'max_pool2d' is no class or function"),

@@ -11,6 +11,7 @@ from importlib import import_module
 from inspect import Parameter, Signature
 from typing import Any
 
+from leyden.config.projects import find_projects, why_untrusted
 from leyden.config.static import annotations
 from leyden.config.static.sources import (
     Class,
@@ -108,7 +109,6 @@ STAYING: tuple[str, ...] = (
     "lightning.pytorch.plugins.precision",
     "lightning.pytorch.trainer.trainer.Trainer",
 )
-_HERE = "src/leyden/config/targets.py"
 _LONGEST_HINT = 120
 _HYDRA_TYPES: dict[str, tuple[type, str]] = {
     "_partial_": (bool, "true or false"),
@@ -138,7 +138,6 @@ class Target:
     is_class: bool
 
 
-@functools.cache  # so that what is built needs no second look at the sources
 def resolve(target: str) -> Target:
     """Find the definition of a target without importing anything.
 
@@ -148,14 +147,30 @@ def resolve(target: str) -> Target:
     if not all(part.isidentifier() for part in target.split(".")):
         shown = f"{target!r:.{_LONGEST_HINT}}"
         raise UserError(f"_target_ {shown} is not a dotted name such as 'torch.optim.AdamW'.")
-    _refuse(target, target, trusted=TRUSTED, public=target)
-    found = _find(target)
-    is_class = isinstance(found, Class)
+    _refuse(target, target, trusted=_trusted(), public=target)
+    found = _definition(target)
     # Public classes may have a private home, as torch.optim.Muon has; functions may not.
-    public = target if is_class else found.canonical
-    trusted = TRUSTED if is_class else TRUSTED_FUNCTIONS
+    public = target if found.is_class else found.canonical
+    trusted = _trusted() if found.is_class else _trusted_functions()
     _refuse(target, found.canonical, trusted=trusted, public=public)
-    return Target(target, found.canonical, signature_of(found), is_class)
+    return found
+
+
+@functools.cache  # so that what is built needs no second look at the sources
+def _definition(target: str) -> Target:
+    found = _find(target)
+    return Target(target, found.canonical, signature_of(found), isinstance(found, Class))
+
+
+def _trusted() -> tuple[str, ...]:
+    return (*TRUSTED, *(project.package for project in find_projects()))
+
+
+def _trusted_functions() -> tuple[str, ...]:
+    """Return where functions may be named, in projects as in Leyden."""
+    rooms = ("losses", "networks", "optim")
+    own = (f"{project.package}.{room}" for project in find_projects() for room in rooms)
+    return (*TRUSTED_FUNCTIONS, *own)
 
 
 def imported(target: Target) -> Any:
@@ -241,15 +256,16 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     elif _within(name, DENIED):
         reason = f"{name!r} loads or downloads models. Choose the model in "
         reason += "Python instead, in a class of your own in leyden"
-    elif not _within(name, TRUSTED):
-        reason = f"{name!r} is not in a trusted package. Put what you need in a room of leyden"
-        reason += f" ({', '.join(_ROOMS)}), or add the package to TRUSTED in {_HERE}"
+    elif not _within(name, _trusted()):
+        reason = f"{name!r} is not in a trusted package.{why_untrusted(name.partition('.')[0])} "
+        reason += "Define it in your project's src/NAME, and give the command in the project's "
+        reason += "folder, or install a project that has the entry point leyden.project"
     elif not _within(name, trusted):
         reason = f"{name!r} is a function, and only classes are trusted there. Name a class"
     else:
         return
     package = ".".join(name.split(".")[:2])
-    hint = "" if _within(name, TRUSTED) else _hint(package, TRUSTED)
+    hint = "" if _within(name, _trusted()) else _hint(package, _trusted())
     raise UserError(f"_target_ {target!r} is refused: {reason}.{hint}")
 
 
@@ -284,5 +300,5 @@ def _find(target: str) -> Class | Function:
 def _fault(holder: Module, name: str) -> str:
     if name in holder.bindings:
         return f"cannot be read: {name!r} is no class or function in the source of {holder.name}."
-    hint = _hint(name, holder.public(lambda name: _within(name, TRUSTED)) | holder.submodules())
+    hint = _hint(name, holder.public(lambda name: _within(name, _trusted())) | holder.submodules())
     return f"does not exist: {holder.name} has no {name!r}.{hint}"
