@@ -8,11 +8,7 @@ from typing import TypeAlias
 from leyden.errors import UserError, first_line
 
 DataPath: TypeAlias = str | Path
-"""Annotation of the parameters of a data module that are paths of its data, files or folders.
-
-The command line completes them, makes them absolute and refuses those that do not exist; `evaluate`
-measures other data with them, and a resumed run may find its data elsewhere.
-"""
+"""Annotation of the parameters of a data module that are paths of its data, files or folders."""
 
 META = "meta.pt"
 """The file in a sharded checkpoint that makes it one; the rest stands beside it."""
