@@ -3,8 +3,12 @@
 import os
 import shutil
 from pathlib import Path
+from typing import TypeAlias
 
 from leyden.errors import UserError, first_line
+
+DataPath: TypeAlias = str | Path
+"""Annotation of the parameters of a data module that are paths of its data, files or folders."""
 
 META = "meta.pt"
 """The file in a sharded checkpoint that makes it one; the rest stands beside it."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from leyden.batch import as_tensors
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
@@ -45,7 +46,8 @@ def _rows(finished: FinishedRun, chunk: Inputs, device: torch.device) -> Iterato
     for start in range(0, len(chunk.names), data.batch_size):
         batch = slice(start, start + data.batch_size)
         with torch.inference_mode():
-            fields = {field: rows[batch].to(device) for field, rows in chunk.fields.items()}
+            raw = as_tensors({field: rows[batch] for field, rows in chunk.fields.items()})
+            fields = {field: values.to(device) for field, values in raw.items()}
             columns = data.readable(task.predict(data.network_inputs(fields)))
         for name, *values in zip(chunk.names[batch], *columns.values(), strict=True):
             yield {"file": name, **dict(zip(columns, values, strict=True))}

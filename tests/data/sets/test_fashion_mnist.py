@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from leyden.data.cleaning.steps import Cleaning
+from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.sets import fashion_mnist
 from leyden.data.sets.fashion_mnist import (
     CHECKSUMS,
@@ -134,7 +134,7 @@ def test_files_are_fetched_once_and_kept(web, tmp_path):
     options = {"mirrors": (f"{web.url}/",), "cache_dir": str(tmp_path / "cache")}
 
     data = ready(**options)
-    again = ready(**options, cleaning=Cleaning(leakage=False))
+    again = ready(**options, cleaning=ImageCleaning(leakage=False))
 
     assert sorted(web.asked) == sorted(CHECKSUMS)
     assert again.cached.path != data.cached.path
@@ -164,7 +164,7 @@ def test_runs_with_other_settings_fetch_together_once(web, tmp_path):
             name="fashion",
             mirrors=(web.url,),
             cache_dir=str(tmp_path / "cache"),
-            cleaning=Cleaning(duplicates=duplicates, leakage=leakage),
+            cleaning=ImageCleaning(duplicates=duplicates, leakage=leakage),
         )
         for duplicates in (True, False)
         for leakage in (True, False)

@@ -7,6 +7,7 @@ from leyden.data.audio.files import SOUND_FILES
 from leyden.data.audio.module import AudioData
 from leyden.data.rows import Rows
 from leyden.data.sources.folders import LabelledFolder
+from leyden.files import DataPath
 
 
 class AudioFolder(AudioData):
@@ -22,7 +23,12 @@ class AudioFolder(AudioData):
     """
 
     def __init__(
-        self, *, root: str, pattern: str | None = None, group: str | None = None, **options: Any
+        self,
+        *,
+        root: DataPath,
+        pattern: str | None = None,
+        group: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.folder = LabelledFolder(root, files=SOUND_FILES, pattern=pattern, group=group)

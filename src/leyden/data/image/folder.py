@@ -5,6 +5,7 @@ from typing import Any
 from leyden.data.image.files import IMAGE_FILES
 from leyden.data.image.listed import ListedImages
 from leyden.data.sources.folders import LabelledFolder
+from leyden.files import DataPath
 
 
 class ImageFolder(ListedImages):
@@ -20,7 +21,12 @@ class ImageFolder(ListedImages):
     """
 
     def __init__(
-        self, *, root: str, pattern: str | None = None, group: str | None = None, **options: Any
+        self,
+        *,
+        root: DataPath,
+        pattern: str | None = None,
+        group: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.listing = LabelledFolder(root, files=IMAGE_FILES, pattern=pattern, group=group)

@@ -13,7 +13,7 @@ from leyden.data.text.module import TextData
 from leyden.data.text.table import labelled_texts
 from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 MIRRORS = ("https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv",)
 
@@ -44,7 +44,7 @@ class AGNews(TextData):
     text_columns = ("title", "description")
 
     def __init__(
-        self, *, root: str | None = None, mirrors: Sequence[str] = MIRRORS, **options: Any
+        self, *, root: DataPath | None = None, mirrors: Sequence[str] = MIRRORS, **options: Any
     ) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None
@@ -60,7 +60,7 @@ class AGNews(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Yield the training split, then the test split."""
-        return text_rows(self._news(), self.steps)
+        return text_rows(self._news(), self.cleaning)
 
     def _news(self) -> Iterator[Text | RejectedItem]:
         folder = self._folder()

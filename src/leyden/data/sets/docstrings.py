@@ -12,7 +12,7 @@ from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, passages, text_rows
 from leyden.errors import UserError, first_line
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -29,7 +29,7 @@ class Docstrings(TextData):
     """
 
     def __init__(
-        self, *, root: str | None = None, passage_characters: int = 800, **options: Any
+        self, *, root: DataPath | None = None, passage_characters: int = 800, **options: Any
     ) -> None:
         super().__init__(**options)
         self.root = Path(root or sysconfig.get_path("stdlib")).expanduser()
@@ -45,7 +45,7 @@ class Docstrings(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the modules in the order of their names."""
-        return text_rows(self._passages(), self.steps)
+        return text_rows(self._passages(), self.cleaning)
 
     def _passages(self) -> Iterator[Text | RejectedItem]:
         for file in self._modules():

@@ -15,7 +15,7 @@ from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows, Split
 from leyden.data.sources.download import RemoteFile, fetch
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package ``dataset-fashion-mnist`` puts the files."""
@@ -57,7 +57,7 @@ class FashionMNIST(ImageData):
     image_shape = (1, 28, 28)
 
     def __init__(
-        self, *, root: str | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
+        self, *, root: DataPath | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
     ) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None

@@ -14,7 +14,7 @@ from leyden.data.sources.archives import extract
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ class Flights(TableData):
         options: those of every table.
     """
 
-    def __init__(self, *, path: str | None = None, **options: Any) -> None:
+    def __init__(self, *, path: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.path = Path(path).expanduser() if path else None
 

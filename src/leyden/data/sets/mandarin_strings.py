@@ -12,7 +12,7 @@ from leyden.data.identity import hashed
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.sets.mandarin_tones import SpokenSyllable, spoken_syllables
 from leyden.data.splits import Population, Splits
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 TONE_MARKS = {"1": "ˉ", "2": "ˊ", "3": "ˇ", "4": "ˋ"}  # noqa: RUF001
 
@@ -35,7 +35,9 @@ class MandarinStrings(SpeechData):
         options: those of all speech.
     """
 
-    def __init__(self, *, root: str | None = None, strings: int = 4000, **options: Any) -> None:
+    def __init__(
+        self, *, root: DataPath | None = None, strings: int = 4000, **options: Any
+    ) -> None:
         super().__init__(**options)
         if strings < 10:
             raise ValueError(f"strings must be at least 10, got {strings}")

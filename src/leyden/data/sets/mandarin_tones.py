@@ -10,7 +10,7 @@ from leyden.data.audio.module import AudioData
 from leyden.data.rows import Rows
 from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 SYSTEM_FOLDER = Path("/usr/share/gcin-voice/ogg")
 """Where Debian's package ``gcin-voice`` puts the files."""
@@ -61,7 +61,7 @@ class MandarinTones(AudioData):
     def __init__(
         self,
         *,
-        root: str | None = None,
+        root: DataPath | None = None,
         target: Literal["tone", "initial"] = "tone",
         **options: Any,
     ) -> None:

@@ -10,7 +10,7 @@ from leyden.data.sets.packages import package_file
 from leyden.data.sources.download import RemoteFile, fetch
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 CHECKSUM = "sha256:f204db2c753b0937caac3cb35258562c14f073e4bbc76be24b4c51ce22767a93"
 
@@ -33,7 +33,7 @@ class Penguins(TableData):
     """
 
     def __init__(
-        self, *, path: str | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
+        self, *, path: DataPath | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
     ) -> None:
         super().__init__(**options)
         self.path = Path(path).expanduser() if path else None

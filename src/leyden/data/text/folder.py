@@ -8,6 +8,7 @@ from leyden.data.sources.folders import LabelledFolder
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
+from leyden.files import DataPath
 
 
 class TextFolder(TextData):
@@ -23,7 +24,12 @@ class TextFolder(TextData):
     """
 
     def __init__(
-        self, *, root: str, pattern: str | None = None, group: str | None = None, **options: Any
+        self,
+        *,
+        root: DataPath,
+        pattern: str | None = None,
+        group: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.folder = LabelledFolder(root, files=TEXT_FILES, pattern=pattern, group=group)
@@ -34,7 +40,7 @@ class TextFolder(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the files, split by split and class by class."""
-        yield from text_rows(self._texts(), self.steps)
+        yield from text_rows(self._texts(), self.cleaning)
         yield self.folder.report_skipped()
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
