@@ -107,17 +107,17 @@ SPOILT[12] ^= 0xFF
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "can't be read", id="missing"),
-        pytest.param(b"", "is no IDX file", id="empty"),
-        pytest.param(WHOLE, "can't be read", id="not zipped"),
-        pytest.param(ZIPPED[:-12], "can't be read", id="truncated"),
-        pytest.param(bytes(SPOILT), "can't be read", id="spoilt"),
-        pytest.param(gzip.compress(WHOLE[:-1]), "holds 11 values .* says 12", id="too few"),
-        pytest.param(gzip.compress(WHOLE + b"x"), "holds 13 values .* says 12", id="too many"),
-        pytest.param(gzip.compress(WHOLE[:10]), "values where", id="torn header"),
-        pytest.param(gzip.compress(WHOLE[:2]), "is no IDX file", id="torn magic"),
-        pytest.param(gzip.compress(b"\0\0\x0d\2" + WHOLE[4:]), "is no IDX file", id="floats"),
-        pytest.param(gzip.compress(b"\0\0\x08\0"), "is no IDX file", id="no dimension"),
+        pytest.param(None, "cannot be read", id="missing"),
+        pytest.param(b"", "is not an IDX file", id="empty"),
+        pytest.param(WHOLE, "cannot be read", id="not zipped"),
+        pytest.param(ZIPPED[:-12], "cannot be read", id="truncated"),
+        pytest.param(bytes(SPOILT), "cannot be read", id="spoilt"),
+        pytest.param(gzip.compress(WHOLE[:-1]), "holds 11 values, .* states 12", id="too few"),
+        pytest.param(gzip.compress(WHOLE + b"x"), "holds 13 values, .* states 12", id="too many"),
+        pytest.param(gzip.compress(WHOLE[:10]), "values, but", id="torn header"),
+        pytest.param(gzip.compress(WHOLE[:2]), "is not an IDX file", id="torn magic"),
+        pytest.param(gzip.compress(b"\0\0\x0d\2" + WHOLE[4:]), "is not an IDX file", id="floats"),
+        pytest.param(gzip.compress(b"\0\0\x08\0"), "is not an IDX file", id="no dimension"),
     ],
 )
 def test_what_is_no_whole_idx_file_is_an_error_that_names_it(tmp_path, content, message):

