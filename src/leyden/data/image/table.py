@@ -30,7 +30,7 @@ class ImageTable(ListedImages):
         split_column: Column of the rows' splits: train, val or test, in any usual spelling, or all.
         encoding: Encoding of the table.
         separator: Separator of cells in CSV; ``None`` for the likeliest.
-        options: Options of all listed images.
+        options: Options of ``ListedImages``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Folders of files: the class, the split and the group of each file, read out of its path."""
+"""Folders of files: the class, the split and the group of each file, read from its path."""
 
 import logging
 import os
@@ -273,7 +273,7 @@ class LabelledFolder:
             inner = [each for each in classes if split == "all" and _visible_folders(each)]
             raise UserError(
                 f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
-                "least, or data.pattern=REGEX that reads the class out of the paths of files"
+                "least, or data.pattern=REGEX that reads the class from the paths of files"
                 + "".join(f"; or give data.root={each}" for each in inner)
                 + "."
             )
@@ -356,7 +356,8 @@ def _compiled(key: str, pattern: str, *, example: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise UserError(
-            f"{key}={pattern} is no regular expression: {error}. Expected one such as '{example}'."
+            f"{key}={pattern} is not a regular expression: {error}. Expected one such as "
+            f"'{example}'."
         ) from error
 
 
@@ -449,5 +450,5 @@ def _mode(path: Path) -> int:
     """Return the mode of a file, or of what a link leads to."""
     try:
         return path.stat().st_mode
-    except OSError:  # a link that leads nowhere, which the attempt to read it will tell
+    except OSError:  # a dangling link, which fails when it is read
         return stat.S_IFREG

@@ -12,15 +12,15 @@ from leyden.files import DataPath
 
 
 class TextFolder(TextData):
-    """Text files of any name, one text a file.
+    """Text files of any name, each of which is one text.
 
-    A split that is not given is split off the training split.
+    A split that is not given is held out from the training split.
 
     Args:
-        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
-        pattern: regular expression that reads the class out of paths (``LabelledFolder``).
-        group: regular expression that reads the group out of paths.
-        options: those of every text data module.
+        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or any paths with a pattern.
+        pattern: Regular expression that reads the class from paths (``LabelledFolder``).
+        group: Regular expression that reads the group from paths.
+        options: Options of ``TextData``.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class TextFolder(TextData):
         self.folder = LabelledFolder(root, files=TEXT_FILES, pattern=pattern, group=group)
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint the files, and how they are decoded."""
+        """Return the state of the files, and how they are decoded."""
         return self.folder.settings() | {"encoding": self.encoding}
 
     def read(self) -> Iterator[Rows]:
