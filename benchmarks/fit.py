@@ -224,7 +224,7 @@ def raw_loop(
         precision = torch.autocast(DEVICE.type, torch.bfloat16, cache_enabled=False)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.optimizer.lr, fused=fused)
     loss_of = build(config, "loss")
-    normalise = data.normalisation().to(DEVICE)
+    normalise = data.normalisation()["images"].to(DEVICE)
     images = torch.from_numpy(data.cached.arrays["images"]).to(DEVICE)
     targets = torch.from_numpy(data.cached.targets).to(DEVICE)
     order = BatchOrder(

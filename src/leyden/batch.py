@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -38,6 +39,15 @@ class Batch(NamedTuple):
             targets=targets,
             rows=self.rows.to(device, non_blocking=True),
         )
+
+
+def as_tensors(fields: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """Return tensors that share the memory of arrays.
+
+    Args:
+        fields: Arrays ``(batch, ...)`` by name.
+    """
+    return {name: torch.from_numpy(array) for name, array in fields.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

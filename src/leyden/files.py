@@ -5,6 +5,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
+
+DataPath: TypeAlias = str | Path
+"""Annotation of the parameters of a data module that are paths of its data, files or folders."""
 
 
 def exists(path: str) -> bool:

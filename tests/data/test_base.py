@@ -6,8 +6,8 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from leyden.data.cleaning.steps import Cleaning
 from leyden.data.image.augment import Flip, Shift
+from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
 from leyden.data.splits import HoldOut, Splitter
@@ -128,7 +128,7 @@ def images_of(seen):
 def normalised(data, seen):
     raw = torch.from_numpy(np.array(data.cached.arrays["images"]))
     rows = torch.tensor([row for each in seen for row in each.rows])
-    return data.normalisation()(raw[rows])
+    return data.normalisation()["images"](raw[rows])
 
 
 def test_rows_are_split_by_the_given_fractions():
@@ -165,7 +165,8 @@ def test_a_changed_cleaning_step_is_another_cache():
     repeated = {"pixels": np.concatenate([PIXELS, PIXELS]), "targets": np.tile(TARGETS, 2)}
 
     cleaned, left = (
-        ready(cleaning=Cleaning(duplicates=duplicates), **repeated) for duplicates in (True, False)
+        ready(cleaning=ImageCleaning(duplicates=duplicates), **repeated)
+        for duplicates in (True, False)
     )
 
     assert cleaned.cached.path != left.cached.path
@@ -215,7 +216,7 @@ def test_a_batch_can_be_augmented_again_from_its_rows_and_its_seed(tmp_path):
         generator = torch.Generator().manual_seed(each.seed)
         raw = torch.from_numpy(np.array(data.cached.arrays["images"][each.rows]))
         again = flip(shift(raw, generator), generator)
-        assert torch.equal(each.images, data.normalisation()(again))
+        assert torch.equal(each.images, data.normalisation()["images"](again))
 
 
 def test_every_epoch_has_its_own_order_and_drops_a_short_last_batch(tmp_path):
@@ -273,7 +274,9 @@ def test_the_state_restores_preprocessing_without_data():
     raw = torch.from_numpy(PIXELS[:3])
     assert restored.spec == trained.spec
     assert restored.spec.class_names == ("ant", "bee", "cow")
-    assert torch.equal(restored.normalisation()(raw), trained.normalisation()(raw))
+    assert torch.equal(
+        restored.normalisation()["images"](raw), trained.normalisation()["images"](raw)
+    )
 
 
 def test_restored_statistics_stay_with_other_data(tmp_path):
@@ -390,7 +393,7 @@ def test_what_cleaning_dropped_is_told_where_no_row_is_left():
     pixels = np.zeros_like(PIXELS)
 
     with pytest.raises(UserError, match=r"keeps 1 rows of 60; .* dropped 59 by duplicates\."):
-        ready(pixels=pixels, targets=np.array(["ant"] * 60), cleaning=Cleaning(max_dropped=1))
+        ready(pixels=pixels, targets=np.array(["ant"] * 60), cleaning=ImageCleaning(max_dropped=1))
 
 
 def test_what_cleaning_changes_is_a_warning_in_every_run(caplog):

@@ -52,7 +52,7 @@ class Babble(TextData):
             Text(content=" ".join(map(str, row)), source=str(number), target=str(number % 3))
             for number, row in enumerate(words)
         )
-        return text_rows(texts, self.steps)
+        return text_rows(texts, self.cleaning)
 
 
 def prepare(data):

@@ -54,11 +54,11 @@ class DataModule(LightningDataModule, ABC):
         cache_dir: where caches are kept; the user's cache folder by default.
     """
 
-    raw_field: ClassVar[str]
-    """Name of the cached array that augmentation and normalisation act on."""
+    cleaning_type: ClassVar[type[Cleaning]] = Cleaning
+    """The cleaning steps of this kind of data, all of which run by default."""
 
-    network_field: ClassVar[str]
-    """Name of the network's input that normalisation gives."""
+    input_names: ClassVar[Mapping[str, str]] = {}
+    """Names of network inputs by raw field, for fields that normalisation makes something else."""
 
     class_names: tuple[str, ...] | None = None
     """Declared on the class by a data set whose targets are indices; else those of its rows."""
@@ -82,7 +82,7 @@ class DataModule(LightningDataModule, ABC):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         _check_node("splitter", splitter, Splitter)
-        _check_node("cleaning", cleaning, Cleaning)
+        _check_node("cleaning", cleaning, self.cleaning_type)
         if num_workers < 0:
             raise ValueError(f"num_workers must be at least 0, got {num_workers}")
         self.name = name
@@ -91,7 +91,7 @@ class DataModule(LightningDataModule, ABC):
         self.seed = seed
         self.splitter = splitter or HoldOut()
         self.balanced = balanced
-        self.cleaning = cleaning or Cleaning()
+        self.cleaning = cleaning or self.cleaning_type()
         self.augment = switched_on(augment)
         self.augment_inputs = switched_on(augment_inputs)
         self.keep_on_device = keep_on_device
@@ -102,7 +102,7 @@ class DataModule(LightningDataModule, ABC):
         self._cache: Cache | None = None
         self._splits: Splits = {}
         self._dataset: Dataset[Batch] | None = None
-        self._normalise: nn.Module | None = None
+        self._normalise: dict[str, nn.Module] | None = None
 
     @abstractmethod
     def source_settings(self) -> dict[str, Any]:
@@ -121,8 +121,13 @@ class DataModule(LightningDataModule, ABC):
         """
 
     @abstractmethod
-    def normalisation(self) -> nn.Module:
-        """Build the module that turns raw rows on a device into the network's input."""
+    def normalisation(self) -> dict[str, nn.Module]:
+        """Build the modules that turn raw fields into network inputs.
+
+        Returns:
+            A module by name of the raw field ``(batch, ...)`` that it takes. Fields without one,
+            such as a mask, are network inputs as they are.
+        """
 
     @abstractmethod
     def network_sizes(self) -> dict[str, Any]:
@@ -155,12 +160,24 @@ class DataModule(LightningDataModule, ABC):
         return ()
 
     def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the fields of a raw batch into the network's inputs, on the batch's device."""
-        inputs = dict(raw)
-        values = inputs.pop(self.raw_field)
+        """Turn the fields of a raw batch into the network's inputs, on the batch's device.
+
+        Args:
+            raw: ``(batch, ...)`` by name, as ``dataset`` or ``read_inputs`` gives them.
+
+        Returns:
+            ``(batch, ...)`` by the name of the network's argument.
+        """
         if self._normalise is None:
-            self._normalise = self.normalisation().to(values.device)
-        return {self.network_field: self._normalise(values)} | inputs
+            device = next(iter(raw.values())).device
+            modules = self.normalisation()
+            self._normalise = {field: module.to(device) for field, module in modules.items()}
+        return {
+            self.input_names.get(field, field): self._normalise[field](values)
+            if field in self._normalise
+            else values
+            for field, values in raw.items()
+        }
 
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""
@@ -260,9 +277,8 @@ class DataModule(LightningDataModule, ABC):
         if not (changes and self.trainer and self.trainer.training):
             return batch._replace(inputs=self.network_inputs(batch.inputs))
         generator = torch.Generator(batch.rows.device).manual_seed(batch.seed)
-        raw = augmented(batch.inputs, self.raw_field, self.augment, generator)
-        inputs = self.network_inputs(raw)
-        inputs = augmented(inputs, self.network_field, self.augment_inputs, generator)
+        raw = augmented(batch.inputs, self.augment, generator)
+        inputs = augmented(self.network_inputs(raw), self.augment_inputs, generator)
         return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:
@@ -334,9 +350,13 @@ class DataModule(LightningDataModule, ABC):
 
 
 def _check_node(key: str, value: Any, kind: type) -> None:
-    """Refuse what a config gives for an object if only some of its arguments are overridden."""
+    """Refuse an object of another class, or a mapping of some of its arguments.
+
+    Raises:
+        TypeError: The value is neither None nor of the class.
+    """
     if value is not None and not isinstance(value, kind):
         raise TypeError(
-            f"{key}: expected a {kind.__name__}, got {value!r}. In a config, {key} is a node with "
-            f"a _target_; the files in conf/data/ show it."
+            f"{key}: expected a value of type {kind.__name__}, got {value!r:.200}. "
+            f"In a config, {key} is a node with a _target_: {kind.__module__}.{kind.__name__}."
         )

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from torch import Tensor
+from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, UnreadableError
 
@@ -25,14 +25,14 @@ class Inputs:
     """
 
     names: Sequence[str]
-    fields: Mapping[str, Tensor]
+    fields: Mapping[str, NDArray[Any]]
     rejected: Sequence[RejectedItem] = ()
 
 
 def read_files(
     files: Sequence[Path],
     read: Callable[[Path], Item],
-    joined: Callable[[list[Item]], Mapping[str, Tensor]],
+    joined: Callable[[list[Item]], Mapping[str, NDArray[Any]]],
 ) -> Iterator[Inputs]:
     """Read files that hold one row each.
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from leyden.batch import Batch
+from leyden.batch import Batch, as_tensors
 from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
@@ -73,7 +73,7 @@ class _ChunkLoader:
         numbers = torch.arange(len(self._chunk.names))
         for start in range(0, len(numbers), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            raw = {name: values[rows] for name, values in self._chunk.fields.items()}
+            raw = as_tensors({name: values[rows] for name, values in self._chunk.fields.items()})
             batch = Batch(inputs=raw, targets=None, rows=numbers[rows], seed=0).to(self._device)
             yield batch._replace(inputs=self._normalise(batch.inputs))
 

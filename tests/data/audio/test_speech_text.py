@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from leyden.batch import as_tensors
 from leyden.data.audio.speech_text import SpeechText
 from leyden.data.splits import HoldOut
 from leyden.errors import UserError
@@ -199,7 +200,7 @@ def test_faulty_rows_are_reported(tmp_path, corpus, sing):
     assert found["too_fast"][0][1] == "110 characters a second cannot be spoken"
     assert len(found["empty"]) == 1
     assert len(found["duplicates"]) == 1
-    assert len(found["contradictions"]) == 2
+    assert len(found["conflicting_labels"]) == 2
     report = data.cached.cleaning_report()
     assert (report.items_read, report.rows_kept) == (38, 29)
 
@@ -281,7 +282,7 @@ def test_a_checkpoint_brings_its_vocabulary(tmp_path, corpus):
     assert other.spec == trained.spec
     (raw,) = other.read_inputs([str(tmp_path / "clips")])
     assert len(raw.names) == 30
-    inputs = other.network_inputs(raw.fields)
+    inputs = other.network_inputs(as_tensors(raw.fields))
     assert inputs["images"].shape[3] == inputs["frames"].max()
 
 

@@ -243,7 +243,7 @@ def test_rows_of_any_length_come_back_as_they_were(tmp_path):
     cached = prepared(tmp_path / "c", chunk([1, 2, 3], []), chunk([2], [1, 2, 3]))
 
     assert [row.tolist() for row in cached.arrays["texts"]] == [[1, 2, 3], [], [2], [1, 2, 3]]
-    assert cached.cleaning_report().steps["contradictions"].found == 2
+    assert cached.cleaning_report().steps["conflicting_labels"].found == 2
 
 
 def test_rows_without_a_single_value_come_back_too(tmp_path):
@@ -271,5 +271,5 @@ def test_target_sequences_are_kept_and_compared_but_are_no_classes(tmp_path):
     assert [row.tolist() for row in cached.arrays["sequences"]] == [[7], [7, 8], [7], [9]]
     assert cached.targets.tolist() == [0] * 4
     assert cached.class_names == ()
-    assert cached.cleaning_report().steps["contradictions"].found == 4
+    assert cached.cleaning_report().steps["conflicting_labels"].found == 4
     assert same.cleaning_report().rows_kept == 4

@@ -33,7 +33,7 @@ def expected_twins(step, contents, targets, splits):
     for row in rows:
         equal = [other for other in rows if contents[other] == contents[row] and other != row]
         own = [other for other in equal if splits[other] == splits[row]]
-        if step == "contradictions":
+        if step == "conflicting_labels":
             by_target = sorted(own, key=lambda other: targets[other])
             twins[row] = first(other for other in by_target if targets[other] != targets[row])
         elif step == "duplicates":
@@ -57,7 +57,7 @@ def test_each_step_finds_what_a_search_row_by_row_finds(step, seed):
     assert dropped.tolist() == [row for row in found if GIVEN_SPLITS[rows[2][row]] != "test"]
 
 
-@pytest.mark.parametrize("step", ["contradictions", "duplicates"])
+@pytest.mark.parametrize("step", ["conflicting_labels", "duplicates"])
 @pytest.mark.parametrize("seed", range(3))
 def test_equal_rows_of_other_groups_or_times_are_observations_of_their_own(step, seed):
     contents, targets, splits = rows_at_random(seed)
@@ -84,7 +84,7 @@ def test_contradictions_among_many_equal_rows_take_no_square_of_their_number():
     targets = np.arange(count) % 2
 
     found, twins, _ = compared(np.zeros(count, int), targets, np.zeros(count, np.uint8)).drop(
-        "contradictions"
+        "conflicting_labels"
     )
 
     assert len(found) == count

@@ -7,7 +7,7 @@ from leyden.data.cleaning.steps import Cleaning, CleaningReport, clean, table
 from leyden.data.rows import GIVEN_SPLITS, RejectedItem
 from leyden.errors import UserError
 
-OFF = dict.fromkeys(("contradictions", "duplicates", "leakage"), False)
+OFF = dict.fromkeys(("conflicting_labels", "duplicates", "leakage"), False)
 
 
 def digest(content):
@@ -50,7 +50,7 @@ def test_rows_with_one_content_and_several_labels_are_all_dropped(split):
     kept, report = cleaned((7, 0, split), (7, 0, split), (7, 1, split), (8, 1, split))
 
     assert kept == [3]
-    assert found_by("contradictions", report) == [(0, 2), (1, 2), (2, 0)]
+    assert found_by("conflicting_labels", report) == [(0, 2), (1, 2), (2, 0)]
     assert report.steps["duplicates"].found == 0
 
 
@@ -86,7 +86,7 @@ def test_a_given_test_split_is_counted_but_kept():
     )
 
     assert kept == [0, 1, 2, 3, 4]
-    assert found_by("contradictions", report) == [(2, 3), (3, 2)]
+    assert found_by("conflicting_labels", report) == [(2, 3), (3, 2)]
     assert found_by("duplicates", report) == [(1, 0)]
     assert all(step.dropped == 0 for step in report.steps.values())
 
@@ -94,7 +94,7 @@ def test_a_given_test_split_is_counted_but_kept():
 @pytest.mark.parametrize(
     ("step", "rows"),
     [
-        ("contradictions", [(7, 0, "train"), (7, 1, "train")]),
+        ("conflicting_labels", [(7, 0, "train"), (7, 1, "train")]),
         ("duplicates", [(7, 0, "train"), (7, 0, "train")]),
         ("leakage", [(7, 0, "train"), (7, 0, "test")]),
     ],
@@ -106,7 +106,7 @@ def test_each_step_can_be_switched_off(step, rows):
     assert len(kept_on) < len(rows)
     assert kept_off == [0, 1]
     assert not report.steps[step].enabled
-    assert f"{step:<15} switched off" in table(report)
+    assert f"{step:<18} switched off" in table(report)
 
 
 def test_digests_compare_by_every_byte_zeros_included():
@@ -171,10 +171,10 @@ def test_the_table_counts_each_step():
 
     assert table(report).splitlines() == [
         "cleaning: 3 items read, 1 rows kept",
-        "  unreadable      0 found, 0 dropped",
-        "  contradictions  0 found, 0 dropped",
-        "  duplicates      1 found, 1 dropped",
-        "  leakage         1 found, 1 dropped",
+        "  unreadable         0 found, 0 dropped",
+        "  conflicting_labels 0 found, 0 dropped",
+        "  duplicates         1 found, 1 dropped",
+        "  leakage            1 found, 1 dropped",
     ]
 
 

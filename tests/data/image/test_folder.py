@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leyden.data.cleaning.steps import Cleaning
+from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.image.folder import ImageFolder
 from leyden.errors import UserError
 
@@ -125,7 +125,7 @@ def test_an_unreadable_file_is_an_error_where_it_may_not_be_skipped(tmp_path):
     (tmp_path / "b/text.jpg").write_text("no image")
 
     with pytest.raises(UserError, match=r"b/text\.jpg can't be read: not an image"):
-        ready(tmp_path, cleaning=Cleaning(unreadable=False))
+        ready(tmp_path, cleaning=ImageCleaning(unreadable=False))
 
 
 def test_a_class_of_unreadable_files_is_an_error_that_names_it(tmp_path):

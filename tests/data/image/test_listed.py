@@ -79,7 +79,7 @@ def test_a_checkpoint_s_white_is_used_for_all_that_comes_after(tmp_path):
 
     assert same.cached.path == trained.cached.path
     row = [file.source for file in tested.listing].index("a/0.png")
-    assert np.array_equal(whole(tested)[row], inputs.fields["images"][0].numpy())
+    assert np.array_equal(whole(tested)[row], inputs.fields["images"][0])
     expected = np.minimum(np.asarray(Image.open(other / "a/0.png")) // 4, 255)
     assert np.array_equal(whole(tested)[row, 0], expected)
 
@@ -120,7 +120,7 @@ def test_black_ink_on_transparency_is_seen_on_white(tmp_path, caplog):
     assert set(np.unique(whole(data))) == {0, 255}
     assert not caplog.records
     row = [file.source for file in data.listing].index("a/3.png")
-    assert np.array_equal(whole(data)[row], inputs.fields["images"][0].numpy())
+    assert np.array_equal(whole(data)[row], inputs.fields["images"][0])
 
 
 def test_images_that_come_out_of_one_colour_are_a_warning_and_another_cache(tmp_path, caplog):

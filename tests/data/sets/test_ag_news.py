@@ -74,5 +74,5 @@ def test_a_topic_that_does_not_exist_is_told(tmp_path):
     write_files(tmp_path / "news")
     (tmp_path / "news" / "test.csv").write_text('"5","a","b"\n')
 
-    with pytest.raises(UserError, match=r"test\.csv row 1 gives the topic '5'"):
+    with pytest.raises(UserError, match=r"test\.csv row 1 has the topic '5'"):
         ready(root=str(tmp_path / "news"))

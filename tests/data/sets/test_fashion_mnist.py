@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from leyden.data.cleaning.steps import Cleaning
+from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.sets import fashion_mnist
 from leyden.data.sets.fashion_mnist import (
     CHECKSUMS,
@@ -107,17 +107,17 @@ SPOILT[12] ^= 0xFF
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "can't be read", id="missing"),
-        pytest.param(b"", "is no IDX file", id="empty"),
-        pytest.param(WHOLE, "can't be read", id="not zipped"),
-        pytest.param(ZIPPED[:-12], "can't be read", id="truncated"),
-        pytest.param(bytes(SPOILT), "can't be read", id="spoilt"),
-        pytest.param(gzip.compress(WHOLE[:-1]), "holds 11 values .* says 12", id="too few"),
-        pytest.param(gzip.compress(WHOLE + b"x"), "holds 13 values .* says 12", id="too many"),
-        pytest.param(gzip.compress(WHOLE[:10]), "values where", id="torn header"),
-        pytest.param(gzip.compress(WHOLE[:2]), "is no IDX file", id="torn magic"),
-        pytest.param(gzip.compress(b"\0\0\x0d\2" + WHOLE[4:]), "is no IDX file", id="floats"),
-        pytest.param(gzip.compress(b"\0\0\x08\0"), "is no IDX file", id="no dimension"),
+        pytest.param(None, "cannot be read", id="missing"),
+        pytest.param(b"", "is not an IDX file", id="empty"),
+        pytest.param(WHOLE, "cannot be read", id="not zipped"),
+        pytest.param(ZIPPED[:-12], "cannot be read", id="truncated"),
+        pytest.param(bytes(SPOILT), "cannot be read", id="spoilt"),
+        pytest.param(gzip.compress(WHOLE[:-1]), "holds 11 values, .* states 12", id="too few"),
+        pytest.param(gzip.compress(WHOLE + b"x"), "holds 13 values, .* states 12", id="too many"),
+        pytest.param(gzip.compress(WHOLE[:10]), "values, but", id="torn header"),
+        pytest.param(gzip.compress(WHOLE[:2]), "is not an IDX file", id="torn magic"),
+        pytest.param(gzip.compress(b"\0\0\x0d\2" + WHOLE[4:]), "is not an IDX file", id="floats"),
+        pytest.param(gzip.compress(b"\0\0\x08\0"), "is not an IDX file", id="no dimension"),
     ],
 )
 def test_what_is_no_whole_idx_file_is_an_error_that_names_it(tmp_path, content, message):
@@ -134,7 +134,7 @@ def test_files_are_fetched_once_and_kept(web, tmp_path):
     options = {"mirrors": (f"{web.url}/",), "cache_dir": str(tmp_path / "cache")}
 
     data = ready(**options)
-    again = ready(**options, cleaning=Cleaning(leakage=False))
+    again = ready(**options, cleaning=ImageCleaning(leakage=False))
 
     assert sorted(web.asked) == sorted(CHECKSUMS)
     assert again.cached.path != data.cached.path
@@ -164,7 +164,7 @@ def test_runs_with_other_settings_fetch_together_once(web, tmp_path):
             name="fashion",
             mirrors=(web.url,),
             cache_dir=str(tmp_path / "cache"),
-            cleaning=Cleaning(duplicates=duplicates, leakage=leakage),
+            cleaning=ImageCleaning(duplicates=duplicates, leakage=leakage),
         )
         for duplicates in (True, False)
         for leakage in (True, False)

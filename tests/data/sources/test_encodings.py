@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from leyden.data.sources.encodings import as_utf8, check_encoding, encoding_of
+from leyden.data.sources.encodings import UNDECODABLE, as_utf8, check_encoding, encoding_of
 from leyden.errors import UserError
 
 
@@ -31,9 +31,12 @@ def test_any_encoding_reads_as_utf_8(encoding, size):
     assert content.decode() == text
 
 
-def test_bytes_that_are_not_valid_pass_through():
-    with as_utf8(io.BytesIO(b"a\x81\xe9b"), "cp1252") as stream:
-        assert stream.read() == b"a\x81\xc3\xa9b"
+@pytest.mark.parametrize(
+    ("content", "encoding"), [(b"a\x81\xe9b", "cp1252"), (b"a\xff\xc3\xa9b", "utf-8")]
+)
+def test_bytes_that_are_not_valid_are_marked(content, encoding):
+    with as_utf8(io.BytesIO(content), encoding) as stream:
+        assert stream.read().decode() == f"a{UNDECODABLE}éb"
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "idna", "undefined", "a\0b"])

@@ -226,8 +226,8 @@ def test_groups_are_searched_from_the_root_on(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pattern": "("}, "data.pattern=( is no regular expression"),
-        ({"group": "["}, "data.group=[ is no regular expression"),
+        ({"pattern": "("}, "data.pattern=( is not a regular expression"),
+        ({"group": "["}, "data.group=[ is not a regular expression"),
         ({"pattern": "([a-z]+)"}, "has the groups none by name"),
         ({"pattern": "(?P<group>.)"}, "has the groups group"),
         ({"pattern": "(?P<class>.)(?P<speaker>.)"}, "has the groups class, speaker"),

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from leyden.data.sources import json_lines, tables
-from leyden.data.sources.arrow import UNDECODABLE
+from leyden.data.sources import csv_files, json_lines
+from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
 
@@ -109,7 +109,7 @@ def test_missing_cells_are_null_but_quoted_empty_ones_are_not(tmp_path):
 
 
 def test_broken_lines_of_csv_are_told_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 64)
     lines = [f"{n},x" if n % 7 else f"{n},x,y" for n in range(2, 60)]
     (tmp_path / "a.csv").write_text("\n".join(["n,t", *lines]))
 

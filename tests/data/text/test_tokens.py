@@ -17,7 +17,7 @@ def test_rows_are_brought_to_the_longest_and_masked():
 
     assert fields["tokens"].tolist() == [[9, 9], [8, 0]]
     assert fields["mask"].tolist() == [[True, True], [True, False]]
-    assert fields["tokens"].dtype == torch.int64
+    assert fields["tokens"].dtype == np.int64
 
 
 def test_a_batch_is_as_long_as_its_longest_row():

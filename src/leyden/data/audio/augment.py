@@ -2,7 +2,8 @@
 
 ``TimeShift``, ``Gain`` and ``Noise`` take raw waveforms ``(batch, samples)`` of any dtype
 (``augment``), ``SpecAugment`` takes normalised spectrograms ``(batch, 1, mels, frames)``
-(``augment_inputs``). Each draws one random choice per row from the generator it is given.
+(``augment_inputs``). Each draws one random choice per row from the generator it is given. ``field``
+names the waveforms or spectrograms among the inputs.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class TimeShift:
     """
 
     max_share: float = 0.1
+    field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
         """Shift every waveform by its own number of samples."""
@@ -39,6 +41,7 @@ class Gain:
     """
 
     max_decibels: float = 6.0
+    field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
         """Scale every waveform by its own factor."""
@@ -59,6 +62,7 @@ class Noise:
     probability: float = 0.5
     min_decibels: float = 10.0
     max_decibels: float = 40.0
+    field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
         """Add to every waveform its own noise."""
@@ -89,6 +93,7 @@ class SpecAugment:
     frequency_width: int = 8
     time_masks: int = 1
     time_width: int = 10
+    field: str = "images"
 
     def __call__(self, spectrograms: Tensor, generator: torch.Generator) -> Tensor:
         """Mask every spectrogram in its own places."""

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioCleaning(Cleaning):
+class SoundCleaning(Cleaning):
     """The steps of every kind of data, and those that judge the sound itself.
 
     Silence and clipping are judged on what is cached: the middle of a file that is cut. Faulty
@@ -67,7 +67,12 @@ class AudioCleaning(Cleaning):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechCleaning(AudioCleaning):
+class AudioCleaning(SoundCleaning):
+    """The steps of clips of one length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechCleaning(SoundCleaning):
     """The steps of sound, and those that look at what is said in it.
 
     Attributes:
@@ -96,16 +101,18 @@ class SpeechCleaning(AudioCleaning):
         return None
 
 
-def fault(steps: Cleaning, sound: Sound, *, source: str, split: GivenSplit) -> RejectedItem | None:
+def fault(
+    steps: SoundCleaning, sound: Sound, *, source: str, split: GivenSplit
+) -> RejectedItem | None:
     """Report a sound that a step finds fault with; that of a given test split is not dropped."""
-    found = steps.fault(sound) if isinstance(steps, AudioCleaning) else None
+    found = steps.fault(sound)
     if found is None:
         return None
     step, reason = found
     return RejectedItem(source=source, reason=reason, step=step, dropped=split != "test")
 
 
-def warn_of_fault(steps: Cleaning, sound: Sound, file: Path) -> None:
+def warn_of_fault(steps: SoundCleaning, sound: Sound, file: Path) -> None:
     """Tell of a sound to predict on that training would have dropped."""
     if item := fault(steps, sound, source=str(file), split="test"):
         log.warning("%s is %s: %s", file, item.step.replace("_", " "), item.reason)

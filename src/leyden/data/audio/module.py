@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from leyden.data.audio.spectrogram import (
     mel_statistics,
 )
 from leyden.data.base import DataModule
-from leyden.data.cleaning.steps import Cleaning
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
 from leyden.data.sources.folders import LabelledFile
@@ -37,12 +36,12 @@ class AudioData(DataModule):
         sample_rate: in Hz, that all files are resampled to.
         seconds: length that all files are cut or padded to, around their middle.
         spectrogram: what the network gets of a waveform.
-        cleaning: the cleaning steps that run.
         options: those of every data module.
     """
 
-    raw_field = "waveforms"
-    network_field = "images"
+    input_names: ClassVar = {"waveforms": "images"}
+    cleaning: AudioCleaning
+    cleaning_type = AudioCleaning
 
     def __init__(
         self,
@@ -50,10 +49,9 @@ class AudioData(DataModule):
         sample_rate: int = 16000,
         seconds: float = 1.0,
         spectrogram: Spectrogram | None = None,
-        cleaning: Cleaning | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(cleaning=cleaning or AudioCleaning(), **options)
+        super().__init__(**options)
         self.sample_rate = sample_rate
         self.seconds = seconds
         self.samples = sample_count(sample_rate, seconds)
@@ -72,9 +70,9 @@ class AudioData(DataModule):
         chunks = (arrays["waveforms"][rows[start : start + CLIPS_PER_CHUNK]] for start in starts)
         return mel_statistics(log_mel(torch.from_numpy(chunk)) for chunk in chunks)
 
-    def normalisation(self) -> nn.Module:
+    def normalisation(self) -> dict[str, nn.Module]:
         """Build the spectrogram and the fitted scaling of its bins."""
-        return nn.Sequential(self.log_mel(), NormaliseMels(**self.statistics))
+        return {"waveforms": nn.Sequential(self.log_mel(), NormaliseMels(**self.statistics))}
 
     def network_sizes(self) -> dict[str, Any]:
         """Size networks by the spectrogram, an image of one channel, and the number of classes."""
@@ -90,8 +88,8 @@ class AudioData(DataModule):
             warn_of_fault(self.cleaning, sound, file)
             return self._fitted(sound)
 
-        def joined(clips: list[NDArray[np.int16]]) -> dict[str, Tensor]:
-            return {"waveforms": torch.from_numpy(np.stack(clips))}
+        def joined(clips: list[NDArray[np.int16]]) -> dict[str, NDArray[np.int16]]:
+            return {"waveforms": np.stack(clips)}
 
         return read_files(SOUND_FILES.inputs(paths), read, joined)
 

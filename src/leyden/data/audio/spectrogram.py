@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from leyden.data.audio.files import FULL_SCALE
 
-Samples = TypeVar("Samples", int, Tensor)
+Samples = TypeVar("Samples", int, Tensor, NDArray[np.int64])
 
 FLOOR = 1e-6
 """Energy added before the logarithm: some 15 dB above what rounding to 16 bits adds."""

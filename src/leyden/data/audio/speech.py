@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +32,6 @@ from leyden.data.audio.transcripts import (
 )
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
-from leyden.data.cleaning.steps import Cleaning
 from leyden.data.identity import hashed
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split, UnreadableError
@@ -78,12 +77,12 @@ class SpeechData(DataModule):
         sample_rate: in Hz, that all files are resampled to.
         lowercase: make no difference between ``A`` and ``a``.
         spectrogram: what the network gets of a waveform.
-        cleaning: the cleaning steps that run.
         options: those of every data module.
     """
 
-    raw_field = "waveforms"
-    network_field = "images"
+    input_names: ClassVar = {"waveforms": "images"}
+    cleaning: SpeechCleaning
+    cleaning_type = SpeechCleaning
     class_names = ()
 
     def __init__(
@@ -92,10 +91,9 @@ class SpeechData(DataModule):
         sample_rate: int = 16000,
         lowercase: bool = True,
         spectrogram: Spectrogram | None = None,
-        cleaning: Cleaning | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(cleaning=cleaning or SpeechCleaning(), **options)
+        super().__init__(**options)
         self.sample_rate = sample_rate
         self.lowercase = lowercase
         self.spectrogram = spectrogram or Spectrogram()
@@ -114,10 +112,10 @@ class SpeechData(DataModule):
         scaling = mel_statistics(log_mel(waveform.unsqueeze(0)) for waveform in waveforms)
         return {**scaling, "tokens": list(vocabulary(arrays["sequences"], rows))}
 
-    def normalisation(self) -> nn.Module:
+    def normalisation(self) -> dict[str, nn.Module]:
         """Build the spectrogram and the fitted scaling of its bins."""
         scaling = NormaliseMels(mean=self.statistics["mean"], std=self.statistics["std"])
-        return nn.Sequential(self.log_mel(), scaling)
+        return {"waveforms": nn.Sequential(self.log_mel(), scaling)}
 
     def tokens(self) -> tuple[str, ...]:
         """List the characters of the training transcripts, after CTC's blank and the unknown."""
@@ -200,9 +198,7 @@ class SpeechData(DataModule):
     def _longest(self, split: GivenSplit) -> float | None:
         """Return the seconds after which a recording is dropped and need not be decoded further."""
         steps = self.cleaning
-        if isinstance(steps, SpeechCleaning) and steps.too_long and split != "test":
-            return steps.max_seconds
-        return None
+        return steps.max_seconds if steps.too_long and split != "test" else None
 
     def _fault(
         self, utterance: Utterance, transcript: str, sounds: Sequence[Sound]
@@ -211,8 +207,6 @@ class SpeechData(DataModule):
         for sound in sounds:
             if item := fault(self.cleaning, sound, source=utterance.source, split=split):
                 return item
-        if not isinstance(self.cleaning, SpeechCleaning):
-            return None
         seconds = sum(sound.seconds for sound in sounds)
         found = self.cleaning.transcript_fault(transcript, seconds)
         if found is None:

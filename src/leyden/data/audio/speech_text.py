@@ -9,7 +9,7 @@ from leyden.data.rows import GIVEN_SPLITS, GivenSplit, RejectedItem, Rows
 from leyden.data.sources.split_names import assign_splits, parse_split
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 
 class SpeechText(SpeechData):
@@ -29,9 +29,9 @@ class SpeechText(SpeechData):
     def __init__(
         self,
         *,
-        path: str,
+        path: DataPath,
         audio: str = "path",
-        audio_root: str | None = None,
+        audio_root: DataPath | None = None,
         target: str = "transcript",
         group: str | None = None,
         split: str | None = None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from leyden.batch import Batch
+from leyden.batch import Batch, as_tensors
 from leyden.data.audio.spectrogram import LogMel
 from leyden.data.cache.prepared import Cache
 from leyden.data.rows import Ragged
@@ -68,21 +68,23 @@ class SpeechBatches(Dataset[Batch]):
         seed, rows = key
         numbers = [token_numbers(self.transcripts[row], self.tokens) for row in rows.tolist()]
         return Batch(
-            inputs=recordings([self.waveforms[row] for row in rows.tolist()], self.log_mel),
-            targets=_padded(numbers),
+            inputs=as_tensors(
+                recordings([self.waveforms[row] for row in rows.tolist()], self.log_mel)
+            ),
+            targets=torch.from_numpy(_padded(numbers)),
             rows=rows,
             seed=seed,
         )
 
 
-def recordings(waveforms: list[NDArray[np.int16]], log_mel: LogMel) -> dict[str, Tensor]:
+def recordings(waveforms: list[NDArray[np.int16]], log_mel: LogMel) -> dict[str, NDArray[Any]]:
     """Join waveforms ``(samples,)`` to the inputs that ``SpeechBatches`` gives."""
-    samples = torch.tensor([len(waveform) for waveform in waveforms])
+    samples = np.array([len(waveform) for waveform in waveforms])
     return {"waveforms": _padded(waveforms), "frames": log_mel.frames(samples)}
 
 
-def _padded(rows: Sequence[NDArray[Any]]) -> Tensor:
+def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     joined = np.zeros((len(rows), max(len(row) for row in rows)), dtype=rows[0].dtype)
     for row, values in zip(joined, rows, strict=True):
         row[: len(values)] = values
-    return torch.from_numpy(joined)
+    return joined

@@ -1,7 +1,7 @@
 """Whole batches, fetched from the cache at once."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -9,11 +9,24 @@ from torch.utils.data import Dataset
 
 from leyden.batch import Batch
 from leyden.data.cache.prepared import Cache
+from leyden.errors import UserError, did_you_mean
 
 CPU = torch.device("cpu")
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-"""Changes a batch of raw rows ``(batch, ...)`` at random; same shape and dtype out."""
+
+class Augmentation(Protocol):
+    """Changes one field of a batch at random.
+
+    Attributes:
+        field: Name of the field, such as ``images``.
+    """
+
+    @property
+    def field(self) -> str:
+        """Name of the field."""
+
+    def __call__(self, values: Tensor, generator: torch.Generator, /) -> Tensor:
+        """Return changed values ``(batch, ...)`` of the same shape, dtype and device."""
 
 
 SHARE_OF_FREE_MEMORY = 0.5
@@ -57,19 +70,38 @@ def as_it_is(batch: Any) -> Any:
 
 def augmented(
     inputs: Mapping[str, Tensor],
-    field: str,
     augmentations: Mapping[str, Augmentation],
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Apply augmentations, in their order, to one field of a batch's inputs."""
-    values = inputs[field]
-    for augmentation in augmentations.values():
-        values = augmentation(values, generator)
-    return {**inputs, field: values}
+    """Apply augmentations in their order, each to its field.
+
+    Raises:
+        UserError: The inputs have no field of such a name.
+    """
+    changed = dict(inputs)
+    for name, augmentation in augmentations.items():
+        if (field := augmentation.field) not in changed:
+            raise UserError(
+                f"The augmentation {name} changes the field {field!r}, which batches of this data "
+                f"do not have.{did_you_mean(field, changed)}"
+            )
+        changed[field] = augmentation(changed[field], generator)
+    return changed
 
 
 def switched_on(
     augmentations: Mapping[str, Augmentation | None] | None,
 ) -> dict[str, Augmentation]:
-    """Leave out the augmentations that a config has set to ``None``."""
-    return {name: item for name, item in (augmentations or {}).items() if item is not None}
+    """Leave out the augmentations that a config has set to ``None``.
+
+    Raises:
+        TypeError: An augmentation does not name the field that it changes.
+    """
+    found = {name: item for name, item in (augmentations or {}).items() if item is not None}
+    for name, item in found.items():
+        if not isinstance(getattr(item, "field", None), str):
+            raise TypeError(
+                f"augmentation {name}: expected an object whose attribute field names what it "
+                f"changes, such as 'images', got {item!r:.200}"
+            )
+    return found

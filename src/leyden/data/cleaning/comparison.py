@@ -76,7 +76,7 @@ class Comparison:
         """Tell whether two rows have the same content."""
         return bool(self._digests[row] == self._digests[twin])
 
-    def contradictions(self) -> tuple[RowNumbers, RowNumbers]:
+    def conflicting_labels(self) -> tuple[RowNumbers, RowNumbers]:
         """Point each row to one with the same content and split but another target."""
         order = np.lexsort((self._targets, self._observations, self._splits))
         content, splits, targets = (
@@ -157,7 +157,7 @@ LATER_SPLITS: dict[GivenSplit, tuple[GivenSplit, ...]] = {
 }
 
 STEPS: dict[str, Callable[[Comparison], tuple[RowNumbers, RowNumbers]]] = {
-    "contradictions": Comparison.contradictions,
+    "conflicting_labels": Comparison.conflicting_labels,
     "duplicates": Comparison.duplicates,
     "leakage": Comparison.leakage,
     "near_duplicates": Comparison.near_duplicates,

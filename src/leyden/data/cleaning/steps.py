@@ -39,7 +39,7 @@ class Cleaning:
 
     Attributes:
         unreadable: skip items that can't be read; when off, the first one is an error.
-        contradictions: drop training rows whose equal inputs carry different targets.
+        conflicting_labels: drop training rows whose equal inputs carry different targets.
         duplicates: keep the first of several rows of one split that are equal, targets included.
         leakage: drop training rows that stand in validation or test too, and validation rows that
             stand in test.
@@ -47,7 +47,7 @@ class Cleaning:
     """
 
     unreadable: bool = True
-    contradictions: bool = True
+    conflicting_labels: bool = True
     duplicates: bool = True
     leakage: bool = True
     max_dropped: float = 0.5

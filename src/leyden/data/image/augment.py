@@ -1,7 +1,7 @@
 """Augmentations of whole image batches, on the batch's device.
 
 Each takes raw images ``(batch, channels, height, width)`` of any dtype and draws one random
-choice per image from the generator it is given.
+choice per image from the generator it is given. ``field`` names the images among the inputs.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ class Flip:
     """Mirror left and right with some probability."""
 
     probability: float = 0.5
+    field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Flip some of the images."""
@@ -30,6 +31,7 @@ class Shift:
     """
 
     pixels: int = 1
+    field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Shift every image by its own offset."""
@@ -51,6 +53,7 @@ class ResizedCrop:
 
     min_area: float = 0.5
     max_stretch: float = 1.33
+    field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Crop every image by its own rectangle."""
@@ -82,6 +85,7 @@ class Erase:
 
     probability: float = 0.25
     max_side: float = 0.4
+    field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Erase a piece of some of the images."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
+from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.inputs import Inputs, read_files
 
 Background = Literal["black", "white"]
@@ -29,7 +30,8 @@ class ImageData(DataModule):
         options: Options of every data module.
     """
 
-    raw_field = network_field = "images"
+    cleaning: ImageCleaning
+    cleaning_type = ImageCleaning
 
     image_shape: tuple[int, int, int]
     """(channels, height, width) of every cached image."""
@@ -61,11 +63,12 @@ class ImageData(DataModule):
             "white": self.white_level(),
         }
 
-    def normalisation(self) -> nn.Module:
+    def normalisation(self) -> dict[str, nn.Module]:
         """Build the fitted scaling of channels."""
         if any(len(self.statistics[name]) != self.image_shape[0] for name in ("mean", "std")):
             raise ValueError(f"mean and std are not of {self.image_shape[0]} channels")
-        return NormaliseImages(mean=self.statistics["mean"], std=self.statistics["std"])
+        scaling = NormaliseImages(mean=self.statistics["mean"], std=self.statistics["std"])
+        return {"images": scaling}
 
     def white_level(self) -> int | None:
         """Return the ``white`` that is given, or that of the training run."""
@@ -86,8 +89,8 @@ class ImageData(DataModule):
         """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
         from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
 
-        def joined(images: list[NDArray[np.uint8]]) -> dict[str, Tensor]:
-            return {"images": torch.from_numpy(np.stack(images))}
+        def joined(images: list[NDArray[np.uint8]]) -> dict[str, NDArray[np.uint8]]:
+            return {"images": np.stack(images)}
 
         read = partial(
             read_image,

@@ -13,7 +13,7 @@ from leyden.data.sources.folders import LabelledFile, reject
 from leyden.data.sources.split_names import assign_splits
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 
 class ImageTable(ListedImages):
@@ -30,16 +30,16 @@ class ImageTable(ListedImages):
         split_column: Column of the rows' splits: train, val or test, in any usual spelling, or all.
         encoding: Encoding of the table.
         separator: Separator of cells in CSV; ``None`` for the likeliest.
-        options: Options of all listed images.
+        options: Options of ``ListedImages``.
     """
 
     def __init__(
         self,
         *,
-        path: str,
+        path: DataPath,
         image: str,
         target: str,
-        root: str | None = None,
+        root: DataPath | None = None,
         group: str | None = None,
         split_column: str | None = None,
         encoding: str = "utf-8",

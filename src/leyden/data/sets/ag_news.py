@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from leyden.data.cache import store
 from leyden.data.rows import RejectedItem, Rows, Split
-from leyden.data.sources.download import RemoteFile, fetch
+from leyden.data.sources.published import PublishedFiles
 from leyden.data.sources.tables import TableFile
 from leyden.data.text.module import TextData
 from leyden.data.text.table import labelled_texts
 from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath
 
 MIRRORS = ("https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv",)
 
@@ -30,13 +28,13 @@ HEADER = ("topic", "title", "description")
 class AGNews(TextData):
     """120,000 training and 7,600 test news, title and description, in 4 balanced topics.
 
-    The files are looked for in ``root``, and else fetched once.
+    The files are those in ``root``, or else downloaded once.
     Source: Zhang et al. 2015, arXiv:1509.01626.
 
     Args:
-        root: folder that holds ``train.csv`` and ``test.csv``.
-        mirrors: addresses of folders that hold them, tried in order.
-        options: those of every text data module.
+        root: Folder that holds ``train.csv`` and ``test.csv``.
+        mirrors: URLs of folders that hold the files, tried in order.
+        options: Options of ``TextData``.
     """
 
     class_names = ("World", "Sports", "Business", "Sci/Tech")
@@ -44,26 +42,26 @@ class AGNews(TextData):
     text_columns = ("title", "description")
 
     def __init__(
-        self, *, root: str | None = None, mirrors: Sequence[str] = MIRRORS, **options: Any
+        self, *, root: DataPath | None = None, mirrors: Sequence[str] = MIRRORS, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.root = Path(root).expanduser() if root else None
-        self.mirrors = mirrors
+        self.files = PublishedFiles(
+            checksums=CHECKSUMS,
+            mirrors=mirrors,
+            downloads=self.cache_dir / "downloads" / "ag_news",
+            root=root,
+        )
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the canonical files, or those of ``root``, which may be any."""
-        if self.root is None:
-            return {"files": CHECKSUMS}
-        folder = self._folder()
-        files = [file_state(folder / name) for name in CHECKSUMS]
-        return {"root": str(folder.resolve()), "files": files}
+        """Return the checksums of the published files, or the state of the user's own."""
+        return self.files.settings()
 
     def read(self) -> Iterator[Rows]:
         """Yield the training split, then the test split."""
-        return text_rows(self._news(), self.steps)
+        return text_rows(self._news(), self.cleaning)
 
     def _news(self) -> Iterator[Text | RejectedItem]:
-        folder = self._folder()
+        folder = self.files.folder()
         for split, name in FILES:
             table = TableFile(path=folder / name, separator=",", header=HEADER)
             for chunk in table.chunks():
@@ -73,26 +71,11 @@ class AGNews(TextData):
                     yield self._numbered(item) if isinstance(item, Text) else item
 
     def _numbered(self, text: Text) -> Text:
-        """Give the topic, which the files count from 1, as an index."""
+        """Convert the topic, which the files count from 1, to an index."""
         numbers = [str(number) for number in range(1, len(self.class_names) + 1)]
         if text.target not in numbers:
             raise UserError(
-                f"{text.source} gives the topic {text.target!r}. Expected one of "
+                f"{text.source} has the topic {text.target!r}. Expected one of "
                 f"{', '.join(numbers)}: replace the files by the canonical ones."
             )
         return replace(text, target=numbers.index(text.target))
-
-    def _folder(self) -> Path:
-        if self.root is not None:
-            if missing := [name for name in CHECKSUMS if not (self.root / name).is_file()]:
-                raise UserError(
-                    f"data.root={self.root} lacks {' and '.join(missing)}. Give a folder that "
-                    "holds train.csv and test.csv of AG News, or leave data.root out to fetch them."
-                )
-            return self.root
-        folder = self.cache_dir / "downloads" / "ag_news"
-        with store.locked(folder):
-            for name, checksum in CHECKSUMS.items():
-                urls = tuple(f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors)
-                fetch(RemoteFile(name=name, urls=urls, checksum=checksum), folder)
-        return folder

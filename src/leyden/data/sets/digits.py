@@ -1,4 +1,4 @@
-"""Handwritten digits that come with Leyden: the default, without any download."""
+"""Handwritten digits, which come with Leyden: the default, without a download."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
 
 FILE = Path(__file__).with_name("digits.csv.gz")
-"""A row per image: the ink of 64 pixels, in rows from the top left, and the digit."""
+"""One row per image: the ink of 64 pixels, row by row from the top left, and the digit."""
 
 MOST_INK = 16
 
@@ -26,7 +26,7 @@ class Digits(ImageData):
     image_shape = (1, 8, 8)
 
     def source_settings(self) -> dict[str, Any]:
-        """Nothing to choose: there is one file."""
+        """Return nothing, because there is one file without options."""
         return {}
 
     def read(self) -> Iterator[Rows]:

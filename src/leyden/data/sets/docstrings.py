@@ -1,4 +1,4 @@
-"""What Python says of itself: the docstrings of the standard library, on every machine."""
+"""Docstrings of Python's standard library, which every machine has."""
 
 import ast
 import platform
@@ -12,7 +12,7 @@ from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, passages, text_rows
 from leyden.errors import UserError, first_line
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -23,13 +23,13 @@ class Docstrings(TextData):
     """About 9,000 passages of technical English; those of one module stay in one split.
 
     Args:
-        root: folder of modules; the standard library of the running Python by default.
-        passage_characters: of a passage at most.
-        options: those of every text data module.
+        root: Folder of modules; ``None`` for the standard library of the running Python.
+        passage_characters: Maximum length of a passage.
+        options: Options of ``TextData``.
     """
 
     def __init__(
-        self, *, root: str | None = None, passage_characters: int = 800, **options: Any
+        self, *, root: DataPath | None = None, passage_characters: int = 800, **options: Any
     ) -> None:
         super().__init__(**options)
         self.root = Path(root or sysconfig.get_path("stdlib")).expanduser()
@@ -37,7 +37,7 @@ class Docstrings(TextData):
         self.passage_characters = passage_characters
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the Python whose library is read, or the files of ``root``."""
+        """Return the version of Python whose library is read, or the state of the user's files."""
         source: Any = platform.python_version()
         if not self.is_own:
             source = [(str(file), *file_state(file)) for file in self._modules()]
@@ -45,7 +45,7 @@ class Docstrings(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the modules in the order of their names."""
-        return text_rows(self._passages(), self.steps)
+        return text_rows(self._passages(), self.cleaning)
 
     def _passages(self) -> Iterator[Text | RejectedItem]:
         for file in self._modules():
@@ -77,7 +77,7 @@ def docstrings(code: bytes) -> Iterator[tuple[str, str]]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the library's own code does
+            warnings.simplefilter("ignore")  # SyntaxWarning about the code that is parsed
             module = ast.parse(code)
     except Exception as error:  # SyntaxError, ValueError, RecursionError, MemoryError
         raise UnreadableError(first_line(error)) from error

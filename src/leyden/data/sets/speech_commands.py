@@ -12,7 +12,7 @@ from leyden.data.sources.archives import extract
 from leyden.data.sources.download import RemoteFile, fetch
 from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 ARCHIVE = RemoteFile(
     name="speech_commands_v0.02.tar.gz",
@@ -27,26 +27,26 @@ ARCHIVE = RemoteFile(
 LISTS: dict[Split, str] = {"val": "validation_list.txt", "test": "testing_list.txt"}
 
 SPEAKER_ENDS_AT = "_nohash_"
-"""What stands behind the speaker in the name of each file."""
+"""Separator after the speaker in the name of each file."""
 
 
 class SpeechCommands(AudioData):
     """105,829 clips of a second at most, 35 words, 16 kHz; no speaker is in two splits.
 
-    The archive is fetched once (2.4 GB) unless ``root`` holds it. Recordings of background noise
+    The archive is downloaded once (2.4 GB) unless ``root`` holds it. Recordings of background noise
     are left out. Source: Warden 2018, arXiv:1804.03209, version 0.02, under CC-BY-4.0.
 
     Args:
-        root: folder of the unpacked archive, or one that holds the archive.
-        options: those of all sounds.
+        root: Folder of the unpacked archive, or one that holds the archive.
+        options: Options of ``AudioData``.
     """
 
-    def __init__(self, *, root: str | None = None, **options: Any) -> None:
+    def __init__(self, *, root: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Name the canonical archive, or fingerprint the files of ``root``, which may be any."""
+        """Return the checksum of the archive, or the state of the user's own files."""
         if self.root is None:
             return {"archive": ARCHIVE.checksum} | self.source_shape()
         folder = self._folder()
@@ -103,6 +103,6 @@ class SpeechCommands(AudioData):
             raise UserError(
                 f"data.root={self.root} holds neither {' and '.join(LISTS.values())} nor "
                 f"{ARCHIVE.name}. Give the folder of the archive or of what was in it, or leave "
-                "data.root out to fetch it."
+                "data.root out to download it."
             )
         return archive

@@ -1,4 +1,4 @@
-"""Fetch a published file: from whichever mirror answers, resuming, and never a wrong byte."""
+"""Download published files from mirrors: resume what was interrupted, and verify every byte."""
 
 import hashlib
 import logging
@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.error import HTTPError, URLError
@@ -13,26 +14,25 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-_HEX_DIGITS = {"md5": 32, "sha256": 64}
-_RANGE_NOT_SATISFIABLE = 416
 _PARTIAL_CONTENT = 206
-_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
+_RANGE_NOT_SATISFIABLE = 416
+_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504, _RANGE_NOT_SATISFIABLE}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file that several mirrors publish, byte for byte the same.
+    """A file that several mirrors publish, all with the same bytes.
 
     Attributes:
-        name: What it is called on disk; a plain file name.
-        urls: The mirrors, http or https, best one first.
+        name: Name of the file on disk, without folders.
+        urls: http or https URLs of the file, best mirror first.
         checksum: ``"md5:…"`` or ``"sha256:…"``.
-        size: In bytes. Known, it exposes a wrong file before that is downloaded.
+        size: Size in bytes, if known: a wrong file is then refused before it is downloaded.
     """
 
     name: str
@@ -41,19 +41,31 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_checksum(self.checksum, of=self.name)
-        _check_urls(self.urls, of=self.name)
+        names = {PurePosixPath(self.name).name, PureWindowsPath(self.name).name}
+        if names != {self.name} or self.name in {"", ".."}:
+            raise UserError(f"Expected a plain file name for a download, got {self.name!r}.")
+        if not re.fullmatch(r"md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}", self.checksum):
+            raise UserError(
+                f"The checksum of {self.name!r} must be 'md5:…' or 'sha256:…' with 32 or 64 "
+                f"hexadecimal digits, got {self.checksum!r}."
+            )
+        if not self.urls:
+            raise UserError(f"{self.name!r} has no mirror: give it at least one http or https URL.")
+        for url in self.urls:
+            if not re.fullmatch(r"https?://[!-~]+", url):
+                raise UserError(
+                    f"A mirror of {self.name!r} must be an http or https URL in ASCII without "
+                    f"spaces, got {url!r}."
+                )
 
-    @property
-    def algorithm(self) -> str:
-        """Of the checksum: ``"md5"`` or ``"sha256"``."""
-        return self.checksum.partition(":")[0]
+    def checksum_of(self, path: Path) -> str:
+        """Return the checksum of a file on disk, in the form of ``checksum`` in lower case."""
+        algorithm = self.checksum.partition(":")[0]
+        return f"{algorithm}:{digest_file(path, algorithm)}"
 
-    @property
-    def digest(self) -> str:
-        """Of the whole file, in lower-case hexadecimal."""
-        return self.checksum.partition(":")[2].lower()
+    def matches(self, path: Path) -> bool:
+        """Whether a path is a file with the right checksum."""
+        return path.is_file() and self.checksum_of(path) == self.checksum.lower()
 
 
 def fetch(
@@ -65,70 +77,66 @@ def fetch(
     backoff: float = 1.0,
     instead: str = "set data.root=PATH to a folder that holds it",
 ) -> Path:
-    """Return the path of a verified copy in a folder, downloading it where need be.
+    """Return the path of a verified copy in a folder, downloading it unless it is there.
 
-    What an interrupted download had got is kept as ``NAME.part`` and continued. Processes that
-    may fetch the same file at once must hold a lock.
+    An interrupted download is kept as ``NAME.part`` and resumed. Processes that may fetch the same
+    file at once must hold a lock.
 
     Args:
-        file: What to fetch.
-        folder: Where to; made where it is missing.
+        file: File to fetch.
+        folder: Folder of the copy; created if it is missing.
         retries: Further attempts at one mirror after a failure that may pass.
         timeout: Seconds of silence after which a connection counts as lost.
-        backoff: Seconds before the first further attempt; they double with each.
-        instead: What else helps where no mirror has the file.
+        backoff: Seconds before the first further attempt; doubled with each.
+        instead: What else the user can do if no mirror has the file.
 
     Raises:
-        UserError: No mirror had the file, or the folder cannot be written to.
+        UserError: If no mirror has the file, or the folder cannot be written to.
     """
-    target = folder / file.name
-    part = folder / f"{file.name}.part"
+    target, part = folder / file.name, folder / f"{file.name}.part"
+    reasons: list[str] = []
     try:
-        if _is_right(target, file):
+        if file.matches(target):
             return target
+        if is_wrong := target.is_file():
+            log.warning("%s does not have the checksum %s", target, file.checksum)
         folder.mkdir(parents=True, exist_ok=True)
-        reasons = []
         for url in file.urls:
             try:
                 _persist(url, file, part, retries=retries, timeout=timeout, backoff=backoff)
-            except _MirrorError as error:
+                return part.replace(target)
+            except _DownloadError as error:
                 reasons.append(f"{url}: {error}")
-            else:
-                part.replace(target)
-                return target
     except OSError as error:
         raise UserError(
             f"Could not write {target}: {error.strerror or error}. Free the space or the "
             f"permissions, or set data.cache_dir=PATH to another folder."
         ) from error
-    raise UserError(f"{_failure(file, target, reasons)}, or {instead}.")
+    wrong = " (the file that is there has another checksum)" if is_wrong else ""
+    raise UserError(
+        f"Could not download {file.name!r}, {file.checksum}, from any of its mirrors: "
+        f"{'; '.join(reasons)}. Download it by hand to {target}{wrong}, or {instead}."
+    )
 
 
 def digest_file(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file of any size, in lower-case hexadecimal.
+    """Return the digest of a file of any size in lower-case hexadecimal.
 
     Args:
-        path: Of the file.
+        path: The file.
         algorithm: ``"md5"`` or ``"sha256"``.
     """
-    return _hash_file(path, algorithm).hexdigest()
+    with path.open("rb") as stream:
+        new = partial(hashlib.new, algorithm, usedforsecurity=False)
+        return hashlib.file_digest(stream, new).hexdigest()
 
 
-class _MirrorError(Exception):
-    """This mirror will not do; the next one may."""
+class _DownloadError(Exception):
+    """An attempt at a mirror failed; if ``transient``, the next one may succeed."""
 
-
-class _TransientError(Exception):
-    """This attempt failed for a reason that may pass."""
-
-
-def _is_right(target: Path, file: RemoteFile) -> bool:
-    if not target.is_file():
-        return False
-    if digest_file(target, file.algorithm) == file.digest:
-        return True
-    log.warning("%s is not %s: it is fetched again", target, file.checksum)
-    return False
+    def __init__(self, reason: str, *, transient: bool = False) -> None:
+        super().__init__(reason)
+        self.transient = transient
 
 
 def _persist(
@@ -136,161 +144,91 @@ def _persist(
 ) -> None:
     for attempt in range(1, retries + 2):
         try:
-            _download(url, file, part, timeout=timeout)
-        except _TransientError as error:
+            _complete(part, file, url, timeout=timeout)
+        except _DownloadError as error:
+            if not error.transient:
+                raise
             if attempt > retries:
-                raise _MirrorError(f"{error} ({attempt} attempts)") from error
-            log.warning("%s: %s; attempt %d of %d", url, error, attempt, retries + 1)
+                raise _DownloadError(f"{error} ({attempt} attempts)") from error
+            log.warning("%s: %s; attempt %d of %d", url, error, attempt + 1, retries + 1)
             time.sleep(backoff * 2 ** (attempt - 1))
         else:
             return
 
 
-def _download(url: str, file: RemoteFile, part: Path, *, timeout: float) -> None:
-    """Complete the part from one mirror, or raise and leave a part that is worth continuing."""
-    offset = part.stat().st_size if part.exists() else 0
-    whole = _hash_file(part, file.algorithm) if offset else _new_hash(file.algorithm)
-    if offset and whole.hexdigest() == file.digest:
+def _complete(part: Path, file: RemoteFile, url: str, *, timeout: float) -> None:
+    """Download what a partial file lacks; after a failure it holds what is worth resuming."""
+    if file.matches(part):
         return
-    with _open(url, offset, timeout) as response:
+    with _open(url, part, timeout) as response:
         resumed = response.status == _PARTIAL_CONTENT
-        if not resumed:
-            whole = _new_hash(file.algorithm)
-        _receive(response, file, part, whole=whole, resumed=resumed)
-    if whole.hexdigest() == file.digest:
-        return
-    part.unlink()
-    if resumed:
-        # The wrong half may be the older one, from another mirror or another day.
-        raise _TransientError("the resumed download has a wrong checksum")
-    raise _MirrorError(f"wrong checksum, {file.algorithm}:{whole.hexdigest()}")
+        _receive(response, file, part, resumed=resumed)
+    if not file.matches(part):
+        checksum = file.checksum_of(part)
+        part.unlink()
+        # After resuming, the wrong half may be the older one, of another mirror or another day.
+        raise _DownloadError(f"wrong checksum, {checksum}", transient=resumed)
 
 
-def _receive(
-    response: HTTPResponse, file: RemoteFile, part: Path, *, whole: "hashlib._Hash", resumed: bool
-) -> None:
-    """Append the body to the part, or replace the part by it, and update the hash of the whole."""
-    total = _total_bytes(response) or file.size
+def _open(url: str, part: Path, timeout: float) -> HTTPResponse:
+    """Request what a partial file lacks; the answer is that (206) or the whole file (200)."""
+    offset = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "leyden"} | ({"Range": f"bytes={offset}-"} if offset else {})
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=timeout)  # noqa: S310  # RemoteFile checks it
+    except HTTPError as error:
+        error.close()
+        if error.code == _RANGE_NOT_SATISFIABLE:  # the partial file is not shorter than the file
+            part.unlink(missing_ok=True)
+        reason = f"HTTP {error.code} {error.reason}"
+        raise _DownloadError(reason, transient=error.code in _TRANSIENT_STATUS) from error
+    except (OSError, HTTPException) as error:
+        raise _lost_connection(error) from error
+    if not isinstance(response, HTTPResponse):
+        response.close()
+        raise _DownloadError(f"redirects to {response.url}, which is not http or https")
+    found = response.getheader("Content-Range", "")
+    if response.status == _PARTIAL_CONTENT and not found.startswith(f"bytes {offset}-"):
+        response.close()
+        part.unlink(missing_ok=True)
+        raise _DownloadError(f"sent {found!r} instead of byte {offset} on", transient=True)
+    return response
+
+
+def _receive(response: HTTPResponse, file: RemoteFile, part: Path, *, resumed: bool) -> None:
+    """Append the body to the partial file, or replace the file by it, and show the progress."""
+    start = part.stat().st_size if resumed else 0
+    total = file.size if response.length is None else start + response.length
     if file.size not in (None, total):
-        raise _MirrorError(f"offers {total} bytes instead of {file.size}")
+        raise _DownloadError(f"offers {total} bytes instead of {file.size}")
     with (
         part.open("ab" if resumed else "wb") as sink,
         tqdm(
             desc=file.name,
             total=total,
-            initial=sink.tell(),
+            initial=start,
             unit="B",
             unit_scale=True,
-            disable=None,  # shown where stderr is a terminal
+            disable=None,  # shown if stderr is a terminal
         ) as bar,
     ):
         for chunk in _chunks(response):
             sink.write(chunk)
-            whole.update(chunk)
             bar.update(len(chunk))
         received = sink.tell()
     if total is not None and received < total:
-        raise _TransientError(f"the connection ended after {received} of {total} bytes")
-
-
-def _open(url: str, offset: int, timeout: float) -> HTTPResponse:
-    """Ask for the file from an offset on; the answer is that (206) or the whole file (200)."""
-    headers = {"User-Agent": "leyden"} | ({"Range": f"bytes={offset}-"} if offset else {})
-    try:
-        response = urlopen(Request(url, headers=headers), timeout=timeout)  # noqa: S310 (_check_urls)
-    except HTTPError as error:
-        with error:
-            return _answer_status(error, url, offset, timeout)
-    except (OSError, HTTPException) as error:
-        raise _TransientError(_words(error)) from error
-    if not isinstance(response, HTTPResponse):
-        response.close()
-        raise _MirrorError(f"redirects to {response.url}, which is not http or https")
-    if offset and response.status == _PARTIAL_CONTENT and not _starts_at(offset, response):
-        response.close()
-        return _open(url, 0, timeout)
-    return response
-
-
-def _answer_status(error: HTTPError, url: str, offset: int, timeout: float) -> HTTPResponse:
-    if error.code == _RANGE_NOT_SATISFIABLE and offset:
-        return _open(url, 0, timeout)
-    kind = _TransientError if error.code in _TRANSIENT_STATUS else _MirrorError
-    raise kind(f"HTTP {error.code} {error.reason}") from error
-
-
-def _starts_at(offset: int, response: HTTPResponse) -> bool:
-    return response.getheader("Content-Range", "").startswith(f"bytes {offset}-")
-
-
-def _total_bytes(response: HTTPResponse) -> int | None:
-    """Read the size of the whole file from the headers, where they tell it."""
-    if response.status == _PARTIAL_CONTENT:
-        total = response.getheader("Content-Range", "").rpartition("/")[2]
-        return int(total) if total.isdecimal() else None
-    return response.length
+        reason = f"the connection ended after {received} of {total} bytes"
+        raise _DownloadError(reason, transient=True)
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
-    while True:
-        try:
-            # Unlike read(), read1() loses nothing that had arrived before a failure.
-            chunk = response.read1(_CHUNK_BYTES)
-        except (OSError, HTTPException) as error:
-            raise _TransientError(_words(error)) from error
-        if not chunk:
-            return
-        yield chunk
+    try:
+        # Unlike read(), read1() loses nothing that arrived before a failure.
+        yield from iter(partial(response.read1, _CHUNK_BYTES), b"")
+    except (OSError, HTTPException) as error:
+        raise _lost_connection(error) from error
 
 
-def _words(error: Exception) -> str:
+def _lost_connection(error: Exception) -> _DownloadError:
     reason = error.reason if isinstance(error, URLError) else error
-    return str(reason) or type(reason).__name__
-
-
-def _failure(file: RemoteFile, target: Path, reasons: list[str]) -> str:
-    wrong = " (the file that is there has another checksum)" if target.is_file() else ""
-    return (
-        f"Could not download {file.name!r}, {file.checksum}, from any of its mirrors: "
-        f"{'; '.join(reasons)}. Download it by hand to {target}{wrong}"
-    )
-
-
-def _hash_file(path: Path, algorithm: str) -> "hashlib._Hash":
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: _new_hash(algorithm))
-
-
-def _new_hash(algorithm: str) -> "hashlib._Hash":
-    return hashlib.new(algorithm, usedforsecurity=False)
-
-
-def _check_name(name: str) -> None:
-    parts = {PurePosixPath(name).name, PureWindowsPath(name).name}
-    if parts != {name} or name in {"", ".."}:
-        raise UserError(f"Expected a plain file name for a download, got {name!r}.")
-
-
-def _check_checksum(checksum: str, *, of: str) -> None:
-    algorithm, _, digest = checksum.partition(":")
-    if algorithm not in _HEX_DIGITS:
-        raise UserError(
-            f"The checksum of {of!r} must be 'md5:…' or 'sha256:…', got {checksum!r}."
-            f"{did_you_mean(algorithm, _HEX_DIGITS)}"
-        )
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{_HEX_DIGITS[algorithm]}}}", digest):
-        raise UserError(
-            f"The {algorithm} checksum of {of!r} must have {_HEX_DIGITS[algorithm]} hexadecimal "
-            f"digits, got {digest!r}."
-        )
-
-
-def _check_urls(urls: tuple[str, ...], *, of: str) -> None:
-    if not urls:
-        raise UserError(f"{of!r} has no mirror: give it at least one http or https URL.")
-    for url in urls:
-        if not re.fullmatch(r"https?://[!-~]+", url):
-            raise UserError(
-                f"A mirror of {of!r} must be an http or https URL in ASCII without spaces, "
-                f"got {url!r}."
-            )
+    return _DownloadError(str(reason) or type(reason).__name__, transient=True)

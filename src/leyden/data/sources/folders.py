@@ -1,11 +1,11 @@
-"""Folders of files: the class, the split and the group of each file, read out of its path."""
+"""Folders of files: the class, the split and the group of each file, read from its path."""
 
 import logging
 import os
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,17 @@ class Skipped:
         self.counts[reason] += 1
         self.examples.setdefault(reason, path.relative_to(self.root).as_posix())
 
+    def add_unopened(self, error: OSError) -> None:
+        """Count a folder that cannot be opened."""
+        self.add(Path(error.filename), f"folders that cannot be opened: {error.strerror}")
+
+    def visible(self, folder: Path, names: Collection[str]) -> list[str]:
+        """Count the hidden ones of the files or folders in a folder, and sort the others."""
+        hidden = [name for name in names if name.startswith(".")]
+        for name in hidden:
+            self.add(folder / name, HIDDEN)
+        return sorted(set(names) - set(hidden))
+
     def update(self, other: "Skipped") -> None:
         """Add the counts of another folder below the same root."""
         self.counts.update(other.counts)
@@ -127,39 +138,15 @@ class FileType:
             skipped: Takes what is not listed.
         """
         skipped = skipped or Skipped(folder)
-        files: list[Path] = []
-        listed: set[tuple[int, int]] = set()
-        folders, links = [folder], deque[Path]()
-        while folders or links:
-            current = folders.pop() if folders else links.popleft()
-            try:
-                state = current.stat()
-                entries = _entries(current)
-            except OSError as error:
-                skipped.add(current, f"folders that cannot be opened: {error.strerror}")
-                continue
-            if (state.st_dev, state.st_ino) in listed:
-                skipped.add(current, "links to folders that are listed already")
-                continue
-            listed.add((state.st_dev, state.st_ino))
-            for entry in entries:
-                path, mode = current / entry.name, _mode(entry)
-                if reason := self._reason_to_skip(entry.name, mode):
-                    skipped.add(path, reason)
-                elif stat.S_ISDIR(mode):
-                    (links if entry.is_symlink() else folders).append(path)
-                else:
-                    files.append(path)
-        return sorted(files)
+        return sorted(self._chosen(_files_below(folder, skipped), skipped))
 
     def count_beside_folders(self, folder: Path, skipped: Skipped) -> None:
         """Count what lies in a folder outside its visible sub-folders, where nothing is read."""
-        for entry in _entries(folder):
-            mode = _mode(entry)
-            if reason := self._reason_to_skip(entry.name, mode):
-                skipped.add(folder / entry.name, reason)
-            elif not stat.S_ISDIR(mode):
-                skipped.add(folder / entry.name, "beside the folders that are read")
+        _, folders, names = next(os.walk(folder))
+        skipped.visible(folder, folders)
+        paths = (folder / name for name in skipped.visible(folder, names))
+        for path in self._chosen(paths, skipped):
+            skipped.add(path, "beside the folders that are read")
 
     def inputs(self, paths: Sequence[str]) -> list[Path]:
         """List files to predict on: those given, and such files below the folders given.
@@ -192,17 +179,16 @@ class FileType:
         skipped.warn()
         return files
 
-    def _reason_to_skip(self, name: str, mode: int) -> str | None:
-        if name.startswith("."):
-            return HIDDEN
-        if stat.S_ISDIR(mode):
-            return None
-        if not stat.S_ISREG(mode):  # a FIFO or a device may never end
-            return "not regular files"
-        suffix = Path(name).suffix.lower()
-        if not self.suffixes or suffix in self.suffixes:
-            return None
-        return (suffix if suffix.isprintable() else ascii(suffix)) or "without a suffix"
+    def _chosen(self, paths: Iterable[Path], skipped: Skipped) -> Iterator[Path]:
+        for path in paths:
+            suffix = path.suffix.lower()
+            if not stat.S_ISREG(_mode(path)):  # a FIFO or a device may never end
+                skipped.add(path, "not regular files")
+            elif self.suffixes and suffix not in self.suffixes:
+                name = suffix if suffix.isprintable() else ascii(suffix)
+                skipped.add(path, name or "without a suffix")
+            else:
+                yield path
 
 
 class LabelledFolder:
@@ -220,7 +206,12 @@ class LabelledFolder:
     """
 
     def __init__(
-        self, root: str, *, files: FileType, pattern: str | None = None, group: str | None = None
+        self,
+        root: str | Path,
+        *,
+        files: FileType,
+        pattern: str | None = None,
+        group: str | None = None,
     ) -> None:
         self.root = Path(root).expanduser()
         self.type = files
@@ -282,7 +273,7 @@ class LabelledFolder:
             inner = [each for each in classes if split == "all" and _visible_folders(each)]
             raise UserError(
                 f"{folder} holds {len(classes)} sub-folders. Expected one per class, so two at "
-                "least, or data.pattern=REGEX that reads the class out of the paths of files"
+                "least, or data.pattern=REGEX that reads the class from the paths of files"
                 + "".join(f"; or give data.root={each}" for each in inner)
                 + "."
             )
@@ -365,7 +356,8 @@ def _compiled(key: str, pattern: str, *, example: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise UserError(
-            f"{key}={pattern} is no regular expression: {error}. Expected one such as '{example}'."
+            f"{key}={pattern} is not a regular expression: {error}. Expected one such as "
+            f"'{example}'."
         ) from error
 
 
@@ -426,33 +418,37 @@ def _check_class_folder(folder: Path) -> None:
         )
 
 
+def _files_below(folder: Path, skipped: Skipped) -> Iterator[Path]:
+    """Walk a folder, and after it what links in it lead to."""
+    listed: set[tuple[int, int]] = set()
+    pending = deque([folder])
+    while pending:
+        for name, folders, names in os.walk(pending.popleft(), onerror=skipped.add_unopened):
+            current = Path(name)
+            state = current.stat()
+            if (state.st_dev, state.st_ino) in listed:
+                skipped.add(current, "links to folders that are listed already")
+                folders.clear()
+                continue
+            listed.add((state.st_dev, state.st_ino))
+            folders[:] = skipped.visible(current, folders)
+            pending.extend(path for each in folders if (path := current / each).is_symlink())
+            yield from (current / each for each in skipped.visible(current, names))
+
+
 def _visible_folders(folder: Path) -> list[Path]:
     """List the sub-folders in order, also those that links lead to."""
-    try:
-        entries = _entries(folder)
-    except OSError as error:
+
+    def refuse(error: OSError) -> None:
         raise UserError(f"{folder} cannot be opened: {error.strerror}.") from error
-    return [
-        folder / entry.name
-        for entry in entries
-        if not entry.name.startswith(".") and _is_folder(entry)
-    ]
+
+    _, names, _ = next(os.walk(folder, onerror=refuse))
+    return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    if not entry.is_symlink():
-        return entry.is_dir()  # which asks the disk no more
-    return stat.S_ISDIR(_mode(entry))
-
-
-def _mode(entry: os.DirEntry[str]) -> int:
-    """Return the mode of what an entry is or links to."""
+def _mode(path: Path) -> int:
+    """Return the mode of a file, or of what a link leads to."""
     try:
-        return entry.stat().st_mode
-    except OSError:  # a link that leads nowhere, which the attempt to read it will tell
+        return path.stat().st_mode
+    except OSError:  # a dangling link, which fails when it is read
         return stat.S_IFREG

@@ -1,12 +1,20 @@
-"""JSON: one object a line, or an array of objects, which may differ in their keys."""
+"""JSON tables: one object per line, or an array of objects, whose keys may differ."""
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
+from leyden.data.sources.arrow import Fault, RawRows, json_cell, string_array
+from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.values import normal
+
+BLOCK_BYTES = 1 << 24
+"""Bytes of lines that are parsed together."""
+
+Block = tuple[dict[int, dict[str, Any]], list[Fault]]
+"""Objects by their number, and the lines or elements that are not objects."""
 
 
 class JsonNumber(str):
@@ -15,97 +23,92 @@ class JsonNumber(str):
     __slots__ = ()
 
 
-AS_WRITTEN: dict[str, Any] = {"parse_int": JsonNumber, "parse_float": JsonNumber}
-"""Numbers stay as they are written."""
-
-BLOCK_BYTES = 1 << 24
-"""Of lines that are parsed together."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class JsonBlock:
-    """Lines that were parsed together.
+class JsonFormat:
+    """How a JSON file is written.
 
     Attributes:
-        rows: the objects; numbers in them stay as they are written.
-        numbers: the line of each, or its place in an array, from 1.
-        faults: lines or elements that hold no object, by their number, and why.
+        may_be_array: Whether it may be one array, which is parsed at once.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    faults: list[tuple[int, str]] = field(default_factory=list)
+    may_be_array: bool
+
+    def names(self, stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
+        """List the keys of all objects, because any object may have a new one.
+
+        Args:
+            stream: The file in UTF-8.
+            enough: Names after which, once all of them are found, the search ends.
+
+        Raises:
+            ValueError: If there are lines, but no object.
+        """
+        names: dict[str, None] = {}
+        count, first_faults = 0, []
+        for objects, faults in self._blocks(stream):
+            count += len(objects)
+            first_faults += faults[:1]
+            names |= dict.fromkeys(name for row in objects.values() for name in row)
+            if enough is not None and names.keys() >= set(enough):
+                break
+        if first_faults and not count:
+            number, reason = first_faults[0]
+            raise ValueError(f"no line of it holds a JSON object; line {number}: {reason}")
+        return list(names)
+
+    def rows(
+        self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
+    ) -> Iterator[RawRows]:
+        """Parse some columns of a file.
+
+        Args:
+            stream: The file in UTF-8.
+            wanted: The columns to parse.
+            names: The key of each column.
+        """
+        for objects, faults in self._blocks(stream):
+            cells = {
+                name: [json_cell(row.get(names[name])) for row in objects.values()]
+                for name in wanted
+            }
+            numbers = {
+                name
+                for name, column in cells.items()
+                if all(isinstance(cell, JsonNumber | None) for cell in column)
+            }
+            columns = {name: string_array(column) for name, column in cells.items()}
+            yield RawRows(columns, list(objects), faults, numbers)
+
+    def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
+        """Parse lines together, but not those that are empty."""
+        numbers = itertools.count(1)
+        may_be_array = self.may_be_array
+        while lines := stream.readlines(BLOCK_BYTES):
+            if may_be_array and lines[0].lstrip().startswith(b"["):
+                elements = _parse(b"".join([*lines, stream.read()]))
+                yield _block(enumerate(elements, start=1), _object)
+                return
+            may_be_array = False
+            numbered = zip(lines, numbers, strict=False)  # in this order no number is lost
+            yield _block(((number, line) for line, number in numbered if line.strip()), _line)
 
 
-def json_blocks(stream: IO[bytes], *, array: bool = False) -> Iterator[JsonBlock]:
-    """Parse a stream block by block; empty lines do not count.
-
-    Args:
-        stream: The file.
-        array: Whether it may be one array, which is parsed at once.
-    """
-    numbers = itertools.count(1)
-    while lines := stream.readlines(BLOCK_BYTES):
-        if array and lines[0].lstrip().startswith(b"["):
-            elements = json.loads(b"".join([*lines, stream.read()]), **AS_WRITTEN)
-            yield _block(enumerate(elements, start=1), _object)
-            return
-        array = False
-        numbered = zip(lines, numbers, strict=False)
-        yield _block(((number, line) for line, number in numbered if line.strip()), _json_row)
-
-
-def _block(items: Iterable[tuple[int, Any]], row_of: Callable[[Any], dict[str, Any]]) -> JsonBlock:
-    block = JsonBlock()
+def _block(items: Iterable[tuple[int, Any]], convert: Callable[[Any], dict[str, Any]]) -> Block:
+    objects, faults = {}, []
     for number, item in items:
         try:
-            block.rows.append(row_of(item))
-            block.numbers.append(number)
+            objects[number] = convert(item)
         except ValueError as error:
-            block.faults.append((number, str(error)))
-    return block
+            faults.append((number, str(error)))
+    return objects, faults
 
 
-def json_names(
-    stream: IO[bytes], enough: Sequence[str] | None = None, *, array: bool = False
-) -> list[str]:
-    """List the keys of all lines, for any may hold one that all before it lack.
-
-    Args:
-        stream: the lines.
-        enough: Names after which, once all were seen, no more are looked for.
-        array: As for ``json_blocks``.
-
-    Raises:
-        ValueError: there are lines, but no object.
-    """
-    names: dict[str, None] = {}
-    rows, faults = 0, []
-    for block in json_blocks(stream, array=array):
-        rows += len(block.rows)
-        faults += block.faults[:1]
-        names |= dict.fromkeys(name for row in block.rows for name in row)
-        if enough is not None and names.keys() >= set(enough):
-            break
-    if faults and not rows:
-        number, reason = faults[0]
-        raise ValueError(f"no line of it holds a JSON object; line {number}: {reason}")
-    return list(names)
-
-
-def json_cell(value: Any) -> str | None:
-    """Give a value as text: nested ones as JSON, ``None`` where it is missing."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _json_row(line: bytes) -> dict[str, Any]:
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
+def _line(line: bytes) -> dict[str, Any]:
+    if UNDECODABLE.encode() in line:
         raise ValueError(
             "not valid in the encoding of the file; give it, such as data.encoding=cp1252"
-        ) from error
-    return _object(json.loads(text, **AS_WRITTEN))
+        )
+    return _object(_parse(line))
 
 
 def _object(row: Any) -> dict[str, Any]:
@@ -114,6 +117,10 @@ def _object(row: Any) -> dict[str, Any]:
     # Half a surrogate pair is allowed in JSON, and cannot be encoded.
     "".join(value for value in row.values() if isinstance(value, str)).encode()
     return row if all(map(_is_normal, row)) else {normal(name): row[name] for name in row}
+
+
+def _parse(content: bytes) -> Any:
+    return json.loads(content, parse_int=JsonNumber, parse_float=JsonNumber)
 
 
 def _is_normal(name: str) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from leyden.batch import Batch
+from leyden.batch import Batch, as_tensors
 from leyden.data.cache.prepared import Cache
 from leyden.data.table.columns import Column
 from leyden.data.table.fitting import code_table
@@ -60,7 +60,7 @@ class Layout:
 
     def inputs(
         self, numbers: NDArray[np.float64], categories: NDArray[np.int32]
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, NDArray[Any]]:
         """Give the fields of a raw batch, of which categories are what networks get.
 
         Args:
@@ -71,7 +71,7 @@ class Layout:
         known = np.empty((len(categories), len(self.tables)), np.int64)
         for column, (place, table) in enumerate(zip(self.categories, self.tables, strict=True)):
             known[:, column] = table[categories[:, place]]
-        return {"numbers": torch.from_numpy(centred), "categories": torch.from_numpy(known)}
+        return {"numbers": centred, "categories": known}
 
 
 class TableRows(Dataset[Batch]):
@@ -87,7 +87,7 @@ class TableRows(Dataset[Batch]):
         seed, rows = key
         places = rows.numpy()
         inputs = self.layout.inputs(self.numbers[places], self.categories[places])
-        return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)
+        return Batch(inputs=as_tensors(inputs), targets=self.targets[rows], rows=rows, seed=seed)
 
 
 def _places(

@@ -30,7 +30,7 @@ class TableCleaning(Cleaning):
         leaking_columns: leave columns out that determine the target by themselves.
     """
 
-    contradictions: bool = False
+    conflicting_labels: bool = False
     duplicates: bool = False
     missing_target: bool = True
     misfits: bool = True

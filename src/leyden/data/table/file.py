@@ -7,7 +7,7 @@ from typing import Any
 
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 
 class Table(TableData):
@@ -26,7 +26,7 @@ class Table(TableData):
     def __init__(
         self,
         *,
-        path: str,
+        path: DataPath,
         encoding: str = "utf-8",
         separator: str | None = None,
         header: bool | Sequence[str] = True,

@@ -57,11 +57,11 @@ class TableData(DataModule):
         missing_cells: Words that mean a missing cell, besides an empty one.
         decimal: Decimal separator of numbers.
         thousands: Separator between the thousands of numbers.
-        cleaning: the cleaning steps that run.
         options: those of every data module.
     """
 
-    raw_field = network_field = "numbers"
+    cleaning: TableCleaning
+    cleaning_type = TableCleaning
 
     def __init__(
         self,
@@ -77,11 +77,9 @@ class TableData(DataModule):
         missing_cells: Sequence[str | float] = MISSING_CELLS,
         decimal: str = ".",
         thousands: str | None = None,
-        cleaning: TableCleaning | None = None,
         **options: Any,
     ) -> None:
-        self.steps = cleaning or TableCleaning()
-        super().__init__(cleaning=self.steps, **options)
+        super().__init__(**options)
         self.roles = Roles(
             targets=tuple(map(str, _listed(target))),
             target_type=target_type,
@@ -136,7 +134,7 @@ class TableData(DataModule):
             written=self.written,
             roles=self._known_roles(),
             declared=self._known_kinds(),
-            steps=self.steps,
+            steps=self.cleaning,
         )
         for rows in reading.rows():
             self._warn(rows.facts.get("warnings", ()))
@@ -154,7 +152,7 @@ class TableData(DataModule):
             columns,
             facts["values"],
             declared=facts["declared"],
-            steps=self.steps,
+            steps=self.cleaning,
             scaling=self.scaling,
             max_categories=self.max_categories,
         )
@@ -176,10 +174,10 @@ class TableData(DataModule):
             self._warn(strange_cells(cached, self.statistics))
         return TableRows(cached, self._layout(cached))
 
-    def normalisation(self) -> nn.Module:
+    def normalisation(self) -> dict[str, nn.Module]:
         """Build the fitted filling and scaling of numbers."""
         fitted = {name: v for name, v in self.statistics["numbers"].items() if name != "centres"}
-        return NormaliseNumbers(**fitted)
+        return {"numbers": NormaliseNumbers(**fitted)}
 
     def network_sizes(self) -> dict[str, Any]:
         """Size networks by the numbers, the values of each categorical column, and the outputs."""
@@ -203,7 +201,7 @@ class TableData(DataModule):
         """Add what was found when the columns were fitted."""
         splits = {split: self.row_numbers(split) for split in SPLITS}
         return with_table_steps(
-            self.cached, self._layout(self.cached), self.statistics, self.steps, splits
+            self.cached, self._layout(self.cached), self.statistics, self.cleaning, splits
         )
 
     def _is_measured(self) -> bool:

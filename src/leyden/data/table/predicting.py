@@ -78,7 +78,7 @@ class _Reading:
         numbers, categories = self._encoded(chunk, cells)
         layout = self._layout()
         fields = layout.inputs(numbers, categories)
-        known = [~np.isnan(numbers), fields["categories"].numpy() > 0]
+        known = [~np.isnan(numbers), fields["categories"] > 0]
         for place, (column, are_known) in enumerate(
             zip(self.columns, np.concatenate(known, axis=1).T, strict=True)
         ):

@@ -14,9 +14,11 @@ class TokenDropout:
 
     Attributes:
         probability: share of the tokens that are replaced.
+        field: Name of the tokens among the inputs.
     """
 
     probability: float = 0.1
+    field: str = "tokens"
 
     def __call__(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Replace some tokens of ``(batch, length)``."""

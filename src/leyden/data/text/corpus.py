@@ -9,7 +9,7 @@ from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, passages, text_rows
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 
 class TextCorpus(TextData):
@@ -21,7 +21,7 @@ class TextCorpus(TextData):
         options: those of every text data module.
     """
 
-    def __init__(self, *, root: str, passage_characters: int = 800, **options: Any) -> None:
+    def __init__(self, *, root: DataPath, passage_characters: int = 800, **options: Any) -> None:
         super().__init__(**options)
         if passage_characters < 1:
             raise ValueError(f"passage_characters must be at least 1, got {passage_characters}")
@@ -35,7 +35,7 @@ class TextCorpus(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the files in the order of their names."""
-        return text_rows(self._passages(), self.steps)
+        return text_rows(self._passages(), self.cleaning)
 
     def _passages(self) -> Iterator[Text | RejectedItem]:
         for file in self._files():

@@ -8,33 +8,39 @@ from leyden.data.sources.folders import LabelledFolder
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
+from leyden.files import DataPath
 
 
 class TextFolder(TextData):
-    """Text files of any name, one text a file.
+    """Text files of any name, each of which is one text.
 
-    A split that is not given is split off the training split.
+    A split that is not given is held out from the training split.
 
     Args:
-        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
-        pattern: regular expression that reads the class out of paths (``LabelledFolder``).
-        group: regular expression that reads the group out of paths.
-        options: those of every text data module.
+        root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or any paths with a pattern.
+        pattern: Regular expression that reads the class from paths (``LabelledFolder``).
+        group: Regular expression that reads the group from paths.
+        options: Options of ``TextData``.
     """
 
     def __init__(
-        self, *, root: str, pattern: str | None = None, group: str | None = None, **options: Any
+        self,
+        *,
+        root: DataPath,
+        pattern: str | None = None,
+        group: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.folder = LabelledFolder(root, files=TEXT_FILES, pattern=pattern, group=group)
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint the files, and how they are decoded."""
+        """Return the state of the files, and how they are decoded."""
         return self.folder.settings() | {"encoding": self.encoding}
 
     def read(self) -> Iterator[Rows]:
         """Read the files, split by split and class by class."""
-        yield from text_rows(self._texts(), self.steps)
+        yield from text_rows(self._texts(), self.cleaning)
         yield self.folder.report_skipped()
 
     def _texts(self) -> Iterator[Text | RejectedItem]:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from leyden.data.base import DataModule
 from leyden.data.cache import store
 from leyden.data.cache.prepared import Cache
-from leyden.data.cleaning.steps import Cleaning
 from leyden.data.inputs import Inputs
 from leyden.data.rows import Ragged, RejectedItem, UnreadableError
 from leyden.data.sources.encodings import check_encoding
@@ -37,11 +36,11 @@ class TextData(DataModule):
         max_tokens: tokens at the beginning of a text that are used.
         lowercase: make no difference between ``A`` and ``a``.
         encoding: of files without a byte order mark.
-        cleaning: the cleaning steps that run.
         options: those of every data module.
     """
 
-    raw_field = network_field = "tokens"
+    cleaning: TextCleaning
+    cleaning_type = TextCleaning
 
     text_columns: Sequence[str] = ("text",)
     """Columns that hold the text, where tables are given to predict on."""
@@ -56,10 +55,9 @@ class TextData(DataModule):
         max_tokens: int = 256,
         lowercase: bool = True,
         encoding: str = "utf-8",
-        cleaning: Cleaning | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(cleaning=cleaning or TextCleaning(), **options)
+        super().__init__(**options)
         if vocab_size < SMALLEST:
             raise ValueError(f"vocab_size must be at least {SMALLEST}, got {vocab_size}")
         if max_tokens < 1:
@@ -87,9 +85,9 @@ class TextData(DataModule):
         store.write_once(folder, write)
         return {"vocabulary": (folder / "vocabulary.json").read_text(encoding="utf-8")}
 
-    def normalisation(self) -> nn.Module:
+    def normalisation(self) -> dict[str, nn.Module]:
         """Leave token ids as they are."""
-        return nn.Identity()
+        return {}
 
     def network_sizes(self) -> dict[str, Any]:
         """Size networks by the vocabulary, and by the number of classes where there are any."""
@@ -150,22 +148,16 @@ class TextData(DataModule):
     def _cleaned(self, item: Text | RejectedItem) -> Text | RejectedItem:
         if isinstance(item, RejectedItem):
             return item
-        content, _ = self.steps.mended(item.content)
+        content, _ = self.cleaning.mended(item.content)
         if not content.strip():
             return RejectedItem(source=item.source, reason="holds no text")
         return replace(item, content=content)
 
-    def _encoded(self, texts: Sequence[str]) -> dict[str, Tensor]:
+    def _encoded(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
         tokenizer = load_vocabulary(self.statistics["vocabulary"])
         ids = encode(tokenizer, texts, max_tokens=self.max_tokens)
         rows = Ragged.of(ids, dtype=np.dtype(np.int32))
         return padded(rows, np.arange(len(ids)))
-
-    @property
-    def steps(self) -> TextCleaning:
-        """The cleaning steps, those of texts among them."""
-        assert isinstance(self.cleaning, TextCleaning)
-        return self.cleaning
 
     def _tokens(self, cached: Cache) -> Ragged:
         if self._token_rows is None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leyden.data.cleaning.steps import Cleaning
 from leyden.data.rows import SPLITS, GivenSplit, RejectedItem, Rows
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import missing_warnings
@@ -17,7 +16,7 @@ from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, joined, text_rows
 from leyden.data.values import canonical
 from leyden.errors import UserError
-from leyden.files import file_state
+from leyden.files import DataPath, file_state
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +47,18 @@ class TextTable(TextData):
     def __init__(
         self,
         *,
-        path: str,
+        path: DataPath,
         text: str | Sequence[str],
         target: str,
         group: str | None = None,
-        val_path: str | None = None,
-        test_path: str | None = None,
+        val_path: DataPath | None = None,
+        test_path: DataPath | None = None,
         separator: str | None = None,
         missing_cells: Sequence[str | float] = MISSING_CELLS,
-        cleaning: Cleaning | None = None,
+        cleaning: TextCleaning | None = None,
         **options: Any,
     ) -> None:
-        steps = cleaning or TextCleaning(contradictions=False, duplicates=False)
+        steps = cleaning or TextCleaning(conflicting_labels=False, duplicates=False)
         super().__init__(cleaning=steps, **options)
         self.paths = {"train": path, "val": val_path, "test": test_path}
         self.text_columns = (text,) if isinstance(text, str) else tuple(text)
@@ -82,7 +81,7 @@ class TextTable(TextData):
 
     def read(self) -> Iterator[Rows]:
         """Read the tables, the training split first."""
-        return text_rows(self._texts(), self.steps)
+        return text_rows(self._texts(), self.cleaning)
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from leyden.batch import Batch
+from leyden.batch import Batch, as_tensors
 from leyden.data.cache import store
 from leyden.data.cache.array_files import ArrayFiles, read_arrays
 from leyden.data.rows import Ragged
@@ -50,7 +50,7 @@ def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int)
     return tokens
 
 
-def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """Bring rows to the length of the longest.
 
     Returns:
@@ -63,7 +63,7 @@ def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, Tensor]:
     mask = positions < lengths
     ids = np.full(mask.shape, PADDING, dtype=np.int64)
     ids[mask] = tokens.values[(starts + positions)[mask]]
-    return {"tokens": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+    return {"tokens": ids, "mask": mask}
 
 
 class TokenBatches(Dataset[Batch]):
@@ -75,5 +75,5 @@ class TokenBatches(Dataset[Batch]):
 
     def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
         seed, rows = key
-        inputs = padded(self.tokens, rows.numpy())
+        inputs = as_tensors(padded(self.tokens, rows.numpy()))
         return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)
