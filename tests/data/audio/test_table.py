@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.audio.speech_text import SpeechText
+from leyden.data.audio.table import SpeechText
 from leyden.data.splits import HoldOut
 from leyden.errors import UserError
 
