@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.audio.spectrogram import FLOOR, NormaliseMels, Spectrogram, mel_filters
+from leyden.data.audio.normalise import NormaliseMels
+from leyden.data.audio.spectrogram import FLOOR, Spectrogram, mel_filters
 
 RATE = 16000
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from leyden.data.image.module import ImageData, NormaliseImages
+from leyden.data.image.module import ImageData
+from leyden.data.image.normalise import NormaliseImages
 from leyden.data.rows import Rows
 from leyden.errors import UserError
 

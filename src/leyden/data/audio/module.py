@@ -13,13 +13,8 @@ from torch import Tensor, nn
 
 from leyden.data.audio.cleaning import AudioCleaning, fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, fitted, read_sound, sample_count
-from leyden.data.audio.spectrogram import (
-    ROWS_TO_FIT,
-    LogMel,
-    NormaliseMels,
-    Spectrogram,
-    mel_statistics,
-)
+from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
+from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
@@ -64,7 +59,7 @@ class AudioData(DataModule):
 
     def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Fit the mean and standard deviation of each mel bin, on evenly chosen training rows."""
-        rows = rows[:: -(-len(rows) // ROWS_TO_FIT)]
+        rows = rows_to_fit(rows)
         log_mel = self.log_mel()
         starts = range(0, len(rows), CLIPS_PER_CHUNK)
         chunks = (arrays["waveforms"][rows[start : start + CLIPS_PER_CHUNK]] for start in starts)

@@ -1,6 +1,5 @@
-"""The log-mel spectrogram: what the network hears of a waveform."""
+"""Log-mel spectrograms of waveforms."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,9 +14,6 @@ Samples = TypeVar("Samples", int, Tensor, NDArray[np.int64])
 
 FLOOR = 1e-6
 """Energy added before the logarithm: some 15 dB above what rounding to 16 bits adds."""
-
-ROWS_TO_FIT = 4096
-"""As many clips give the mean of a mel bin to a hundredth of its spread; all would take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,45 +108,6 @@ class LogMel(nn.Module):
         )
         power = torch.view_as_real(spectrum).square().sum(dim=3)  # (batch, fourier // 2 + 1, t)
         return torch.log(self.filters @ power + FLOOR).unsqueeze(1)
-
-
-class NormaliseMels(nn.Module):
-    """Log-mel spectrograms to zero mean and unit variance per mel bin.
-
-    Args:
-        mean: ``(mels,)`` of the training rows.
-        std: ``(mels,)`` of the training rows; a bin that never changes is only centred.
-    """
-
-    def __init__(self, *, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.scale: Tensor
-        self.offset: Tensor
-        scale = torch.where(std > 0, std, torch.ones_like(std)).reciprocal()
-        self.register_buffer("scale", scale.view(1, 1, -1, 1))
-        self.register_buffer("offset", (-mean * scale).view(1, 1, -1, 1))
-
-    def forward(self, spectrograms: Tensor) -> Tensor:
-        """Scale ``(batch, 1, mels, frames)``."""
-        return torch.addcmul(self.offset, spectrograms, self.scale)
-
-
-def mel_statistics(spectrograms: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Measure the mean and standard deviation ``(mels,)`` of each bin.
-
-    Args:
-        spectrograms: ``(batch, 1, mels, frames)`` each, of any batch and length.
-    """
-    total = squares = torch.zeros((), dtype=torch.float64)
-    count = 0
-    for batch in spectrograms:
-        values = batch.double()
-        total = total + values.sum(dim=(0, 1, 3))
-        squares = squares + values.square().sum(dim=(0, 1, 3))
-        count += len(values) * values.shape[3]
-    mean = total / count
-    std = (squares / count - mean.square()).clamp(min=0).sqrt()
-    return {"mean": mean.float(), "std": std.float()}
 
 
 def mel_filters(

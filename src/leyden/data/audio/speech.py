@@ -13,23 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from leyden.data.audio.batches import SpeechBatches, pad_recordings
 from leyden.data.audio.cleaning import SpeechCleaning, fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound
-from leyden.data.audio.spectrogram import (
-    ROWS_TO_FIT,
-    LogMel,
-    NormaliseMels,
-    Spectrogram,
-    mel_statistics,
-)
-from leyden.data.audio.transcripts import (
-    SpeechBatches,
-    code_points,
-    mended,
-    recordings,
-    token_numbers,
-    vocabulary,
-)
+from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
+from leyden.data.audio.spectrogram import LogMel, Spectrogram
+from leyden.data.audio.transcripts import clean_transcript, code_points, token_numbers, vocabulary
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
 from leyden.data.identity import hashed
@@ -107,7 +96,7 @@ class SpeechData(DataModule):
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
         """Fit the scaling of mel bins on evenly chosen training rows, the vocabulary on all."""
         log_mel = self.log_mel()
-        chosen = rows[:: -(-len(rows) // ROWS_TO_FIT)].tolist()
+        chosen = rows_to_fit(rows).tolist()
         waveforms = (torch.from_numpy(arrays["waveforms"][row]) for row in chosen)
         scaling = mel_statistics(log_mel(waveform.unsqueeze(0)) for waveform in waveforms)
         return {**scaling, "tokens": list(vocabulary(arrays["sequences"], rows))}
@@ -145,7 +134,7 @@ class SpeechData(DataModule):
             warn_of_fault(self.cleaning, sound, file)
             return sound.waveform
 
-        joined = partial(recordings, log_mel=self.log_mel())
+        joined = partial(pad_recordings, log_mel=self.log_mel())
         return read_files(SOUND_FILES.inputs(paths), read, joined)
 
     def hear(self, path: Path, max_seconds: float | None = None) -> Sound:
@@ -180,7 +169,7 @@ class SpeechData(DataModule):
         rejected: list[RejectedItem] = []
         longest = self._longest(split)
         for utterance in utterances:
-            transcript = mended(utterance.transcript, lowercase=self.lowercase)
+            transcript = clean_transcript(utterance.transcript, lowercase=self.lowercase)
             try:
                 sounds = [hear(path, longest) for path in utterance.paths]
             except UnreadableError as error:

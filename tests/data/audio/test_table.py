@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from leyden.batch import as_tensors
-from leyden.data.audio.speech_text import SpeechText
+from leyden.data.audio.table import SpeechText
 from leyden.data.splits import HoldOut
 from leyden.errors import UserError
 
