@@ -98,6 +98,15 @@ def test_links_lead_somewhere(page):
     assert [link for link in within if not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_linked_names_are_defined_in_their_files(page):
+    links = re.findall(r"\[`(\w+)`\]\((\S+\.py)\)", PAGES[page])
+
+    for name, link in links:
+        text = (ROOT / page).parent.joinpath(link).read_text(encoding="utf-8")
+        assert re.search(rf"^(class {name}|def {name}|{name}) ?[\W]", text, re.M), (name, link)
+
+
 @pytest.fixture(scope="module")
 def own_copy(tmp_path_factory):
     """Copy what a clone has, and add the examples of the pages and files that nobody checks."""
