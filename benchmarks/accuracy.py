@@ -1,6 +1,6 @@
 """Whole ``leyden train`` commands: what they reach, in how many seconds, imports included.
 
-Names of kinds choose a part, and overrides are handed on, as to data that can't be fetched:
+Names of kinds choose a split, and overrides are handed on, as to data that can't be fetched:
 ``python benchmarks/accuracy.py texts data.root=PATH``.
 """
 

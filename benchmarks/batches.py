@@ -9,7 +9,7 @@ import torch
 from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
 from leyden.testing.data_contract import attach_trainer
-from leyden.workflows.parts import build_data
+from leyden.workflows.assembly import build_data
 from measure import write_section
 
 ROUNDS = 7

@@ -4,7 +4,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from leyden.data.image.digits import FILE
+from leyden.data.sets.digits import FILE
 from measure import python, spread, write_section
 
 RUNS = 7

@@ -1,7 +1,7 @@
 """Leyden's full-featured fit against a hand-written loop over the same batches.
 
 Both train the same network with the same optimizer on the same rows in the same order, normalise on
-the batch, and measure accuracy on the validation part once an epoch. Leyden also gathers F1 and
+the batch, and measure accuracy on the validation split once an epoch. Leyden also gathers F1 and
 AUROC, logs, and writes checkpoints, TensorBoard events and the history. All run in one process.
 """
 
@@ -27,9 +27,9 @@ from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.build import build
 from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
-from leyden.data.sampler import BatchOrder
+from leyden.data.batches.sampler import BatchOrder
+from leyden.workflows.assembly import build_data, build_task, build_trainer
 from leyden.workflows.hardware import fitting_precision
-from leyden.workflows.parts import build_data, build_task, build_trainer
 from measure import take_turns, write_section
 
 ROUNDS = 5
@@ -226,13 +226,13 @@ def raw_loop(
     images = torch.from_numpy(data.cached.arrays["images"]).to(DEVICE)
     targets = torch.from_numpy(data.cached.targets).to(DEVICE)
     order = BatchOrder(
-        torch.from_numpy(data.part("train")),
+        torch.from_numpy(data.row_numbers("train")),
         batch_size=data.batch_size,
         seed=data.seed,
         shuffle=True,
         drop_last=True,
     )
-    val = torch.from_numpy(data.part("val")).to(DEVICE)
+    val = torch.from_numpy(data.row_numbers("val")).to(DEVICE)
     for epoch in range(config.trainer.max_epochs):
         order.set_epoch(epoch)
         network.train()

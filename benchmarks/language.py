@@ -10,12 +10,12 @@ import torch
 from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
 from leyden.tasks.language_modelling import START
-from leyden.workflows.parts import build_data
+from leyden.workflows.assembly import build_data
 from measure import train, write_section
 
 NOTE = (
     "Perplexity per token of the docstrings in modules that no training text came from. The "
-    "baselines count the same tokens of the same training part, with interpolated Kneser-Ney "
+    "baselines count the same tokens of the same training split, with interpolated Kneser-Ney "
     "smoothing. One thread."
 )
 
@@ -38,7 +38,7 @@ def trained() -> list[str]:
 
 
 def baselines() -> Iterator[list[str]]:
-    """Count the training part, and measure the test part."""
+    """Count the training split, and measure the test split."""
     data = build_data(freeze(compose(["experiment=docstrings"])))
     data.prepare_data()
     data.setup()
@@ -49,10 +49,10 @@ def baselines() -> Iterator[list[str]]:
         yield [name, "1", f"{model.perplexity(tested):.1f}", ""]
 
 
-def texts(data: DataModule, part: str) -> Iterator[Text]:
-    """List the tokens of each text of a part."""
+def texts(data: DataModule, split: str) -> Iterator[Text]:
+    """List the tokens of each text of a split."""
     fetched = data.dataset(data.cached)
-    for row in data.part(part).tolist():
+    for row in data.row_numbers(split).tolist():
         (tokens,) = fetched[0, torch.tensor([row])].inputs["tokens"].tolist()
         yield tokens
 

@@ -47,7 +47,7 @@ class Noise(ImageData):
             yield Rows(
                 arrays={"images": random.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8)},
                 targets=random.integers(0, 2, count),
-                part="all",
+                split="all",
                 sources=[str(row) for row in range(start, start + count)],
             )
 

@@ -12,9 +12,9 @@ from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from leyden.config.compose import compose, freeze
 from leyden.data.audio.files import fitted, read_sound
-from leyden.data.audio.mandarin_strings import MandarinStrings
-from leyden.data.audio.mandarin_tones import INITIALS
-from leyden.workflows.parts import build_data
+from leyden.data.sets.mandarin_strings import MandarinStrings
+from leyden.data.sets.mandarin_tones import INITIALS
+from leyden.workflows.assembly import build_data
 from measure import command, metrics_of, write_section
 
 SECONDS = 0.6
@@ -52,7 +52,7 @@ def trained() -> list[str]:
 
 
 def baselines() -> Iterator[list[str]]:
-    """Fit on the clips of the training strings, and measure the strings of the test part."""
+    """Fit on the clips of the training strings, and measure the strings of the test split."""
     data = build_data(freeze(compose(["data=mandarin_strings"])))
     assert isinstance(data, MandarinStrings)
     log_mel = data.log_mel()
@@ -64,8 +64,8 @@ def baselines() -> Iterator[list[str]]:
         return torch.nn.functional.adaptive_avg_pool1d(image, FRAMES).flatten().numpy()
 
     strings = {
-        part: [each for each in data.utterances() if each.part == part]
-        for part in ("train", "test")
+        split: [each for each in data.utterances() if each.split == split]
+        for split in ("train", "test")
     }
     learnt = {
         path: word
@@ -84,7 +84,7 @@ def baselines() -> Iterator[list[str]]:
         found = [model(np.concatenate(tested)) for model in models]
         words = ["".join(row) for row in zip(*found, strict=True)]
         ends = np.cumsum([len(string) for string in tested])
-        heard = [" ".join(part) for part in np.split(np.array(words), ends[:-1])]
+        heard = [" ".join(split) for split in np.split(np.array(words), ends[:-1])]
         cer, wer = char_error_rate(heard, said), word_error_rate(heard, said)
         yield [name, "1", *_shares(float(cer), float(wer)), ""]
 

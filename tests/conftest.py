@@ -128,3 +128,16 @@ def shared_run(tmp_path_factory, leyden_process):
 def own_run(shared_run, tmp_path):
     """Give a copy of the shared run that a test may change."""
     return Path(shutil.copytree(shared_run, tmp_path / "runs" / "shared" / shared_run.name))
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Give a mesh of one rank, which this process is."""
+    from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
+
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+    )
+    yield init_device_mesh("cpu", (1,))
+    distributed.destroy_process_group()

@@ -49,7 +49,7 @@ class DataSpec:
             ``input_shape`` and ``num_outputs``.
         class_names: names of the classes in the order of their indices, or of the labels; empty
             for other targets.
-        targets: what was counted of the targets on the training part alone: ``counts``, the rows
+        targets: what was counted of the targets on the training split alone: ``counts``, the rows
             of each class or label, or of numbers the ``centre`` that the targets of a batch are
             measured from, and ``mean`` and ``std`` of these differences; and their ``kind``,
             which is ``class``, ``labels``, ``number`` or ``sequence``.

@@ -15,6 +15,18 @@ def exists(path: str) -> bool:
     return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  # pathlib's raise
 
 
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Return a file's size and its times in ns, which change with it; zeros if it is gone.
+
+    A copy may keep the time of its content (``cp -p``, ``rsync -t``), but not that of its inode.
+    """
+    try:
+        state = path.stat()
+    except OSError:  # a link that leads nowhere, or in a circle
+        return 0, 0, 0
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 def is_checkpoint(path: Path) -> bool:
     """Tell whether a whole checkpoint seems to stand there, of either kind."""
     return path.is_file() or (path / META).is_file()

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from leyden.callbacks.cuda_graph import CudaGraph, GraphedForward
-from leyden.runs.checkpoint import load_checkpoint
+from leyden.checkpoints.io import load_checkpoint
 from leyden.runs.folder import RunFolder
 
 WORDS = ("callbacks=[default,cuda_graph]",)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from leyden.runs.checkpoint import load_checkpoint
+from leyden.checkpoints.io import load_checkpoint
 
 
 @pytest.fixture(scope="module")

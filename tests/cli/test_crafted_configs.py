@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from leyden.runs.checkpoint import SafeCheckpointIO
+from leyden.checkpoints.io import SafeCheckpointIO
 
 COMMANDS = ("evaluate", "predict", "train", "consolidate")
 CONFIGS = 130
@@ -107,7 +107,7 @@ def harmful(random):
             "filename": "x",
         },
         {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "dirpath": "MARK"},
-        {"_target_": "leyden.data.archives.extract", "archive": "x", "folder": "MARK"},
+        {"_target_": "leyden.data.sources.archives.extract", "archive": "x", "folder": "MARK"},
     ]
     node = random.choice(options)
     extras = [{}, {"_partial_": True}, {"_recursive_": False}, {"_convert_": "none"}]

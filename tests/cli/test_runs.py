@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from leyden.data.image.digits import Digits
+from leyden.data.sets.digits import Digits
 
 QUICK = ("network=linear", "callbacks.early_stopping=null")
 

@@ -66,7 +66,7 @@ def test_later_imports_change_nothing():
 def test_a_run_does_not_import_what_few_need():
     slow = {"torch.distributed.checkpoint", "pyarrow", "tokenizers", "soxr"}
     program = (
-        "import leyden.data.image.digits, leyden.tasks.classification, leyden.workflows.train\n"
+        "import leyden.data.sets.digits, leyden.tasks.classification, leyden.workflows.train\n"
         f"import sys; print(sorted({slow} & set(sys.modules)))"
     )
 

@@ -512,7 +512,7 @@ def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
         (["optimizer=sgd"], "the checkpoint holds the optimizer with its learning rate"),
         (["scheduler.pct_start=0.5"], "Expected 0.3, as in the run's config.yaml, got 0.5"),
         (["scheduler=cosine"], "the checkpoint holds the schedule"),
-        (["data.splitter.test_fraction=0.3"], "has learned from the training part"),
+        (["data.splitter.test_fraction=0.3"], "fitted on the training split"),
         (["task.class_weights=balanced"], "the checkpoint holds the weights of the classes"),
         (["network=mlp"], "do not fit the network of the config"),
     ],

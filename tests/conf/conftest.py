@@ -12,8 +12,8 @@ import soundfile
 from PIL import Image
 
 import shipped
-from leyden.data.table.flights import SCHEDULE, WEATHER
-from leyden.data.text.spam import ARCHIVE
+from leyden.data.sets.flights import SCHEDULE, WEATHER
+from leyden.data.sets.spam import ARCHIVE
 
 
 def image_folder(root: Path) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from leyden.config.compose import compose, freeze
 from leyden.testing.data_contract import DataContract
-from leyden.workflows.parts import build_data
+from leyden.workflows.assembly import build_data
 
 
 class TestEveryDataOption(DataContract):

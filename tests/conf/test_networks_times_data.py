@@ -10,7 +10,7 @@ import shipped
 from leyden.config.compose import compose, freeze
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.workflows.parts import build_data, build_task
+from leyden.workflows.assembly import build_data, build_task
 
 NETWORKS = shipped.OPTIONS["network"]
 

@@ -11,7 +11,7 @@ from leyden.config.build import build
 from leyden.config.compose import Config, compose, freeze
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.workflows.parts import build_data, build_task
+from leyden.workflows.assembly import build_data, build_task
 from shipped import OPTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")

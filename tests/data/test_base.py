@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
@@ -19,28 +19,28 @@ TARGETS = np.array(["ant", "bee", "cow"] * 20)
 
 
 class Shades(ImageData):
-    """Sixty noise images in three classes, in one part or in several."""
+    """Sixty noise images in three classes, in one split or in several."""
 
     image_shape = (1, 4, 6)
 
-    def __init__(self, *, pixels=PIXELS, targets=TARGETS, parts=None, **options):
+    def __init__(self, *, pixels=PIXELS, targets=TARGETS, splits=None, **options):
         super().__init__(**{"name": "shades", "batch_size": 8} | options)
         self.pixels = pixels
         self.targets = targets
-        self.parts = parts or {"all": slice(None)}
+        self.splits = splits or {"all": slice(None)}
 
     def source_settings(self):
         return {"bytes": self.pixels.tobytes().hex(), "targets": self.targets.tolist()} | {
-            part: str(rows) for part, rows in self.parts.items()
+            split: str(rows) for split, rows in self.splits.items()
         }
 
     def read(self):
-        for part, rows in self.parts.items():
-            names = [f"{part}[{row}]" for row in range(len(self.targets[rows]))]
+        for split, rows in self.splits.items():
+            names = [f"{split}[{row}]" for row in range(len(self.targets[rows]))]
             yield Rows(
                 arrays={"images": self.pixels[rows]},
                 targets=self.targets[rows],
-                part=part,
+                split=split,
                 sources=names,
             )
 
@@ -60,10 +60,12 @@ def ready(cls=Shades, **options):
 
 
 def content(data):
-    """What each part holds, whatever its row numbers."""
+    """What each split holds, whatever its row numbers."""
     return {
-        part: sorted(data.cached.arrays["images"][row].tobytes() for row in data.part(part))
-        for part in ("train", "val", "test")
+        split: sorted(
+            data.cached.arrays["images"][row].tobytes() for row in data.row_numbers(split)
+        )
+        for split in ("train", "val", "test")
     }
 
 
@@ -83,9 +85,9 @@ class Watcher(LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.seen = {"train": [], "val": [], "test": []}
 
-    def note(self, part, batch):
+    def note(self, split, batch):
         seen = Seen(self.current_epoch, batch.rows.tolist(), batch.seed, batch.inputs["images"])
-        self.seen[part].append(seen)
+        self.seen[split].append(seen)
         return self.weight * 0
 
     def training_step(self, batch, _):
@@ -132,29 +134,29 @@ def normalised(data, seen):
 def test_rows_are_split_by_the_given_fractions():
     data = ready(splitter=HoldOut(val_fraction=0.25, test_fraction=0.2))
 
-    assert len(data.part("test")) == pytest.approx(12, abs=6)
-    assert len(data.part("val")) == pytest.approx(12, abs=6)
-    assert sorted(np.concatenate([data.part(part) for part in ("train", "val", "test")])) == list(
-        range(60)
-    )
+    assert len(data.row_numbers("test")) == pytest.approx(12, abs=6)
+    assert len(data.row_numbers("val")) == pytest.approx(12, abs=6)
+    assert sorted(
+        np.concatenate([data.row_numbers(split) for split in ("train", "val", "test")])
+    ) == list(range(60))
 
 
-def test_given_parts_are_kept():
-    data = ready(parts={"train": slice(30), "val": slice(30, 40), "test": slice(40, 60)})
+def test_given_splits_are_kept():
+    data = ready(splits={"train": slice(30), "val": slice(30, 40), "test": slice(40, 60)})
 
-    assert data.part("train").tolist() == list(range(30))
-    assert data.part("val").tolist() == list(range(30, 40))
-    assert data.part("test").tolist() == list(range(40, 60))
-
-
-def test_a_part_that_is_not_given_is_split_off_the_training_part():
-    data = ready(parts={"train": slice(40), "test": slice(40, 60)})
-
-    assert data.part("test").tolist() == list(range(40, 60))
-    assert set(data.part("val")) < set(range(40))
+    assert data.row_numbers("train").tolist() == list(range(30))
+    assert data.row_numbers("val").tolist() == list(range(30, 40))
+    assert data.row_numbers("test").tolist() == list(range(40, 60))
 
 
-def test_runs_with_other_seeds_share_their_test_part():
+def test_a_split_that_is_not_given_is_split_off_the_training_split():
+    data = ready(splits={"train": slice(40), "test": slice(40, 60)})
+
+    assert data.row_numbers("test").tolist() == list(range(40, 60))
+    assert set(data.row_numbers("val")) < set(range(40))
+
+
+def test_runs_with_other_seeds_share_their_test_split():
     assert content(ready(seed=0)) == content(ready(seed=1))
     assert content(ready(splitter=HoldOut(seed=0))) != content(ready(splitter=HoldOut(seed=1)))
 
@@ -182,13 +184,13 @@ def test_renamed_classes_are_another_cache(monkeypatch):
 def test_statistics_come_from_the_training_rows_alone():
     data = ready()
     changed = PIXELS.copy()
-    changed[np.concatenate([data.part("val"), data.part("test")])] //= 3
+    changed[np.concatenate([data.row_numbers("val"), data.row_numbers("test")])] //= 3
 
     other = ready(pixels=changed)
 
     assert other.cached.fingerprint != data.cached.fingerprint
     assert other.statistics == data.statistics
-    train = PIXELS[data.part("train")] / 255
+    train = PIXELS[data.row_numbers("train")] / 255
     assert data.statistics["mean"].tolist() == pytest.approx([train.mean()], rel=1e-6)
     assert data.statistics["std"].tolist() == pytest.approx([train.std()], rel=1e-6)
 
@@ -199,8 +201,8 @@ def test_only_training_batches_are_augmented(tmp_path):
     seen = watch(data, tmp_path)
 
     assert torch.equal(images_of(seen["train"]), normalised(data, seen["train"]).flip(3))
-    for part in ("val", "test"):
-        assert torch.equal(images_of(seen[part]), normalised(data, seen[part]))
+    for split in ("val", "test"):
+        assert torch.equal(images_of(seen[split]), normalised(data, seen[split]))
 
 
 def test_a_batch_can_be_augmented_again_from_its_rows_and_its_seed(tmp_path):
@@ -222,10 +224,10 @@ def test_every_epoch_has_its_own_order_and_drops_a_short_last_batch(tmp_path):
     seen = watch(data, tmp_path, epochs=2)
 
     first, second = ([each for each in seen["train"] if each.epoch == epoch] for epoch in (0, 1))
-    assert [len(each.rows) for each in first] == [8] * (len(data.part("train")) // 8)
+    assert [len(each.rows) for each in first] == [8] * (len(data.row_numbers("train")) // 8)
     assert [each.rows for each in first] != [each.rows for each in second]
     assert len({each.seed for each in seen["train"]}) == len(seen["train"])
-    assert [row for each in seen["test"] for row in each.rows] == data.part("test").tolist()
+    assert [row for each in seen["test"] for row in each.rows] == data.row_numbers("test").tolist()
 
 
 def test_batches_depend_on_the_seed_and_not_on_the_loader_processes(tmp_path):
@@ -236,13 +238,13 @@ def test_batches_depend_on_the_seed_and_not_on_the_loader_processes(tmp_path):
         for workers, seed in ((0, 5), (2, 5), (0, 6))
     )
 
-    for part in ("train", "val", "test"):
-        assert torch.equal(images_of(here[part]), images_of(elsewhere[part]))
+    for split in ("train", "val", "test"):
+        assert torch.equal(images_of(here[split]), images_of(elsewhere[split]))
     assert not torch.equal(images_of(here["train"]), images_of(reseeded["train"]))
     assert torch.equal(images_of(here["test"]), images_of(reseeded["test"]))
 
 
-def test_a_training_part_smaller_than_a_batch_still_trains(tmp_path):
+def test_a_training_split_smaller_than_a_batch_still_trains(tmp_path):
     seen = watch(ready(batch_size=64), tmp_path)
 
     assert [len(each.rows) for each in seen["train"]] == [42]
@@ -256,7 +258,7 @@ def test_ranks_get_batches_though_the_rows_do_not_fill_a_global_one():
         shares.append([batch.rows.tolist() for batch in data.train_dataloader()])
 
     assert [len(share) for share in shares] == [1, 1]
-    assert sorted(shares[0][0] + shares[1][0]) == data.part("train").tolist()
+    assert sorted(shares[0][0] + shares[1][0]) == data.row_numbers("train").tolist()
 
 
 def test_the_state_restores_preprocessing_without_data():
@@ -305,7 +307,7 @@ def test_a_checkpoint_that_differs_from_the_classes_in_hand_is_an_error():
 
 
 @pytest.mark.parametrize(("rows", "lacking"), [(3, "val and test"), (6, "val")])
-def test_too_few_rows_are_an_error_that_names_the_empty_parts(rows, lacking):
+def test_too_few_rows_are_an_error_that_names_the_empty_splits(rows, lacking):
     with pytest.raises(UserError, match=f"No row is left for {lacking}: .* keeps {rows} rows"):
         ready(pixels=PIXELS[:rows], targets=TARGETS[:rows])
 
@@ -314,7 +316,7 @@ def test_a_class_without_a_training_row_is_an_error_that_names_it():
     targets = np.array(["ant", "bee"] * 20 + ["cow"] * 20)
 
     with pytest.raises(UserError, match="No training row is left of cow"):
-        ready(targets=targets, parts={"train": slice(40), "test": slice(30, 60)})
+        ready(targets=targets, splits={"train": slice(40), "test": slice(30, 60)})
 
 
 class Fixed(Splitter):
@@ -346,7 +348,7 @@ def test_arguments_without_a_target_are_refused_by_name(option):
 
 
 def test_ranks_without_a_row_are_an_error():
-    data = ready(parts={"train": slice(30), "val": slice(30, 31), "test": slice(31, 60)})
+    data = ready(splits={"train": slice(30), "val": slice(30, 31), "test": slice(31, 60)})
     attach_trainer(data, world_size=2)
 
     assert len(data.test_dataloader()) == 2

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from leyden.data.tables import TableFile
+from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
 
 ROUNDS = int(os.environ.get("LEYDEN_FUZZ_ROUNDS", "100"))

@@ -49,7 +49,7 @@ def test_splits_are_known_in_any_spelling(tmp_path, kind):
     data.setup()
 
     assert data.class_names == ("a", "b")
-    assert [len(data.part(part)) for part in ("train", "val", "test")] == [8, 8, 8]
+    assert [len(data.row_numbers(split)) for split in ("train", "val", "test")] == [8, 8, 8]
 
 
 def test_splits_that_may_be_classes_are_refused(tmp_path, kind):

@@ -33,7 +33,7 @@ class Noise(ImageData):
             yield Rows(
                 arrays={"images": random.integers(0, 256, (CHUNK, 1, 4, 4), dtype=np.uint8)},
                 targets=random.integers(0, 2, CHUNK),
-                part="all",
+                split="all",
                 sources=[f"folder/{row}.png" for row in range(start, start + CHUNK)],
             )
 

@@ -4,19 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leyden.data.identity import hashed
-from leyden.data.rows import PARTS
+from leyden.data.rows import GIVEN_SPLITS, SPLITS
 from leyden.data.splits import HoldOut, KFold, Population, fold_numbers, latest, periods, strata
 
-SPLITS = ("train", "val", "test")
 
-
-def population(targets, *, keys=None, parts=None, times=None):
+def population(targets, *, keys=None, splits=None, times=None):
     count = len(targets)
     return Population(
         rows=np.arange(count),
         keys=hashed(map(str, range(count) if keys is None else keys)),
         targets=np.asarray(targets),
-        parts=np.array([PARTS.index(part) for part in parts or ["all"] * count], np.uint8),
+        splits=np.array(
+            [GIVEN_SPLITS.index(split) for split in splits or ["all"] * count], np.uint8
+        ),
         times=None if times is None else np.asarray(times, float),
     )
 
@@ -56,12 +56,12 @@ def populations(draw):
     kind = draw(st.sampled_from(["classes", "numbers", "labels"]))
     if kind == "labels":
         targets = (targets[:, np.newaxis] > np.arange(4)).astype(np.uint8)
-    parts = draw(st.sampled_from([None, ["train", "test"], ["train", "val"], list(SPLITS)]))
-    given_parts = None if parts is None else [parts[row % len(parts)] for row in range(count)]
+    splits = draw(st.sampled_from([None, ["train", "test"], ["train", "val"], list(SPLITS)]))
+    given_splits = None if splits is None else [splits[row % len(splits)] for row in range(count)]
     return population(
         targets.astype(float) if kind == "numbers" else targets,
         keys=keys,
-        parts=given_parts,
+        splits=given_splits,
         times=times,
     )
 
@@ -71,16 +71,16 @@ def populations(draw):
 def test_every_row_is_in_one_split_and_no_key_or_time_is_in_two(splitter, rows):
     names = assigned(splitter, rows)
 
-    given_by_source = [PARTS[part] for part in rows.parts]
-    free = [row for row, part in enumerate(given_by_source) if part in ("all", "train")]
+    given_by_source = [GIVEN_SPLITS[split] for split in rows.splits]
+    free = [row for row, split in enumerate(given_by_source) if split in ("all", "train")]
     if "test" not in given_by_source and "val" not in given_by_source:
         for key in set(rows.keys.tolist()):
             assert len({names[row] for row in free if rows.keys[row] == key}) == 1
         for time in set(rows.times.tolist() if rows.times is not None else ()):
             assert len({names[row] for row in free if rows.times[row] == time}) == 1
     if isinstance(splitter, HoldOut):
-        for row, part in enumerate(given_by_source):
-            assert part in ("all", "train") or names[row] == part
+        for row, split in enumerate(given_by_source):
+            assert split in ("all", "train") or names[row] == split
     if rows.times is not None and "val" not in given_by_source:
         oldest_test = min((rows.times[r] for r in free if names[r] == "test"), default=np.inf)
         assert all(rows.times[r] < oldest_test for r in free if names[r] == "train")
@@ -183,9 +183,9 @@ def test_a_fraction_of_zero_holds_nothing_out():
 
 
 def test_splits_of_the_source_stay():
-    parts = ["train"] * 80 + ["val"] * 10 + ["test"] * 10
+    splits = ["train"] * 80 + ["val"] * 10 + ["test"] * 10
 
-    assert assigned(HoldOut(), population([0, 1] * 50, parts=parts)) == parts
+    assert assigned(HoldOut(), population([0, 1] * 50, splits=splits)) == splits
 
 
 @pytest.mark.parametrize("folds", [2, 5])
@@ -212,7 +212,7 @@ def test_folds_of_groups_keep_them_whole_and_hold_each_class_alike():
 
 
 def test_each_row_is_tested_in_one_fold():
-    rows = population(np.linspace(0, 1, 100), parts=["train", "test"] * 50)
+    rows = population(np.linspace(0, 1, 100), splits=["train", "test"] * 50)
 
     tested = [row for fold in range(4) for row in KFold(folds=4, fold=fold).split(rows)["test"]]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.cache import Cache
-from leyden.data.source_names import SourceNames, append_names
+from leyden.data.cache.prepared import Cache
+from leyden.data.cache.source_names import SourceNames, append_names
 from leyden.data.targets import aligned, balancing_weights, centred, counted
 from leyden.errors import UserError
 
@@ -21,7 +21,7 @@ def cache_of(folder, targets, class_names):
         path=folder,
         arrays={},
         targets=np.array(targets),
-        parts=np.zeros(len(targets), np.uint8),
+        splits=np.zeros(len(targets), np.uint8),
         kept=np.arange(len(targets)),
         keys=np.arange(len(targets), dtype=np.uint64),
         is_grouped=False,

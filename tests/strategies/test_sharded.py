@@ -6,7 +6,7 @@ from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.strategies.sharded import Sharded
-from leyden.workflows.parts import build_data, build_task, build_trainer
+from leyden.workflows.assembly import build_data, build_task, build_trainer
 
 WORDS = ("network=linear", "trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=1")
 
@@ -44,5 +44,5 @@ def test_ranks_must_have_the_same_number_of_batches(monkeypatch):
 
     monkeypatch.setattr("torch.distributed.all_gather_object", gather)
 
-    with pytest.raises(UserError, match="they have 1, 0: a part has fewer rows than"):
+    with pytest.raises(UserError, match="they have 1, 0: a split has fewer rows than"):
         strategy.process_dataloader([None])

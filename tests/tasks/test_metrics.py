@@ -21,7 +21,7 @@ def test_the_auroc_of_one_class_is_undefined():
     assert np.isnan(value(LabelAUROC(num_labels=2), (scores(4, 2), torch.zeros(4, 2).long())))
 
 
-def test_a_label_of_all_rows_has_no_part_in_the_auroc(auroc):
+def test_a_label_of_all_rows_has_no_split_in_the_auroc(auroc):
     targets = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 0, 0]])
     predicted = scores(3, 3)
 

@@ -30,7 +30,7 @@ class Noise(ImageData):
 
     def read(self):
         names = [f"noise[{row}]" for row in range(60)]
-        yield Rows(arrays={"images": PIXELS}, targets=np.arange(60) % 3, part="all", sources=names)
+        yield Rows(arrays={"images": PIXELS}, targets=np.arange(60) % 3, split="all", sources=names)
 
 
 class TestNoise(DataContract):
@@ -39,8 +39,8 @@ class TestNoise(DataContract):
 
 
 class LearnsWhatItTests(Noise):
-    def part(self, part):
-        return super().part("train" if part == "test" else part)
+    def row_numbers(self, split):
+        return super().row_numbers("train" if split == "test" else split)
 
 
 class SplitBySeed(Noise):
@@ -104,9 +104,9 @@ class BeginsAnew(Noise):
 
 
 class KnowsNoRanks(Noise):
-    def _loader(self, part):
+    def _loader(self, split):
         self.trainer = None
-        return super()._loader(part)
+        return super()._loader(split)
 
 
 class KeepsNothing(Noise):
@@ -115,8 +115,8 @@ class KeepsNothing(Noise):
 
 
 FAULTS = {
-    LearnsWhatItTests: "every_part_has_rows_of_its_own",
-    SplitBySeed: "runs_that_differ_in_their_seed_share_their_parts",
+    LearnsWhatItTests: "every_split_has_rows_of_its_own",
+    SplitBySeed: "runs_that_differ_in_their_seed_share_their_splits",
     IgnoresFolds: "no_row_is_tested_in_two_folds",
     DropsSilently: "no_row_is_lost_without_a_reason",
     ReadsAtRandom: "rows_are_read_alike_each_time",

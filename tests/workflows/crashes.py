@@ -20,10 +20,10 @@ import lightning.pytorch.loggers  # noqa: F401  # imported before the forks
 import torch
 import torch.utils.tensorboard
 
+from leyden.checkpoints.io import load_checkpoint
 from leyden.cli.logs import tame_lightning
 from leyden.config.check import check
 from leyden.config.compose import compose, freeze
-from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 from leyden.tasks.base import Task
 from leyden.workflows.train import train

@@ -2,7 +2,7 @@
 
 python tests/workflows/mixed_ranks.py FOLDER BATCH_SIZE [KEY=VALUE …]
 
-Tells how far apart both end, and whether the last checkpoint was a folder after each part.
+Tells how far apart both end, and whether the last checkpoint was a folder after each split.
 """
 
 import json
@@ -13,22 +13,22 @@ from pathlib import Path
 import torch
 from crashes import attempt, log_of
 
+from leyden.checkpoints.io import load_checkpoint
 from leyden.config.compose import compose, freeze
-from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 
 COMPARED = ("state_dict", "optimizer_states")
 
-PARTS = (("fsdp", 2), ("cpu", 1), ("fsdp", 2))
+GIVEN_SPLITS = (("fsdp", 2), ("cpu", 1), ("fsdp", 2))
 
 
 def main(folder, batch_size, *overrides):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     whole, mixed = (RunFolder(Path(folder) / name) for name in ("whole", "mixed"))
-    train(whole, 1, int(batch_size), len(PARTS), *overrides)
+    train(whole, 1, int(batch_size), len(GIVEN_SPLITS), *overrides)
     folders = []
-    for epochs, (trainer, ranks) in enumerate(PARTS, start=1):
+    for epochs, (trainer, ranks) in enumerate(GIVEN_SPLITS, start=1):
         words = (*overrides, f"trainer={trainer}")
         train(mixed, ranks, int(batch_size) // ranks, epochs, *words)
         folders.append(mixed.last.is_dir())

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from crashes import attempt, log_of
 
+from leyden.checkpoints.io import load_checkpoint
 from leyden.config.compose import compose, freeze
-from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 
 

@@ -13,7 +13,7 @@ from leyden.callbacks.profiler import NoProfiler
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.config.compose import compose, freeze
 from leyden.tasks.base import Task
-from leyden.workflows.parts import build_data, build_task, build_trainer
+from leyden.workflows.assembly import build_data, build_task, build_trainer
 
 WORDS = ("network=mlp", "trainer.max_epochs=1", "trainer=cpu", "callbacks.summary=null")
 STEPS = 5

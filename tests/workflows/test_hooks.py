@@ -4,8 +4,8 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 
 from leyden.callbacks.idle_hooks import idle_when
 from leyden.config.compose import compose, freeze
+from leyden.workflows.assembly import build_data, build_task, build_trainer
 from leyden.workflows.hooks import IN_TRAINING, OUTSIDE_TRAINING, leave_out_unused
-from leyden.workflows.parts import build_data, build_task, build_trainer
 
 
 class Sleepy(Callback):

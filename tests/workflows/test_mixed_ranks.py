@@ -20,7 +20,7 @@ def test_ranks_come_and_go(tmp_path):
     )
 
     done = subprocess.run(
-        # 30 rows do not divide those of the parts, nor two ranks the units; the second has none
+        # 30 rows do not divide those of the splits, nor two ranks the units; the second has none
         # of the last hidden layer.
         [sys.executable, SCRIPT, tmp_path, "30", *words],
         capture_output=True,

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
+from leyden.checkpoints.io import load_checkpoint
 from leyden.config.check import check
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
-from leyden.runs.checkpoint import load_checkpoint
 from leyden.runs.folder import RunFolder
 from leyden.workflows.evaluate import evaluate
 from leyden.workflows.train import train

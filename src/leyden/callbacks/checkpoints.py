@@ -199,7 +199,7 @@ def _link(source: Path, target: Path) -> None:
     Files are replaced, never changed.
     """
     if source.is_dir():
-        from leyden.strategies import shards  # slow to import
+        from leyden.checkpoints import shards  # slow to import
 
         shards.link(source, target, _link)
         return

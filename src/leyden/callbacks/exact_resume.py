@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch import nn
 from torchmetrics import Metric
 
-from leyden.callbacks.ranks import of_all_ranks
+from leyden.ranks.collectives import of_all_ranks
 
 KEY = "resume"
 """Where it stands in a checkpoint."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from leyden.callbacks.idle_hooks import idle_when
-from leyden.callbacks.ranks import of_all_ranks
 from leyden.errors import UserError
+from leyden.ranks.collectives import of_all_ranks
 
 NAMED_ROWS = 20
 """Row numbers that a message names."""

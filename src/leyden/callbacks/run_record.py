@@ -10,10 +10,10 @@ from leyden.errors import UserError
 KEY = "leyden"
 """Where the record stands in a checkpoint."""
 
-FINGERPRINT = "data_fingerprint"
+DATA_FINGERPRINT = "data_fingerprint"
 """Where the digest of all rows stands in the record."""
 
-SPLITS = "split_fingerprint"
+SPLIT_FINGERPRINT = "split_fingerprint"
 """Key of the digest of the rows in each split."""
 
 
@@ -57,7 +57,10 @@ class RunRecord(Callback):
 
 def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return how the data of two records differ, as a sentence; ``""`` if they do not."""
-    for key, what in ((FINGERPRINT, "The data have"), (SPLITS, "The splits of the data have")):
+    for key, what in (
+        (DATA_FINGERPRINT, "The data have"),
+        (SPLIT_FINGERPRINT, "The splits of the data have"),
+    ):
         if before.get(key) != now[key]:
             return (
                 f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from leyden.cli.printable import printable
-from leyden.runs.ranks import rank
+from leyden.ranks.environment import rank
 
 HARMLESS_WARNINGS = (
     ".*LeafSpec.* is deprecated",  # Lightning's own use of torch

@@ -24,16 +24,16 @@ from leyden.config.compose import CONF, ROOT_CONFIG, Config, compose, freeze, lo
 from leyden.config.origins import composed_origin, frozen_origin, is_chosen, worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
-from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
-from leyden.runs.provenance import record_command, record_provenance
-from leyden.runs.ranks import (
+from leyden.ranks.environment import (
     die_with_launcher,
     errors_recorded,
     is_handed_over,
     is_launched,
     rank,
 )
-from leyden.runs.settled import claim, refuse_lost_changes
+from leyden.runs.fixed_keys import claim, refuse_lost_changes
+from leyden.runs.folder import RunFolder, existing_folder, new_folder, newest_run
+from leyden.runs.provenance import record_command, record_provenance
 
 if TYPE_CHECKING:
     from leyden.workflows.follow import Jobs
@@ -214,7 +214,7 @@ def _run_job(
     folder = RunFolder(Path(settings.runtime.output_dir))
     _enter(folder)
     if choices["hydra/launcher"] == "joblib" and frozen.trainer.devices == 1:
-        from leyden.runs.gpus import take_gpu  # imports torch
+        from leyden.ranks.gpus import take_gpu  # imports torch
 
         take_gpu()
     sweeping = settings.mode == RunMode.MULTIRUN

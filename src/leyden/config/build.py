@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from leyden.config.check import check_values
 from leyden.config.compose import Config, is_node, to_plain
-from leyden.config.targets import HYDRA_KEYS, imported, resolve
+from leyden.config.static.targets import HYDRA_KEYS, imported, resolve
 from leyden.errors import UserError
 
 

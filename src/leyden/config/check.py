@@ -19,8 +19,8 @@ from leyden.config.compose import (
     select,
     to_plain,
 )
-from leyden.config.sources import find_module
-from leyden.config.targets import bind, is_of_lightning, resolve, stays_in_run_folder
+from leyden.config.static.sources import find_module
+from leyden.config.static.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError, did_you_mean, near
 from leyden.files import exists
 

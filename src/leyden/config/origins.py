@@ -20,7 +20,7 @@ from leyden.config.compose import (
     replaced,
     select,
 )
-from leyden.config.targets import accepts, resolve
+from leyden.config.static.targets import accepts, resolve
 from leyden.errors import UserError, did_you_mean
 
 

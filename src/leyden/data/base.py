@@ -16,15 +16,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
-from leyden.data import cache, targets
-from leyden.data.batches import CPU, Augmentation, CachedRows, augmented, switched_on
-from leyden.data.cleaning import Cleaning, CleaningReport
+from leyden.data import targets
+from leyden.data.batches.cached_rows import CPU, Augmentation, CachedRows, augmented, switched_on
+from leyden.data.batches.loader import ResumableLoader
+from leyden.data.batches.sampler import BatchOrder
+from leyden.data.cache import store
+from leyden.data.cache.preparation import prepare
+from leyden.data.cache.prepared import Cache, read_cache
+from leyden.data.cleaning.steps import Cleaning, CleaningReport
 from leyden.data.coverage import check_splits
 from leyden.data.inputs import Inputs
-from leyden.data.loader import ResumableLoader
-from leyden.data.preparation import prepare
-from leyden.data.rows import Rows
-from leyden.data.sampler import BatchOrder
+from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
 from leyden.errors import UserError
 
@@ -35,7 +37,7 @@ class DataModule(LightningDataModule, ABC):
     """Rows are read and cleaned once into a cache, split, and fetched a whole batch at a time.
 
     A data set declares where its rows come from (``source_settings``, ``read``). A kind of data
-    declares what is fitted on the training part and how raw rows become network inputs
+    declares what is fitted on the training split and how raw rows become network inputs
     (``fit``, ``normalisation``, ``network_sizes``, ``read_inputs``).
 
     Args:
@@ -93,12 +95,12 @@ class DataModule(LightningDataModule, ABC):
         self.augment = switched_on(augment)
         self.augment_inputs = switched_on(augment_inputs)
         self.keep_on_device = keep_on_device
-        self.cache_dir = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        self.cache_dir = Path(cache_dir).expanduser() if cache_dir else store.default_folder()
         self.tests_all_rows = False  # as when a trained network is measured on other data
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
-        self._cache: cache.Cache | None = None
-        self._parts: Splits = {}
+        self._cache: Cache | None = None
+        self._splits: Splits = {}
         self._dataset: Dataset[Batch] | None = None
         self._normalise: nn.Module | None = None
 
@@ -134,7 +136,7 @@ class DataModule(LightningDataModule, ABC):
         """Turn predictions that only the data can read, such as token ids, into plain values."""
         return dict(columns)
 
-    def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
+    def dataset(self, cached: Cache) -> Dataset[Batch]:
         """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
         return CachedRows(cached)
 
@@ -143,9 +145,9 @@ class DataModule(LightningDataModule, ABC):
         return None
 
     def assign(self, rows: Population) -> Splits:
-        """Assign rows to splits; a data set that is made of split parts has done so before."""
+        """Assign rows to splits; override it if the splits are given otherwise."""
         if self.tests_all_rows:
-            return dict(zip(("train", "val", "test"), rows.given(), strict=True))
+            return dict(zip(SPLITS, rows.given(), strict=True))
         return self.splitter.split(rows)
 
     def tokens(self) -> tuple[str, ...]:
@@ -170,19 +172,19 @@ class DataModule(LightningDataModule, ABC):
         prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
-        """Map the cache, split it, and fit the preprocessing on the training part."""
+        """Map the cache, split it, and fit the preprocessing on the training split."""
         if self._cache is not None:
             return
-        cached = cache.read(self._cache_folder())
+        cached = read_cache(self._cache_folder())
         if self.class_names is not None:
             cached = targets.aligned(cached, self.class_names)
         self.class_names = cached.class_names
-        self._cache, self._parts = cached, self.assign(cached.population())
+        self._cache, self._splits = cached, self.assign(cached.population())
         if not self.tests_all_rows:
-            check_splits(self._parts, cached)
+            check_splits(self._splits, cached)
         for warning in cached.cleaning_report().warnings:
             log.warning("cleaning: %s", warning)
-        learnt = self._parts["train"]
+        learnt = self._splits["train"]
         if not self.statistics:
             self.statistics = self.fit(cached.arrays, learnt)
             self.target_counts = {"kind": "sequence"}
@@ -191,7 +193,7 @@ class DataModule(LightningDataModule, ABC):
                 self.target_counts = targets.counted(cached.targets[learnt], classes)
 
     @property
-    def cached(self) -> cache.Cache:
+    def cached(self) -> Cache:
         """The prepared rows, once ``setup`` has run."""
         if self._cache is None:
             raise RuntimeError("call prepare_data() and setup() first")
@@ -213,19 +215,19 @@ class DataModule(LightningDataModule, ABC):
 
     def fingerprint(self) -> str:
         """Return the digest of all prepared rows and their targets."""
-        return cache.read(self._cache_folder()).fingerprint
+        return read_cache(self._cache_folder()).fingerprint
 
     def split_fingerprint(self) -> str:
         """Return a digest of the row numbers in each split."""
         digest = hashlib.blake2b(digest_size=16)
-        for part in ("train", "val", "test"):
-            digest.update(len(self.part(part)).to_bytes(8, "little"))
-            digest.update(self.part(part).data)
+        for split in SPLITS:
+            digest.update(len(self.row_numbers(split)).to_bytes(8, "little"))
+            digest.update(self.row_numbers(split).data)
         return digest.hexdigest()
 
-    def part(self, part: str) -> NDArray[np.int64]:
+    def row_numbers(self, split: Split) -> NDArray[np.int64]:
         """List the row numbers of ``train``, ``val`` or ``test``."""
-        return self._parts[part]
+        return self._splits[split]
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of training rows in an order drawn anew each epoch."""
@@ -283,7 +285,7 @@ class DataModule(LightningDataModule, ABC):
 
     def _rows(self) -> Iterator[Rows]:
         for rows in self.read():
-            yield replace(rows, part="test") if self.tests_all_rows else rows
+            yield replace(rows, split="test") if self.tests_all_rows else rows
 
     def _cache_folder(self) -> Path:
         settings = {
@@ -293,15 +295,15 @@ class DataModule(LightningDataModule, ABC):
             "cleaning": vars(self.cleaning),
             "tests_all_rows": self.tests_all_rows,
         }
-        return self.cache_dir / str(self.name) / cache.fingerprint(settings)
+        return self.cache_dir / str(self.name) / store.fingerprint(settings)
 
-    def _loader(self, part: str) -> DataLoader[Batch]:
-        numbers = self._parts[part]
-        training = part == "train"
+    def _loader(self, split: Split) -> DataLoader[Batch]:
+        numbers = self._splits[split]
+        training = split == "train"
         world_size = self.trainer.world_size if self.trainer else 1
         if len(numbers) < world_size:
             raise UserError(
-                f"The {part} split has {len(numbers)} rows for {world_size} ranks. Expected one "
+                f"The {split} split has {len(numbers)} rows for {world_size} ranks. Expected one "
                 "each at least: add data, change data.splitter, or give trainer.devices=1."
             )
         order = BatchOrder(

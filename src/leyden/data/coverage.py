@@ -5,7 +5,8 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cache import Cache
+from leyden.data.cache.prepared import Cache
+from leyden.data.rows import SPLITS
 from leyden.data.splits import Splits
 from leyden.errors import UserError
 
@@ -46,13 +47,13 @@ def check_splits(splits: Splits, cached: Cache) -> None:
 def _check_rows(splits: Splits, cached: Cache) -> None:
     """Refuse what a splitter of the user's own may return."""
     kinds = {split: getattr(rows, "dtype", type(rows)) for split, rows in splits.items()}
-    if kinds != dict.fromkeys(("train", "val", "test"), np.dtype(np.int64)):
+    if kinds != dict.fromkeys(SPLITS, np.dtype(np.int64)):
         found = ", ".join(f"{split} ({kind})" for split, kind in kinds.items())
         raise UserError(
             f"data.splitter returns {found}. Expected int64 arrays of row numbers for train, val "
             "and test."
         )
-    left = np.zeros(len(cached.parts), dtype=bool)
+    left = np.zeros(len(cached.splits), dtype=bool)
     left[cached.kept] = True
     for rows in splits.values():
         if not (rows.min(initial=0) >= 0 and rows.max(initial=0) < len(left) and left[rows].all()):

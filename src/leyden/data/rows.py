@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from leyden.data.identity import Keys
 
-Part = Literal["all", "train", "val", "test"]
-"""The part that the source itself puts a row in; ``all`` where the data module has to split."""
+Split = Literal["train", "val", "test"]
 
-PARTS: tuple[Part, ...] = get_args(Part)
-"""In the order of the numbers that stand for them in arrays."""
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+GivenSplit = Literal["all", "train", "val", "test"]
+"""Split that the source assigns a row to; ``all`` if the data module's splitter assigns it."""
+
+GIVEN_SPLITS: tuple[GivenSplit, ...] = get_args(GivenSplit)
+"""In the order of the codes that stand for them in arrays."""
 
 
 class UnreadableError(Exception):
@@ -25,7 +29,7 @@ class RejectedItem:
     """An item of the source that did not become a row, and the cleaning step that says so.
 
     One that is not dropped became a row all the same, and is only reported: a step found fault
-    with it, but it stands in the test part that the source sets apart.
+    with it, but it stands in the test split that the source sets apart.
 
     Attributes:
         source: Name of the item, for people.
@@ -59,9 +63,9 @@ class Ragged:
     @classmethod
     def of(cls, rows: Iterable[NDArray[Any]], *, dtype: np.dtype[Any]) -> "Ragged":
         """Join rows ``(length,)``, of which there may be none."""
-        parts = list(rows)
-        ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-        return cls(values=np.concatenate([np.empty(0, dtype), *parts], dtype=dtype), offsets=ends)
+        arrays = list(rows)
+        ends = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
+        return cls(values=np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype), offsets=ends)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -82,7 +86,7 @@ class Rows:
         targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
             ``class_names``, or numbers (float) to predict; or ``(rows, labels)`` truths (bool)
             where a row may have several labels; zeros where there are sequences.
-        part: the part that the source puts these rows in.
+        split: the split that the source puts these rows in.
         sources: where each row came from, for people: a path or a row number.
         rejected: items of this chunk that did not become rows.
         keys: ``(rows,)`` uint64 hash of what identifies each row; that of its source by default,
@@ -100,7 +104,7 @@ class Rows:
 
     arrays: Mapping[str, NDArray[Any] | Ragged]
     targets: NDArray[np.generic]
-    part: Part
+    split: GivenSplit
     sources: Sequence[str]
     rejected: Sequence[RejectedItem] = ()
     keys: Keys | None = None

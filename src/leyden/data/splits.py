@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, mixed
-from leyden.data.rows import PARTS
+from leyden.data.rows import GIVEN_SPLITS
 
 RowNumbers = NDArray[np.int64]
 
@@ -36,20 +36,20 @@ class Population:
         rows: ``(n,)`` sorted numbers of the rows to split.
         keys: ``(rows,)`` uint64; rows of one key, such as those of one patient, stay together.
         targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
-        parts: ``(rows,)`` uint8 place in ``PARTS`` of the split that the source gave each row.
+        splits: ``(rows,)`` uint8 code in ``GIVEN_SPLITS`` of the split given by the source.
         times: ``(rows,)`` float64 order of the rows in time; ``None`` if they have none.
     """
 
     rows: RowNumbers
     keys: Keys
     targets: NDArray[np.generic]
-    parts: NDArray[np.uint8]
+    splits: NDArray[np.uint8]
     times: NDArray[np.float64] | None = None
 
     def given(self) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
         """Return the rows of training (or of no split), validation and test, as in the source."""
-        parts = self.parts[self.rows]
-        is_val, is_test = (parts == PARTS.index(part) for part in ("val", "test"))
+        splits = self.splits[self.rows]
+        is_val, is_test = (splits == GIVEN_SPLITS.index(split) for split in ("val", "test"))
         return self.rows[~(is_val | is_test)], self.rows[is_val], self.rows[is_test]
 
 

@@ -1,4 +1,4 @@
-"""What is to be learnt: counted on the training part, balanced, and the same from file to file."""
+"""What is to be learnt: counted on the training split, balanced, and the same from file to file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leyden.data.cache import Cache
+from leyden.data.cache.prepared import Cache
 from leyden.data.values import matcher
 from leyden.errors import UserError
 
 
 def counted(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
-    """Count the targets of the training part, as ``DataSpec.targets`` says.
+    """Count the targets of the training split, as ``DataSpec.targets`` says.
 
     Args:
         targets: ``(rows,)`` class indices or numbers, or ``(rows, labels)`` truths.

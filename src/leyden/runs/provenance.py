@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from leyden.ranks.environment import is_launched
 from leyden.runs.folder import RunFolder, write_json
-from leyden.runs.ranks import is_launched
 
 COMMAND = "LEYDEN_COMMAND"
 """Environment variable that holds the command, for the processes that it starts too."""

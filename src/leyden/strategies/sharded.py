@@ -16,9 +16,9 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.optim import SGD
 
+from leyden.checkpoints import shards
 from leyden.errors import UserError
 from leyden.files import META, unwritable
-from leyden.strategies import shards
 from leyden.strategies.layers import shard
 
 
@@ -27,7 +27,7 @@ class Sharded(ModelParallelStrategy):
 
     A network that no device can hold starts when it is built in ``configure_model``: the first
     rank builds it on the host, the others without memory, and it is then shared out layer by
-    layer. Checkpoints are folders, see ``leyden.strategies.shards``. They have the entries of
+    layer. Checkpoints are folders, see ``leyden.checkpoints.shards``. They have the entries of
     ordinary ones, and so each kind is read with any number of ranks, and with one process.
     """
 
@@ -103,8 +103,8 @@ class Sharded(ModelParallelStrategy):
         if len(set(numbers)) > 1:
             raise UserError(
                 f"trainer=fsdp needs the same number of batches on each rank, but they have "
-                f"{', '.join(map(str, numbers))}: a part has fewer rows than there are ranks. "
-                "Choose fewer ranks by trainer.devices, or give that part more rows."
+                f"{', '.join(map(str, numbers))}: a split has fewer rows than there are ranks. "
+                "Choose fewer ranks by trainer.devices, or give that split more rows."
             )
         return dataloader
 

@@ -44,7 +44,7 @@ class Classification(Task):
         loss: of logits ``(batch, num_classes)`` and class indices ``(batch,)``.
         mix: mixes training rows, as mixup does; ``None`` leaves them alone.
         class_weights: what a row of each class counts in the loss, or ``balanced`` to let all
-            classes of the training part count the same; the loss must take weights.
+            classes of the training split count the same; the loss must take weights.
         options: those of every task.
     """
 

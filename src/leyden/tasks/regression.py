@@ -19,7 +19,7 @@ SIGNIFICANT = 7
 
 
 class Regression(Task):
-    """Learns a number per row, standardised by the training part.
+    """Learns a number per row, standardised by the training split.
 
     Metrics: ``mae`` and ``rmse`` in the target's own unit, and ``r2``, the share of the variance
     that is explained. The loss is that of standardised numbers.

@@ -13,9 +13,8 @@ import torch
 
 from leyden.batch import Batch
 from leyden.data.base import DataModule
+from leyden.data.rows import SPLITS
 from leyden.data.splits import KFold
-
-PARTS = ("train", "val", "test")
 
 SOME = 3
 """Training batches that are compared."""
@@ -24,7 +23,7 @@ SOME = 3
 class DataContract(ABC):
     """Tests of a data module: a subclass says how to make it, and pytest runs them.
 
-    The rows may be few, but each part needs some of every class, and the training part three
+    The rows may be few, but each split needs some of every class, and the training split three
     batches::
 
         class TestPets(DataContract):
@@ -43,20 +42,22 @@ class DataContract(ABC):
         data.setup()
         return data
 
-    def test_every_part_has_rows_of_its_own(self) -> None:
-        """No part is empty, and no row stands in two."""
+    def test_every_split_has_rows_of_its_own(self) -> None:
+        """No split is empty, and no row stands in two."""
         data = self.ready()
 
-        assert all(len(data.part(part)) for part in PARTS)
-        _check_disjoint([data.part(part) for part in PARTS])
-        assert set(np.concatenate([data.part(part) for part in PARTS])) <= set(data.cached.kept)
+        assert all(len(data.row_numbers(split)) for split in SPLITS)
+        _check_disjoint([data.row_numbers(split) for split in SPLITS])
+        assert set(np.concatenate([data.row_numbers(split) for split in SPLITS])) <= set(
+            data.cached.kept
+        )
 
-    def test_runs_that_differ_in_their_seed_share_their_parts(self) -> None:
+    def test_runs_that_differ_in_their_seed_share_their_splits(self) -> None:
         """Splits are drawn by the splitter alone."""
         first, second = (self.ready(seed=seed) for seed in (0, 1))
 
-        for part in PARTS:
-            assert np.array_equal(first.part(part), second.part(part))
+        for split in SPLITS:
+            assert np.array_equal(first.row_numbers(split), second.row_numbers(split))
 
     def test_no_row_is_tested_in_two_folds(self) -> None:
         """Each fold is a split too, and tests on rows that no other fold tests on."""
@@ -64,8 +65,8 @@ class DataContract(ABC):
         folds = [self.ready(splitter=splitter) for splitter in splitters]
 
         for data in folds:
-            _check_disjoint([data.part(part) for part in PARTS])
-        _check_disjoint([data.part("test") for data in folds])
+            _check_disjoint([data.row_numbers(split) for split in SPLITS])
+        _check_disjoint([data.row_numbers("test") for data in folds])
 
     def test_no_row_is_lost_without_a_reason(self) -> None:
         """What was read was kept, or dropped by a step of the cleaning report."""
@@ -109,12 +110,15 @@ class DataContract(ABC):
                 assert values.isfinite().all()
 
     def test_evaluation_gives_every_row_once(self) -> None:
-        """Metrics of a part count each of its rows."""
+        """Metrics of a split count each of its rows."""
         data = self.ready()
 
-        for part, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
-            rows = torch.cat([batch.rows for batch in loader])
-            assert sorted(rows.tolist()) == sorted(data.part(part))
+        for rows, loader in (
+            (data.row_numbers("val"), data.val_dataloader()),
+            (data.row_numbers("test"), data.test_dataloader()),
+        ):
+            measured = torch.cat([batch.rows for batch in loader])
+            assert sorted(measured.tolist()) == sorted(rows)
 
     def test_an_epoch_goes_on_where_it_was_left(self) -> None:
         """A loader that takes over the state of another gives the batches that were to come."""
@@ -125,7 +129,7 @@ class DataContract(ABC):
         resumed.load_state_dict(whole.state_dict())
         left, gone_on = (list(islice(loader, SOME - 1)) for loader in (batches, resumed))
 
-        assert left, "the training part has no second batch"
+        assert left, "the training split has no second batch"
         for one, two in zip(left, gone_on, strict=True):
             _check_same(one, two)
 
@@ -172,9 +176,9 @@ def _training_batches(data: DataModule) -> list[Batch]:
     return [data.on_after_batch_transfer(batch, 0) for batch in islice(_train(data), SOME)]
 
 
-def _check_disjoint(parts: list[Any]) -> None:
-    together = np.concatenate(parts)
-    assert len(np.unique(together)) == len(together), "a row stands in two parts"
+def _check_disjoint(splits: list[Any]) -> None:
+    together = np.concatenate(splits)
+    assert len(np.unique(together)) == len(together), "a row stands in two splits"
 
 
 def _check_same(one: Batch, two: Batch) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from leyden.checkpoints.io import SafeCheckpointIO, load_checkpoint
 from leyden.errors import UserError
-from leyden.runs.checkpoint import SafeCheckpointIO, load_checkpoint
 from leyden.runs.folder import CHECKPOINT_SUFFIX, find_run
 
 

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from leyden.callbacks.run_record import FINGERPRINT, SPLITS, data_change
+from leyden.callbacks.run_record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, data_change
 from leyden.config.compose import PATHS_OF_DATA, from_plain, select
 from leyden.errors import UserError
+from leyden.workflows.assembly import set_global_state
 from leyden.workflows.finished import FinishedRun, load_run, single_process_trainer
-from leyden.workflows.parts import set_global_state
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def _other_data(finished: FinishedRun) -> str:
     data = finished.data
     data.tests_all_rows = True
     data.prepare_data()
-    if data.fingerprint() == finished.record[FINGERPRINT]:  # the data of the run, elsewhere
+    if data.fingerprint() == finished.record[DATA_FINGERPRINT]:  # the data of the run, elsewhere
         data.tests_all_rows = False
         return ""
     return ", ".join(f"{key}={select(now, key)}" for key in changed)
@@ -74,5 +74,6 @@ def _data_change(finished: FinishedRun) -> str:
     data.prepare_data()
     data.setup()
     return data_change(
-        finished.record, {FINGERPRINT: data.fingerprint(), SPLITS: data.split_fingerprint()}
+        finished.record,
+        {DATA_FINGERPRINT: data.fingerprint(), SPLIT_FINGERPRINT: data.split_fingerprint()},
     )

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from leyden.callbacks.run_record import KEY, SPLITS
+from leyden.callbacks.run_record import KEY, SPLIT_FINGERPRINT
+from leyden.checkpoints.io import damage_told, load_checkpoint, read_learned
 from leyden.config.build import build_node
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain, to_plain
 from leyden.config.origins import frozen_origin
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.runs.checkpoint import damage_told, load_checkpoint, read_learned
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
-from leyden.workflows.parts import build_data, build_task, precision_of
+from leyden.workflows.assembly import build_data, build_task, precision_of
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
     learned = read_learned(checkpoint, path)
-    if SPLITS not in checkpoint[KEY]:
+    if SPLIT_FINGERPRINT not in checkpoint[KEY]:
         raise UserError(
             f"{path} was written by an earlier version of Leyden, which split the data in another "
             "way. Train a new run."

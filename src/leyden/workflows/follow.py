@@ -16,8 +16,8 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from leyden.config.compose import Config, from_plain, to_plain
 from leyden.errors import UserError
+from leyden.ranks.environment import rank
 from leyden.runs.folder import RunFolder
-from leyden.runs.ranks import rank
 
 LONGEST_WAIT = timedelta(days=7)
 """For the next job of a sweep."""

@@ -18,9 +18,9 @@ import torch
 from leyden.callbacks.stop_request import SIGNALS
 from leyden.config.compose import Config
 from leyden.errors import InterruptedRunError, UserError
+from leyden.ranks.environment import first_error, hand_over, is_launched
+from leyden.runs.fixed_keys import config_in_force
 from leyden.runs.folder import RunFolder
-from leyden.runs.ranks import first_error, hand_over, is_launched
-from leyden.runs.settled import config_in_force
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure

@@ -12,26 +12,27 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
-from leyden.callbacks.run_record import FINGERPRINT, SPLITS, RunRecord
+from leyden.callbacks.run_record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, RunRecord
 from leyden.callbacks.stop_request import GracefulStop, StopRequest
+from leyden.checkpoints.io import load_checkpoint, newest_intact
 from leyden.config.compose import Config, to_plain
 from leyden.data.base import DataModule
-from leyden.data.cleaning import table
+from leyden.data.cleaning.steps import table
+from leyden.data.rows import SPLITS
 from leyden.errors import InterruptedRunError, UserError
-from leyden.runs.checkpoint import load_checkpoint, newest_intact
+from leyden.ranks.environment import rank
+from leyden.runs.fixed_keys import config_in_force
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
-from leyden.runs.ranks import rank
-from leyden.runs.settled import config_in_force
 from leyden.tasks.base import Task
-from leyden.workflows.evaluate import measured
-from leyden.workflows.parts import (
+from leyden.workflows.assembly import (
     build_data,
     build_task,
     build_trainer,
     is_sharded,
     set_global_state,
 )
+from leyden.workflows.evaluate import measured
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
     if rank() == 0:
         write_json(folder.cleaning, report.as_dict())
     log.info(table(report))
-    counts = ", ".join(f"{part} {len(data.part(part))}" for part in ("train", "val", "test"))
+    counts = ", ".join(f"{split} {len(data.row_numbers(split))}" for split in SPLITS)
     classes = f"{len(cached.class_names)} classes" if cached.class_names else "no classes"
     log.info("data: %s, %s; rows: %s", data.name, classes, counts)
 
@@ -228,8 +229,8 @@ def _record(config: Config, data: DataModule) -> dict[str, Any]:
     return {
         "config": to_plain(config),
         "class_names": list(data.spec.class_names),
-        FINGERPRINT: data.fingerprint(),
-        SPLITS: data.split_fingerprint(),
+        DATA_FINGERPRINT: data.fingerprint(),
+        SPLIT_FINGERPRINT: data.split_fingerprint(),
         **provenance(),
     }
 

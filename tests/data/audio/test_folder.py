@@ -7,7 +7,7 @@ import pytest
 
 from leyden.data.audio.cleaning import AudioCleaning
 from leyden.data.audio.folder import AudioFolder
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning.steps import Cleaning
 from leyden.errors import UserError
 
 
@@ -34,13 +34,18 @@ def test_the_folders_are_the_classes(tmp_path, choir):
     assert np.bincount(data.cached.targets).tolist() == [10, 10]
 
 
-def test_given_parts_are_kept(tmp_path, choir):
+def test_given_splits_are_kept(tmp_path, choir):
     choir(tmp_path, "train/low", "train/high", "test/low", "test/high")
 
     data = ready(tmp_path)
 
-    assert len(data.part("test")) == 20
-    assert 0 < len(data.part("val")) < len(data.part("train")) == 20 - len(data.part("val"))
+    assert len(data.row_numbers("test")) == 20
+    assert (
+        0
+        < len(data.row_numbers("val"))
+        < len(data.row_numbers("train"))
+        == 20 - len(data.row_numbers("val"))
+    )
 
 
 def test_a_pattern_reads_class_and_speaker(tmp_path, sing):
@@ -53,7 +58,9 @@ def test_a_pattern_reads_class_and_speaker(tmp_path, sing):
     data = ready(tmp_path, pattern=r"(?P<group>\d)/(?P<class>[a-z]+)-")
 
     names = np.array((data.cached.path / "sources.txt").read_text().splitlines())
-    speakers = [{name[0] for name in names[data.part(part)]} for part in ("train", "val", "test")]
+    speakers = [
+        {name[0] for name in names[data.row_numbers(split)]} for split in ("train", "val", "test")
+    ]
     assert data.spec.class_names == ("no", "yes")
     assert all(speakers)
     assert sum(map(len, speakers)) == 8
@@ -85,7 +92,7 @@ def test_faulty_files_are_reported_and_dropped(tmp_path, choir, sing):
     assert (report.items_read, report.rows_kept) == (26, 19)
 
 
-def test_a_given_test_part_is_judged_but_stays(tmp_path, choir, sing):
+def test_a_given_test_split_is_judged_but_stays(tmp_path, choir, sing):
     choir(tmp_path, "train/low", "train/high", "test/low", "test/high")
     sing(tmp_path / "test/low/silent.wav", loudness=0.0)
     sing(tmp_path / "train/low/silent.wav", loudness=0.0)
@@ -94,7 +101,7 @@ def test_a_given_test_part_is_judged_but_stays(tmp_path, choir, sing):
 
     step = data.cached.cleaning_report().steps["silent"]
     assert (step.found, step.dropped) == (2, 1)
-    assert len(data.part("test")) == 21
+    assert len(data.row_numbers("test")) == 21
 
 
 def test_a_step_that_is_off_drops_nothing(tmp_path, choir, sing):
@@ -137,7 +144,7 @@ def test_a_class_of_one_file_trains_but_is_not_measured(tmp_path, choir, sing):
     data = ready(tmp_path)
 
     rare = data.spec.class_names.index("rare")
-    assert data.cached.targets[data.part("train")].tolist().count(rare) == 1
+    assert data.cached.targets[data.row_numbers("train")].tolist().count(rare) == 1
 
 
 @pytest.mark.parametrize(

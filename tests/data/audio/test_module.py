@@ -33,7 +33,9 @@ def test_networks_get_the_spectrogram_as_an_image(tmp_path, choir):
 def test_training_spectrograms_have_zero_mean_and_unit_variance_per_mel(tmp_path, choir):
     data = ready(choir(tmp_path))
 
-    waveforms = torch.from_numpy(np.array(data.cached.arrays["waveforms"][data.part("train")]))
+    waveforms = torch.from_numpy(
+        np.array(data.cached.arrays["waveforms"][data.row_numbers("train")])
+    )
     images = data.normalisation()(waveforms)
 
     assert images.mean(dim=(0, 1, 3)).tolist() == pytest.approx([0] * 64, abs=1e-4)

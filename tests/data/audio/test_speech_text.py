@@ -43,10 +43,10 @@ def add(table, *rows):
 
 
 def parted(folder, table, names):
-    """Write the table of thirty recordings with a part for each: 21, 5 and 4 rows."""
+    """Write the table of thirty recordings with a split for each: 21, 5 and 4 rows."""
     lines = table.read_text().splitlines()[1:]
     rows = [f"{line},{names[(n > 20) + (n > 25)]}" for n, line in enumerate(lines)]
-    return write(folder / "parted.csv", rows, header="path,transcript,part")
+    return write(folder / "parted.csv", rows, header="path,transcript,split")
 
 
 def findings(data):
@@ -93,17 +93,17 @@ def test_rows_of_like_length_share_a_batch(corpus):
     assert max(spreads) < 25  # of 34 in all
 
 
-def test_parts_and_groups_may_be_columns(tmp_path, corpus):
+def test_splits_and_groups_may_be_columns(tmp_path, corpus):
     rows = [
         f"{line},s{number // 3},{'test' if number > 26 else 'all'}"
         for number, line in enumerate(corpus.read_text().splitlines()[1:])
     ]
-    table = write(tmp_path / "parted.csv", rows, header="path,transcript,speaker,part")
+    table = write(tmp_path / "parted.csv", rows, header="path,transcript,speaker,split")
 
-    data = ready(table, group="speaker", part="part", splitter=HoldOut(val_fraction=0.2))
+    data = ready(table, group="speaker", split="split", splitter=HoldOut(val_fraction=0.2))
 
-    assert data.part("test").tolist() == [27, 28, 29]
-    train, val = (set(data.cached.keys[data.part(part)]) for part in ("train", "val"))
+    assert data.row_numbers("test").tolist() == [27, 28, 29]
+    train, val = (set(data.cached.keys[data.row_numbers(split)]) for split in ("train", "val"))
     assert not train & val
 
 
@@ -116,22 +116,22 @@ def test_parts_and_groups_may_be_columns(tmp_path, corpus):
         ("TRAIN", "Eval", " test "),
     ],
 )
-def test_parts_are_read_by_their_usual_names(tmp_path, corpus, names):
-    data = ready(parted(tmp_path, corpus, names), part="part")
+def test_splits_are_read_by_their_usual_names(tmp_path, corpus, names):
+    data = ready(parted(tmp_path, corpus, names), split="split")
 
-    assert [len(data.part(part)) for part in ("train", "val", "test")] == [21, 5, 4]
+    assert [len(data.row_numbers(split)) for split in ("train", "val", "test")] == [21, 5, 4]
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (("train", "val", "tests of mine"), "row 28 of .*'tests of mine', which means no split"),
-        (("train", "eval", "eval"), "row 23 of .* part 'eval', which may mean val or test"),
+        (("train", "eval", "eval"), "row 23 of .* split 'eval', which may mean val or test"),
     ],
 )
-def test_parts_of_other_names_are_refused(tmp_path, corpus, names, message):
+def test_splits_of_other_names_are_refused(tmp_path, corpus, names, message):
     with pytest.raises(UserError, match=message):
-        ready(parted(tmp_path, corpus, names), part="part")
+        ready(parted(tmp_path, corpus, names), split="split")
 
 
 @pytest.mark.parametrize("style", ["root", "windows", "absolute"])
@@ -151,21 +151,21 @@ def test_paths_may_start_elsewhere(tmp_path, corpus, style):
     assert len(data.cached.kept) == 30
 
 
-def test_a_recording_keeps_its_part_when_others_come(tmp_path, corpus):
+def test_a_recording_keeps_its_split_when_others_come(tmp_path, corpus):
     lines = corpus.read_text().splitlines()[1:]
     few = write(tmp_path / "few.csv", lines[5:])
 
     held = [
         {
-            part: {data.cached.sources[row].split(": ")[1] for row in data.part(part)}
-            for part in ("train", "val", "test")
+            split: {data.cached.sources[row].split(": ")[1] for row in data.row_numbers(split)}
+            for split in ("train", "val", "test")
         }
         for data in (ready(few), ready(corpus))
     ]
 
     new = {line.split(",")[0] for line in lines[:5]}
     before, after = held
-    assert {part: names - new for part, names in after.items()} == before
+    assert {split: names - new for split, names in after.items()} == before
 
 
 def test_transcripts_are_brought_to_one_form(tmp_path, sing):
@@ -211,14 +211,14 @@ def test_too_long_recordings_are_dropped(tmp_path, corpus, sing):
     assert findings(ready(corpus))["too_long"][0][1] == "21.0 s are longer than 20 s"
 
 
-def test_a_too_long_recording_of_a_given_test_part_is_kept_whole(tmp_path, corpus, sing):
+def test_a_too_long_recording_of_a_given_test_split_is_kept_whole(tmp_path, corpus, sing):
     lines = corpus.read_text().splitlines()[1:]
     sing(tmp_path / "long.wav", seconds=21, rate=8000)
     rows = [*(f"{line},all" for line in lines), "long.wav,a,test"]
 
-    data = ready(write(tmp_path / "parted.csv", rows, "path,transcript,part"), part="part")
+    data = ready(write(tmp_path / "parted.csv", rows, "path,transcript,split"), split="split")
 
-    (row,) = data.part("test")
+    (row,) = data.row_numbers("test")
     assert len(data.cached.arrays["waveforms"][row]) == 21 * 16000
 
 
@@ -226,16 +226,16 @@ def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplo
     lines = corpus.read_text().splitlines()[1:]
     rows = [f"{line},{'val' if n > 24 else 'train'}" for n, line in enumerate(lines)]
     rows[-1] = rows[-1].replace(",o,", ",ö,")
-    table = write(tmp_path / "parted.csv", rows, header="path,transcript,part")
+    table = write(tmp_path / "parted.csv", rows, header="path,transcript,split")
 
-    data = ready(table, part="part")
+    data = ready(table, split="split")
     with caplog.at_level(logging.WARNING):
         loaders = [data.val_dataloader() for _ in range(2)]
 
     numbers = torch.cat([batch.targets.flatten() for batch in loaders[0]])
     assert (numbers == 1).sum() == 1
     (told,) = caplog.messages
-    assert told.startswith("1 of 5 transcripts of the val part hold characters")
+    assert told.startswith("1 of 5 transcripts of the val split hold characters")
     assert told.endswith("ö")
 
 
@@ -245,7 +245,7 @@ def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplo
         ("file,transcript", {}, "has no column 'path'"),
         ("path,text", {}, "has no column 'transcript'"),
         ("path,transcript", {"group": "speaker"}, "has no column 'speaker'"),
-        ("path,transcript", {"part": "transcript"}, "row 2 of .* the part 'a', which means"),
+        ("path,transcript", {"split": "transcript"}, "row 2 of .* the split 'a', which means"),
         ("path,transcript", {"audio_root": "nowhere"}, "data.audio_root=nowhere is not a folder"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.image.folder import ImageFolder
 from leyden.errors import UserError
 
@@ -47,7 +47,7 @@ def test_the_folders_are_the_classes(tmp_path):
     assert data.spec.network_sizes == {"input_shape": (3, 4, 6), "num_outputs": 2}
     assert data.cached.arrays["images"].shape == (20, 3, 4, 6)
     assert np.bincount(data.cached.targets).tolist() == [10, 10]
-    assert sum(len(data.part(part)) for part in ("train", "val", "test")) == 20
+    assert sum(len(data.row_numbers(split)) for split in ("train", "val", "test")) == 20
 
 
 def test_images_lie_with_their_own_class(tmp_path):
@@ -62,24 +62,29 @@ def test_images_lie_with_their_own_class(tmp_path):
     assert np.array_equal(data.cached.targets, light.astype(int))
 
 
-def test_given_parts_are_kept(tmp_path):
+def test_given_splits_are_kept(tmp_path):
     tree(tmp_path, "train/a", "train/b")
     tree(tmp_path, "val/a", "val/b", count=3)
     tree(tmp_path, "test/a", "test/b", count=4)
 
     data = ready(tmp_path)
 
-    assert [len(data.part(part)) for part in ("train", "val", "test")] == [20, 6, 8]
+    assert [len(data.row_numbers(split)) for split in ("train", "val", "test")] == [20, 6, 8]
     assert data.spec.class_names == ("a", "b")
 
 
-def test_a_missing_part_is_split_off_the_training_part(tmp_path):
+def test_a_missing_split_is_split_off_the_training_split(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
 
     data = ready(tmp_path)
 
-    assert len(data.part("test")) == 20
-    assert 0 < len(data.part("val")) < len(data.part("train")) == 20 - len(data.part("val"))
+    assert len(data.row_numbers("test")) == 20
+    assert (
+        0
+        < len(data.row_numbers("val"))
+        < len(data.row_numbers("train"))
+        == 20 - len(data.row_numbers("val"))
+    )
 
 
 def test_files_in_deeper_folders_belong_to_the_class(tmp_path):
@@ -132,7 +137,7 @@ def test_a_class_of_unreadable_files_is_an_error_that_names_it(tmp_path):
         ready(tmp_path)
 
 
-def test_equal_pictures_are_cleaned_across_parts(tmp_path):
+def test_equal_pictures_are_cleaned_across_splits(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
     original = (tmp_path / "test/a/0.png").read_bytes()
     (tmp_path / "train/a/leak.png").write_bytes(original)
@@ -172,16 +177,16 @@ def test_a_missing_root_is_named(tmp_path):
         ready(tmp_path / "missing")
 
 
-def test_a_part_may_lack_a_class(tmp_path):
+def test_a_split_may_lack_a_class(tmp_path):
     data = ready(tree(tmp_path, "train/a", "train/b", "train/c", "test/a", "test/c"))
 
     assert data.spec.class_names == ("a", "b", "c")
-    assert set(data.cached.targets[data.part("test")]) == {0, 2}
+    assert set(data.cached.targets[data.row_numbers("test")]) == {0, 2}
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-def test_a_class_that_can_not_be_learned_is_an_error_that_names_it(tmp_path, part):
-    tree(tmp_path, "train/a", "train/b", f"{part}/a", f"{part}/new")
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_class_that_can_not_be_learned_is_an_error_that_names_it(tmp_path, split):
+    tree(tmp_path, "train/a", "train/b", f"{split}/a", f"{split}/new")
 
     with pytest.raises(UserError, match="No training row is left of new"):
         ready(tmp_path)
@@ -259,14 +264,15 @@ def test_channels_are_grey_or_colour(tmp_path):
         folder_data(tmp_path, channels=4)
 
 
-def test_images_of_a_group_stay_in_one_part(tmp_path):
+def test_images_of_a_group_stay_in_one_split(tmp_path):
     tree(tmp_path, *(f"{name}/patient{number}" for name in "ab" for number in range(8)), count=2)
 
     data = ready(tmp_path, group=r"patient(\d)")
 
     names = np.array((data.cached.path / "sources.txt").read_text().splitlines())
     patients = [
-        {name.split("/")[1] for name in names[data.part(part)]} for part in ("train", "val", "test")
+        {name.split("/")[1] for name in names[data.row_numbers(split)]}
+        for split in ("train", "val", "test")
     ]
     assert all(patients)
     assert sum(map(len, patients)) == 8

@@ -25,7 +25,7 @@ class Given(ImageData):
         yield Rows(
             arrays={"images": self.images},
             targets=np.array(["a", "b"] * (len(self.images) // 2)),
-            part="all",
+            split="all",
             sources=[str(row) for row in range(len(self.images))],
         )
 

@@ -57,7 +57,7 @@ def test_rows_name_images_and_their_classes(tmp_path):
     assert data.cached.arrays["images"].shape == (20, 3, 4, 6)
     assert [data.cached.sources[row] for row in range(20)] == NAMES
     assert data.cached.targets.tolist() == [0, 1] * 10
-    assert sum(len(data.part(part)) for part in ("train", "val", "test")) == 20
+    assert sum(len(data.row_numbers(split)) for split in ("train", "val", "test")) == 20
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet"])
@@ -128,8 +128,8 @@ def test_a_column_of_splits_is_kept_in_any_spelling(tmp_path):
 
     data = ready(table(tmp_path, rows, "image,pet,fold"), split_column="fold")
 
-    assert [len(data.part(part)) for part in ("train", "val", "test")] == [12, 4, 4]
-    held = {data.cached.sources[row] for row in data.part("test")}
+    assert [len(data.row_numbers(split)) for split in ("train", "val", "test")] == [12, 4, 4]
+    held = {data.cached.sources[row] for row in data.row_numbers("test")}
     assert held == {name for name, split in zip(NAMES, splits, strict=True) if split == "TEST"}
 
 
@@ -148,7 +148,7 @@ def test_images_of_a_group_stay_in_one_split(tmp_path):
 
     data = ready(table(tmp_path, rows, "image,pet,owner"), group="owner")
 
-    owners = [set(data.cached.keys[data.part(part)]) for part in ("train", "val", "test")]
+    owners = [set(data.cached.keys[data.row_numbers(split)]) for split in ("train", "val", "test")]
     assert all(owners)
     assert sum(map(len, owners)) == 5
 

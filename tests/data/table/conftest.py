@@ -1,24 +1,8 @@
-import csv
-
 import numpy as np
 import pytest
 import torch
 
 from leyden.data.table.file import Table
-
-
-@pytest.fixture(scope="session")
-def write_csv():
-    """Write columns of cells as a table; a missing cell is nothing."""
-
-    def write(path, columns):
-        with path.open("w", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-        return path
-
-    return write
 
 
 @pytest.fixture(scope="session")
@@ -58,10 +42,10 @@ def table(tmp_path, visits, write_csv):
 
 @pytest.fixture(scope="session")
 def inputs_of():
-    """Give what networks get of a part, in the order of its rows."""
+    """Give what networks get of a split, in the order of its rows."""
 
-    def give(data, part="train"):
-        rows = torch.from_numpy(data.part(part))
+    def give(data, split="train"):
+        rows = torch.from_numpy(data.row_numbers(split))
         return data.network_inputs(data.dataset(data.cached)[(0, rows)].inputs)
 
     return give

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leyden.data.sources.tables import Chunk
 from leyden.data.table import cells
 from leyden.data.table.cells import CellFormat, Cells
-from leyden.data.tables import Chunk
 from leyden.errors import UserError
 
 WRITTEN = CellFormat(missing=["NA"])

@@ -1,10 +1,10 @@
 import numpy as np
 import pyarrow as pa
 
+from leyden.data.sources.tables import Chunk
 from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column
 from leyden.data.table.encoding import Encoder
-from leyden.data.tables import Chunk
 
 COLUMNS = [
     Column(name="age", kind="numeric"),

@@ -66,11 +66,11 @@ def test_networks_get_complete_and_scaled_features(table, visits, inputs_of):
     inputs = inputs_of(data)
 
     numbers = inputs["numbers"]  # age, and whether it is missing
-    assert numbers.shape == (len(data.part("train")), 2)
+    assert numbers.shape == (len(data.row_numbers("train")), 2)
     assert numbers.dtype == torch.float32
     assert numbers[:, 0].mean() == pytest.approx(0, abs=1e-5)
     assert numbers[:, 0].std(correction=0) == pytest.approx(1, abs=1e-4)
-    assert numbers[:, 1].tolist() == [row % 7 == 0 for row in data.part("train")]
+    assert numbers[:, 1].tolist() == [row % 7 == 0 for row in data.row_numbers("train")]
     assert inputs["categories"].dtype == torch.int64
     assert set(inputs["categories"].flatten().tolist()) == {1, 2, 3}
 
@@ -78,12 +78,12 @@ def test_networks_get_complete_and_scaled_features(table, visits, inputs_of):
 def test_only_training_rows_are_looked_at(table, visits):
     first = table(visits(record=range(200)), group="record")  # which the split goes by
     changed = visits(record=range(200))
-    for row in first.part("test"):
+    for row in first.row_numbers("test"):
         changed["age"][row] = 10_000 + int(row)
         changed["ward"][row] = f"ward {row}"
     second = table(changed, columns={"age": "numeric", "ward": "categorical"}, group="record")
 
-    assert second.part("test").tolist() == first.part("test").tolist()
+    assert second.row_numbers("test").tolist() == first.row_numbers("test").tolist()
     assert second.statistics["values"] == first.statistics["values"]
     for name in ("centres", "low", "high", "mean", "std", "phases"):
         one, other = (data.statistics["numbers"][name] for data in (first, second))
@@ -92,7 +92,7 @@ def test_only_training_rows_are_looked_at(table, visits):
 
 def test_a_value_that_training_never_saw_is_unknown_and_counted(table, visits, inputs_of):
     columns = visits(record=range(200))
-    for row in table(columns, group="record").part("test")[:5]:
+    for row in table(columns, group="record").row_numbers("test")[:5]:
         columns["ward"][row] = "attic"
 
     data = table(columns, group="record")
@@ -107,7 +107,7 @@ def test_large_numbers_keep_their_differences(table, visits, inputs_of):
 
     scaled = inputs_of(data)["numbers"][:, 0].double().numpy()
 
-    rows = data.part("train").astype(float)
+    rows = data.row_numbers("train").astype(float)
     assert np.allclose(scaled, (rows - rows.mean()) / rows.std(), atol=1e-4)
 
 
@@ -225,7 +225,7 @@ def test_numbers_are_learnt_as_numbers(table, visits):
 
     assert data.spec.class_names == ()
     assert data.spec.network_sizes["num_outputs"] == 1
-    ages = np.array(visits()["age"])[data.part("train")]
+    ages = np.array(visits()["age"])[data.row_numbers("train")]
     assert data.spec.targets["kind"] == "number"
     assert data.spec.targets["centre"] == pytest.approx(ages.mean())
     assert data.spec.targets["std"] == pytest.approx(ages.std())
@@ -256,7 +256,7 @@ def test_groups_stay_together_and_are_no_input(table, visits):
     data = table(columns, group="patient")
 
     assert "patient" not in kinds(data)
-    groups = [{row // 4 for row in data.part(part)} for part in ("train", "val", "test")]
+    groups = [{row // 4 for row in data.row_numbers(split)} for split in ("train", "val", "test")]
     assert not groups[0] & groups[1]
     assert not groups[2] & (groups[0] | groups[1])
 
@@ -271,12 +271,14 @@ def test_a_row_without_a_group_is_left_out_and_listed(table, visits):
     assert len(data.cached.kept) == 199
 
 
-def test_the_latest_rows_are_the_test_part(table, visits):
+def test_the_latest_rows_are_the_test_split(table, visits):
     seen = [f"2024-{1 + (row * 7) % 12:02}-{1 + (row * 5) % 28:02}" for row in range(200)]
 
     data = table(visits(seen=seen), time="seen")
 
-    train, val, test = (sorted(seen[row] for row in data.part(p)) for p in ("train", "val", "test"))
+    train, val, test = (
+        sorted(seen[row] for row in data.row_numbers(p)) for p in ("train", "val", "test")
+    )
     assert train[-1] < val[0] <= val[-1] < test[0]
     assert 25 <= len(test) <= 50
     assert "seen" not in kinds(data)
@@ -289,7 +291,7 @@ def test_time_may_be_written_in_another_form(table, visits):
 
     data = table(visits(seen=seen), time="seen", columns={"seen": "date:%d/%m/%Y"})
 
-    assert data.part("test").min() > data.part("train").max()
+    assert data.row_numbers("test").min() > data.row_numbers("train").max()
     with pytest.raises(UserError, match=r"data\.time=seen .* categorical.*date:FORM"):
         table(visits(seen=seen), time="seen")
 
@@ -299,9 +301,9 @@ def test_folds_of_time_never_learn_from_later_rows(table, visits):
 
     for fold in range(4):
         data = table(visits(day=days), time="day", splitter=KFold(folds=4, fold=fold))
-        assert max(data.part("train")) < min(data.part("val"))
-        assert max(data.part("val")) < min(data.part("test"))
-        assert len(data.part("test")) == 40
+        assert max(data.row_numbers("train")) < min(data.row_numbers("val"))
+        assert max(data.row_numbers("val")) < min(data.row_numbers("test"))
+        assert len(data.row_numbers("test")) == 40
 
 
 def test_several_labels_in_one_cell(table, visits):
@@ -355,7 +357,7 @@ def test_a_class_of_one_row_is_learnt_but_not_tested(table, visits):
 
     data = table(columns)
 
-    assert 7 in data.part("train")
+    assert 7 in data.row_numbers("train")
     assert "odd" in data.spec.class_names
 
 
@@ -763,7 +765,9 @@ def test_a_column_of_unknown_cells_is_refused(table, visits, tmp_path, write_csv
 
 
 def split_of_each(data):
-    return {row: part for part in ("train", "val", "test") for row in data.part(part).tolist()}
+    return {
+        row: split for split in ("train", "val", "test") for row in data.row_numbers(split).tolist()
+    }
 
 
 def test_equal_rows_share_a_split_and_a_new_row_moves_none(table, visits):
@@ -784,8 +788,8 @@ def test_rows_of_few_categories_are_observations(table):
 
     data = table(columns, **options)
 
-    assert len(data.part("test")) == pytest.approx(120, abs=30)
-    assert set(plan[data.part("test")]) == set(plan[data.part("val")]) == {0, 1, 2}
+    assert len(data.row_numbers("test")) == pytest.approx(120, abs=30)
+    assert set(plan[data.row_numbers("test")]) == set(plan[data.row_numbers("val")]) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

@@ -41,7 +41,7 @@ def test_nothing_is_said_of_columns_without_spread(values):
     assert plausible_range(np.array(values)) == (-np.inf, np.inf)
 
 
-def test_a_clean_training_part_still_bounds_what_comes_later():
+def test_a_clean_training_split_still_bounds_what_comes_later():
     low, high = plausible_range(RANDOM.gamma(4, 2.5, 1000))
 
     assert 30 < high < 1048

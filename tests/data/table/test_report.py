@@ -1,6 +1,6 @@
 """What the log and cleaning.json say of a table."""
 
-from leyden.data.cleaning import table as laid_out
+from leyden.data.cleaning.steps import table as laid_out
 from leyden.data.table.cleaning import TableCleaning
 
 

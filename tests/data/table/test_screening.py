@@ -64,7 +64,7 @@ def test_numbers_that_determine_the_target(values, targets, determines):
     assert number_determines(values.astype(np.float64), targets) == determines
 
 
-def test_a_few_rows_that_a_threshold_parts_are_a_coincidence():
+def test_a_few_rows_that_a_threshold_splits_are_a_coincidence():
     targets = np.array([0] * 40 + [1] * 5)
 
     assert not number_determines(np.arange(45.0), targets)

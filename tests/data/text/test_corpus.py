@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from leyden.data.sets.docstrings import Docstrings, docstrings
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.corpus import TextCorpus
-from leyden.data.text.docstrings import Docstrings, docstrings
 from leyden.data.text.texts import passages
 from leyden.errors import UserError
 
@@ -44,7 +44,7 @@ def test_texts_without_classes_are_parted_at_random(tmp_path):
 
     assert data.spec.class_names == ()
     assert set(data.spec.network_sizes) == {"vocab_size"}
-    sizes = [len(data.part(part)) for part in ("train", "val", "test")]
+    sizes = [len(data.row_numbers(split)) for split in ("train", "val", "test")]
     assert sum(sizes) == len(data.cached.kept)
     assert min(sizes) > 0
 
@@ -99,7 +99,7 @@ def test_modules_that_are_not_python_are_counted(tmp_path, code):
     assert found["source"] == "broken.py"
 
 
-def test_the_docstrings_of_a_module_stay_in_one_part():
+def test_the_docstrings_of_a_module_stay_in_one_split():
     library = Path(sysconfig.get_path("stdlib"))
     data = Docstrings(
         name="docstrings",
@@ -110,7 +110,10 @@ def test_the_docstrings_of_a_module_stay_in_one_part():
     data.prepare_data()
     data.setup()
 
-    modules = [set(data.cached.keys[data.part(part)].tolist()) for part in ("train", "val", "test")]
+    modules = [
+        set(data.cached.keys[data.row_numbers(split)].tolist())
+        for split in ("train", "val", "test")
+    ]
     assert Docstrings(name="docstrings").root == library
     assert len(data.cached.kept) > 100
     assert sum(map(len, modules)) == len(set.union(*modules))

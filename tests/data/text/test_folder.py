@@ -42,10 +42,10 @@ def test_the_folders_are_the_classes(tmp_path):
     assert data.class_names[data.cached.targets[row]] == "spam"
 
 
-def test_the_parts_that_are_given_are_kept(tmp_path):
+def test_the_splits_that_are_given_are_kept(tmp_path):
     data = ready(tree(tmp_path, "train/a", "train/b", "test/a", "test/b"))
 
-    assert {part: len(data.part(part)) for part in ("train", "val", "test")} == {
+    assert {split: len(data.row_numbers(split)) for split in ("train", "val", "test")} == {
         "train": 18,
         "val": 2,
         "test": 20,
@@ -61,7 +61,9 @@ def test_a_pattern_reads_class_and_author_and_keeps_authors_whole(tmp_path):
     data = ready(tmp_path, pattern=r"(?P<class>[a-z]+)_", group=r"_(\d+)_")
 
     assert data.class_names == ("bad", "good")
-    authors = [set(data.cached.keys[data.part(p)].tolist()) for p in ("train", "val", "test")]
+    authors = [
+        set(data.cached.keys[data.row_numbers(p)].tolist()) for p in ("train", "val", "test")
+    ]
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
@@ -79,17 +81,17 @@ def test_files_that_are_no_text_and_empty_ones_are_counted(tmp_path):
     assert len(data.cached.kept) == 20
 
 
-def test_an_empty_text_of_the_test_part_stays_and_is_reported(tmp_path):
+def test_an_empty_text_of_the_test_split_stays_and_is_reported(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
     (tmp_path / "test" / "a" / "empty.txt").write_text(" ")
 
     data = ready(tmp_path)
 
     assert findings(data, "empty") == {"test/a/empty.txt"}
-    assert len(data.part("test")) == 21
+    assert len(data.row_numbers("test")) == 21
 
 
-def test_texts_that_share_most_of_their_wording_are_found_across_parts(tmp_path):
+def test_texts_that_share_most_of_their_wording_are_found_across_splits(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
     words = [f"word{number}" for number in range(80)]
     (tmp_path / "train" / "a" / "near.txt").write_text(" ".join(words))

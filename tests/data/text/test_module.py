@@ -28,10 +28,10 @@ def ready(table, **options):
     return data
 
 
-def test_the_vocabulary_comes_from_the_training_part_alone(table, tmp_path):
-    others = {f"{part}_path": str(tmp_path / f"{part}.csv") for part in ("val", "test")}
-    for part, path in others.items():
-        (tmp_path / path).write_text(f"text,pet\ndog {part},0\ncat {part},1\n")
+def test_the_vocabulary_comes_from_the_training_split_alone(table, tmp_path):
+    others = {f"{split}_path": str(tmp_path / f"{split}.csv") for split in ("val", "test")}
+    for split, path in others.items():
+        (tmp_path / path).write_text(f"text,pet\ndog {split},0\ncat {split},1\n")
     data = ready(table, **others)
     for path in others.values():
         (tmp_path / path).write_text(f"text,pet\nzebra {path},0\nzebra zebra {path},1\n")

@@ -32,8 +32,8 @@ def ready(path, **options):
     return data
 
 
-def texts(data, part):
-    return {data.cached.arrays["texts"][row].tobytes().decode() for row in data.part(part)}
+def texts(data, split):
+    return {data.cached.arrays["texts"][row].tobytes().decode() for row in data.row_numbers(split)}
 
 
 def report(data, step):
@@ -61,7 +61,7 @@ def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
     assert inputs.fields["mask"].equal(batch.inputs["mask"])
 
 
-def test_files_of_their_own_are_the_parts(tmp_path):
+def test_files_of_their_own_are_the_splits(tmp_path):
     data = ready(
         write(tmp_path / "train.jsonl", ROWS[:30]),
         test_path=str(write(tmp_path / "test.jsonl", ROWS[30:])),
@@ -71,21 +71,23 @@ def test_files_of_their_own_are_the_parts(tmp_path):
     assert len(texts(data, "train") | texts(data, "val")) == 30
 
 
-def test_authors_stay_in_one_part(tmp_path):
+def test_authors_stay_in_one_split(tmp_path):
     data = ready(write(tmp_path / "a.jsonl"), group="author")
 
-    authors = [set(data.cached.keys[data.part(p)].tolist()) for p in ("train", "val", "test")]
+    authors = [
+        set(data.cached.keys[data.row_numbers(p)].tolist()) for p in ("train", "val", "test")
+    ]
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
-def test_too_few_authors_to_part_are_told(tmp_path):
+def test_too_few_authors_to_split_are_told(tmp_path):
     rows = [row | {"author": "me"} for row in ROWS]
 
     with pytest.raises(UserError, match="Rows of one group stay together, and there are 1"):
         ready(write(tmp_path / "a.jsonl", rows), group="author")
 
 
-def test_spaces_around_a_class_or_author_are_no_part_of_it(tmp_path):
+def test_spaces_around_a_class_or_author_are_no_split_of_it(tmp_path):
     rows = [row | {"label": f" {row['label']} ", "author": "ann "} for row in ROWS[:20]]
     rows += [row | {"author": "ann"} for row in ROWS[20:]]
 
@@ -105,7 +107,7 @@ def test_a_separator_is_that_of_prediction_too(tmp_path):
     assert len(inputs.names) == 40
 
 
-def test_equal_rows_stay_and_share_a_part(tmp_path):
+def test_equal_rows_stay_and_share_a_split(tmp_path):
     short = [{"body": body, "label": "a"} for body in ("ok", "OK ", "yes", "thanks") * 50]
     long = [{"body": " ".join(f"word{word}" for word in range(40)), "label": "b"}] * 20
     rows = [*ROWS, *short, *long, {"body": "ok", "label": "b"}]
@@ -114,7 +116,7 @@ def test_equal_rows_stay_and_share_a_part(tmp_path):
 
     assert len(data.cached.kept) == len(rows)
     held = [{text.strip().lower() for text in texts(data, p)} for p in ("train", "val", "test")]
-    train, val, test = ({*part} - {"ok"} for part in held)  # that of two classes
+    train, val, test = ({*split} - {"ok"} for split in held)  # that of two classes
     assert not (train & val | train & test | val & test)
 
 
@@ -140,14 +142,14 @@ def test_short_texts_of_one_author_are_no_near_duplicates(tmp_path):
     assert len(data.cached.kept) == 40
 
 
-def test_a_row_keeps_its_part_when_others_come(tmp_path):
+def test_a_row_keeps_its_split_when_others_come(tmp_path):
     first = [{"body": "the first of all", "label": "a"}] * 3
 
     before = ready(write(tmp_path / "a.jsonl"))
     after = ready(write(tmp_path / "b.jsonl", [*first, *ROWS]))
 
-    for part in ("train", "val", "test"):
-        assert texts(before, part) == texts(after, part) - {"the first of all"}
+    for split in ("train", "val", "test"):
+        assert texts(before, split) == texts(after, split) - {"the first of all"}
 
 
 def test_a_class_that_counts_as_missing_is_told(tmp_path, caplog):
@@ -192,7 +194,7 @@ def test_a_class_of_one_row_is_only_trained_on(tmp_path):
     assert "lonely" in texts(data, "train")
 
 
-def test_a_class_that_only_the_test_part_has_is_an_error(tmp_path):
+def test_a_class_that_only_the_test_split_has_is_an_error(tmp_path):
     test = write(tmp_path / "test.jsonl", [{"label": "new", "body": "never seen"}])
 
     with pytest.raises(UserError, match="No training row is left of new"):

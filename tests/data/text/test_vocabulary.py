@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from leyden.checkpoints.io import DAMAGE
 from leyden.data.text.vocabulary import (
     PADDING,
     SMALLEST,
@@ -10,7 +11,6 @@ from leyden.data.text.vocabulary import (
     load_vocabulary,
     train_vocabulary,
 )
-from leyden.runs.checkpoint import DAMAGE
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "The Cat"] * 5
 
@@ -63,8 +63,8 @@ def test_the_size_is_a_bound():
     assert json.loads(trained())["model"]["type"] == "BPE"
 
 
-def changed(**parts):
-    return json.dumps(json.loads(trained()) | parts)
+def changed(**splits):
+    return json.dumps(json.loads(trained()) | splits)
 
 
 MODEL = json.loads(trained())["model"]
@@ -87,25 +87,30 @@ def test_what_is_no_vocabulary_is_refused(vocabulary):
         load_vocabulary(vocabulary)
 
 
-PATTERN = {"type": "Split", "pattern": {"Regex": "((("}, "behavior": "Isolated", "invert": False}
+PATTERN = {
+    "type": "Split",
+    "pattern": {"Regex": "((("},
+    "behavior": "Isolated",
+    "invert": False,
+}
 PADDED = {"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None}
 PADDED |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "x"}
 
 
 @pytest.mark.parametrize(
-    "parts",
+    "splits",
     [
         {"pre_tokenizer": PATTERN},
         {"padding": PADDED},
         {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
         {"model": MODEL | {"continuing_subword_prefix": "x" * 10**6}},
     ],
-    ids=lambda parts: next(iter(parts)),
+    ids=lambda splits: next(iter(splits)),
 )
-def test_nothing_but_tokens_and_merges_is_taken(parts):
+def test_nothing_but_tokens_and_merges_is_taken(splits):
     expected = encode(load_vocabulary(trained()), TEXTS, max_tokens=9)
 
-    found = encode(load_vocabulary(changed(**parts)), TEXTS, max_tokens=9)
+    found = encode(load_vocabulary(changed(**splits)), TEXTS, max_tokens=9)
 
     assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
 

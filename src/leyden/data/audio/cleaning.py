@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leyden.data.audio.files import Sound
-from leyden.data.cleaning import Cleaning
-from leyden.data.rows import Part, RejectedItem
+from leyden.data.cleaning.steps import Cleaning
+from leyden.data.rows import GivenSplit, RejectedItem
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ class AudioCleaning(Cleaning):
     """The steps of every kind of data, and those that judge the sound itself.
 
     Silence and clipping are judged on what is cached: the middle of a file that is cut. Faulty
-    sounds in a test part that the source itself gives are counted, but kept.
+    sounds in a test split that the source itself gives are counted, but kept.
 
     Attributes:
         silent: Drop sounds that are silent once their channels are mixed.
@@ -96,16 +96,16 @@ class SpeechCleaning(AudioCleaning):
         return None
 
 
-def fault(steps: Cleaning, sound: Sound, *, source: str, part: Part) -> RejectedItem | None:
-    """Report a sound that a step finds fault with; that of a given test part is not dropped."""
+def fault(steps: Cleaning, sound: Sound, *, source: str, split: GivenSplit) -> RejectedItem | None:
+    """Report a sound that a step finds fault with; that of a given test split is not dropped."""
     found = steps.fault(sound) if isinstance(steps, AudioCleaning) else None
     if found is None:
         return None
     step, reason = found
-    return RejectedItem(source=source, reason=reason, step=step, dropped=part != "test")
+    return RejectedItem(source=source, reason=reason, step=step, dropped=split != "test")
 
 
 def warn_of_fault(steps: Cleaning, sound: Sound, file: Path) -> None:
     """Tell of a sound to predict on that training would have dropped."""
-    if item := fault(steps, sound, source=str(file), part="test"):
+    if item := fault(steps, sound, source=str(file), split="test"):
         log.warning("%s is %s: %s", file, item.step.replace("_", " "), item.reason)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
+from leyden.data.sources.folders import FileType
 from leyden.errors import UserError, first_line
 
 SOUND_FILES = FileType(

@@ -5,14 +5,14 @@ from typing import Any
 
 from leyden.data.audio.files import SOUND_FILES
 from leyden.data.audio.module import AudioData
-from leyden.data.folders import LabelledFolder
 from leyden.data.rows import Rows
+from leyden.data.sources.folders import LabelledFolder
 
 
 class AudioFolder(AudioData):
     """wav, flac, ogg and other sound files of any rate, channels and length.
 
-    A part that is not given is split off the training part.
+    A split that is not given is split off the training split.
 
     Args:
         root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
@@ -32,6 +32,6 @@ class AudioFolder(AudioData):
         return self.folder.settings() | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
-        """Decode the files, part by part."""
+        """Decode the files, split by split."""
         yield from self.read_clips(list(self.folder))
         yield self.folder.report_skipped()

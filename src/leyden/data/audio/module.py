@@ -21,10 +21,10 @@ from leyden.data.audio.spectrogram import (
     mel_statistics,
 )
 from leyden.data.base import DataModule
-from leyden.data.cleaning import Cleaning
-from leyden.data.folders import LabelledFile
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.inputs import Inputs, read_files
-from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
+from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
+from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
 
 CLIPS_PER_CHUNK = 256
@@ -102,10 +102,10 @@ class AudioData(DataModule):
             UserError: no file of some class is left.
         """
         left: set[str] = set()
-        for part, members in groupby(files, key=lambda file: file.part):
+        for split, members in groupby(files, key=lambda file: file.split):
             listed = list(members)
             for start in range(0, len(listed), CLIPS_PER_CHUNK):
-                rows = self._decode(part, listed[start : start + CLIPS_PER_CHUNK])
+                rows = self._decode(split, listed[start : start + CLIPS_PER_CHUNK])
                 left.update(rows.targets.tolist())
                 yield rows
         lost = sorted({file.target for file in files} - left)
@@ -119,7 +119,7 @@ class AudioData(DataModule):
         """Tell what shapes the cached waveforms, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
-    def _decode(self, part: Part, files: Sequence[LabelledFile]) -> Rows:
+    def _decode(self, split: GivenSplit, files: Sequence[LabelledFile]) -> Rows:
         waveforms, kept, rejected = [], [], []
         for file in files:
             try:
@@ -129,7 +129,7 @@ class AudioData(DataModule):
                     RejectedItem(source=file.source, reason=str(error), target=file.target)
                 )
                 continue
-            if item := fault(self.cleaning, sound, source=file.source, part=part):
+            if item := fault(self.cleaning, sound, source=file.source, split=split):
                 rejected.append(replace(item, target=file.target))
                 if item.dropped:
                     continue
@@ -139,7 +139,7 @@ class AudioData(DataModule):
         return Rows(
             arrays={"waveforms": np.array(waveforms, np.int16).reshape(-1, self.samples)},
             targets=np.array([file.target for file in kept], dtype=str),
-            part=part,
+            split=split,
             sources=[file.source for file in kept],
             rejected=rejected,
             groups=np.array(groups, dtype=str) if groups else None,

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data import cache
 from leyden.data.audio.cleaning import SpeechCleaning, fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound
 from leyden.data.audio.spectrogram import (
@@ -32,10 +31,11 @@ from leyden.data.audio.transcripts import (
     vocabulary,
 )
 from leyden.data.base import DataModule
-from leyden.data.cleaning import Cleaning
+from leyden.data.cache.prepared import Cache
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.identity import hashed
 from leyden.data.inputs import Inputs, read_files
-from leyden.data.rows import Part, Ragged, RejectedItem, Rows, UnreadableError
+from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Utterance:
         paths: files that are heard one after the other; mostly one.
         transcript: what is said.
         source: its name for people.
-        part: that the source puts it in.
+        split: that the source puts it in.
         group: what must not be torn apart by a split, such as the speaker; all or none.
         pause: seconds of silence between the files.
         identity: What the split goes by, if it is not the source.
@@ -62,7 +62,7 @@ class Utterance:
     paths: Sequence[Path]
     transcript: str
     source: str
-    part: Part = "all"
+    split: GivenSplit = "all"
     group: str | None = None
     pause: float = 0.0
     identity: str | None = None
@@ -72,7 +72,7 @@ class SpeechData(DataModule):
     """Transcribed speech; a subclass lists its utterances and hands them to ``read_utterances``.
 
     The targets are the characters of the transcripts; the vocabulary is fitted on the training
-    part.
+    split.
 
     Args:
         sample_rate: in Hz, that all files are resampled to.
@@ -127,12 +127,12 @@ class SpeechData(DataModule):
         """Size networks by the bins of the spectrogram and the vocabulary."""
         return {"num_mels": self.spectrogram.mels, "num_tokens": len(self.tokens())}
 
-    def dataset(self, cached: cache.Cache) -> SpeechBatches:
+    def dataset(self, cached: Cache) -> SpeechBatches:
         """Make what fetches padded recordings and transcripts; tell what it can't spell, once."""
         if not self._told_unknown:
             self._told_unknown = True
-            for part in ("val", "test"):
-                self._report_unknown(part, cached.arrays["sequences"], self.tokens())
+            for split in ("val", "test"):
+                self._report_unknown(split, cached.arrays["sequences"], self.tokens())
         return SpeechBatches(cached, log_mel=self.log_mel(), tokens=self.tokens())
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
@@ -164,23 +164,23 @@ class SpeechData(DataModule):
         """Decode utterances chunk by chunk, and run the steps that judge them one by one.
 
         Args:
-            utterances: The utterances, part by part.
+            utterances: The utterances, split by split.
             rejected: Items that did not become utterances.
             hear: Replacement of ``hear``, such as one that remembers files of many utterances.
         """
-        yield _rows([], [], [], part="all", rejected=rejected)
-        for part, members in groupby(utterances, key=lambda utterance: utterance.part):
+        yield _rows([], [], [], split="all", rejected=rejected)
+        for split, members in groupby(utterances, key=lambda utterance: utterance.split):
             while chunk := list(islice(members, RECORDINGS_PER_CHUNK)):
-                yield self._decode(part, chunk, hear or self.hear)
+                yield self._decode(split, chunk, hear or self.hear)
 
     def source_shape(self) -> dict[str, Any]:
         """Tell what shapes the cached rows, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
-    def _decode(self, part: Part, utterances: Sequence[Utterance], hear: Hear) -> Rows:
+    def _decode(self, split: GivenSplit, utterances: Sequence[Utterance], hear: Hear) -> Rows:
         waveforms, transcripts, kept = [], [], []
         rejected: list[RejectedItem] = []
-        longest = self._longest(part)
+        longest = self._longest(split)
         for utterance in utterances:
             transcript = mended(utterance.transcript, lowercase=self.lowercase)
             try:
@@ -195,21 +195,21 @@ class SpeechData(DataModule):
             waveforms.append(self._joined(sounds, utterance.pause))
             transcripts.append(code_points(transcript))
             kept.append(utterance)
-        return _rows(kept, waveforms, transcripts, part=part, rejected=rejected)
+        return _rows(kept, waveforms, transcripts, split=split, rejected=rejected)
 
-    def _longest(self, part: Part) -> float | None:
+    def _longest(self, split: GivenSplit) -> float | None:
         """Return the seconds after which a recording is dropped and need not be decoded further."""
         steps = self.cleaning
-        if isinstance(steps, SpeechCleaning) and steps.too_long and part != "test":
+        if isinstance(steps, SpeechCleaning) and steps.too_long and split != "test":
             return steps.max_seconds
         return None
 
     def _fault(
         self, utterance: Utterance, transcript: str, sounds: Sequence[Sound]
     ) -> RejectedItem | None:
-        part = utterance.part
+        split = utterance.split
         for sound in sounds:
-            if item := fault(self.cleaning, sound, source=utterance.source, part=part):
+            if item := fault(self.cleaning, sound, source=utterance.source, split=split):
                 return item
         if not isinstance(self.cleaning, SpeechCleaning):
             return None
@@ -219,25 +219,25 @@ class SpeechData(DataModule):
             return None
         step, reason = found
         # An empty transcript has no error rate, so that it can't be measured either.
-        dropped = part != "test" or step == "empty"
+        dropped = split != "test" or step == "empty"
         return RejectedItem(source=utterance.source, reason=reason, step=step, dropped=dropped)
 
     def _joined(self, sounds: Sequence[Sound], pause: float) -> NDArray[np.int16]:
         silence = np.zeros(round(pause * self.sample_rate), dtype=np.int16)
         return np.concatenate([piece for sound in sounds for piece in (silence, sound.waveform)])
 
-    def _report_unknown(self, part: str, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
-        rows = self.part(part).tolist()
+    def _report_unknown(self, split: Split, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
+        rows = self.row_numbers(split).tolist()
         unknown = {row: token_numbers(transcripts[row], tokens) == 1 for row in rows}
         characters = {chr(code) for row in rows for code in transcripts[row][unknown[row]]}
         if characters:
             count = sum(bool(mask.any()) for mask in unknown.values())
             log.warning(
-                "%d of %d transcripts of the %s part hold characters that no training transcript "
+                "%d of %d transcripts of the %s split hold characters that no training transcript "
                 "holds, which count as errors: %s",
                 count,
                 len(rows),
-                part,
+                split,
                 " ".join(sorted(characters)),
             )
 
@@ -247,7 +247,7 @@ def _rows(
     waveforms: Sequence[NDArray[np.int16]],
     transcripts: Sequence[NDArray[np.int32]],
     *,
-    part: Part,
+    split: GivenSplit,
     rejected: Sequence[RejectedItem],
 ) -> Rows:
     groups = [utterance.group for utterance in kept if utterance.group is not None]
@@ -255,7 +255,7 @@ def _rows(
         arrays={"waveforms": Ragged.of(waveforms, dtype=np.dtype(np.int16))},
         targets=np.zeros(len(kept), dtype=np.int64),
         sequences=Ragged.of(transcripts, dtype=np.dtype(np.int32)),
-        part=part,
+        split=split,
         sources=[utterance.source for utterance in kept],
         rejected=rejected,
         keys=hashed(utterance.identity or utterance.source for utterance in kept),

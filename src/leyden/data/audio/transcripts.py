@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from leyden.batch import Batch
 from leyden.data.audio.spectrogram import LogMel
-from leyden.data.cache import Cache
+from leyden.data.cache.prepared import Cache
 from leyden.data.rows import Ragged
 
 BLANK = ""

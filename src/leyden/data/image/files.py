@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
+from leyden.data.sources.folders import FileType
 
 log = logging.getLogger(__name__)
 

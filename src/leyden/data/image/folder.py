@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from leyden.data.folders import LabelledFolder
 from leyden.data.image.files import IMAGE_FILES
 from leyden.data.image.listed import ListedImages
+from leyden.data.sources.folders import LabelledFolder
 
 
 class ImageFolder(ListedImages):

@@ -9,11 +9,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from leyden.data import cache
-from leyden.data.folders import LabelledFile
+from leyden.data.cache import store
 from leyden.data.image.files import FULL_WHITE, MODES, find_white, read_image
 from leyden.data.image.module import ImageData
-from leyden.data.rows import Part, RejectedItem, Rows, UnreadableError
+from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
+from leyden.data.sources.folders import LabelledFile
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -77,10 +77,10 @@ class ListedImages(ImageData):
         files = list(self.listing)
         readable: set[str] = set()
         plain = 0
-        for part, members in groupby(files, key=lambda file: file.part):
+        for split, members in groupby(files, key=lambda file: file.split):
             listed = list(members)
             for start in range(0, len(listed), FILES_PER_CHUNK):
-                rows = self._decode(part, listed[start : start + FILES_PER_CHUNK])
+                rows = self._decode(split, listed[start : start + FILES_PER_CHUNK])
                 readable.update(rows.targets.tolist())
                 plain += _count_plain(rows)
                 yield rows
@@ -98,7 +98,7 @@ class ListedImages(ImageData):
                 "or remove the class."
             )
 
-    def _decode(self, part: Part, files: Sequence[LabelledFile]) -> Rows:
+    def _decode(self, split: GivenSplit, files: Sequence[LabelledFile]) -> Rows:
         images, kept, rejected = [], [], []
         white = self.white_level()
         for file in files:
@@ -117,7 +117,7 @@ class ListedImages(ImageData):
         return Rows(
             arrays={"images": stacked},
             targets=np.array([file.target for file in kept], dtype=str),
-            part=part,
+            split=split,
             sources=[file.source for file in kept],
             rejected=rejected,
             groups=np.array(groups, dtype=str) if groups else None,
@@ -126,9 +126,9 @@ class ListedImages(ImageData):
     @cached_property
     def _found_white(self) -> int:
         # Every file is opened for it, so the answer is kept beside the cached rows.
-        name = f"white-{cache.fingerprint(self.listing.settings())}"
+        name = f"white-{store.fingerprint(self.listing.settings())}"
         folder = self.cache_dir / str(self.name) / name
-        cache.write_once(folder, self._look_for_white)
+        store.write_once(folder, self._look_for_white)
         white = int((folder / WHITE_FILE).read_text())
         if white != FULL_WHITE:
             log.info("16-bit images: %d is white, by the bits that they use; see data.white", white)

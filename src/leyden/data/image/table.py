@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from leyden.data import cache
-from leyden.data.folders import LabelledFile, reject
 from leyden.data.image.listed import ListedImages
-from leyden.data.rows import PARTS, RejectedItem, Rows
-from leyden.data.split_names import assign_splits
-from leyden.data.tables import TableFile
+from leyden.data.rows import GIVEN_SPLITS, RejectedItem, Rows
+from leyden.data.sources.folders import LabelledFile, reject
+from leyden.data.sources.split_names import assign_splits
+from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
+from leyden.files import file_state
 
 
 class ImageTable(ListedImages):
@@ -73,10 +73,10 @@ class LabelledPaths:
     def settings(self) -> dict[str, Any]:
         """Fingerprint the table and every file by its path, size and time."""
         return {
-            "table": (str(self.table.path.resolve()), *cache.file_state(self.table.path)),
+            "table": (str(self.table.path.resolve()), *file_state(self.table.path)),
             "how": [self.table.encoding, self.table.separator, self.columns],
             "root": str(self.root.resolve()),
-            "files": [(file.source, *cache.file_state(file.path)) for file in self],
+            "files": [(file.source, *file_state(file.path)) for file in self],
         }
 
     def __iter__(self) -> Iterator[LabelledFile]:
@@ -138,16 +138,16 @@ class LabelledPaths:
         )
 
     def _assign_splits(self, files: list[LabelledFile], names: list[str]) -> list[LabelledFile]:
-        part_of = assign_splits(names)
-        if unknown := sorted(set(names) - set(part_of)):
+        split_of = assign_splits(names)
+        if unknown := sorted(set(names) - set(split_of)):
             raise UserError(
                 f"The column {self.columns['split']} of {self.table.path} holds {unknown[0]!r}. "
                 "Expected train, val and test, or the like, or all for rows that are to be split."
             )
         placed = [
-            replace(file, part=part_of[name]) for file, name in zip(files, names, strict=True)
+            replace(file, split=split_of[name]) for file, name in zip(files, names, strict=True)
         ]
-        return sorted(placed, key=lambda file: PARTS.index(file.part))
+        return sorted(placed, key=lambda file: GIVEN_SPLITS.index(file.split))
 
 
 def _fault(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from leyden.batch import Batch
-from leyden.data.cache import Cache
+from leyden.data.cache.prepared import Cache
 from leyden.data.table.columns import Column
 from leyden.data.table.fitting import code_table
 from leyden.errors import UserError

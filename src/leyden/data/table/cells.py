@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, hashed, mixed
-from leyden.data.tables import Chunk
+from leyden.data.sources.tables import Chunk
 from leyden.data.values import FALSE, PADDED, TRUE, canonical
 from leyden.errors import UserError
 

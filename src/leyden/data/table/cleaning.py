@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning.steps import Cleaning
 
 COLUMN_STEPS = ("constant_columns", "duplicate_columns", "identifier_columns", "leaking_columns")
 """The steps that leave columns out."""

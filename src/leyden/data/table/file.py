@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from leyden.data import cache
+from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.module import TableData
-from leyden.data.tables import Chunk, TableFile
+from leyden.files import file_state
 
 
 class Table(TableData):
@@ -49,7 +49,7 @@ class Table(TableData):
     def table_settings(self) -> dict[str, Any]:
         """Fingerprint the file by its path, size and time, and how it is read."""
         path = self.file.path
-        written = {"path": str(path.resolve()), "state": cache.file_state(path)}
+        written = {"path": str(path.resolve()), "state": file_state(path)}
         return {f.name: getattr(self.file, f.name) for f in fields(self.file)} | written
 
     def column_names(self) -> list[str]:

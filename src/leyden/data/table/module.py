@@ -13,11 +13,12 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from leyden.batch import Batch
-from leyden.data import cache
 from leyden.data.base import DataModule
-from leyden.data.cleaning import CleaningReport
+from leyden.data.cache.prepared import Cache
+from leyden.data.cleaning.steps import CleaningReport
 from leyden.data.inputs import Inputs
-from leyden.data.rows import Rows
+from leyden.data.rows import SPLITS, Rows
+from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.batches import Layout, TableRows
 from leyden.data.table.cells import CellFormat
 from leyden.data.table.cleaning import TableCleaning
@@ -29,7 +30,6 @@ from leyden.data.table.reading import TableReading
 from leyden.data.table.report import target_outliers, with_table_steps
 from leyden.data.table.roles import Roles, TargetType
 from leyden.data.table.training import Training
-from leyden.data.tables import Chunk, TableFile
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ class TableData(DataModule):
             ``categorical``, ``boolean``, ``date`` (or ``date:FORM``), ``numeric:UNIT`` or
             ``ignored``. A declared column is never taken for an identifier, and one that is the
             target is learned as its kind says.
-        group: column whose rows of one value stay in one part; no input.
-        time: column to split by, the latest rows being the test part; an input only where
+        group: column whose rows of one value stay in one split; no input.
+        time: column to split by, the latest rows being the test split; an input only where
             ``columns`` names its kind.
         scaling: of numbers: ``standard``, or ``quantile`` to a normal distribution by ranks.
         max_categories: values that a categorical column may have; rarer ones are unknown.
@@ -170,7 +170,7 @@ class TableData(DataModule):
         self._warn(f"{count} {found}" for _, count, found in target_outliers(self.cached, rows))
         return fitted
 
-    def dataset(self, cached: cache.Cache) -> Dataset[Batch]:
+    def dataset(self, cached: Cache) -> Dataset[Batch]:
         """Fetch the columns that were fitted; what training never saw is as in prediction."""
         if self._is_measured():
             self._warn(strange_cells(cached, self.statistics))
@@ -201,9 +201,9 @@ class TableData(DataModule):
 
     def cleaning_report(self) -> CleaningReport:
         """Add what was found when the columns were fitted."""
-        parts = {part: self.part(part) for part in ("train", "val", "test")}
+        splits = {split: self.row_numbers(split) for split in SPLITS}
         return with_table_steps(
-            self.cached, self._layout(self.cached), self.statistics, self.steps, parts
+            self.cached, self._layout(self.cached), self.statistics, self.steps, splits
         )
 
     def _is_measured(self) -> bool:
@@ -223,7 +223,7 @@ class TableData(DataModule):
             return self.roles
         return replace(self.roles, target_type="class" if self.class_names else "number")
 
-    def _layout(self, cached: cache.Cache) -> Layout:
+    def _layout(self, cached: Cache) -> Layout:
         columns = [Column(**column) for column in cached.facts["columns"]]
         return Layout.of(self.statistics, columns, cached.facts["values"])
 

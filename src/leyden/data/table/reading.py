@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
+from leyden.data.sources.tables import Chunk
 from leyden.data.table.cells import CellFormat, Cells, missing_warnings, row_keys
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column, no_known_cell
@@ -16,7 +17,6 @@ from leyden.data.table.encoding import Encoder
 from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
 from leyden.data.table.screening import INDEX_NAMES
-from leyden.data.tables import Chunk
 from leyden.errors import UserError, did_you_mean
 
 
@@ -93,7 +93,7 @@ class TableReading:
             "declared": dict(self.declared),
             "warnings": [*hinted, *encoding.warnings(self.written.missing)],
         }
-        yield Rows(arrays={}, targets=np.empty(0), part="all", sources=(), facts=facts)
+        yield Rows(arrays={}, targets=np.empty(0), split="all", sources=(), facts=facts)
 
     def _found_names(self) -> dict[str, Any]:
         """Replace the names that the config gives by those of the table."""
@@ -233,7 +233,7 @@ class _Encoding:
                 "categories": self.encoder.categories(columns, rows)[kept],
             },
             targets=targets[kept].astype(bool) if self.label_names else targets[kept],
-            part="all",
+            split="all",
             sources=[chunk.sources[row] for row in np.flatnonzero(kept).tolist()],
             rejected=[*chunk.rejected, *rejected],
             keys=row_keys(columns, self.identifying, rows)[kept],

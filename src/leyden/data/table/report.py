@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cache import Cache
-from leyden.data.cleaning import CleaningReport, StepReport
+from leyden.data.cache.prepared import Cache
+from leyden.data.cleaning.steps import CleaningReport, StepReport
+from leyden.data.rows import Split
 from leyden.data.table.batches import Layout
 from leyden.data.table.cleaning import COLUMN_STEPS, TableCleaning
 from leyden.data.table.ranges import plausible_range
-
-Parts = Mapping[str, NDArray[np.int64]]
 
 
 def with_table_steps(
@@ -21,7 +20,7 @@ def with_table_steps(
     layout: Layout,
     statistics: Mapping[str, Any],
     steps: TableCleaning,
-    parts: Parts,
+    splits: Mapping[Split, NDArray[np.int64]],
 ) -> CleaningReport:
     """Add the steps that were judged on the training rows, and what was filled in."""
     report = cached.cleaning_report()
@@ -35,11 +34,11 @@ def with_table_steps(
         "outliers": _cells(
             [
                 *_outliers(cached, layout, statistics, numbers),
-                *target_outliers(cached, parts["train"]),
+                *target_outliers(cached, splits["train"]),
             ],
             enabled=steps.outliers,
         ),
-        "unknown_values": _cells(_unknown(cached, layout, statistics, parts), enabled=True),
+        "unknown_values": _cells(_unknown(cached, layout, statistics, splits), enabled=True),
     }
     return replace(report, steps=report.steps | columns | added)
 
@@ -116,8 +115,13 @@ def target_outliers(cached: Cache, training: NDArray[np.int64]) -> Found:
         )
 
 
-def _unknown(cached: Cache, layout: Layout, statistics: Mapping[str, Any], parts: Parts) -> Found:
-    rows = np.concatenate([parts["val"], parts["test"]])
+def _unknown(
+    cached: Cache,
+    layout: Layout,
+    statistics: Mapping[str, Any],
+    splits: Mapping[Split, NDArray[np.int64]],
+) -> Found:
+    rows = np.concatenate([splits["val"], splits["test"]])
     for name, place, table in zip(
         statistics["values"], layout.categories, layout.tables, strict=True
     ):

@@ -28,7 +28,7 @@ class Roles:
         targets: one column, or several of truths, one per label.
         target_type: what a single one holds; ``auto`` looks at its cells.
         label_separator: between the labels of a row, where a single column holds several.
-        group: rows of one value stay in one part.
+        group: rows of one value stay in one split.
         time: dates or numbers that order the rows, to split by.
     """
 
@@ -43,7 +43,7 @@ class Roles:
             raise ValueError("group and time both split the rows: give one of them")
         if self.group in self.targets:
             raise UserError(
-                f"data.group={self.group} is the target, so that no class of the test part would "
+                f"data.group={self.group} is the target, so that no class of the test split would "
                 "be known. Give another column, or leave data.group=null."
             )
         if self.label_separator and len(self.targets) > 1:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from leyden.data.cleaning import Cleaning
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.text.markup import without_html
 
 LINE_ENDS = ("\r\n", "\r", "\v", "\f")

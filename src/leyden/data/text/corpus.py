@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from leyden.data import cache
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, passages, text_rows
 from leyden.errors import UserError
+from leyden.files import file_state
 
 
 class TextCorpus(TextData):
@@ -30,7 +30,7 @@ class TextCorpus(TextData):
 
     def source_settings(self) -> dict[str, Any]:
         """Fingerprint the files, and how they are decoded and cut."""
-        files = [(str(file), *cache.file_state(file)) for file in self._files()]
+        files = [(str(file), *file_state(file)) for file in self._files()]
         return {"files": files, "how": [self.encoding, self.passage_characters]}
 
     def read(self) -> Iterator[Rows]:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from leyden.data.encodings import LONGEST_MARK, encoding_of
-from leyden.data.folders import FileType
 from leyden.data.rows import UnreadableError
+from leyden.data.sources.encodings import LONGEST_MARK, encoding_of
+from leyden.data.sources.folders import FileType
 from leyden.errors import first_line
 
 TEXT_FILES = FileType(noun="text")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from leyden.data.folders import LabelledFolder
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
+from leyden.data.sources.folders import LabelledFolder
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, text_rows
@@ -13,7 +13,7 @@ from leyden.data.text.texts import Text, text_rows
 class TextFolder(TextData):
     """Text files of any name, one text a file.
 
-    A part that is not given is split off the training part.
+    A split that is not given is split off the training split.
 
     Args:
         root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or what the pattern explains.
@@ -33,7 +33,7 @@ class TextFolder(TextData):
         return self.folder.settings() | {"encoding": self.encoding}
 
     def read(self) -> Iterator[Rows]:
-        """Read the files, part by part and class by class."""
+        """Read the files, split by split and class by class."""
         yield from text_rows(self._texts(), self.steps)
         yield self.folder.report_skipped()
 
@@ -48,6 +48,6 @@ class TextFolder(TextData):
                 content=content,
                 source=file.source,
                 target=file.target,
-                part=file.part,
+                split=file.split,
                 group=file.group,
             )

@@ -1,4 +1,4 @@
-"""The text kind: a vocabulary fitted on the training part, and texts to predict on."""
+"""The text kind: a vocabulary fitted on the training split, and texts to predict on."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data import cache
 from leyden.data.base import DataModule
-from leyden.data.cleaning import Cleaning
-from leyden.data.encodings import check_encoding
+from leyden.data.cache import store
+from leyden.data.cache.prepared import Cache
+from leyden.data.cleaning.steps import Cleaning
 from leyden.data.inputs import Inputs
 from leyden.data.rows import Ragged, RejectedItem, UnreadableError
-from leyden.data.tables import FILE_SUFFIXES, TableFile
+from leyden.data.sources.encodings import check_encoding
+from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.texts import Text, joined
@@ -83,7 +84,7 @@ class TextData(DataModule):
             vocabulary = train_vocabulary(strings(texts, rows), **settings)
             (folder / "vocabulary.json").write_text(vocabulary, encoding="utf-8")
 
-        cache.write_once(folder, write)
+        store.write_once(folder, write)
         return {"vocabulary": (folder / "vocabulary.json").read_text(encoding="utf-8")}
 
     def normalisation(self) -> nn.Module:
@@ -104,7 +105,7 @@ class TextData(DataModule):
             for name, values in columns.items()
         }
 
-    def dataset(self, cached: cache.Cache) -> TokenBatches:
+    def dataset(self, cached: Cache) -> TokenBatches:
         """Make what fetches batches of token ids, with a mask of those that are no padding."""
         return TokenBatches(self._tokens(cached), cached.targets)
 
@@ -166,7 +167,7 @@ class TextData(DataModule):
         assert isinstance(self.cleaning, TextCleaning)
         return self.cleaning
 
-    def _tokens(self, cached: cache.Cache) -> Ragged:
+    def _tokens(self, cached: Cache) -> Ragged:
         if self._token_rows is None:
             vocabulary = self.statistics["vocabulary"]
             settings = {"texts": cached.fingerprint, "vocabulary": vocabulary}
@@ -179,4 +180,4 @@ class TextData(DataModule):
         return self._token_rows
 
     def _derived(self, kind: str, settings: dict[str, Any]) -> Path:
-        return self.cache_dir / str(self.name) / f"{kind}-{cache.fingerprint(settings)}"
+        return self.cache_dir / str(self.name) / f"{kind}-{store.fingerprint(settings)}"

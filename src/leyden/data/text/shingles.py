@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.near import NEAR, NO_SIGNATURE
+from leyden.data.cleaning.near_duplicates import NEAR, NO_SIGNATURE
 
 SHINGLE_WORDS = 3
 

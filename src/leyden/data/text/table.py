@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leyden.data import cache
-from leyden.data.cleaning import Cleaning
-from leyden.data.rows import Part, RejectedItem, Rows
+from leyden.data.cleaning.steps import Cleaning
+from leyden.data.rows import SPLITS, GivenSplit, RejectedItem, Rows
+from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import missing_warnings
 from leyden.data.table.module import MISSING_CELLS
-from leyden.data.tables import Chunk, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.module import TextData
 from leyden.data.text.texts import Text, joined, text_rows
 from leyden.data.values import canonical
 from leyden.errors import UserError
+from leyden.files import file_state
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 class TextTable(TextData):
     """A CSV, TSV, JSON lines or Parquet file with a text and its class in each row.
 
-    A part that has no file of its own is split off the training part.
+    A split that has no file of its own is split off the training split.
 
     By default, equal rows stay, and so do equal texts of several classes: many people write "ok" or
     "thanks", and each of these messages is an observation. They leak nothing, since rows of equal
-    text and class are in one part. Copies of long texts with small changes would leak, and are
+    text and class are in one split. Copies of long texts with small changes would leak, and are
     dropped (``near_duplicates``).
 
     Args:
@@ -37,8 +37,8 @@ class TextTable(TextData):
         text: Column of the texts, or several that are joined, one a line.
         target: Column of the classes.
         group: Column of what must not be torn apart by a split, such as the author.
-        val_path: File of the same columns that is the validation part.
-        test_path: File of the same columns that is the test part.
+        val_path: File of the same columns that is the validation split.
+        test_path: File of the same columns that is the test split.
         separator: Character between cells; ``None`` takes the likeliest.
         missing_cells: Words that mean a missing class or group, besides an empty cell.
         cleaning: The cleaning steps that run.
@@ -73,21 +73,21 @@ class TextTable(TextData):
     def source_settings(self) -> dict[str, Any]:
         """Fingerprint the files, and what is read of them."""
         files = {
-            part: (str(table.path.resolve()), *cache.file_state(table.path))
-            for part, table in self._tables()
+            split: (str(table.path.resolve()), *file_state(table.path))
+            for split, table in self._tables()
         }
         columns = [self.text_columns, self.target, self.group]
         how = [self.encoding, self.separator, self.missing]
         return {"files": files, "columns": columns, "how": how}
 
     def read(self) -> Iterator[Rows]:
-        """Read the tables, the training part first."""
+        """Read the tables, the training split first."""
         return text_rows(self._texts(), self.steps)
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]
         rows, lost = 0, Counter[str]()
-        for part, table in self._tables():
+        for split, table in self._tables():
             for chunk in table.chunks(columns):
                 rows += len(chunk.sources)
                 targets = chunk.columns[self.target].to_pylist()
@@ -98,19 +98,18 @@ class TextTable(TextData):
                     text=self.text_columns,
                     target=self.target,
                     group=self.group,
-                    part=part,
+                    split=split,
                     missing=self.missing,
                 )
         words_in_target = Counter({(self.target, word): count for word, count in lost.items()})
         for warning in missing_warnings(words_in_target, rows, self.missing):
             log.warning("%s", warning)
 
-    def _tables(self) -> Iterator[tuple[Part, TableFile]]:
-        parts: tuple[Part, ...] = ("train", "val", "test")
-        for part in parts:
-            if path := self.paths[part]:
+    def _tables(self) -> Iterator[tuple[GivenSplit, TableFile]]:
+        for split in SPLITS:
+            if path := self.paths[split]:
                 file = Path(path).expanduser()
-                yield part, TableFile(path=file, encoding=self.encoding, separator=self.separator)
+                yield split, TableFile(path=file, encoding=self.encoding, separator=self.separator)
 
 
 def labelled_texts(
@@ -118,7 +117,7 @@ def labelled_texts(
     *,
     text: Sequence[str],
     target: str,
-    part: Part,
+    split: GivenSplit,
     group: str | None = None,
     missing: Sequence[str] = (),
 ) -> Iterator[Text | RejectedItem]:
@@ -128,7 +127,7 @@ def labelled_texts(
         chunk: The rows.
         text: Columns of the text.
         target: Column of the class.
-        part: The part that the rows belong to.
+        split: The split that the rows belong to.
         group: Column of the group.
         missing: Words that mean a missing class or group, besides an empty cell.
     """
@@ -147,7 +146,7 @@ def labelled_texts(
             continue
         named = dict(zip(("target", "group"), names, strict=False))
         identity = _identity(names[0], content)
-        yield Text(content=content, source=source, part=part, identity=identity, **named)
+        yield Text(content=content, source=source, split=split, identity=identity, **named)
 
 
 def _fault(column: str, name: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import hashed
-from leyden.data.rows import Part, Ragged, RejectedItem, Rows
-from leyden.data.tables import Chunk
+from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows
+from leyden.data.sources.tables import Chunk
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.shingles import signatures
 from leyden.errors import UserError
@@ -26,7 +26,7 @@ class Text:
         content: its characters.
         source: its name for people.
         target: its class, by name or index; ``None`` where texts have none.
-        part: that the source puts it in.
+        split: that the source puts it in.
         group: what must not be torn apart by a split, such as the author; all texts or none.
         identity: What the split goes by, if it is not the source.
     """
@@ -34,7 +34,7 @@ class Text:
     content: str
     source: str
     target: str | int | None = None
-    part: Part = "all"
+    split: GivenSplit = "all"
     group: str | None = None
     identity: str | None = None
 
@@ -49,7 +49,7 @@ def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iter
     """Clean texts and run the steps that judge them one by one.
 
     Args:
-        items: the texts, part by part, and items that did not become one.
+        items: the texts, split by split, and items that did not become one.
         steps: the cleaning steps that run.
 
     Raises:
@@ -60,8 +60,8 @@ def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iter
     stream = iter(items)
     while chunk := list(islice(stream, TEXTS_PER_CHUNK)):
         classes.update(item.target for item in chunk if isinstance(item, Text))
-        for part, members in _by_part(chunk).items():
-            rows = _cleaned(part, members, steps)
+        for split, members in _by_split(chunk).items():
+            rows = _cleaned(split, members, steps)
             left.update(rows.targets.tolist())
             yield rows
     lost = sorted(str(name) for name in classes - left if name is not None)
@@ -99,19 +99,19 @@ def _targets(texts: Sequence[Text]) -> NDArray[np.generic]:
     return np.array([text.target for text in texts])
 
 
-def _by_part(
+def _by_split(
     items: Iterable[Text | RejectedItem],
-) -> dict[Part, list[Text | RejectedItem]]:
-    """Sort items by part, in their order; one that is rejected goes with the text before it."""
-    parts: dict[Part, list[Text | RejectedItem]] = {}
-    part: Part = "all"
+) -> dict[GivenSplit, list[Text | RejectedItem]]:
+    """Sort items by split, in their order; one that is rejected goes with the text before it."""
+    splits: dict[GivenSplit, list[Text | RejectedItem]] = {}
+    split: GivenSplit = "all"
     for item in items:
-        part = item.part if isinstance(item, Text) else part
-        parts.setdefault(part, []).append(item)
-    return parts
+        split = item.split if isinstance(item, Text) else split
+        splits.setdefault(split, []).append(item)
+    return splits
 
 
-def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleaning) -> Rows:
+def _cleaned(split: GivenSplit, items: Sequence[Text | RejectedItem], steps: TextCleaning) -> Rows:
     kept: list[Text] = []
     contents: list[str] = []
     rejected = [item for item in items if isinstance(item, RejectedItem)]
@@ -122,8 +122,8 @@ def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleani
         content, mended = steps.mended(item.content)
         changed.update(mended)
         if steps.empty and not content.strip():
-            # Figures of a published test part must remain comparable.
-            drop = part != "test"
+            # Figures of a published test split must remain comparable.
+            drop = split != "test"
             rejected.append(
                 RejectedItem(
                     source=item.source,
@@ -142,7 +142,7 @@ def _cleaned(part: Part, items: Sequence[Text | RejectedItem], steps: TextCleani
     return Rows(
         arrays={"texts": Ragged.of(encoded, dtype=np.dtype(np.uint8))},
         targets=_targets(kept),
-        part=part,
+        split=split,
         sources=[item.source for item in kept],
         rejected=rejected,
         keys=hashed(item.identity or item.source for item in kept),

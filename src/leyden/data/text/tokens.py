@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from leyden.batch import Batch
-from leyden.data import cache
-from leyden.data.array_files import ArrayFiles, read_arrays
+from leyden.data.cache import store
+from leyden.data.cache.array_files import ArrayFiles, read_arrays
 from leyden.data.rows import Ragged
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
 
@@ -44,7 +44,7 @@ def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int)
             files.append("tokens", Ragged.of((row.astype(dtype) for row in ids), dtype=dtype))
         files.close()
 
-    cache.write_once(folder, write)
+    store.write_once(folder, write)
     tokens = read_arrays(folder)["tokens"]
     assert isinstance(tokens, Ragged)
     return tokens

@@ -1,0 +1,1 @@
+"""Checkpoints: their names and keys, reading and writing."""

@@ -1,0 +1,1 @@
+"""What a target is, found out without importing it."""

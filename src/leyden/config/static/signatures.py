@@ -1,0 +1,165 @@
+"""The signature of a constructor, read from its source."""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from itertools import zip_longest
+from typing import Any
+
+from leyden.config.static.annotations import literal, members, name_of
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def constructor_of(definition: ast.ClassDef, lineage: Iterable[ast.ClassDef]) -> Signature | None:
+    """Read the signature that a class body gives, by method or by fields, or None if it gives none.
+
+    Args:
+        definition: The class.
+        lineage: The class and its bases, nearest first; read for the fields of a dataclass only.
+    """
+    lines = flat(definition.body)
+    methods = {line.name: line for line in lines if isinstance(line, Function) and is_real(line)}
+    # Python calls `__new__` first, and so does `inspect` look there first.
+    method = methods.get("__new__") or methods.get("__init__")
+    if method:
+        return signature_of(method, method=True)
+    if any(name_of(base) == "NamedTuple" for base in definition.bases):
+        return Signature(list(_fields(definition, kw_only=False).values()))
+    if _kw_only(definition) is None:
+        return None
+    fields: dict[str, Parameter] = {}
+    for base in reversed(list(lineage)):
+        kw_only = _kw_only(base)
+        fields |= {} if kw_only is None else _fields(base, kw_only=kw_only)
+    return Signature(sorted(fields.values(), key=lambda field: field.kind))
+
+
+def signature_of(function: Function, *, method: bool) -> Signature:
+    """Read a signature, of which annotations and defaults are the ``ast.expr`` of the source.
+
+    Args:
+        function: The definition.
+        method: Leave its first parameter out, which is ``self`` or ``cls``.
+    """
+    names = function.args
+    positional: list[tuple[ast.arg, Any]]
+    positional = [(arg, Parameter.POSITIONAL_ONLY) for arg in names.posonlyargs]
+    positional += [(arg, Parameter.POSITIONAL_OR_KEYWORD) for arg in names.args]
+    # Defaults belong to the last parameters, so the two lists are aligned from their ends.
+    pairs = list(zip_longest(reversed(positional), reversed(names.defaults)))[::-1]
+    parameters = [_parameter(arg, kind, default) for (arg, kind), default in pairs][method:]
+    if names.vararg:
+        parameters.append(_parameter(names.vararg, Parameter.VAR_POSITIONAL))
+    for arg, value in zip(names.kwonlyargs, names.kw_defaults, strict=True):
+        parameters.append(_parameter(arg, Parameter.KEYWORD_ONLY, value))
+    if names.kwarg:
+        parameters.append(_parameter(names.kwarg, Parameter.VAR_KEYWORD))
+    return Signature(parameters)
+
+
+@dataclass(frozen=True)
+class GivenToSuper:
+    """What a constructor gives to ``super().__init__`` beside its own ``**options``."""
+
+    by_position: int
+    by_keyword: frozenset[str]
+
+
+def given_to_super(definition: ast.ClassDef) -> GivenToSuper | None:
+    """Read how a class's ``__init__`` hands its ``**options`` on, or None where it does not."""
+    for method in flat(definition.body):
+        if not isinstance(method, Function) or method.name != "__init__" or not method.args.kwarg:
+            continue
+        for call in filter(_is_super_init, ast.walk(method)):
+            assert isinstance(call, ast.Call)
+            handed_on = [name_of(keyword.value) for keyword in call.keywords if not keyword.arg]
+            if method.args.kwarg.arg in handed_on:
+                names = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
+                return GivenToSuper(len(call.args), names)
+    return None
+
+
+def widened(signature: Signature, base: Signature, given: GivenToSuper) -> Signature:
+    """Replace ``**options`` by what the base takes and has not been given."""
+    own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    taken = given.by_keyword | {parameter.name for parameter in own}
+    inherited = [
+        parameter if parameter.kind is Parameter.VAR_KEYWORD else _by_keyword(parameter)
+        for parameter in list(base.parameters.values())[given.by_position :]
+        if parameter.name not in taken and parameter.kind is not Parameter.VAR_POSITIONAL
+    ]
+    return Signature([*own, *inherited])
+
+
+def flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements and those in their branches, of which the likeliest to run comes last."""
+    for statement in body:
+        branches: Sequence[list[ast.stmt]] = ()
+        match statement:
+            case ast.If(test=test, body=then, orelse=other):
+                branches = (then, other) if name_of(test) == "TYPE_CHECKING" else (other, then)
+            case ast.Try(body=then, handlers=handlers, orelse=other, finalbody=end):
+                branches = (*(handler.body for handler in handlers), then, other, end)
+            case _:
+                yield statement
+        for branch in branches:
+            yield from flat(branch)
+
+
+def is_real(definition: ast.ClassDef | Function) -> bool:
+    """Tell a definition from an ``@overload``, which only informs type checkers."""
+    return all(name_of(decorator) != "overload" for decorator in definition.decorator_list)
+
+
+def _by_keyword(parameter: Parameter) -> Parameter:
+    return parameter.replace(kind=Parameter.KEYWORD_ONLY)
+
+
+def _is_super_init(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)):
+            return name == "__init__"
+    return False
+
+
+def _fields(definition: ast.ClassDef, *, kw_only: bool) -> dict[str, Parameter]:
+    fields = {}
+    for statement in definition.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        name, annotation = statement.target.id, statement.annotation
+        kind = name_of(next(members(annotation)))
+        options = _options(statement.value, "field")
+        if kind == "KW_ONLY":
+            kw_only = True
+        elif kind != "ClassVar" and literal(options.get("init"), default=True):
+            named = literal(options.get("kw_only"), default=kw_only)
+            way = Parameter.KEYWORD_ONLY if named else Parameter.POSITIONAL_OR_KEYWORD
+            default = statement.value
+            if isinstance(default, ast.Call) and name_of(default) == "field":
+                default = options.get("default") or options.get("default_factory")
+            fields[name] = _parameter(ast.arg(name, annotation), way, default)
+    return fields
+
+
+def _kw_only(definition: ast.ClassDef) -> bool | None:
+    """Read the ``kw_only`` of a dataclass with a generated constructor; None of other classes."""
+    for decorator in definition.decorator_list:
+        options = _options(decorator, "dataclass")
+        if name_of(decorator) == "dataclass" and literal(options.get("init"), default=True):
+            return bool(literal(options.get("kw_only"), default=False))
+    return None
+
+
+def _options(expression: ast.expr | None, function: str) -> dict[str, ast.expr]:
+    """Return the keyword arguments of a call to a function of this name; of other things none."""
+    if not isinstance(expression, ast.Call) or name_of(expression) != function:
+        return {}
+    return {keyword.arg: keyword.value for keyword in expression.keywords if keyword.arg}
+
+
+def _parameter(arg: ast.arg, kind: Any, default: ast.expr | None = None) -> Parameter:
+    annotation = arg.annotation or Parameter.empty
+    return Parameter(arg.arg, kind, default=default or Parameter.empty, annotation=annotation)

@@ -1,0 +1,1 @@
+"""How batches are fetched from the cache."""

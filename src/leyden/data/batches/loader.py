@@ -1,0 +1,95 @@
+"""A loader whose place within an epoch can be kept in a checkpoint."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from leyden.batch import Batch
+from leyden.data.batches.cached_rows import CPU, CachedRows, as_it_is
+from leyden.data.batches.sampler import BatchOrder
+from leyden.errors import UserError
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """Fetches whole batches; Lightning keeps its state in checkpoints and gives it back.
+
+    Lightning builds a loader anew to predict, from the attributes that its arguments are named for.
+
+    Args:
+        dataset: fetches a batch by ``(seed, rows)``.
+        order: yields those.
+        num_workers: processes that fetch; they stay alive between epochs.
+        device: where batches are wanted.
+        keep_on_device: keep rows of one shape on a GPU that has room for all of them.
+        data: prepares the batches on their device; a task attaches it to a trainer that was handed
+            the loader alone.
+        sampler: The order once more; with ``shuffle`` and ``batch_sampler``, what Lightning adds.
+        shuffle: False.
+        batch_sampler: None.
+
+    Raises:
+        UserError: Lightning has put a sampler of single rows in the place of the order.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Batch],
+        *,
+        order: BatchOrder,
+        num_workers: int,
+        device: torch.device = CPU,
+        keep_on_device: bool = True,
+        data: LightningDataModule | None = None,
+        sampler: Sampler[Any] | None = None,
+        shuffle: bool = False,
+        batch_sampler: None = None,
+    ) -> None:
+        if sampler not in (None, order):
+            raise UserError(
+                f"The rows of each rank are chosen by the data module, but the trainer has chosen "
+                f"a {type(sampler).__name__}. Give Trainer(use_distributed_sampler=False)."
+            )
+        assert not shuffle
+        assert batch_sampler is None
+        moved = False
+        if keep_on_device and num_workers == 0 and isinstance(dataset, CachedRows):
+            moved = dataset.move_to(device)
+        super().__init__(
+            dataset,
+            sampler=order,
+            batch_size=None,
+            collate_fn=as_it_is,
+            num_workers=num_workers,
+            # A GPU copies from pinned memory while it works.
+            pin_memory=device.type == "cuda" and not moved,
+            persistent_workers=num_workers > 0,
+            # The global generator belongs to the network: each iterator would draw from it, and so
+            # dropout after a resume would differ from dropout without one.
+            generator=torch.Generator(),
+        )
+        self.order = order
+        self.data = data
+        self.device = device
+        self.keep_on_device = keep_on_device
+        self.fetched = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # A generator begins at the first batch. Lightning makes the iterator of a resumed epoch
+        # before it tells the order which epoch that is, and workers would fetch ahead at once.
+        self.fetched = self.order.first
+        elsewhere = self.num_workers > 0 or self.pin_memory
+        batches = super().__iter__() if elsewhere else map(self.dataset.__getitem__, self.order)
+        for batch in batches:
+            self.fetched += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the place of the newest batch."""
+        return {"epoch": self.order.epoch, "fetched": self.fetched}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind that batch, if it is the same epoch that goes on."""
+        self.order.resume(state_dict["epoch"], state_dict["fetched"])

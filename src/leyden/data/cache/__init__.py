@@ -1,0 +1,1 @@
+"""How prepared rows are kept on disk."""

@@ -1,0 +1,232 @@
+"""Preparation: rows stream from their source into the cache, and are cleaned there."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.cache.array_files import ROWS_AT_ONCE, ArrayFiles
+from leyden.data.cache.numbering import Numbering
+from leyden.data.cache.prepared import ARRAYS, COLUMNS, META, REPORT, SOURCES
+from leyden.data.cache.source_names import ENDS, SourceNames, append_names
+from leyden.data.cache.store import write_once
+from leyden.data.cleaning.near_duplicates import in_contexts
+from leyden.data.cleaning.steps import Cleaning, clean
+from leyden.data.identity import Keys, hashed, mixed, told_apart
+from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
+from leyden.data.values import canonical
+from leyden.errors import UserError
+
+DIGEST_SIZE = 16
+
+
+def prepare(
+    folder: Path,
+    read: Callable[[], Iterable[Rows]],
+    *,
+    steps: Cleaning,
+    class_names: Sequence[str] | None,
+) -> None:
+    """Write the cache unless it is there; processes that come meanwhile wait and then read it.
+
+    Args:
+        folder: where the cache belongs. Its parent holds the lock.
+        read: gives the rows; not called where the cache exists.
+        steps: the cleaning steps to run.
+        class_names: names of the indices in the targets, or ``None`` where targets are names.
+
+    Raises:
+        UserError: the source holds no row, or the folder can't be written.
+    """
+    write_once(folder, partial(_write, read=read, steps=steps, class_names=class_names))
+
+
+def _write(
+    folder: Path,
+    *,
+    read: Callable[[], Iterable[Rows]],
+    steps: Cleaning,
+    class_names: Sequence[str] | None,
+) -> None:
+    rows = _WrittenRows(folder, class_names)
+    for chunk in read():
+        unreadable = [item for item in chunk.rejected if item.step == "unreadable"]
+        if unreadable and not steps.unreadable:
+            first = unreadable[0]
+            raise UserError(
+                f"{first.source} can't be read: {first.reason}. Mend or remove it, or let such "
+                "items be skipped and reported with data.cleaning.unreadable=true."
+            )
+        rows.add(chunk)
+    if "splits" not in rows.columns:
+        raise UserError(_nothing_readable(rows.rejected))
+    rows.finish(steps)
+
+
+class _WrittenRows:
+    """Rows that go to disk as they come; what is kept here does not grow with their number.
+
+    Args:
+        folder: of the cache.
+        class_names: names of the indices in the targets, or ``None`` where targets are names.
+    """
+
+    def __init__(self, folder: Path, class_names: Sequence[str] | None) -> None:
+        self.folder = folder
+        self.arrays = ArrayFiles(folder / ARRAYS)
+        self.columns = ArrayFiles(folder / COLUMNS)
+        # What rows are compared by, and nobody needs afterwards.
+        self.compared = ArrayFiles(folder / "compared")
+        self.class_names = class_names
+        self.classes = Numbering()
+        self.is_grouped = False
+        self.has_content_keys = False
+        self.facts: dict[str, Any] = {}
+        self.rejected: list[RejectedItem] = []
+        self.changed: Counter[str] = Counter()
+
+    def add(self, rows: Rows) -> None:
+        """Write a chunk."""
+        self.rejected.extend(rows.rejected)
+        self.changed.update(rows.changed)
+        self.facts |= rows.facts
+        if (count := len(rows.targets)) == 0:
+            return
+        for name, array in rows.arrays.items():
+            self.arrays.append(name, array)
+        digests = b"".join(_row_digests(rows.arrays))
+        self.compared.append("digests", np.frombuffer(digests, dtype=f"V{DIGEST_SIZE}"))
+        self._add_targets(rows)
+        self.columns.append(
+            "splits", np.full(count, GIVEN_SPLITS.index(rows.split), dtype=np.uint8)
+        )
+        self.columns.append(ENDS, append_names(self.folder / SOURCES, rows.sources))
+        self._add_keys(rows)
+
+    def finish(self, steps: Cleaning) -> None:
+        """Clean the rows, once all are written."""
+        if self.classes.names:
+            self.columns.rewrite("targets", partial(np.take, self.classes.places()))
+            self.class_names = self.classes.names
+        self._finish_keys()
+        self._clean(steps)
+        self.arrays.close()
+        self.columns.close()
+        shutil.rmtree(self.compared.folder)
+
+    def _clean(self, steps: Cleaning) -> None:
+        columns, compared = self.columns.mapped(), self.compared.mapped()
+        digests, targets = compared["digests"], compared.get("targets", columns["targets"])
+        keep, report = clean(
+            digests=digests,
+            targets=targets,
+            splits=columns["splits"],
+            contexts=compared.get("contexts"),
+            signatures=compared.get("signatures"),
+            class_names=self.class_names or (),
+            sources=SourceNames(self.folder / SOURCES, columns[ENDS]),
+            rejected=self.rejected,
+            changed=self.changed,
+            steps=steps,
+        )
+        for start in range(0, len(keep), ROWS_AT_ONCE):
+            kept = start + np.flatnonzero(keep[start : start + ROWS_AT_ONCE])
+            self.columns.append("kept", kept)
+        meta = {
+            "class_names": list(self.class_names or ()),
+            "is_grouped": self.is_grouped,
+            "facts": self.facts,
+            "fingerprint": _digest_of(digests, targets),
+        }
+        (self.folder / META).write_text(json.dumps(meta, indent=1))
+        (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
+
+    def _finish_keys(self) -> None:
+        keys = self.compared.mapped()["keys"]
+        identify_content = self.has_content_keys and not self.is_grouped
+        self.columns.append("keys", told_apart(keys) if identify_content else keys)
+
+    def _add_keys(self, rows: Rows) -> None:
+        """Write what splits and comparisons of rows go by."""
+        self.has_content_keys |= rows.keys is not None
+        keys = hashed(rows.sources) if rows.keys is None else rows.keys
+        context: Keys | None = None
+        if rows.groups is not None:
+            self.is_grouped = True
+            keys = context = _group_keys(rows.groups)
+        if rows.times is not None:
+            self.columns.append("times", rows.times)
+            times = (rows.times + 0.0).view(np.uint64)  # -0.0 equals 0.0
+            context = times if context is None else mixed(context, times)
+        self.compared.append("keys", keys)
+        signatures = rows.signatures
+        if context is not None:
+            self.compared.append("contexts", context)
+        if signatures is not None:
+            if context is not None:
+                signatures = in_contexts(signatures, context)
+            self.compared.append("signatures", signatures)
+
+    def _add_targets(self, rows: Rows) -> None:
+        names = rows.label_names or self.class_names
+        if rows.sequences is not None:
+            # Sequences are no classes: a split must not keep equal ones in proportion.
+            self.arrays.append("sequences", rows.sequences)
+            self.compared.append("targets", _numbers(rows.sequences))
+            targets: NDArray[np.generic] = np.zeros(len(rows.targets), dtype=np.int64)
+        elif names is not None:
+            self.class_names = names
+            # Rows of several labels are truths, one per label.
+            targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
+        elif rows.targets.dtype.kind == "f":
+            targets = rows.targets.astype(np.float64)
+        else:
+            targets = self.classes.numbers(rows.targets)
+        self.columns.append("targets", targets)
+
+
+def _group_keys(groups: NDArray[np.str_]) -> Keys:
+    names, places = np.unique(groups, return_inverse=True)
+    return hashed(map(canonical, names.tolist()))[places]
+
+
+def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:
+    columns = [
+        array if isinstance(array, Ragged) else np.ascontiguousarray(array)
+        for array in arrays.values()
+    ]
+    for row in zip(*columns, strict=True):
+        digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
+        for value in row:
+            digest.update(value)
+        yield digest.digest()
+
+
+def _numbers(sequences: Ragged) -> NDArray[np.int64]:
+    """Number sequences so that equal ones, and no others, have the same number."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in sequences]
+    return np.frombuffer(b"".join(digests), dtype=np.int64)
+
+
+def _digest_of(*columns: NDArray[Any]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in columns:
+        digest.update(column.data)
+    return digest.hexdigest()
+
+
+def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:
+    if not (lost := [item for item in rejected if item.dropped]):
+        return "The data set holds no rows. Expected at least one; check data.root or data.path."
+    first = lost[0]
+    return (
+        f"None of the {len(lost)} items of the data set is usable. "
+        f"The first: {first.source}: {first.reason}."
+    )

@@ -1,0 +1,1 @@
+"""Published data sets, one file for each option of conf/data."""

@@ -1,0 +1,86 @@
+"""What Python says of itself: the docstrings of the standard library, on every machine."""
+
+import ast
+import platform
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from leyden.data.rows import RejectedItem, Rows, UnreadableError
+from leyden.data.text.module import TextData
+from leyden.data.text.texts import Text, passages, text_rows
+from leyden.errors import UserError, first_line
+from leyden.files import file_state
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+
+
+class Docstrings(TextData):
+    """About 9,000 passages of technical English; those of one module stay in one split.
+
+    Args:
+        root: folder of modules; the standard library of the running Python by default.
+        passage_characters: of a passage at most.
+        options: those of every text data module.
+    """
+
+    def __init__(
+        self, *, root: str | None = None, passage_characters: int = 800, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.root = Path(root or sysconfig.get_path("stdlib")).expanduser()
+        self.is_own = root is None
+        self.passage_characters = passage_characters
+
+    def source_settings(self) -> dict[str, Any]:
+        """Name the Python whose library is read, or the files of ``root``."""
+        source: Any = platform.python_version()
+        if not self.is_own:
+            source = [(str(file), *file_state(file)) for file in self._modules()]
+        return {"source": source, "characters": self.passage_characters}
+
+    def read(self) -> Iterator[Rows]:
+        """Read the modules in the order of their names."""
+        return text_rows(self._passages(), self.steps)
+
+    def _passages(self) -> Iterator[Text | RejectedItem]:
+        for file in self._modules():
+            name = file.relative_to(self.root).as_posix()
+            try:
+                found = list(docstrings(file.read_bytes()))
+            except (OSError, UnreadableError) as error:
+                yield RejectedItem(source=name, reason=first_line(error))
+                continue
+            for place, docstring in found:
+                for passage in passages(docstring, self.passage_characters):
+                    yield Text(content=passage, source=f"{name}:{place}", group=name)
+
+    def _modules(self) -> list[Path]:
+        if not self.root.is_dir():
+            raise UserError(f"data.root={self.root} is not a folder. Give one with Python modules.")
+        return sorted(
+            file
+            for file in self.root.rglob("*.py")
+            if LEFT_OUT.isdisjoint(file.relative_to(self.root).parts)
+        )
+
+
+def docstrings(code: bytes) -> Iterator[tuple[str, str]]:
+    """List the docstrings of a module with the names of what they describe.
+
+    Raises:
+        UnreadableError: If the module is not Python.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the library's own code does
+            module = ast.parse(code)
+    except Exception as error:  # SyntaxError, ValueError, RecursionError, MemoryError
+        raise UnreadableError(first_line(error)) from error
+    for node in ast.walk(module):
+        if isinstance(node, DOCUMENTED) and (docstring := ast.get_docstring(node)):
+            yield getattr(node, "name", "module"), docstring

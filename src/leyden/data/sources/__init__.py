@@ -1,0 +1,1 @@
+"""Where bytes come from: files of tables, folders, downloads and archives."""

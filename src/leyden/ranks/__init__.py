@@ -1,0 +1,1 @@
+"""Several processes for one run, and several jobs on one machine."""

@@ -1,0 +1,184 @@
+"""What can no longer change in a folder that holds a run: its config, which its metrics are of."""
+
+import logging
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from leyden.config.compose import Config, load, save, to_plain, without_places
+from leyden.errors import UserError
+from leyden.files import META
+from leyden.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+Change = tuple[str, Any, Any]
+"""A dotted key with its values before and after."""
+
+SETTLED = {
+    "optimizer": "the checkpoint holds the optimizer with its learning rate",
+    "scheduler": "the checkpoint holds the schedule",
+    "loss.weight": "the checkpoint holds the weights of the classes",
+    "loss.pos_weight": "the checkpoint holds the weights of the labels",
+    "task.class_weights": "the checkpoint holds the weights of the classes",
+    "data": "the checkpoint holds the fitted preprocessing, fitted on the training split",
+}
+
+FREE = (
+    *("data.root", "data.path", "data.val_path", "data.test_path", "data.cache_dir"),
+    *("data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
+    *("data.augment", "data.augment_inputs"),
+)
+"""Keys within these that take effect at any time; other rows are told by their fingerprint."""
+
+
+LENGTHENING = (
+    *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
+    "callbacks.early_stopping",
+)
+"""Keys by which a finished run may be trained further."""
+
+LISTED = 3
+"""Differences between two configs that a message names."""
+
+
+def claim(folder: RunFolder, config: Config) -> bool:
+    """Take a folder that a new run was given, unless it belongs to a run of another config.
+
+    Args:
+        folder: Chosen by the user or by Hydra; new, empty, or the folder of a run.
+        config: The frozen config of the new run.
+
+    Returns:
+        Whether a run of this very config is in the folder already, to be continued if unfinished.
+
+    Raises:
+        UserError: The folder holds another run, or one that another process is training.
+    """
+    with folder.held():
+        if folder.config.exists():
+            _refuse_another_config(folder, config)
+            return True
+        if folder.last.exists() or folder.previous.exists():
+            raise UserError(
+                f"{folder.path} holds checkpoints but no config.yaml, so what they have learned is "
+                "unknown. Give another folder, or remove them."
+            )
+        save(config, folder.config)
+    return False
+
+
+def _refuse_another_config(folder: RunFolder, config: Config) -> None:
+    # Where caches are has no part in what a run learns.
+    there, given = to_plain(load(folder.config)), without_places(to_plain(config))
+    changes = [f"{key} is {old!r} there, {new!r} here" for key, old, new in _changes(there, given)]
+    if changes:
+        more = f" and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
+        raise UserError(
+            f"{folder.path} holds a run of another config: {'; '.join(changes[:LISTED])}{more}. "
+            "Expected a new folder for each config: give another hydra.run.dir, or a "
+            "hydra.sweep.subdir that depends on every swept key, or continue the run that is there "
+            f"with `leyden train run={folder.path}`."
+        )
+
+
+@contextmanager
+def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
+    """Put a config into a run's folder; take it back if nothing is trained with it.
+
+    Metrics of the config before leave the folder, and come back with it.
+    """
+    before = {file: file.read_bytes() for file in (folder.config, folder.metrics) if file.is_file()}
+    checkpoint = _version(folder.last)
+    save(config, folder.config)
+    if before.get(folder.config) == folder.config.read_bytes():
+        yield
+        return
+    folder.metrics.unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException:
+        if _version(folder.last) == checkpoint:
+            _put_back(before)
+        raise
+    if folder.metrics in before and checkpoint == _version(folder.last) is not None:
+        log.warning(
+            "Nothing was trained: %s keeps the config and the metrics that it had. Raise "
+            "trainer.max_epochs to train it further.",
+            folder.path,
+        )
+        _put_back(before)
+
+
+def _version(checkpoint: Path) -> tuple[int, int] | None:
+    """Return what differs once a checkpoint has been written anew."""
+    file = checkpoint / META if checkpoint.is_dir() else checkpoint
+    if not file.is_file():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _put_back(contents: Mapping[Path, bytes]) -> None:
+    for file, content in contents.items():
+        file.write_bytes(content)
+
+
+def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
+    """Refuse changes that a run with a checkpoint would silently pass over.
+
+    Args:
+        folder: the run's folder, with the config from before.
+        config: the changed config.
+        overrides: what changes it, for the message.
+
+    Raises:
+        UserError: the checkpoint has settled a key that is changed.
+    """
+    if not (folder.last.exists() or folder.previous.exists()):
+        return
+    changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
+    _refuse_changes_of_the_finished(folder, changes, overrides)
+    for key, before, after in changes:
+        reason = next((SETTLED[name] for name in SETTLED if _is_within(key, name)), None)
+        if reason is None or any(_is_within(key, name) for name in FREE):
+            continue
+        raise UserError(
+            f"{key} can't be changed any more: {reason}. Expected {before!r}, as in the run's "
+            f"config.yaml, got {after!r}. Leave it out, or repeat the run with it in a folder of "
+            f"its own: {_rerun(folder, overrides)}"
+        )
+
+
+def _refuse_changes_of_the_finished(
+    folder: RunFolder, changes: Sequence[Change], overrides: Sequence[str]
+) -> None:
+    """Refuse to write a config beside metrics that are not of it, as nothing is trained with it."""
+    if folder.read_status().get("state") != "finished" or not changes:
+        return
+    if not any(_is_within(key, name) for key, _, _ in changes for name in LENGTHENING):
+        raise UserError(
+            f"The run {folder.path} has finished, so {changes[0][0]} can't be changed any more. "
+            "Give trainer.max_epochs too in order to train it further, measure it with `leyden "
+            f"evaluate`, or repeat it in a folder of its own: {_rerun(folder, overrides)}"
+        )
+
+
+def _rerun(folder: RunFolder, overrides: Sequence[str]) -> str:
+    return shlex.join(["leyden", "train", f"run={folder.path}", *overrides, "--rerun"])
+
+
+def _is_within(key: str, name: str) -> bool:
+    return key == name or key.startswith(f"{name}.")
+
+
+def _changes(before: Any, after: Any, key: str = "") -> Iterator[Change]:
+    """List the dotted keys whose values differ, with both values; a missing one is ``None``."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name in dict.fromkeys([*before, *after]):
+            inner = f"{key}.{name}" if key else str(name)
+            yield from _changes(before.get(name), after.get(name), inner)
+    elif before != after:
+        yield key, before, after
