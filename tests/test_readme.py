@@ -43,10 +43,18 @@ INLINE = [" ".join(words.split()) for words in re.findall(r"`(leyden train [^`]+
 TRAINING = [
     line
     for line in dict.fromkeys(COMMANDS + INLINE)
-    if re.match(r"leyden train (?!-m|--cfg|--help|run=)", line)
+    if re.match(r"leyden train (?!--cfg|--help|run=)", line)
 ]
 OF_ADDED = [line for line in TRAINING if ADDED & set(re.findall(r"\w+", line))]
 OF_A_RUN = [line for line in dict.fromkeys(COMMANDS) if re.match(r"leyden \w+ run=RUN", line)]
+
+
+def overrides_of(line):
+    """Return the overrides of a command; of a sweep, those of its first job."""
+    words = shlex.split(line.removeprefix("leyden train"))
+    if "-m" in words:
+        words = [re.sub(r"=([^\[{,]*),.*", r"=\1", word) for word in words if word != "-m"]
+    return [word for word in words if not word.startswith(("resume=", "hydra"))]
 
 
 def console(page):
@@ -66,9 +74,7 @@ def test_the_table_names_every_option():
 
 @pytest.mark.parametrize("line", [line for line in TRAINING if line not in OF_ADDED])
 def test_training_commands_are_accepted(line):
-    words = shlex.split(line.removeprefix("leyden train"))
-    overrides = [word for word in words if not word.startswith("resume=")]
-    check(freeze(compose(written_out(overrides))))
+    check(freeze(compose(written_out(overrides_of(line)))))
 
 
 @pytest.mark.parametrize("line", OF_A_RUN)
@@ -138,7 +144,7 @@ def in_copy(copy, *command):
 
 @pytest.mark.parametrize("line", OF_ADDED)
 def test_the_added_options_train(line, own_copy):
-    done = in_copy(own_copy, *shlex.split(line), "debug=smoke")
+    done = in_copy(own_copy, "leyden", "train", *overrides_of(line), "debug=smoke")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
