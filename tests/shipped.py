@@ -1,7 +1,7 @@
-"""The options that come with Leyden, as README.md lists them; all others are a person's own.
+"""The options that come with Leyden, as docs/training.md lists them; others are a user's own.
 
-Tests that walk ``conf/`` judge these alone, so that nobody's own files make them fail. That the
-list is complete is a test of its own, which only ``-m release`` runs.
+Tests that walk ``conf/`` cover these only, so that no file of a user makes them fail. A test that
+only ``-m release`` runs checks that the list is complete.
 """
 
 import re
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from leyden.config.compose import groups
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+OPTIONS_PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
 
 SHOWN: dict[str, list[str]] = {
     group: re.findall(r"`(\w+)`", options)
-    for group, options in re.findall(r"^\| `([a-z/]+)` \| (.+) \|$", README, re.MULTILINE)
+    for group, options in re.findall(r"^\| `([a-z/]+)` \| (.+) \|$", OPTIONS_PAGE, re.MULTILINE)
 }
 
 OPTIONS: dict[str, list[str]] = {
@@ -21,4 +21,4 @@ OPTIONS: dict[str, list[str]] = {
     for group, options in groups().items()
     if group in SHOWN
 }
-"""Those that are here; a person may have removed some."""
+"""Those that exist; a user may have removed some."""
