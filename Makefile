@@ -7,12 +7,13 @@ PIP_ARGS ?=
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test soak fuzz bench lint types format lock tensorboard clean
+.PHONY: help setup train test test-all soak fuzz bench lint types format lock tensorboard clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 16
 	@echo
 	@echo "  make train ARGS='network=mlp optimizer.lr=0.01'       hands arguments on"
 	@echo "  make setup PIP_ARGS='--extra-index-url URL'           chooses another build of torch"
@@ -30,8 +31,11 @@ $(STAMP): pyproject.toml constraints.txt
 train: $(STAMP) ## train: the digits, or what ARGS says
 	$(BIN)/leyden train $(ARGS)
 
-test: $(STAMP) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+test: $(STAMP) ## run the fast tests
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: $(STAMP) ## run all tests, those marked slow too
+	$(PYTEST) $(ARGS)
 
 soak: $(STAMP) ## kill a run 200 times, and compare it with one that nobody touched
 	OMP_NUM_THREADS=1 $(BIN)/python tests/workflows/crashes.py $$(mktemp -d) 200 1 0 \

@@ -14,6 +14,8 @@ from leyden.cli.main import main
 
 sys.path.append(str(Path(__file__).parent))  # for shipped.py
 
+collect_ignore = ["workflows/mixed_ranks.py", "workflows/same_answer.py"]  # run by tests
+
 HARMLESS_WARNINGS = (
     "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch
     "ignore:.*smaller than the logging interval",  # metrics are logged once an epoch
@@ -34,10 +36,6 @@ hypothesis.settings.load_profile("leyden")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a CUDA GPU, and runs with -m gpu alone")
-    config.addinivalue_line(
-        "markers",
-        "slow: starts processes or walks large products, and runs in make test-all",
-    )
     config.addinivalue_line("markers", "release: of Leyden itself, and runs with -m release alone")
     config.addinivalue_line(
         "markers",

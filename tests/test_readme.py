@@ -142,6 +142,7 @@ def in_copy(copy, *command):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", OF_ADDED)
 def test_the_added_options_train(line, own_copy):
     done = in_copy(own_copy, "leyden", "train", *overrides_of(line), "debug=smoke")
@@ -153,6 +154,7 @@ def test_every_added_option_is_trained_with():
     assert {word for line in OF_ADDED for word in re.findall(r"\w+", line)} >= ADDED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -170,6 +172,7 @@ def test_the_added_files_pass_the_checks(command, own_copy):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_no_test_of_leyden_covers_what_is_added(own_copy):
     folders = ("tests/conf", "tests/networks/test_every_network.py", "tests/strategies")
     folders += ("tests/tasks/test_batching.py", "tests/test_notebooks.py")

@@ -1,4 +1,7 @@
-from leyden.data.identity import hashed, told_apart
+import numpy as np
+import pytest
+
+from leyden.data.identity import KEYS_AT_ONCE, hashed, repeated, told_apart
 
 
 def test_a_name_has_one_hash_in_every_normal_form_and_spelling_of_bytes():
@@ -28,3 +31,17 @@ def test_a_repeated_row_that_comes_changes_no_other_key():
     names = ["ab"[row % 2] for row in range(40)]
 
     assert told_apart(hashed([*names, "a"]))[:40].tolist() == told_apart(hashed(names)).tolist()
+
+
+@pytest.mark.parametrize("keys", [[], [7], [7, 7], [3, 9, 3, 2, 3, 2, 2**64 - 1, 0]])
+def test_keys_that_stand_there_twice_are_found(keys):
+    found = repeated(np.array(keys, np.uint64))
+
+    assert found.tolist() == [keys.count(key) > 1 for key in keys]
+
+
+def test_equal_keys_are_found_however_far_apart():
+    keys = np.arange(3 * KEYS_AT_ONCE, dtype=np.uint64)[::-1].copy()
+    keys[0] = keys[-1]
+
+    assert np.flatnonzero(repeated(keys)).tolist() == [0, len(keys) - 1]

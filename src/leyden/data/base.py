@@ -24,9 +24,9 @@ from leyden.data.cache import store
 from leyden.data.cache.preparation import prepare
 from leyden.data.cache.prepared import Cache, read_cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport
-from leyden.data.coverage import check_splits
 from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows, Split
+from leyden.data.split_checks import check_splits
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
 from leyden.errors import UserError
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 
+KEYS_AT_ONCE = 1 << 16
+"""Rows that are looked up together."""
+
 FEW_VALUES = 10
 """Rows per distinct row from which equal rows are observations of the few that are possible."""
 
@@ -60,3 +63,17 @@ def _hash(name: str | bytes) -> int:
         # Systems write one name in several normal forms, and names of files need not be Unicode.
         name = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+
+def repeated(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which keys ``(rows,)`` occur more than once, in 8 bytes of memory per row."""
+    ordered = np.sort(keys)
+    several = ordered[1:][ordered[1:] == ordered[:-1]]
+    del ordered
+    found = np.zeros(len(keys), dtype=bool)
+    if len(several):
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            chunk = keys[start : start + KEYS_AT_ONCE]
+            places = np.searchsorted(several, chunk).clip(max=len(several) - 1)
+            found[start : start + KEYS_AT_ONCE] = several[places] == chunk
+    return found

@@ -44,6 +44,7 @@ def test_it_is_fetched_once_from_a_mirror_that_works(small_file, tmp_path, monke
     digest = hashlib.sha256(small_file.read_bytes()).hexdigest()
     monkeypatch.setattr(penguins, "CHECKSUM", f"sha256:{digest}")
     monkeypatch.setattr(penguins, "package_folder", lambda *_: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     handler = partial(SimpleHTTPRequestHandler, directory=str(small_file.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

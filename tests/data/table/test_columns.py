@@ -81,6 +81,7 @@ def test_cells_of_another_unit_are_not_numbers():
 NAMES = st.text(min_size=1, max_size=8).map(normal).filter(bool)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(NAMES | st.from_regex(r"[ -~]{1,8}", fullmatch=True).map(normal).filter(bool))
 @example("Sepal.Length")

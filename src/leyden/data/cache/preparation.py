@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cache.array_files import ROWS_AT_ONCE, ArrayFiles
-from leyden.data.cache.numbering import Numbering
 from leyden.data.cache.prepared import ARRAYS, COLUMNS, META, REPORT, SOURCES
 from leyden.data.cache.source_names import ENDS, SourceNames, append_names
 from leyden.data.cache.store import write_once
@@ -21,7 +20,7 @@ from leyden.data.cleaning.near_duplicates import in_contexts
 from leyden.data.cleaning.steps import Cleaning, clean
 from leyden.data.identity import Keys, hashed, mixed, told_apart
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
-from leyden.data.values import canonical
+from leyden.data.values import canonical, merged
 from leyden.errors import UserError
 
 DIGEST_SIZE = 16
@@ -190,6 +189,31 @@ class _WrittenRows:
         else:
             targets = self.classes.numbers(rows.targets)
         self.columns.append("targets", targets)
+
+
+class Numbering:
+    """Numbers names as they come; which of them are equal, and their order, is known at the end."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names so far in sorted order, one for all that are equal."""
+        return sorted(set(merged(list(self._numbers)).values()))
+
+    def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:
+        """Number names ``(rows,)`` in the order in which they first came."""
+        distinct, places = np.unique(names, return_inverse=True)
+        known = self._numbers
+        numbers = [known.setdefault(str(name), len(known)) for name in distinct.tolist()]
+        return np.array(numbers, dtype=np.int64)[places]
+
+    def places(self) -> NDArray[np.int64]:
+        """Return the place ``(numbers,)`` among ``names`` of the name of each number."""
+        spelled = merged(list(self._numbers))
+        places = {name: place for place, name in enumerate(self.names)}
+        return np.array([places[spelled[name]] for name in self._numbers], dtype=np.int64)
 
 
 def _group_keys(groups: NDArray[np.str_]) -> Keys:

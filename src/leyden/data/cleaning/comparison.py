@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cleaning.near_duplicates import near_twins
-from leyden.data.cleaning.repeated import repeated
-from leyden.data.identity import Keys, mixed
+from leyden.data.identity import Keys, mixed, repeated
 from leyden.data.rows import GIVEN_SPLITS, GivenSplit
 
 RowNumbers = NDArray[np.int64]

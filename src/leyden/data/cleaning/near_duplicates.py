@@ -9,7 +9,7 @@ of the sets they were made of. LSH compares only the pairs that are equal in a w
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cleaning.repeated import repeated
+from leyden.data.identity import repeated
 
 NEAR = 0.8
 """Share of equal columns from which two rows count as near-duplicates."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cleaning.comparison import STEPS, TEST, Comparison
-from leyden.data.cleaning.dropped import Losses
+from leyden.data.cleaning.lost_rows import LostRows
 from leyden.data.identity import Keys
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
@@ -130,7 +130,7 @@ def clean(
     rows = Comparison(
         digests=digests, targets=targets, splits=splits, contexts=contexts, signatures=signatures
     )
-    losses = Losses(targets[splits != TEST], class_names=class_names, rejected=rejected)
+    lost = LostRows(targets[splits != TEST], class_names=class_names, rejected=rejected)
     reports = {
         step: _rejections(
             step,
@@ -143,15 +143,15 @@ def clean(
     for name in STEPS:
         if getattr(steps, name, False):
             reports[name], dropped = _dropped(rows, name, sources)
-            losses.add(name, targets[dropped])
+            lost.add(name, targets[dropped])
         elif hasattr(steps, name):
             reports[name] = StepReport(enabled=False)
-    _check_losses(losses, steps)
+    _check_lost_rows(lost, steps)
     report = CleaningReport(
         items_read=len(targets) + sum(item.dropped for item in rejected),
         rows_kept=int(rows.keep.sum()),
         steps=reports,
-        warnings=losses.warnings(),
+        warnings=lost.warnings(),
     )
     return rows.keep, report
 
@@ -163,13 +163,13 @@ def _steps_of_reading(steps: Cleaning, rejected: Sequence[RejectedItem]) -> list
     return [name for name in own if name not in STEPS] + skipped
 
 
-def _check_losses(losses: Losses, steps: Cleaning) -> None:
-    dropped = losses.dropped.total()
-    if dropped <= steps.max_dropped * losses.rows:
+def _check_lost_rows(lost: LostRows, steps: Cleaning) -> None:
+    dropped = lost.dropped.total()
+    if dropped <= steps.max_dropped * lost.rows:
         return
-    most = losses.dropped.most_common()
+    most = lost.dropped.most_common()
     raise UserError(
-        f"Cleaning would drop {dropped} of {losses.rows} rows "
+        f"Cleaning would drop {dropped} of {lost.rows} rows "
         f"({', '.join(f'{count} by {name}' for name, count in most)}). Expected at most "
         f"{steps.max_dropped:.0%}: turn steps off, such as data.cleaning.{most[0][0]}=false, or "
         "allow it with data.cleaning.max_dropped=1."

@@ -1,4 +1,4 @@
-"""What cleaning takes away from a data set: how many rows, and of which classes."""
+"""Rows that cleaning drops from a data set: how many, and of which classes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ MOST_NAMED = 5
 """Classes that a warning lists."""
 
 
-class Losses:
+class LostRows:
     """Rows that cleaning steps drop, in all and by class.
 
     Rows of the test split that the source sets apart are never dropped, and not counted here.
