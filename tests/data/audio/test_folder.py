@@ -133,7 +133,7 @@ def test_a_class_without_a_good_file_is_named(tmp_path, choir, sing):
     choir(tmp_path)
     sing(tmp_path / "mute/1.wav", loudness=0.0)
 
-    with pytest.raises(UserError, match="Not one file of mute passes the cleaning of sounds"):
+    with pytest.raises(UserError, match="Not one file of mute in sounds can be read and passes"):
         ready(tmp_path)
 
 

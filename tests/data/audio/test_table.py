@@ -158,7 +158,7 @@ def test_a_recording_keeps_its_split_when_others_come(tmp_path, corpus):
 
     held = [
         {
-            split: {data.cached.sources[row].split(": ")[1] for row in data.row_numbers(split)}
+            split: {data.cached.sources[row] for row in data.row_numbers(split)}
             for split in ("train", "val", "test")
         }
         for data in (ready(few), ready(corpus))
@@ -196,7 +196,7 @@ def test_faulty_rows_are_reported(tmp_path, corpus, sing):
         f"no such file: {tmp_path}/gone.wav",
         "Format not recognised",
     ]
-    assert [source.split(": ")[1] for source, _ in found["silent"]] == ["silent.wav"]
+    assert [source for source, _ in found["silent"]] == ["silent.wav"]
     assert found["too_fast"][0][1] == "110 characters a second cannot be spoken"
     assert len(found["empty"]) == 1
     assert len(found["duplicates"]) == 1

@@ -138,7 +138,7 @@ def test_an_unknown_split_is_an_error_that_names_it(tmp_path, split):
     paint(tmp_path)
     rows = [f"{row},{'train' if number else split}" for number, row in enumerate(labelled())]
 
-    with pytest.raises(UserError, match=rf"column fold of .*pets\.csv holds '{split}'"):
+    with pytest.raises(UserError, match=rf"pets\.csv row 2 of .* in the split '{split}'.*'fold'"):
         ready(table(tmp_path, rows, "image,pet,fold"), split_column="fold")
 
 

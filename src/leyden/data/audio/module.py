@@ -1,8 +1,6 @@
 """The audio kind: clips of one length, log-mel spectrograms, and files to predict on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,9 +15,9 @@ from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_f
 from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs, read_files
-from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
+from leyden.data.rows import RejectedItem, Rows
 from leyden.data.sources.folders import LabelledFile
-from leyden.errors import UserError
+from leyden.data.sources.read_items import read_items, require_every_class
 
 CLIPS_PER_CHUNK = 256
 
@@ -89,54 +87,26 @@ class AudioData(DataModule):
         return read_files(SOUND_FILES.inputs(paths), read, joined)
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
-        """Decode files chunk by chunk, and run the cleaning steps that judge them one by one.
+        """Decode files chunk by chunk, and run the cleaning steps that judge each file alone.
 
         Raises:
-            UserError: no file of some class is left.
+            UserError: If no file of some class is left.
         """
-        left: set[str] = set()
-        for split, members in groupby(files, key=lambda file: file.split):
-            listed = list(members)
-            for start in range(0, len(listed), CLIPS_PER_CHUNK):
-                rows = self._decode(split, listed[start : start + CLIPS_PER_CHUNK])
-                left.update(rows.targets.tolist())
-                yield rows
-        lost = sorted({file.target for file in files} - left)
-        if lost and left:
-            raise UserError(
-                f"Not one file of {', '.join(lost)} passes the cleaning of {self.name}. Mend the "
-                "files, remove the class, or relax data.cleaning."
-            )
+        return require_every_class(files, self._decode(files), name=str(self.name))
 
     def source_shape(self) -> dict[str, Any]:
         """Tell what shapes the cached waveforms, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
-    def _decode(self, split: GivenSplit, files: Sequence[LabelledFile]) -> Rows:
-        waveforms, kept, rejected = [], [], []
-        for file in files:
-            try:
-                sound = self._sound(file.path)
-            except UnreadableError as error:
-                rejected.append(
-                    RejectedItem(source=file.source, reason=str(error), target=file.target)
-                )
-                continue
-            if item := fault(self.cleaning, sound, source=file.source, split=split):
-                rejected.append(replace(item, target=file.target))
-                if item.dropped:
-                    continue
-            waveforms.append(self._fitted(sound))
-            kept.append(file)
-        groups = [file.group for file in kept if file.group is not None]
-        return Rows(
-            arrays={"waveforms": np.array(waveforms, np.int16).reshape(-1, self.samples)},
-            targets=np.array([file.target for file in kept], dtype=str),
-            split=split,
-            sources=[file.source for file in kept],
-            rejected=rejected,
-            groups=np.array(groups, dtype=str) if groups else None,
-        )
+    def _decode(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
+        def read(file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
+            sound = self._sound(file.path)
+            finding = fault(self.cleaning, sound, source=file.source, split=file.split)
+            return self._fitted(sound), finding
+
+        for chunk in read_items(files, read, per_chunk=CLIPS_PER_CHUNK):
+            waveforms = np.array(chunk.values, np.int16).reshape(-1, self.samples)
+            yield chunk.rows({"waveforms": waveforms})
 
     def _sound(self, path: Path) -> Sound:
         return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,9 +20,9 @@ from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.audio.transcripts import clean_transcript, code_points, token_numbers, vocabulary
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
-from leyden.data.identity import hashed
 from leyden.data.inputs import Inputs, read_files
-from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split, UnreadableError
+from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split
+from leyden.data.sources.read_items import read_items
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,6 @@ class Utterance:
         split: that the source puts it in.
         group: what must not be torn apart by a split, such as the speaker; all or none.
         pause: seconds of silence between the files.
-        identity: What the split goes by, if it is not the source.
     """
 
     paths: Sequence[Path]
@@ -53,7 +51,8 @@ class Utterance:
     split: GivenSplit = "all"
     group: str | None = None
     pause: float = 0.0
-    identity: str | None = None
+    target: ClassVar[None] = None
+    """A transcript is not a class."""
 
 
 class SpeechData(DataModule):
@@ -142,47 +141,35 @@ class SpeechData(DataModule):
         return read_sound(path, sample_rate=self.sample_rate, max_seconds=max_seconds)
 
     def read_utterances(
-        self,
-        utterances: Iterable[Utterance],
-        *,
-        rejected: Sequence[RejectedItem] = (),
-        hear: Hear | None = None,
+        self, utterances: Iterable[Utterance], *, hear: Hear | None = None
     ) -> Iterator[Rows]:
-        """Decode utterances chunk by chunk, and run the steps that judge them one by one.
+        """Decode utterances chunk by chunk, and run the cleaning steps that judge each alone.
 
         Args:
             utterances: The utterances, split by split.
-            rejected: Items that did not become utterances.
-            hear: Replacement of ``hear``, such as one that remembers files of many utterances.
+            hear: Replacement of ``hear``, such as one that caches files of many utterances.
         """
-        yield _rows([], [], [], split="all", rejected=rejected)
-        for split, members in groupby(utterances, key=lambda utterance: utterance.split):
-            while chunk := list(islice(members, RECORDINGS_PER_CHUNK)):
-                yield self._decode(split, chunk, hear or self.hear)
+        read = partial(self._decode, hear=hear or self.hear)
+        for chunk in read_items(utterances, read, per_chunk=RECORDINGS_PER_CHUNK):
+            waveforms, transcripts = zip(*chunk.values, strict=True) if chunk.values else ((), ())
+            yield chunk.rows(
+                {"waveforms": Ragged.of(waveforms, dtype=np.dtype(np.int16))},
+                sequences=Ragged.of(transcripts, dtype=np.dtype(np.int32)),
+            )
 
     def source_shape(self) -> dict[str, Any]:
         """Tell what shapes the cached rows, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
-    def _decode(self, split: GivenSplit, utterances: Sequence[Utterance], hear: Hear) -> Rows:
-        waveforms, transcripts, kept = [], [], []
-        rejected: list[RejectedItem] = []
-        longest = self._longest(split)
-        for utterance in utterances:
-            transcript = clean_transcript(utterance.transcript, lowercase=self.lowercase)
-            try:
-                sounds = [hear(path, longest) for path in utterance.paths]
-            except UnreadableError as error:
-                rejected.append(RejectedItem(source=utterance.source, reason=str(error)))
-                continue
-            item = self._fault(utterance, transcript, sounds)
-            rejected += [item] if item else []
-            if item and item.dropped:
-                continue
-            waveforms.append(self._joined(sounds, utterance.pause))
-            transcripts.append(code_points(transcript))
-            kept.append(utterance)
-        return _rows(kept, waveforms, transcripts, split=split, rejected=rejected)
+    def _decode(
+        self, utterance: Utterance, *, hear: Hear
+    ) -> tuple[tuple[NDArray[np.int16], NDArray[np.int32]], RejectedItem | None]:
+        """Return the waveform and the transcript's code points, and what is wrong with them."""
+        transcript = clean_transcript(utterance.transcript, lowercase=self.lowercase)
+        longest = self._longest(utterance.split)
+        sounds = [hear(path, longest) for path in utterance.paths]
+        row = self._joined(sounds, utterance.pause), code_points(transcript)
+        return row, self._fault(utterance, transcript, sounds)
 
     def _longest(self, split: GivenSplit) -> float | None:
         """Return the seconds after which a recording is dropped and need not be decoded further."""
@@ -223,24 +210,3 @@ class SpeechData(DataModule):
                 split,
                 " ".join(sorted(characters)),
             )
-
-
-def _rows(
-    kept: Sequence[Utterance],
-    waveforms: Sequence[NDArray[np.int16]],
-    transcripts: Sequence[NDArray[np.int32]],
-    *,
-    split: GivenSplit,
-    rejected: Sequence[RejectedItem],
-) -> Rows:
-    groups = [utterance.group for utterance in kept if utterance.group is not None]
-    return Rows(
-        arrays={"waveforms": Ragged.of(waveforms, dtype=np.dtype(np.int16))},
-        targets=np.zeros(len(kept), dtype=np.int64),
-        sequences=Ragged.of(transcripts, dtype=np.dtype(np.int32)),
-        split=split,
-        sources=[utterance.source for utterance in kept],
-        rejected=rejected,
-        keys=hashed(utterance.identity or utterance.source for utterance in kept),
-        groups=np.array(groups, dtype=str) if groups else None,
-    )

@@ -3,18 +3,18 @@
 import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leyden.data.cache import store
 from leyden.data.image.files import FULL_WHITE, MODES, find_white, read_image
 from leyden.data.image.module import ImageData
-from leyden.data.rows import GivenSplit, RejectedItem, Rows, UnreadableError
+from leyden.data.rows import Rows
 from leyden.data.sources.folders import LabelledFile
-from leyden.errors import UserError
+from leyden.data.sources.read_items import read_items, require_every_class
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +75,20 @@ class ListedImages(ImageData):
             UserError: If no file of some class can be read.
         """
         files = list(self.listing)
-        readable: set[str] = set()
+        return require_every_class(files, self._decode(files), name=str(self.name))
+
+    def _decode(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
+        white = self.white_level()
+
+        def read(file: LabelledFile) -> tuple[NDArray[np.uint8], None]:
+            image = read_image(file.path, self.image_shape, background=self.background, white=white)
+            return image, None
+
         plain = 0
-        for split, members in groupby(files, key=lambda file: file.split):
-            listed = list(members)
-            for start in range(0, len(listed), FILES_PER_CHUNK):
-                rows = self._decode(split, listed[start : start + FILES_PER_CHUNK])
-                readable.update(rows.targets.tolist())
-                plain += _count_plain(rows)
-                yield rows
+        for chunk in read_items(files, read, per_chunk=FILES_PER_CHUNK):
+            images = np.array(chunk.values, np.uint8).reshape(-1, *self.image_shape)
+            plain += _count_plain(images)
+            yield chunk.rows({"images": images})
         yield self.listing.report_skipped()
         if 2 * plain > len(files):
             log.warning(
@@ -91,37 +96,6 @@ class ListedImages(ImageData):
                 "laid on %s, try another data.background",
                 *(plain, len(files), self.background),
             )
-        lost = sorted({file.target for file in files} - readable)
-        if lost and readable:
-            raise UserError(
-                f"Not one file of {', '.join(lost)} in {self.name} can be read. Replace the files, "
-                "or remove the class."
-            )
-
-    def _decode(self, split: GivenSplit, files: Sequence[LabelledFile]) -> Rows:
-        images, kept, rejected = [], [], []
-        white = self.white_level()
-        for file in files:
-            try:
-                image = read_image(
-                    file.path, self.image_shape, background=self.background, white=white
-                )
-            except UnreadableError as error:
-                item = RejectedItem(source=file.source, reason=str(error), target=file.target)
-                rejected.append(item)
-                continue
-            images.append(image)
-            kept.append(file)
-        stacked = np.stack(images) if images else np.empty((0, *self.image_shape), np.uint8)
-        groups = [file.group for file in kept if file.group is not None]
-        return Rows(
-            arrays={"images": stacked},
-            targets=np.array([file.target for file in kept], dtype=str),
-            split=split,
-            sources=[file.source for file in kept],
-            rejected=rejected,
-            groups=np.array(groups, dtype=str) if groups else None,
-        )
 
     @cached_property
     def _found_white(self) -> int:
@@ -139,8 +113,6 @@ class ListedImages(ImageData):
         (folder / WHITE_FILE).write_text(str(white))
 
 
-def _count_plain(rows: Rows) -> int:
-    """Count the images that are of one colour."""
-    images = rows.arrays["images"]
-    assert isinstance(images, np.ndarray)
+def _count_plain(images: NDArray[np.uint8]) -> int:
+    """Count the images ``(rows, channels, height, width)`` that are of one colour."""
     return int((images == images[:, :, :1, :1]).all(axis=(1, 2, 3)).sum())
