@@ -3,7 +3,8 @@ import pytest
 import soundfile
 
 from leyden.data.audio.cleaning import AudioCleaning
-from leyden.data.audio.files import SOUND_FILES, fitted, read_sound
+from leyden.data.audio.files import SOUND_FILES, read_sound
+from leyden.data.audio.folder import AudioFolder
 from leyden.data.rows import UnreadableError
 
 RATE = 16000
@@ -17,9 +18,8 @@ CONTAINERS = {
 
 
 def read(path, *, seconds=0.5):
-    return fitted(
-        read_sound(path, sample_rate=RATE, seconds=seconds), sample_rate=RATE, seconds=seconds
-    )
+    data = AudioFolder(name="sounds", root="missing", sample_rate=RATE, seconds=seconds)
+    return data.batch_waveforms([data.hear(path).waveform])["waveforms"][0]
 
 
 def tone(hertz, *, seconds=0.5, loudness=0.5):

@@ -46,7 +46,9 @@ class SpeechBatches(Dataset[Batch]):
         )
 
 
-def pad_recordings(waveforms: list[NDArray[np.int16]], log_mel: LogMel) -> dict[str, NDArray[Any]]:
+def pad_recordings(
+    waveforms: Sequence[NDArray[np.int16]], log_mel: LogMel
+) -> dict[str, NDArray[Any]]:
     """Pad waveforms ``(samples,)`` to a batch of inputs as in ``SpeechBatches``."""
     samples = np.array([len(waveform) for waveform in waveforms])
     return {"waveforms": _padded(waveforms), "frames": log_mel.frames(samples)}

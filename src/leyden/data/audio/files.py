@@ -27,25 +27,25 @@ FILTER_CROSSINGS = 90
 """Zero crossings on each side of the resampling filter beyond which it is below 16 bits."""
 
 MOST_TIMES = 100
-"""How many times as high or low as the rate wanted that of a file may be, unless it is damaged."""
+"""Largest ratio between the rates of a file and of the waveform; beyond it a file is damaged."""
 
 BLOCK_SAMPLES = 2**20
 """Samples of all channels that are decoded at once."""
 
 UNKNOWN_BYTES = (0, 2**31 - 1, 2**32 - 1)
-"""What programs that write a wav into a pipe give as its length."""
+"""Lengths in the header of a wav file that was written into a pipe."""
 
 UNKNOWN_FRAMES = 2**63 - 1
-"""What libsndfile gives as the length of a FLAC file whose header does not tell it."""
+"""Length that libsndfile returns for a FLAC file whose header does not state it."""
 
 MP3_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
 """One of them is in the first frame of an MP3 file that holds its length."""
 
 TORN_OGG = ("Ogg : File ended unexpectedly", "Ogg: Junk after the last page")
-"""What libsndfile notes of an Ogg file whose end is missing, and reads on."""
+"""Log lines of libsndfile for an Ogg file whose end is missing, which it reads regardless."""
 
 TOP = 1 - 2**-8
-"""Where full scale begins, as some recorders limit what they record a little below it."""
+"""Samples from here on are at full scale: some recorders limit a little below 1."""
 
 FLAT_SAMPLES = 3
 """Equal samples in a row at full scale are clipping; the peak of a tone has one or two."""
@@ -54,7 +54,7 @@ EIGHT_BITS = ("PCM_S8", "PCM_U8")
 """Formats in which any loud tone has flat tops."""
 
 OVERSHOOT = 1.125
-"""Decoders of lossy formats exceed full scale by so much, 1 dB, without any clipping."""
+"""Largest sample, 1 dB above full scale, that decoders of lossy formats emit without clipping."""
 
 LOUDEST = 2.0**7
 """Samples of broken floating-point files are limited to this, so that sums stay finite."""
@@ -62,7 +62,7 @@ LOUDEST = 2.0**7
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A sound as it is cached, and what cleaning has to know of it.
+    """A sound as it is cached, and the properties that cleaning needs.
 
     Attributes:
         waveform: ``(samples,)`` int16 mono at the rate asked for: the whole file or its middle.
@@ -132,21 +132,6 @@ def read_sound(
     )
 
 
-def fitted(sound: Sound, *, sample_rate: int, seconds: float) -> NDArray[np.int16]:
-    """Pad the waveform of a sound with silence on both sides.
-
-    Args:
-        sound: As returned by ``read_sound`` for the same rate and length.
-        sample_rate: Rate of the waveform in Hz.
-        seconds: Length to pad it to.
-
-    Returns:
-        ``(sample_rate * seconds,)``, rounded.
-    """
-    missing = sample_count(sample_rate, seconds) - len(sound.waveform)
-    return np.pad(sound.waveform, (missing // 2, missing - missing // 2))
-
-
 def sample_count(sample_rate: int, seconds: float) -> int:
     """Count the samples of a clip.
 
@@ -181,7 +166,7 @@ def _decode_whole(path: Path, *, sample_rate: int, max_seconds: float | None) ->
 
 def _decode_middle(path: Path, *, sample_rate: int, seconds: float) -> _Decoded:
     def span(frames: int) -> tuple[int, int]:
-        """Return the beginning and length of what ``resample`` needs, beyond both ends too."""
+        """Return the start and length of the middle with the margins that resampling needs."""
         margin = math.ceil(FILTER_CROSSINGS * max(1.0, rate / sample_rate))
         length = min(frames, math.ceil(seconds * rate) + 2 * margin)
         return (frames - length) // 2, length
@@ -255,7 +240,7 @@ def _blocks(file: Any, frames: float) -> Iterator[NDArray[np.float32]]:
 
 
 def _read(file: Any, frames: float) -> NDArray[np.float32]:
-    """Read ``(frames, channels)``, or what there is."""
+    """Read ``(frames, channels)``, or fewer if the file ends."""
     blocks = list(_blocks(file, frames))
     if not blocks:
         raise UnreadableError("holds no samples")
@@ -301,7 +286,7 @@ def _clipped(samples: NDArray[np.float32]) -> float:
 
 
 def _check_whole(file: Any) -> None:
-    """Refuse what libsndfile repairs in silence: files that end before their header says so."""
+    """Refuse files that end before their header says so, which libsndfile repairs silently."""
     log = file.extra_info
     announced = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
     if announced and int(announced[1]) not in UNKNOWN_BYTES:

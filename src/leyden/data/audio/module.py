@@ -1,5 +1,6 @@
-"""The audio kind: clips of one length, log-mel spectrograms, and files to predict on."""
+"""The audio kind: waveforms in the cache, log-mel spectrograms for the network."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.cleaning import AudioCleaning, fault, warn_of_fault
-from leyden.data.audio.files import SOUND_FILES, Sound, fitted, read_sound, sample_count
+from leyden.data.audio.cleaning import AudioCleaning, SoundCleaning, fault, warn_of_fault
+from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
 from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.base import DataModule
@@ -22,69 +23,104 @@ from leyden.data.sources.read_items import read_items, require_every_class
 CLIPS_PER_CHUNK = 256
 
 
-class AudioData(DataModule):
-    """Sounds of one rate and length; a subclass lists its files and hands them to ``read_clips``.
+class SoundData(DataModule):
+    """Base of clips (``AudioData``) and of transcribed speech (``SpeechData``).
 
     Args:
-        sample_rate: in Hz, that all files are resampled to.
-        seconds: length that all files are cut or padded to, around their middle.
-        spectrogram: what the network gets of a waveform.
-        options: those of every data module.
+        sample_rate: Rate in Hz that all files are resampled to.
+        spectrogram: Settings of the network's input.
+        options: Options of ``DataModule``.
     """
 
+    # A spectrogram is an image of one channel, so that CNNs take it unchanged.
     input_names: ClassVar = {"waveforms": "images"}
-    cleaning: AudioCleaning
-    cleaning_type = AudioCleaning
+    cleaning: SoundCleaning
 
     def __init__(
         self,
         *,
         sample_rate: int = 16000,
-        seconds: float = 1.0,
         spectrogram: Spectrogram | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.sample_rate = sample_rate
-        self.seconds = seconds
-        self.samples = sample_count(sample_rate, seconds)
         self.spectrogram = spectrogram or Spectrogram()
-        self.log_mel()  # tells of impossible settings before any file is read
+        self.log_mel()  # raises for impossible settings before any file is read
+
+    @abstractmethod
+    def hear(self, path: Path) -> Sound:
+        """Read a file, or as much of it as is cached.
+
+        Raises:
+            UnreadableError: If the file is damaged or not a sound.
+        """
+
+    @abstractmethod
+    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
+        """Pad waveforms ``(samples,)`` to raw inputs ``(batch, ...)`` by field."""
 
     def log_mel(self) -> LogMel:
-        """Build the spectrogram's module."""
+        """Build the module that computes spectrograms."""
         return self.spectrogram.of(self.sample_rate)
 
+    def normalisation(self) -> dict[str, nn.Module]:
+        """Build the spectrogram and the fitted scaling of its bins."""
+        scaling = NormaliseMels(mean=self.statistics["mean"], std=self.statistics["std"])
+        return {"waveforms": nn.Sequential(self.log_mel(), scaling)}
+
+    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read sound files, and those below folders, as waveforms ``(rows, samples)`` int16."""
+
+        def read(file: Path) -> NDArray[np.int16]:
+            sound = self.hear(file)
+            warn_of_fault(self.cleaning, sound, file)
+            return sound.waveform
+
+        return read_files(SOUND_FILES.inputs(paths), read, self.batch_waveforms)
+
+
+class AudioData(SoundData):
+    """Sounds of one rate and length; a subclass lists its files and calls ``read_clips``.
+
+    Args:
+        seconds: Length that all files are cut or padded to, around their middle.
+        options: Options of ``SoundData``.
+    """
+
+    cleaning: AudioCleaning
+    cleaning_type = AudioCleaning
+
+    def __init__(self, *, seconds: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+        self.samples = sample_count(self.sample_rate, seconds)
+
     def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Fit the mean and standard deviation of each mel bin, on evenly chosen training rows."""
+        """Fit the mean and standard deviation of each mel bin on evenly spaced training rows."""
         rows = rows_to_fit(rows)
         log_mel = self.log_mel()
         starts = range(0, len(rows), CLIPS_PER_CHUNK)
         chunks = (arrays["waveforms"][rows[start : start + CLIPS_PER_CHUNK]] for start in starts)
         return mel_statistics(log_mel(torch.from_numpy(chunk)) for chunk in chunks)
 
-    def normalisation(self) -> dict[str, nn.Module]:
-        """Build the spectrogram and the fitted scaling of its bins."""
-        return {"waveforms": nn.Sequential(self.log_mel(), NormaliseMels(**self.statistics))}
-
     def network_sizes(self) -> dict[str, Any]:
-        """Size networks by the spectrogram, an image of one channel, and the number of classes."""
+        """Return the shape of spectrograms as images of one channel, and the number of classes."""
         log_mel = self.log_mel()
         shape = (1, log_mel.mels, log_mel.frames(self.samples))
         return {"input_shape": shape, "num_outputs": len(self.class_names or ())}
 
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders, as ``(rows, samples)``."""
+    def hear(self, path: Path) -> Sound:
+        """Read the middle of a file, or a whole file that is shorter."""
+        return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)
 
-        def read(file: Path) -> NDArray[np.int16]:
-            sound = self._sound(file)
-            warn_of_fault(self.cleaning, sound, file)
-            return self._fitted(sound)
-
-        def joined(clips: list[NDArray[np.int16]]) -> dict[str, NDArray[np.int16]]:
-            return {"waveforms": np.stack(clips)}
-
-        return read_files(SOUND_FILES.inputs(paths), read, joined)
+    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
+        """Pad waveforms ``(samples,)`` with silence on both sides to clips of equal length."""
+        clips = np.zeros((len(waveforms), self.samples), dtype=np.int16)
+        for clip, waveform in zip(clips, waveforms, strict=True):
+            start = (self.samples - len(waveform)) // 2
+            clip[start : start + len(waveform)] = waveform
+        return {"waveforms": clips}
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
         """Decode files chunk by chunk, and run the cleaning steps that judge each file alone.
@@ -92,24 +128,14 @@ class AudioData(DataModule):
         Raises:
             UserError: If no file of some class is left.
         """
-        return require_every_class(files, self._decode(files), name=str(self.name))
+        chunks = read_items(files, self._decode, per_chunk=CLIPS_PER_CHUNK)
+        rows = (chunk.rows(self.batch_waveforms(chunk.values)) for chunk in chunks)
+        return require_every_class(files, rows, name=str(self.name))
 
     def source_shape(self) -> dict[str, Any]:
-        """Tell what shapes the cached waveforms, for ``source_settings``."""
+        """Return what shapes the cached waveforms, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
-    def _decode(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
-        def read(file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
-            sound = self._sound(file.path)
-            finding = fault(self.cleaning, sound, source=file.source, split=file.split)
-            return self._fitted(sound), finding
-
-        for chunk in read_items(files, read, per_chunk=CLIPS_PER_CHUNK):
-            waveforms = np.array(chunk.values, np.int16).reshape(-1, self.samples)
-            yield chunk.rows({"waveforms": waveforms})
-
-    def _sound(self, path: Path) -> Sound:
-        return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)
-
-    def _fitted(self, sound: Sound) -> NDArray[np.int16]:
-        return fitted(sound, sample_rate=self.sample_rate, seconds=self.seconds)
+    def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
+        sound = self.hear(file.path)
+        return sound.waveform, fault(self.cleaning, sound, source=file.source, split=file.split)

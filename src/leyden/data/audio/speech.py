@@ -1,4 +1,4 @@
-"""The speech kind: recordings of any length and what is said in them."""
+"""The speech kind: recordings of any length with their transcripts."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,17 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from leyden.data.audio.batches import SpeechBatches, pad_recordings
-from leyden.data.audio.cleaning import SpeechCleaning, fault, warn_of_fault
-from leyden.data.audio.files import SOUND_FILES, Sound, read_sound
-from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
-from leyden.data.audio.spectrogram import LogMel, Spectrogram
+from leyden.data.audio.cleaning import SpeechCleaning, fault
+from leyden.data.audio.files import Sound, read_sound
+from leyden.data.audio.module import SoundData
+from leyden.data.audio.normalise import mel_statistics, rows_to_fit
 from leyden.data.audio.transcripts import clean_transcript, code_points, token_numbers, vocabulary
-from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
-from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split
 from leyden.data.sources.read_items import read_items
 
@@ -29,7 +27,7 @@ log = logging.getLogger(__name__)
 RECORDINGS_PER_CHUNK = 64
 
 Hear = Callable[[Path, float | None], Sound]
-"""Reads a file, at most a little more than some seconds of it."""
+"""Reads a file, stopping soon after some seconds unless they are ``None``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +35,12 @@ class Utterance:
     """A recording of a data set, before it is read.
 
     Attributes:
-        paths: files that are heard one after the other; mostly one.
-        transcript: what is said.
-        source: its name for people.
-        split: that the source puts it in.
-        group: what must not be torn apart by a split, such as the speaker; all or none.
-        pause: seconds of silence between the files.
+        paths: Files that are joined one after the other; usually one.
+        transcript: The text that is spoken.
+        source: Its name, for people.
+        split: Split that the source puts it in.
+        group: What must stay in one split, such as the speaker; all utterances have one, or none.
+        pause: Seconds of silence before each file.
     """
 
     paths: Sequence[Path]
@@ -55,86 +53,57 @@ class Utterance:
     """A transcript is not a class."""
 
 
-class SpeechData(DataModule):
-    """Transcribed speech; a subclass lists its utterances and hands them to ``read_utterances``.
+class SpeechData(SoundData):
+    """Transcribed speech; a subclass lists its utterances and calls ``read_utterances``.
 
     The targets are the characters of the transcripts; the vocabulary is fitted on the training
     split.
 
     Args:
-        sample_rate: in Hz, that all files are resampled to.
-        lowercase: make no difference between ``A`` and ``a``.
-        spectrogram: what the network gets of a waveform.
-        options: those of every data module.
+        lowercase: Whether transcripts are converted to lower case.
+        options: Options of ``SoundData``.
     """
 
-    input_names: ClassVar = {"waveforms": "images"}
     cleaning: SpeechCleaning
     cleaning_type = SpeechCleaning
     class_names = ()
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int = 16000,
-        lowercase: bool = True,
-        spectrogram: Spectrogram | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, lowercase: bool = True, **options: Any) -> None:
         super().__init__(**options)
-        self.sample_rate = sample_rate
         self.lowercase = lowercase
-        self.spectrogram = spectrogram or Spectrogram()
-        self._told_unknown = False
-        self.log_mel()  # tells of impossible settings before any file is read
-
-    def log_mel(self) -> LogMel:
-        """Build the spectrogram's module."""
-        return self.spectrogram.of(self.sample_rate)
+        self._has_warned = False
 
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Fit the scaling of mel bins on evenly chosen training rows, the vocabulary on all."""
+        """Fit the scaling of mel bins on evenly spaced training rows, the vocabulary on all."""
         log_mel = self.log_mel()
         chosen = rows_to_fit(rows).tolist()
         waveforms = (torch.from_numpy(arrays["waveforms"][row]) for row in chosen)
         scaling = mel_statistics(log_mel(waveform.unsqueeze(0)) for waveform in waveforms)
         return {**scaling, "tokens": list(vocabulary(arrays["sequences"], rows))}
 
-    def normalisation(self) -> dict[str, nn.Module]:
-        """Build the spectrogram and the fitted scaling of its bins."""
-        scaling = NormaliseMels(mean=self.statistics["mean"], std=self.statistics["std"])
-        return {"waveforms": nn.Sequential(self.log_mel(), scaling)}
-
     def tokens(self) -> tuple[str, ...]:
-        """List the characters of the training transcripts, after CTC's blank and the unknown."""
+        """Return CTC's blank, the unknown character, and those of the training transcripts."""
         return tuple(self.statistics["tokens"])
 
     def network_sizes(self) -> dict[str, Any]:
-        """Size networks by the bins of the spectrogram and the vocabulary."""
+        """Return the number of mel bins and the size of the vocabulary."""
         return {"num_mels": self.spectrogram.mels, "num_tokens": len(self.tokens())}
 
     def dataset(self, cached: Cache) -> SpeechBatches:
-        """Make what fetches padded recordings and transcripts; tell what it can't spell, once."""
-        if not self._told_unknown:
-            self._told_unknown = True
+        """Build the dataset of padded recordings; warn once of characters without a token."""
+        if not self._has_warned:
+            self._has_warned = True
             for split in ("val", "test"):
-                self._report_unknown(split, cached.arrays["sequences"], self.tokens())
+                self._warn_of_unknown(split, cached.arrays["sequences"], self.tokens())
         return SpeechBatches(cached, log_mel=self.log_mel(), tokens=self.tokens())
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
-        """Give the number of samples of each row."""
+        """Return the number of samples of each row, ``(rows,)``."""
         return torch.from_numpy(np.diff(self.cached.arrays["waveforms"].offsets)[rows])
 
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders, padded to the longest of their chunk."""
-
-        def read(file: Path) -> NDArray[np.int16]:
-            sound = self.hear(file)
-            warn_of_fault(self.cleaning, sound, file)
-            return sound.waveform
-
-        joined = partial(pad_recordings, log_mel=self.log_mel())
-        return read_files(SOUND_FILES.inputs(paths), read, joined)
+    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
+        """Pad waveforms to the longest; ``frames`` has their own numbers of frames."""
+        return pad_recordings(waveforms, self.log_mel())
 
     def hear(self, path: Path, max_seconds: float | None = None) -> Sound:
         """Read a whole file, or the beginning of one that is longer than ``max_seconds``."""
@@ -158,7 +127,7 @@ class SpeechData(DataModule):
             )
 
     def source_shape(self) -> dict[str, Any]:
-        """Tell what shapes the cached rows, for ``source_settings``."""
+        """Return what shapes the cached rows, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
     def _decode(
@@ -188,7 +157,7 @@ class SpeechData(DataModule):
         if found is None:
             return None
         step, reason = found
-        # An empty transcript has no error rate, so that it can't be measured either.
+        # An empty transcript has no error rate, so it cannot be measured either.
         dropped = split != "test" or step == "empty"
         return RejectedItem(source=utterance.source, reason=reason, step=step, dropped=dropped)
 
@@ -196,7 +165,7 @@ class SpeechData(DataModule):
         silence = np.zeros(round(pause * self.sample_rate), dtype=np.int16)
         return np.concatenate([piece for sound in sounds for piece in (silence, sound.waveform)])
 
-    def _report_unknown(self, split: Split, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
+    def _warn_of_unknown(self, split: Split, transcripts: Ragged, tokens: tuple[str, ...]) -> None:
         rows = self.row_numbers(split).tolist()
         unknown = {row: token_numbers(transcripts[row], tokens) == 1 for row in rows}
         characters = {chr(code) for row in rows for code in transcripts[row][unknown[row]]}
