@@ -41,15 +41,18 @@ def test_targets_are_counted_by_their_kind():
 
 
 def test_every_class_weighs_the_same():
-    weights = balancing_weights(np.array([0, 0, 0, 5]))
+    weights = balancing_weights(np.array([0, 0, 0, 5]), "abcdef")
 
     torch.testing.assert_close(weights, torch.tensor([1 / 3, 1 / 3, 1 / 3, 1]).double())
 
 
-@pytest.mark.parametrize("targets", [np.array([1.0, 2.0]), np.array([[0, 1]])])
-def test_only_classes_can_be_balanced(targets):
-    with pytest.raises(UserError, match="no classes"):
-        balancing_weights(targets)
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [(np.array([1.0, 2.0]), None), (np.array([[0, 1]]), "ab"), (np.array([0, 0]), ())],
+)
+def test_only_classes_can_be_balanced(targets, names):
+    with pytest.raises(UserError, match="not classes"):
+        balancing_weights(targets, names)
 
 
 def test_other_data_are_numbered_as_in_training(cached):

@@ -325,7 +325,7 @@ class DataModule(LightningDataModule, ABC):
         order = BatchOrder(
             torch.from_numpy(numbers),
             sizes=self.row_sizes(numbers),
-            weights=targets.balancing_weights(self.cached.targets[numbers])
+            weights=targets.balancing_weights(self.cached.targets[numbers], self.class_names)
             if training and self.balanced
             else None,
             batch_size=self.batch_size,

@@ -42,16 +42,20 @@ def centred(cached: Cache, counts: Mapping[str, Any]) -> Cache:
     return replace(cached, targets=(cached.targets - counts["centre"]).astype(np.float32))
 
 
-def balancing_weights(targets: NDArray[np.generic]) -> Tensor:
-    """Weigh rows ``(rows,)`` so that every class is drawn as often as any other.
+def balancing_weights(targets: NDArray[np.generic], class_names: Sequence[str] | None) -> Tensor:
+    """Compute weights ``(rows,)`` with which every class is drawn equally often.
+
+    Args:
+        targets: Class indices ``(rows,)``.
+        class_names: Names of the classes; empty if targets are numbers, sequences or absent.
 
     Raises:
-        UserError: the targets are no classes.
+        UserError: If the targets are not classes.
     """
-    if targets.ndim != 1 or targets.dtype.kind == "f":
+    if not class_names or targets.ndim != 1 or targets.dtype.kind == "f":
         raise UserError(
             "data.balanced=true draws every class equally often, but the targets of this data are "
-            "no classes. Leave data.balanced=false."
+            "not classes. Remove data.balanced, or set it to false."
         )
     _, members, counts = np.unique(targets, return_inverse=True, return_counts=True)
     return torch.from_numpy(1 / counts[members])

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,21 @@ def test_a_checkpoint_brings_its_vocabulary(tmp_path, corpus):
     assert len(raw.names) == 30
     inputs = other.network_inputs(as_tensors(raw.fields))
     assert inputs["images"].shape[3] == inputs["frames"].max()
+
+
+def test_transcripts_cannot_be_balanced(corpus):
+    with pytest.raises(UserError, match=r"data\.balanced=true .* not classes"):
+        ready(corpus, balanced=True).train_dataloader()
+
+
+def test_a_recording_that_is_not_a_regular_file_is_not_opened(tmp_path, corpus):
+    os.mkfifo(tmp_path / "clips/endless.wav")
+    add(corpus, "clips/endless.wav,a")
+
+    ((source, reason),) = findings(ready(corpus))["unreadable"]
+
+    assert source == "manifest.csv row 32"
+    assert reason.startswith("not a regular file")
 
 
 def test_transcripts_are_no_classes(corpus, leyden):
