@@ -1,1 +1,1 @@
-"""Sound: ``(batch, samples)`` int16 in the cache, a log-mel spectrogram for the network."""
+"""Sounds: ``(batch, samples)`` int16 in the cache, log-mel spectrograms for the network."""

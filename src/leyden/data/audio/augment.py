@@ -1,9 +1,9 @@
-"""Augmentations of whole batches of sound, on the batch's device.
+"""Augmentations of whole batches of sounds, on the batch's device.
 
 ``TimeShift``, ``Gain`` and ``Noise`` take raw waveforms ``(batch, samples)`` of any dtype
 (``augment``), ``SpecAugment`` takes normalised spectrograms ``(batch, 1, mels, frames)``
-(``augment_inputs``). Each draws one random choice per row from the generator it is given. ``field``
-names the waveforms or spectrograms among the inputs.
+(``augment_inputs``). Each draws its random numbers per row from the given generator. ``field`` is
+the name of the waveforms or spectrograms among the inputs.
 """
 
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class TimeShift:
-    """Move earlier or later; what comes in from outside is silence.
+    """Shift waveforms by a random time in either direction, filling with silence.
 
     Attributes:
-        max_share: farthest move, as a share of the clip.
+        max_share: Largest shift, as a share of the clip.
     """
 
     max_share: float = 0.1
     field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
-        """Shift every waveform by its own number of samples."""
+        """Shift each waveform by its own number of samples."""
         batch, samples = waveforms.shape
         most = int(self.max_share * samples)
         windows = nn.functional.pad(waveforms, [most, most]).unfold(1, samples, 1)
@@ -34,29 +34,29 @@ class TimeShift:
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """Make louder or softer; what grows too loud for the dtype is clipped.
+    """Scale waveforms by a random gain, clipping to the range of the dtype.
 
     Attributes:
-        max_decibels: largest change in either direction.
+        max_decibels: Largest gain in either direction.
     """
 
     max_decibels: float = 6.0
     field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
-        """Scale every waveform by its own factor."""
+        """Scale each waveform by its own factor."""
         decibels = self.max_decibels * (2 * _uniform(waveforms, generator) - 1)
-        return _as_before(waveforms * 10 ** (decibels / 20), waveforms)
+        return _to_dtype_of(waveforms * 10 ** (decibels / 20), waveforms)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Add white noise to some of the clips, so much below their own loudness.
+    """Add white noise at a random signal-to-noise ratio.
 
     Attributes:
-        probability: share of the clips that get noise.
-        min_decibels: smallest ratio of signal to noise, the loudest noise.
-        max_decibels: largest ratio of signal to noise.
+        probability: Probability that a clip gets noise.
+        min_decibels: Smallest signal-to-noise ratio, the loudest noise.
+        max_decibels: Largest signal-to-noise ratio.
     """
 
     probability: float = 0.5
@@ -65,28 +65,28 @@ class Noise:
     field: str = "waveforms"
 
     def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
-        """Add to every waveform its own noise."""
+        """Add noise to each waveform with the probability."""
         chosen = _uniform(waveforms, generator) < self.probability
         span = self.max_decibels - self.min_decibels
         ratio = self.min_decibels + span * _uniform(waveforms, generator)
         loudness = waveforms.float().square().mean(dim=1, keepdim=True).sqrt()
         white = torch.randn(waveforms.shape, generator=generator, device=waveforms.device)
         noise = white * (loudness * 10 ** (-ratio / 20) * chosen)
-        return _as_before(waveforms + noise, waveforms)
+        return _to_dtype_of(waveforms + noise, waveforms)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpecAugment:
-    """Hide bands of frequency and stretches of time (Park et al. 2019, arXiv:1904.08779).
+    """Mask bands of frequency and spans of time (Park et al. 2019, arXiv:1904.08779).
 
-    What is hidden is set to zero, the mean of normalised spectrograms. Without the paper's time
-    warping, which it found to matter least.
+    Masked values are zero, the mean of normalised spectrograms. The paper's time warping is left
+    out; it found it to matter least.
 
     Attributes:
-        frequency_masks: bands to hide.
-        frequency_width: widest band, in mels.
-        time_masks: stretches to hide.
-        time_width: longest stretch, in frames.
+        frequency_masks: Number of bands.
+        frequency_width: Widest band, in mel bins.
+        time_masks: Number of spans.
+        time_width: Longest span, in frames.
     """
 
     frequency_masks: int = 1
@@ -96,24 +96,24 @@ class SpecAugment:
     field: str = "images"
 
     def __call__(self, spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-        """Mask every spectrogram in its own places."""
+        """Mask each spectrogram in its own places."""
         _, _, mels, frames = spectrograms.shape
         bands = self._spans(
             spectrograms, generator, self.frequency_masks, self.frequency_width, mels
         )
-        stretches = self._spans(spectrograms, generator, self.time_masks, self.time_width, frames)
-        hidden = bands.unsqueeze(2) | stretches.unsqueeze(1)  # (batch, mels, frames)
-        return spectrograms.masked_fill(hidden.unsqueeze(1), 0)
+        spans = self._spans(spectrograms, generator, self.time_masks, self.time_width, frames)
+        masked = bands.unsqueeze(2) | spans.unsqueeze(1)  # (batch, mels, frames)
+        return spectrograms.masked_fill(masked.unsqueeze(1), 0)
 
     @staticmethod
     def _spans(
         spectrograms: Tensor, generator: torch.Generator, count: int, width: int, size: int
     ) -> Tensor:
-        """Draw some intervals per row, as one mask ``(batch, size)``."""
+        """Draw ``count`` intervals per row, as one mask ``(batch, size)``."""
         shape = (len(spectrograms), count, 1)
         device = spectrograms.device
         lengths = torch.rand(shape, generator=generator, device=device)
-        lengths = (lengths * (min(width, size) + 1)).floor()  # 0 to width, each as likely
+        lengths = (lengths * (min(width, size) + 1)).floor()  # uniform from 0 to width
         starts = torch.rand(shape, generator=generator, device=device)
         starts = (starts * (size - lengths + 1)).floor()
         position = torch.arange(size, device=device)
@@ -124,8 +124,8 @@ def _uniform(waveforms: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(len(waveforms), 1, generator=generator, device=waveforms.device)
 
 
-def _as_before(changed: Tensor, waveforms: Tensor) -> Tensor:
-    """Bring samples back to their dtype; whole numbers are rounded and clipped."""
+def _to_dtype_of(changed: Tensor, waveforms: Tensor) -> Tensor:
+    """Convert samples back to their dtype; integers are rounded and clipped."""
     if waveforms.is_floating_point():
         return changed.to(waveforms.dtype)
     limits = torch.iinfo(waveforms.dtype)

@@ -16,7 +16,7 @@ from leyden.data.cache.prepared import Cache
 
 
 class SpeechBatches(Dataset[Batch]):
-    """Fetches a whole batch of recordings, padded to the longest, with their transcripts.
+    """Fetch whole batches of recordings, padded to the longest, with their transcripts.
 
     Inputs: ``waveforms``, int16 ``(batch, samples)``, and ``frames``, int64 ``(batch,)``, the
     number of frames of each spectrogram without padding.

@@ -1,4 +1,4 @@
-"""Cleaning steps that judge each sound alone, by its cached waveform."""
+"""Cleaning steps that examine each sound alone, by its cached waveform."""
 
 import logging
 from dataclasses import dataclass
@@ -13,19 +13,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class SoundCleaning(Cleaning):
-    """The steps of every kind of data, and those that judge the sound itself.
+    """The steps of every kind of data, and those that examine each sound.
 
-    Silence and clipping are judged on what is cached: the middle of a file that is cut. Faulty
-    sounds in a test split that the source itself gives are counted, but kept.
+    Silence and clipping are measured on what is cached: the middle of a file that is cut. Faulty
+    sounds of a test split that the source gives are reported, but kept.
 
     Attributes:
-        silent: Drop sounds that are silent once their channels are mixed.
-        clipped: Drop sounds that were recorded too loud.
+        silent: Drop sounds that are silent after their channels are mixed.
+        clipped: Drop sounds whose recording was clipped.
         too_short: Drop files that end before anything can be heard.
         min_peak: Smallest peak of a sound, as a share of full scale; 0.001 is -60 dB.
-        max_clipped: Largest share of the samples that may be clipped: at least three equal ones in
-            a row at full scale. Files of 8 bits do not show whether they were, and lossy formats
-            hardly do.
+        max_clipped: Largest share of clipped samples: three or more equal ones in a row at full
+            scale. Clipping cannot be detected in 8-bit files, and hardly in lossy formats.
         min_seconds: Shortest length of a file.
     """
 
@@ -73,14 +72,14 @@ class AudioCleaning(SoundCleaning):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechCleaning(SoundCleaning):
-    """The steps of sound, and those that look at what is said in it.
+    """The steps of sounds, and those that examine transcripts.
 
     Attributes:
-        empty: drop recordings with an empty transcript.
-        too_long: drop recordings that would fill the memory.
-        too_fast: drop recordings too short for their transcript.
-        max_seconds: longest recording.
-        max_characters_per_second: more are not spoken; 15 is usual in English.
+        empty: Drop recordings with an empty transcript.
+        too_long: Drop recordings longer than ``max_seconds``, which would exhaust memory.
+        too_fast: Drop recordings too short for their transcript.
+        max_seconds: Longest recording.
+        max_characters_per_second: Largest rate of characters; 15 is usual in English.
     """
 
     empty: bool = True
@@ -90,7 +89,7 @@ class SpeechCleaning(SoundCleaning):
     max_characters_per_second: float = 30.0
 
     def transcript_fault(self, transcript: str, seconds: float) -> tuple[str, str] | None:
-        """Name the first step that finds fault with a transcript, and the reason."""
+        """Return the first step that finds fault with a transcript, and the reason."""
         rate = len(transcript) / seconds
         if self.empty and not transcript:
             return "empty", "its transcript is empty"
@@ -104,7 +103,7 @@ class SpeechCleaning(SoundCleaning):
 def fault(
     steps: SoundCleaning, sound: Sound, *, source: str, split: GivenSplit
 ) -> RejectedItem | None:
-    """Report a sound that a step finds fault with; that of a given test split is not dropped."""
+    """Return a finding if a step finds fault with a sound; a given test split keeps its sounds."""
     found = steps.fault(sound)
     if found is None:
         return None
@@ -113,6 +112,6 @@ def fault(
 
 
 def warn_of_fault(steps: SoundCleaning, sound: Sound, file: Path) -> None:
-    """Tell of a sound to predict on that training would have dropped."""
+    """Warn of a sound to predict on that training would have dropped."""
     if item := fault(steps, sound, source=str(file), split="test"):
         log.warning("%s is %s: %s", file, item.step.replace("_", " "), item.reason)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 ROWS_TO_FIT = 4096
-"""So many clips give the mean of a mel bin to a hundredth of its spread; all would take minutes."""
+"""Enough clips for the mean of a mel bin to a hundredth of its standard deviation."""
 
 
 def rows_to_fit(rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,19 +13,19 @@ from leyden.data.audio.files import FULL_SCALE
 Samples = TypeVar("Samples", int, Tensor, NDArray[np.int64])
 
 FLOOR = 1e-6
-"""Energy added before the logarithm: some 15 dB above what rounding to 16 bits adds."""
+"""Energy added before the logarithm, about 15 dB above the rounding noise of 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrogram:
-    """What a log-mel spectrogram shall show, whatever the rate of the sound.
+    """Settings of a log-mel spectrogram, independent of the sample rate.
 
     Attributes:
-        mels: bins of frequency.
-        window_seconds: of a frame: longer tells pitches apart, shorter moments.
-        hop_seconds: from frame to frame.
-        min_hertz: lowest frequency that is heard.
-        max_hertz: highest frequency that is heard; half the sample rate where it is not given.
+        mels: Number of mel bins.
+        window_seconds: Length of a frame: longer ones resolve pitch better, shorter ones time.
+        hop_seconds: Time from frame to frame.
+        min_hertz: Lowest frequency.
+        max_hertz: Highest frequency; ``None`` for half the sample rate.
     """
 
     mels: int = 64
@@ -35,10 +35,10 @@ class Spectrogram:
     max_hertz: float | None = None
 
     def of(self, sample_rate: int) -> "LogMel":
-        """Build the module for sound of a rate in Hz.
+        """Build the module for sounds of a sample rate in Hz.
 
         Raises:
-            ValueError: sound of this rate has no such spectrogram.
+            ValueError: If sounds of this rate have no such spectrogram.
         """
         return LogMel(
             sample_rate=sample_rate,
@@ -51,18 +51,18 @@ class Spectrogram:
 
 
 class LogMel(nn.Module):
-    """int16 waveforms to the natural logarithm of mel energies.
+    """Compute the natural logarithm of mel energies of int16 waveforms.
 
     The short-time Fourier transform with a Hann window, its power summed by triangular filters
-    (``mel_filters``). Frames are centred on multiples of the hop, silence beyond both ends.
+    (``mel_filters``). Frames are centred on multiples of the hop, with silence beyond both ends.
 
     Args:
-        sample_rate: of the waveforms in Hz.
-        window: samples of a frame.
-        hop: samples from frame to frame.
-        mels: number of filters.
-        min_hertz: where the lowest filter begins.
-        max_hertz: where the highest filter ends.
+        sample_rate: Sample rate of the waveforms in Hz.
+        window: Samples per frame.
+        hop: Samples from frame to frame.
+        mels: Number of filters.
+        min_hertz: Lower edge of the lowest filter.
+        max_hertz: Upper edge of the highest filter.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class LogMel(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters).float())
 
     def frames(self, samples: Samples) -> Samples:
-        """Count the frames of waveforms with so many samples."""
+        """Return the number of frames of waveforms with some number of samples."""
         return 1 + samples // self.hop
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Map ``(batch, samples)`` to ``(batch, 1, mels, frames(samples))``."""
+        """Map waveforms ``(batch, samples)`` to ``(batch, 1, mels, frames)`` float32."""
         spectrum = torch.stft(
             waveforms.to(self.window.dtype),
             self.fourier,
@@ -119,17 +119,17 @@ def mel_filters(
     1 kHz and logarithmic above. The same as ``librosa.filters.mel`` with its defaults.
 
     Args:
-        mels: number of filters.
-        fourier: samples of the Fourier transform.
-        sample_rate: in Hz.
-        min_hertz: where the lowest filter begins.
-        max_hertz: where the highest filter ends.
+        mels: Number of filters.
+        fourier: Size of the Fourier transform, in samples.
+        sample_rate: Sample rate in Hz.
+        min_hertz: Lower edge of the lowest filter.
+        max_hertz: Upper edge of the highest filter.
 
     Returns:
-        ``(mels, fourier // 2 + 1)`` weights of the power in each bin.
+        Weights ``(mels, fourier // 2 + 1)`` of the power in each bin.
 
     Raises:
-        ValueError: a filter would hear nothing, or the range of frequencies is impossible.
+        ValueError: If a filter has only zero weights, or the range of frequencies is impossible.
     """
     if not 0 <= min_hertz < max_hertz <= sample_rate / 2:
         raise ValueError(
@@ -142,9 +142,9 @@ def mel_filters(
     rising = (bins - lower) / (centre - lower)
     falling = (upper - bins) / (upper - centre)
     filters = np.minimum(rising, falling).clip(min=0) * (2 / (upper - lower))
-    if deaf := int((filters.max(axis=1) == 0).sum()):
+    if empty := int((filters.max(axis=1) == 0).sum()):
         raise ValueError(
-            f"mels: {deaf} of {mels} filters lie between the bins of a {fourier}-point Fourier "
+            f"mels: {empty} of {mels} filters lie between the bins of a {fourier}-point Fourier "
             "transform; take fewer mels, a longer window, or a wider range of frequencies"
         )
     return filters

@@ -1,7 +1,7 @@
 """Augmentations of whole image batches, on the batch's device.
 
-Each takes raw images ``(batch, channels, height, width)`` of any dtype and draws one random
-choice per image from the generator it is given. ``field`` names the images among the inputs.
+Each takes raw images ``(batch, channels, height, width)`` of any dtype and draws its random
+numbers per image from the given generator. ``field`` is the images' name among the inputs.
 """
 
 from dataclasses import dataclass
@@ -12,43 +12,50 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """Mirror left and right with some probability."""
+    """Flip images horizontally.
+
+    Attributes:
+        probability: Probability that an image is flipped.
+    """
 
     probability: float = 0.5
     field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Flip some of the images."""
+        """Flip each image with the probability."""
         chosen = _uniform(images, generator) < self.probability
         return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """Move by up to some pixels in both directions; what comes in from outside is black.
+    """Shift images by a random offset in both directions, filling with black.
 
-    The same as padding and cutting a random piece of the old size.
+    The same as zero padding followed by a random crop of the original size.
+
+    Attributes:
+        pixels: Largest offset.
     """
 
     pixels: int = 1
     field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Shift every image by its own offset."""
+        """Shift each image by its own offset."""
         batch, _, height, width = images.shape
         padded = nn.functional.pad(images, [self.pixels] * 4)
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: nothing is copied yet
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, without a copy
         row, column = _integers(images, generator, 2 * self.pixels + 1, count=2).unbind(dim=1)
         return windows[torch.arange(batch, device=images.device), :, row, column]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResizedCrop:
-    """Cut out a random piece and scale it back to the full size.
+    """Crop a random rectangle and resize it to the full size.
 
     Attributes:
-        min_area: smallest share of the image's area that a piece may have.
-        max_stretch: largest ratio between the changes of height and width.
+        min_area: Smallest area of the rectangle, as a share of the image's.
+        max_stretch: Largest change of the aspect ratio.
     """
 
     min_area: float = 0.5
@@ -56,7 +63,7 @@ class ResizedCrop:
     field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Crop every image by its own rectangle."""
+        """Crop each image by its own rectangle."""
         area = self.min_area + (1 - self.min_area) * _uniform(images, generator)
         stretch = self.max_stretch ** (_uniform(images, generator) - 0.5)
         stretch = stretch.clamp(area.sqrt(), area.rsqrt())  # no side longer than the image's
@@ -76,11 +83,11 @@ class ResizedCrop:
 
 @dataclass(frozen=True, kw_only=True)
 class Erase:
-    """Black out one rectangle (Zhong et al. 2017, arXiv:1708.04896).
+    """Set one rectangle to black (Zhong et al. 2017, arXiv:1708.04896).
 
     Attributes:
-        probability: share of the images that lose a rectangle.
-        max_side: longest side of it, as a share of the image's.
+        probability: Probability that an image loses a rectangle.
+        max_side: Longest side of the rectangle, as a share of the image's.
     """
 
     probability: float = 0.25
@@ -88,7 +95,7 @@ class Erase:
     field: str = "images"
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Erase a piece of some of the images."""
+        """Erase a rectangle of each image with the probability."""
         _, _, height, width = images.shape
         chosen = _uniform(images, generator) < self.probability
         rows = self._span(images, generator, height)

@@ -7,4 +7,4 @@ from leyden.data.cleaning.steps import Cleaning
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCleaning(Cleaning):
-    """The steps of every kind of data; images have no others."""
+    """The cleaning steps of every kind of data; images have no others."""

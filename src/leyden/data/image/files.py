@@ -24,7 +24,7 @@ IMAGE_FILES = FileType(
 )  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""Formats of files with these suffixes; Pillow would try all it knows, PostScript included."""
+"""Formats of files with these suffixes. By default Pillow tries all, PostScript included."""
 
 DEEP_FORMATS = ("PNG", "TIFF")
 """Formats that can have 16 bits per channel."""
@@ -99,7 +99,7 @@ def _white_of(image: Image.Image) -> int:
 
 
 def _decode_upright(path: Path, mode: str) -> Image.Image:
-    """Decode a file upright: to a mode, but to RGBA or 16 bits if that is what it holds."""
+    """Decode a file upright, and convert it to a mode unless it has 16 bits or transparency."""
     with _open_image(path, FORMATS) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in {"I", "F"}:
@@ -111,17 +111,17 @@ def _decode_upright(path: Path, mode: str) -> Image.Image:
 
 @contextmanager
 def _open_image(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
-    """Open a file for Pillow to decode, and for nothing else.
+    """Open a file in Pillow; the body may only decode it.
 
     Raises:
-        UnreadableError: Whatever Pillow raises: a broken file makes its decoders fail in any way.
+        UnreadableError: If Pillow raises any exception: damaged files cause errors of all types.
     """
     try:
         with warnings.catch_warnings():
-            # Torn metadata does no harm where the pixels can be read.
+            # Damaged metadata is harmless if the pixels can be read.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Pillow moves to and fro in a file, which a pipe does not allow.
+            # Pillow seeks in a file, which a pipe does not allow.
             source = io.BytesIO(path.read_bytes()) if path.is_fifo() else path
             with Image.open(source, formats=formats) as image:
                 yield image
@@ -157,6 +157,6 @@ def _used_bits(image: Image.Image) -> int:
 
 
 def _scale_to_8_bits(image: Image.Image, white: int) -> Image.Image:
-    """Scale 16 bits per pixel down to 8; Pillow itself would cut off all above 255."""
+    """Scale 16-bit pixels to 8 bits; Pillow itself would clip all above 255."""
     scaled = np.asarray(image).astype(np.uint32) * 256 // (white + 1)
     return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))

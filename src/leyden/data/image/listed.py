@@ -1,4 +1,4 @@
-"""Images in files that are listed with their classes, by folders or by a table."""
+"""Image files that are listed with their classes, by folders or by a table."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -40,9 +40,9 @@ class ListedImages(ImageData):
     """PNG, JPEG, WebP and other images of any size, resized to one; a subclass sets ``listing``.
 
     Args:
-        image_size: (height, width) that all images are brought to.
+        image_size: (height, width) that all images are resized to.
         channels: 1 for grey, 3 for RGB.
-        options: Options of all images.
+        options: Options of ``ImageData``.
     """
 
     listing: Listing
@@ -60,7 +60,7 @@ class ListedImages(ImageData):
         self.image_shape = (channels, *image_size)
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint the files, and how they are read."""
+        """Return the state of the files, and how they are read."""
         how = {"shape": self.image_shape, "background": self.background}
         return self.listing.settings() | how | {"white": self.white_level()}
 
@@ -99,13 +99,15 @@ class ListedImages(ImageData):
 
     @cached_property
     def _found_white(self) -> int:
-        # Every file is opened for it, so the answer is kept beside the cached rows.
+        # It takes opening every file, so the result is stored beside the cached rows.
         name = f"white-{store.fingerprint(self.listing.settings())}"
         folder = self.cache_dir / str(self.name) / name
         store.write_once(folder, self._look_for_white)
         white = int((folder / WHITE_FILE).read_text())
         if white != FULL_WHITE:
-            log.info("16-bit images: %d is white, by the bits that they use; see data.white", white)
+            log.info(
+                "16-bit images: %d is white, judging by the bits in use; see data.white", white
+            )
         return white
 
     def _look_for_white(self, folder: Path) -> None:

@@ -17,13 +17,13 @@ Background = Literal["black", "white"]
 
 
 class ImageData(DataModule):
-    """Images of one size; a subclass says where they come from and declares ``image_shape``.
+    """Images of one size; a subclass reads them and sets ``image_shape``.
 
     Args:
         background: Colour that transparent pixels are laid on when files are read.
-        white: Value of 16-bit pixels that becomes the brightest of 8 bits when files are read;
-            ``None`` for the one that was found in the training run.
-        options: Options of every data module.
+        white: Value of 16-bit pixels that becomes 255 when files are read; ``None`` for the one
+            that was found in the training run.
+        options: Options of ``DataModule``.
     """
 
     cleaning: ImageCleaning
@@ -50,12 +50,14 @@ class ImageData(DataModule):
     def normalisation(self) -> dict[str, nn.Module]:
         """Build the fitted scaling of channels."""
         if any(len(self.statistics[name]) != self.image_shape[0] for name in ("mean", "std")):
-            raise ValueError(f"mean and std are not of {self.image_shape[0]} channels")
+            raise ValueError(
+                f"mean and std: expected one value for each of {self.image_shape[0]} channels"
+            )
         scaling = NormaliseImages(mean=self.statistics["mean"], std=self.statistics["std"])
         return {"images": scaling}
 
     def white_level(self) -> int | None:
-        """Return the ``white`` that is given, or that of the training run."""
+        """Return the given ``white``, or that of the training run."""
         if self.white is not None or not self.statistics:
             return self.white or self.find_white()
         white: int | None = self.statistics.get("white")
@@ -66,11 +68,11 @@ class ImageData(DataModule):
         return None
 
     def network_sizes(self) -> dict[str, Any]:
-        """Size networks by the images' shape and the number of classes."""
+        """Return the shape of the images and the number of classes."""
         return {"input_shape": self.image_shape, "num_outputs": len(self.class_names or ())}
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read image files, and those below folders, as ``(rows, channels, height, width)``."""
+        """Read image files, and those below folders: ``(rows, channels, height, width)`` uint8."""
         from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
 
         def joined(images: list[NDArray[np.uint8]]) -> dict[str, NDArray[np.uint8]]:

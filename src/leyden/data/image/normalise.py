@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 BYTES_AT_ONCE = 1 << 16
-"""Bytes that fit into a processor's cache, of so few rows that their sums fit into 32 bits."""
+"""Bytes summed at once: they fit into a CPU's cache, and their sums into 32 bits."""
 
 
 def channel_statistics(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> dict[str, Any]:
