@@ -17,7 +17,7 @@ def generator(seed=0):
     ("augment", "rows"),
     [(TimeShift(), WAVEFORMS), (Gain(), WAVEFORMS), (Noise(), WAVEFORMS), (SpecAugment(), IMAGES)],
 )
-def test_the_same_seed_changes_the_same_rows_alike(augment, rows):
+def test_the_same_seed_gives_the_same_rows(augment, rows):
     before = rows.clone()
 
     first, second, other = (augment(rows, generator(seed)) for seed in (1, 1, 2))
@@ -29,7 +29,7 @@ def test_the_same_seed_changes_the_same_rows_alike(augment, rows):
     assert torch.equal(rows, before)
 
 
-def test_a_shift_moves_by_a_share_at_most_and_brings_silence_in():
+def test_a_shift_is_at_most_its_share_and_fills_with_silence():
     shifted = TimeShift(max_share=0.1)(WAVEFORMS, generator())
 
     moves = [int((row == 5000).nonzero()) - 49 for row in shifted]
@@ -46,7 +46,7 @@ def test_gain_stays_within_its_decibels():
     assert factors.max().item() == pytest.approx(2.0, abs=0.2)
 
 
-def test_gain_clips_what_grows_too_loud():
+def test_gain_clips_to_the_range_of_the_dtype():
     loud = torch.tensor([[30000, -30000]] * 50, dtype=torch.int16)
 
     louder = Gain(max_decibels=20.0)(loud, generator())
@@ -55,7 +55,7 @@ def test_gain_clips_what_grows_too_loud():
     assert ((louder[:, 0] > 0) & (louder[:, 1] < 0)).all()
 
 
-def test_noise_has_the_ratio_that_was_asked_for():
+def test_noise_has_the_given_signal_to_noise_ratio():
     tone = (8000 * torch.sin(torch.arange(8000) / 5)).to(torch.int16).repeat(20, 1)
 
     noisy = Noise(probability=1.0, min_decibels=20.0, max_decibels=20.0)(tone, generator())
@@ -65,14 +65,14 @@ def test_noise_has_the_ratio_that_was_asked_for():
     assert ratio.tolist() == pytest.approx([20.0] * 20, abs=0.3)
 
 
-def test_noise_comes_over_some_clips_only():
+def test_noise_is_added_to_some_clips_only():
     noisy = Noise(probability=0.3)(WAVEFORMS.repeat(20, 1), generator())
 
     changed = (noisy != WAVEFORMS[0]).any(dim=1).float().mean()
     assert changed.item() == pytest.approx(0.3, abs=0.05)
 
 
-def test_masks_hide_bands_and_stretches_of_limited_width():
+def test_masks_are_bands_and_spans_of_limited_width():
     masked = SpecAugment(frequency_width=4, time_width=6)(IMAGES, generator())[:, 0] == 0
 
     bands, stretches = masked.all(dim=2).sum(dim=1), masked.all(dim=1).sum(dim=1)

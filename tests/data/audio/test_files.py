@@ -14,7 +14,7 @@ CONTAINERS = {
     ".oga": {"format": "OGG"},
     ".opus": {"format": "OGG", "subtype": "OPUS"},
 }
-"""What soundfile does not know by the suffix when it writes."""
+"""Arguments for suffixes that soundfile does not recognise when writing."""
 
 
 def read(path, *, seconds=0.5):
@@ -27,7 +27,7 @@ def tone(hertz, *, seconds=0.5, loudness=0.5):
 
 
 def error_of(got, expected):
-    """Largest difference but for both ends, where resampling looks beyond the sound."""
+    """Return the largest difference without both ends, where resampling needs samples beyond."""
     return np.abs(got / 2**15 - expected)[200:-200].max()
 
 
@@ -55,7 +55,7 @@ def test_every_rate_is_resampled(tmp_path, sing, rate):
     assert error_of(clip, tone(440)) < 2e-3
 
 
-def test_frequencies_that_the_new_rate_can_not_hold_do_not_fold_back(tmp_path, sing):
+def test_frequencies_above_half_the_new_rate_are_not_aliased(tmp_path, sing):
     clip = read(sing(tmp_path / "a.wav", hertz=12000, rate=44100))
 
     assert np.abs(clip / 2**15)[200:-200].max() < 5e-3
@@ -86,20 +86,20 @@ def test_the_middle_is_the_same_as_that_of_the_whole_file(tmp_path):
     assert np.array_equal(read(tmp_path / "a.flac", seconds=0.5), whole[12000:20000])
 
 
-def test_a_cut_sounds_to_both_of_its_ends(tmp_path, sing):
+def test_a_cut_clip_has_signal_at_both_ends(tmp_path, sing):
     clip = read(sing(tmp_path / "a.wav", hertz=441, rate=44100, seconds=3.0))
 
     middle = np.sin(2 * np.pi * 441 * (1.25 + np.arange(8000) / RATE)) / 2
     assert np.abs(clip / 2**15 - middle).max() < 0.03
 
 
-def test_what_is_too_loud_is_clipped_not_wrapped(tmp_path, sing):
+def test_samples_above_full_scale_are_clipped_not_wrapped(tmp_path, sing):
     clip = read(sing(tmp_path / "a.wav", loudness=1.5, subtype="FLOAT"))
 
     assert (clip.max(), clip.min()) == (32767, -32768)
 
 
-def test_a_sound_knows_its_length_loudness_and_clipping(tmp_path, sing):
+def test_length_loudness_and_clipping_are_measured(tmp_path, sing):
     soft = read_sound(sing(tmp_path / "a.wav", seconds=2.0), sample_rate=RATE, seconds=0.5)
     loud = read_sound(sing(tmp_path / "b.wav", loudness=2.0), sample_rate=RATE, seconds=0.5)
 
@@ -140,7 +140,7 @@ def test_flat_tops_are_clipping_at_every_rate_and_in_one_channel_too(
         assert read_sound(tmp_path / name, sample_rate=RATE).clipped > 0.1
 
 
-def test_what_is_cut_away_is_not_judged(tmp_path):
+def test_only_the_middle_of_a_cut_file_is_examined(tmp_path):
     clipped, silence = np.ones(RATE), np.zeros(RATE)
     soundfile.write(tmp_path / "a.wav", np.concatenate([clipped, silence, clipped]), RATE)
 
@@ -162,7 +162,7 @@ def test_what_is_cut_away_is_not_judged(tmp_path):
         ),
     ],
 )
-def test_a_silent_waveform_says_why_it_is(tmp_path, left, right, rate, reason):
+def test_the_reason_of_a_silent_waveform_is_reported(tmp_path, left, right, rate, reason):
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), rate)
 
     sound = read_sound(tmp_path / "a.wav", sample_rate=RATE, seconds=0.5)
@@ -190,7 +190,7 @@ def cut(path, share):
         (".wav", 0.001, "."),
     ],
 )
-def test_torn_files_are_unreadable(tmp_path, sing, suffix, share, reason):
+def test_truncated_files_are_unreadable(tmp_path, sing, suffix, share, reason):
     path = cut(sing(tmp_path / f"a{suffix}", seconds=10.0), share)
 
     with pytest.raises(UnreadableError, match=reason):
@@ -212,7 +212,7 @@ def test_files_that_hold_no_sound_are_unreadable(tmp_path):
             read_sound(tmp_path / name, sample_rate=RATE)
 
 
-def test_a_wav_that_was_written_into_a_pipe_is_whole(tmp_path, sing):
+def test_a_wav_written_into_a_pipe_is_read_whole(tmp_path, sing):
     path = sing(tmp_path / "a.wav")
     content = bytearray(path.read_bytes())
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
@@ -222,7 +222,7 @@ def test_a_wav_that_was_written_into_a_pipe_is_whole(tmp_path, sing):
 
 
 @pytest.mark.parametrize("rate", [1, 100, 2_000_000, 2**31 - 1])
-def test_rates_that_no_recorder_has_are_unreadable(tmp_path, sing, rate):
+def test_impossible_sample_rates_are_unreadable(tmp_path, sing, rate):
     path = sing(tmp_path / "a.wav")
     header = bytearray(path.read_bytes())
     header[24:28] = rate.to_bytes(4, "little")
@@ -233,7 +233,7 @@ def test_rates_that_no_recorder_has_are_unreadable(tmp_path, sing, rate):
 
 
 def announce(path, frames):
-    """Set the length that the header of a FLAC file announces; 0 stands for unknown."""
+    """Set the length in the header of a FLAC file; 0 means unknown."""
     content = bytearray(path.read_bytes())
     content[21] = (content[21] & 0xF0) | (frames >> 32)
     content[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
@@ -256,7 +256,7 @@ def test_a_flac_of_unknown_length_is_read(tmp_path):
         assert np.array_equal(unknown.waveform, known.waveform)
 
 
-def test_no_memory_is_taken_for_samples_that_a_header_only_promises(tmp_path, sing):
+def test_no_memory_is_allocated_for_samples_that_only_the_header_announces(tmp_path, sing):
     path = announce(sing(tmp_path / "a.flac"), 2**36 - 1)
 
     with pytest.raises(UnreadableError, match="cut short: 68719476735 samples announced, 8000 "):
@@ -265,7 +265,7 @@ def test_no_memory_is_taken_for_samples_that_a_header_only_promises(tmp_path, si
         read(path)
 
 
-def test_an_mp3_of_varying_bit_rate_is_read_though_its_length_is_estimated(tmp_path):
+def test_an_mp3_of_variable_bit_rate_and_estimated_length_is_read(tmp_path):
     tones = [tone(hertz, seconds=3) for hertz in (300, 600, 900)]
     silence_and_tones = np.concatenate([np.zeros(6 * RATE), *tones])
     path = tmp_path / "a.mp3"
@@ -282,7 +282,7 @@ def test_an_mp3_of_varying_bit_rate_is_read_though_its_length_is_estimated(tmp_p
 
 
 @pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\x02\0" + bytes(256)])
-def test_an_mp3_that_tells_its_length_must_hold_it(tmp_path, sing, tag):
+def test_an_mp3_shorter_than_its_header_says_is_unreadable(tmp_path, sing, tag):
     path = sing(tmp_path / "a.mp3", seconds=10.0)
     path.write_bytes(tag + path.read_bytes())
 
@@ -291,7 +291,7 @@ def test_an_mp3_that_tells_its_length_must_hold_it(tmp_path, sing, tag):
         read_sound(cut(path, 0.5), sample_rate=RATE)
 
 
-def test_what_is_longer_than_wanted_is_not_decoded(tmp_path):
+def test_decoding_stops_after_max_seconds(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 60 * RATE), RATE)
 

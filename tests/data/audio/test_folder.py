@@ -91,7 +91,7 @@ def test_faulty_files_are_reported_and_dropped(tmp_path, choir, sing):
     assert (report.items_read, report.rows_kept) == (26, 19)
 
 
-def test_a_given_test_split_is_judged_but_stays(tmp_path, choir, sing):
+def test_faulty_files_of_a_given_test_split_are_reported_but_kept(tmp_path, choir, sing):
     choir(tmp_path, "train/low", "train/high", "test/low", "test/high")
     sing(tmp_path / "test/low/silent.wav", loudness=0.0)
     sing(tmp_path / "train/low/silent.wav", loudness=0.0)
@@ -103,7 +103,7 @@ def test_a_given_test_split_is_judged_but_stays(tmp_path, choir, sing):
     assert len(data.row_numbers("test")) == 21
 
 
-def test_a_step_that_is_off_drops_nothing(tmp_path, choir, sing):
+def test_a_disabled_step_drops_nothing(tmp_path, choir, sing):
     choir(tmp_path)
     sing(tmp_path / "low/silent.wav", loudness=0.0)
 
@@ -115,7 +115,7 @@ def test_a_step_that_is_off_drops_nothing(tmp_path, choir, sing):
     assert tuned.cached.cleaning_report().steps["silent"].found == 0
 
 
-def test_the_steps_of_every_kind_do_alone(tmp_path, choir, sing):
+def test_the_steps_of_sounds_can_all_be_disabled(tmp_path, choir, sing):
     choir(tmp_path)
     sing(tmp_path / "low/silent.wav", loudness=0.0)
     steps = AudioCleaning(silent=False, clipped=False, too_short=False)
@@ -129,7 +129,7 @@ def test_shares_out_of_range_are_refused_by_name(name):
         AudioCleaning(**{name: 1.5})
 
 
-def test_a_class_without_a_good_file_is_named(tmp_path, choir, sing):
+def test_a_class_without_a_usable_file_is_an_error_that_names_it(tmp_path, choir, sing):
     choir(tmp_path)
     sing(tmp_path / "mute/1.wav", loudness=0.0)
 

@@ -77,7 +77,7 @@ def test_inputs_are_read_from_files_and_folders_of_any_rate(tmp_path, choir, sin
         ("empty", "No sound found below"),
     ],
 )
-def test_inputs_that_are_not_there_are_named(tmp_path, choir, given, message):
+def test_missing_inputs_are_named(tmp_path, choir, given, message):
     data = ready(choir(tmp_path / "data"))
     (tmp_path / "empty").mkdir()
 
@@ -87,7 +87,7 @@ def test_inputs_that_are_not_there_are_named(tmp_path, choir, given, message):
     assert str(tmp_path / given) in str(caught.value)
 
 
-def test_inputs_that_training_would_have_dropped_are_told(tmp_path, choir, sing, caplog):
+def test_inputs_that_training_would_have_dropped_are_a_warning(tmp_path, choir, sing, caplog):
     data = ready(choir(tmp_path / "data"))
     silent = sing(tmp_path / "silent.wav", loudness=0.0)
     short = sing(tmp_path / "short.wav", seconds=0.01)

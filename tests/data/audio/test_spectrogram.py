@@ -14,7 +14,7 @@ def waveform(hertz, *, samples=RATE, loudness=1.0):
 
 
 def centre_hertz(mels, *, fourier=512):
-    """Where each filter peaks."""
+    """Return the frequency at which each filter peaks."""
     filters = mel_filters(mels, fourier=fourier, sample_rate=RATE, min_hertz=20, max_hertz=8000)
     return filters.argmax(axis=1) * RATE / fourier
 
@@ -29,7 +29,7 @@ def test_the_shape_is_that_of_an_image():
 
 
 @pytest.mark.parametrize("hertz", [300.0, 1000.0, 3000.0, 6000.0])
-def test_a_tone_lights_the_mel_of_its_frequency(hertz):
+def test_a_tone_has_its_peak_in_the_mel_bin_of_its_frequency(hertz):
     image = Spectrogram(mels=40).of(RATE)(waveform(hertz).unsqueeze(0))[0, 0]
 
     nearest = np.abs(centre_hertz(40) - hertz).argmin()
@@ -50,7 +50,7 @@ def test_silence_is_the_floor():
     assert torch.allclose(image, torch.tensor(FLOOR).log())
 
 
-def test_a_frame_stands_at_its_moment():
+def test_frames_are_centred_on_multiples_of_the_hop():
     click = torch.zeros(1, RATE, dtype=torch.int16)
     click[0, 80 * 160] = 20000
 
@@ -94,7 +94,7 @@ def test_impossible_settings_are_refused_by_name(settings, message):
         Spectrogram(**settings).of(RATE)
 
 
-def test_normalisation_is_per_mel_and_only_centres_what_never_changes():
+def test_normalisation_is_per_mel_and_only_centres_constant_bins():
     normalise = NormaliseMels(mean=torch.tensor([1.0, 2.0]), std=torch.tensor([2.0, 0.0]))
 
     image = torch.tensor([[[[3.0, 1.0], [3.0, 2.0]]]])

@@ -83,7 +83,7 @@ def test_every_row_keeps_its_own_transcript(corpus):
         assert min(WORDS, key=lambda word: abs(WORDS[word] - peak)) == said
 
 
-def test_rows_of_like_length_share_a_batch(corpus):
+def test_batches_hold_rows_of_similar_length(corpus):
     data = ready(corpus, splitter=HoldOut(val_fraction=0.1, test_fraction=0.1))
 
     spreads = [
@@ -131,7 +131,7 @@ def test_splits_are_read_by_their_usual_names(tmp_path, corpus, names):
         (("train", "eval", "eval"), "row 23 of .* split 'eval', which may mean val or test"),
     ],
 )
-def test_splits_of_other_names_are_refused(tmp_path, corpus, names, message):
+def test_unknown_or_ambiguous_splits_are_refused(tmp_path, corpus, names, message):
     with pytest.raises(UserError, match=message):
         ready(parted(tmp_path, corpus, names), split="split")
 
@@ -153,7 +153,7 @@ def test_paths_may_start_elsewhere(tmp_path, corpus, style):
     assert len(data.cached.kept) == 30
 
 
-def test_a_recording_keeps_its_split_when_others_come(tmp_path, corpus):
+def test_a_recording_keeps_its_split_when_others_are_added(tmp_path, corpus):
     lines = corpus.read_text().splitlines()[1:]
     few = write(tmp_path / "few.csv", lines[5:])
 
@@ -170,7 +170,7 @@ def test_a_recording_keeps_its_split_when_others_come(tmp_path, corpus):
     assert {split: names - new for split, names in after.items()} == before
 
 
-def test_transcripts_are_brought_to_one_form(tmp_path, sing):
+def test_transcripts_are_normalised(tmp_path, sing):
     rows = [f"{n}.wav,  Cafe\u0301   {n % 2} " for n in range(10)]
     for n in range(10):
         sing(tmp_path / f"{n}.wav", hertz=300 + n)
@@ -224,7 +224,7 @@ def test_a_too_long_recording_of_a_given_test_split_is_kept_whole(tmp_path, corp
     assert len(data.cached.arrays["waveforms"][row]) == 21 * 16000
 
 
-def test_unknown_characters_are_told_and_count_as_errors(tmp_path, corpus, caplog):
+def test_unknown_characters_are_a_warning_and_count_as_errors(tmp_path, corpus, caplog):
     lines = corpus.read_text().splitlines()[1:]
     rows = [f"{line},{'val' if n > 24 else 'train'}" for n, line in enumerate(lines)]
     rows[-1] = rows[-1].replace(",o,", ",ö,")
@@ -258,7 +258,7 @@ def test_tables_that_do_not_fit_are_refused(corpus, header, options, message):
         ready(corpus, **options)
 
 
-def test_a_table_without_a_row_or_a_readable_one_is_refused(tmp_path, corpus):
+def test_a_table_without_usable_rows_is_refused(tmp_path, corpus):
     with pytest.raises(UserError, match="holds no rows"):
         ready(write(tmp_path / "none.csv", []))
     with pytest.raises(UserError, match="None of the 1 items of the data set is usable"):
@@ -274,7 +274,7 @@ def test_a_changed_recording_is_another_cache(corpus, sing):
     assert ready(corpus).cached.path != before
 
 
-def test_a_checkpoint_brings_its_vocabulary(tmp_path, corpus):
+def test_the_vocabulary_is_restored_from_a_checkpoint(tmp_path, corpus):
     trained = ready(corpus)
     other = SpeechText(name="speech", path=str(corpus))
 
@@ -302,7 +302,7 @@ def test_a_recording_that_is_not_a_regular_file_is_not_opened(tmp_path, corpus):
     assert reason.startswith("not a regular file")
 
 
-def test_transcripts_are_no_classes(corpus, leyden):
+def test_classification_of_transcripts_is_refused(corpus, leyden):
     done = leyden("train", "data=speech_text", f"data.path={corpus}", "network=quartznet")
 
     assert done.code == 2

@@ -24,7 +24,7 @@ def noise(shape=(16, 3, 12, 20), dtype=torch.uint8):
 
 
 def ramp(size):
-    """One image whose pixels are all different and never black."""
+    """Return one image whose pixels are all different and never black."""
     height, width = size
     return torch.arange(1, height * width + 1).view(1, 1, height, width).float()
 
@@ -122,7 +122,7 @@ def test_erase_blackens_one_rectangle_no_longer_than_max_side(max_side):
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
-def test_erase_spares_the_other_images(probability):
+def test_erase_leaves_the_other_images_unchanged(probability):
     images = noise((4000, 1, 8, 8))
 
     erased = (Erase(probability=probability)(images, seeded()) != images).any(dim=(1, 2, 3))
@@ -137,7 +137,7 @@ def test_erase_reaches_every_pixel():
 
 
 @pytest.mark.parametrize("size", [(12, 20), (1, 9), (32, 32)])
-def test_a_crop_of_everything_is_the_image(size):
+def test_a_crop_of_the_full_area_is_the_image(size):
     images = noise((8, 3, *size))
 
     out = ResizedCrop(min_area=1.0, max_stretch=1.0)(images, seeded())
@@ -147,7 +147,7 @@ def test_a_crop_of_everything_is_the_image(size):
 
 @pytest.mark.parametrize("min_area", [0.25, 0.9, 1.0])
 @pytest.mark.parametrize("max_stretch", [1.0, 1.33, 2.0])
-def test_a_crop_keeps_its_area_and_its_stretch_and_stays_inside(min_area, max_stretch):
+def test_crops_have_the_drawn_area_and_aspect_ratio_and_stay_inside(min_area, max_stretch):
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     images = torch.stack([rows, columns]).expand(500, -1, -1, -1)
 

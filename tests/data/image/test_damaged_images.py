@@ -87,7 +87,7 @@ def damaged(whole, chance):
 
 @pytest.mark.parametrize("name", SEEDS)
 @pytest.mark.filterwarnings("default")  # of Pillow, about what is damaged
-def test_damaged_files_give_an_image_or_are_unreadable(tmp_path, name):
+def test_damaged_files_are_read_or_unreadable(tmp_path, name):
     whole, chance, path = encoded(name), random.Random(name), tmp_path / "a.png"
     path.write_bytes(whole)
     assert read_image(path, (3, 8, 8)).any()

@@ -18,7 +18,7 @@ ORIENTATION = 0x0112
 
 
 def picture():
-    """A smooth picture that survives compression, unlike on all four sides."""
+    """Return a smooth picture, different on all four sides, that survives compression."""
     rows, columns = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
     red, green, blue = rows * 12, columns * 8, 120 + 0 * rows
     return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
@@ -137,7 +137,7 @@ def test_the_first_frame_of_an_animation_is_read(tmp_path, suffix):
     assert read_image(path, (3, 8, 8)).mean(axis=(1, 2)) == pytest.approx([255, 0, 0], abs=3)
 
 
-def test_what_hides_under_transparent_pixels_is_black(tmp_path):
+def test_transparent_pixels_are_black(tmp_path):
     image = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
     image.paste((200, 100, 50, 255), (0, 0, 8, 4))
 
@@ -179,7 +179,7 @@ def test_ink_on_transparency_is_laid_on_the_background(tmp_path, mode, backgroun
     ],
 )
 @pytest.mark.parametrize("sixteen", [False, True])
-def test_a_photo_is_turned_upright(tmp_path, orientation, upright, sixteen):
+def test_the_orientation_tag_is_applied(tmp_path, orientation, upright, sixteen):
     grey = grey_of(picture())
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
@@ -212,7 +212,7 @@ def test_the_middle_of_a_wide_image_is_kept_undistorted(tmp_path):
 
 
 def png(width, height, bits, colours, pixels):
-    """Write a PNG by hand, as Pillow writes neither false sizes nor colours of 16 bits."""
+    """Write a PNG by hand, because Pillow writes neither wrong sizes nor 16-bit colours."""
     size = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
     chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -222,14 +222,14 @@ def png(width, height, bits, colours, pixels):
 
 
 def bomb(width, height):
-    """A PNG of a few bytes that says it is huge."""
+    """Return a PNG of a few bytes whose header states a huge size."""
     return png(width, height, 8, 0, bytes(99))
 
 
 @pytest.mark.parametrize(
     ("brightest", "warning"), [(4095, "use 12 bits, of which 4"), (200, "8 bits, of which 0")]
 )
-def test_colours_of_which_few_bits_are_read_are_a_warning(tmp_path, caplog, brightest, warning):
+def test_16_bit_colours_that_lose_bits_are_a_warning(tmp_path, caplog, brightest, warning):
     row = np.array([[0, brightest // 2, brightest]], dtype=">u2").tobytes()
     (tmp_path / "a.png").write_bytes(png(1, 1, 16, 2, b"\0" + row))
 
@@ -237,7 +237,7 @@ def test_colours_of_which_few_bits_are_read_are_a_warning(tmp_path, caplog, brig
     assert warning in caplog.text
 
 
-def test_colours_of_which_all_bits_are_used_are_no_warning_and_no_white(tmp_path, caplog):
+def test_16_bit_colours_that_use_all_bits_are_no_warning(tmp_path, caplog):
     (tmp_path / "a.png").write_bytes(png(1, 1, 16, 2, b"\0" + b"\xff" * 6))
     grey = saved(tmp_path / "b.png", Image.fromarray(np.array([[4000]], dtype=np.uint16)))
 
@@ -257,7 +257,7 @@ def test_colours_of_which_all_bits_are_used_are_no_warning_and_no_white(tmp_path
         pytest.param(bomb(60_000, 60_000), "decompression bomb", id="huge"),
     ],
 )
-def test_what_is_no_image_is_unreadable_and_says_why(tmp_path, content, reason):
+def test_files_that_are_not_images_are_unreadable_with_a_reason(tmp_path, content, reason):
     path = tmp_path / "a.png"
     path.write_bytes(content)
 
@@ -265,7 +265,7 @@ def test_what_is_no_image_is_unreadable_and_says_why(tmp_path, content, reason):
         read_image(path, (3, 8, 8))
 
 
-def test_a_torn_jpeg_is_unreadable(tmp_path):
+def test_a_truncated_jpeg_is_unreadable(tmp_path):
     path = saved(tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes()[:-200])
 
@@ -281,7 +281,7 @@ def test_a_torn_jpeg_is_unreadable(tmp_path):
         ("x" * 300, "^File name too long"),
     ],
 )
-def test_what_can_not_be_opened_is_unreadable(tmp_path, name, reason):
+def test_files_that_cannot_be_opened_are_unreadable(tmp_path, name, reason):
     with pytest.raises(UnreadableError, match=reason):
         read_image(tmp_path / name, (3, 8, 8))
 
@@ -298,7 +298,7 @@ def test_whatever_a_decoder_raises_makes_its_file_unreadable(tmp_path, monkeypat
         read_image(saved(tmp_path / "a.png"), (3, 8, 8))
 
 
-def test_our_own_mistakes_are_not_taken_for_those_of_a_file(tmp_path):
+def test_programming_errors_are_not_reported_as_unreadable_files(tmp_path):
     with pytest.raises(KeyError):
         read_image(saved(tmp_path / "a.png"), (2, 8, 8))
 
@@ -326,7 +326,7 @@ def test_an_image_may_come_from_a_pipe(tmp_path):
     assert np.array_equal(got, np.asarray(picture()).transpose(2, 0, 1))
 
 
-def test_image_files_are_listed_in_order_but_for_hidden_and_other_ones(tmp_path):
+def test_image_files_are_listed_in_order_without_hidden_and_other_files(tmp_path):
     names = ["b.png", "a.JPG", "deep/c.webp", ".hidden/d.png", "deep/.e.png", "notes.txt"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -337,7 +337,7 @@ def test_image_files_are_listed_in_order_but_for_hidden_and_other_ones(tmp_path)
     assert listed == ["a.JPG", "b.png", "deep/c.webp"]
 
 
-def test_a_file_alone_is_scaled_by_the_bits_that_it_uses(tmp_path):
+def test_a_single_file_is_scaled_by_the_bits_that_it_uses(tmp_path):
     ramp = Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64))
 
     levels = read_image(saved(tmp_path / "ct.png", ramp), (1, 64, 64))

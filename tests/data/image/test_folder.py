@@ -12,7 +12,7 @@ FRESH = np.random.default_rng(0)
 
 
 def paint(path):
-    """Save a picture that no other one equals."""
+    """Save a picture that differs from all others."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = FRESH.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
@@ -50,7 +50,7 @@ def test_the_folders_are_the_classes(tmp_path):
     assert sum(len(data.row_numbers(split)) for split in ("train", "val", "test")) == 20
 
 
-def test_images_lie_with_their_own_class(tmp_path):
+def test_every_image_has_its_own_class(tmp_path):
     for number in range(10):
         for name, brightness in (("dark", number), ("light", 255 - number)):
             (tmp_path / name).mkdir(exist_ok=True)
@@ -120,7 +120,7 @@ def test_unreadable_files_are_reported_and_skipped(tmp_path):
     assert all(reasons.values())
 
 
-def test_an_unreadable_file_is_an_error_where_it_may_not_be_skipped(tmp_path):
+def test_an_unreadable_file_is_an_error_if_the_step_is_disabled(tmp_path):
     tree(tmp_path, "a", "b")
     (tmp_path / "b/text.jpg").write_text("no image")
 
@@ -177,7 +177,7 @@ def test_a_missing_root_is_named(tmp_path):
         ready(tmp_path / "missing")
 
 
-def test_a_split_may_lack_a_class(tmp_path):
+def test_a_split_may_have_no_row_of_a_class(tmp_path):
     data = ready(tree(tmp_path, "train/a", "train/b", "train/c", "test/a", "test/c"))
 
     assert data.spec.class_names == ("a", "b", "c")
@@ -185,7 +185,7 @@ def test_a_split_may_lack_a_class(tmp_path):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_class_that_can_not_be_learned_is_an_error_that_names_it(tmp_path, split):
+def test_a_class_without_training_rows_is_an_error_that_names_it(tmp_path, split):
     tree(tmp_path, "train/a", "train/b", f"{split}/a", f"{split}/new")
 
     with pytest.raises(UserError, match="No training row is left of new"):

@@ -9,7 +9,7 @@ FRESH = np.random.default_rng(0)
 
 
 def save(root, *, brightest, dtype=np.uint16, count=10):
-    """Save noise of two classes, whose brightest pixel is given."""
+    """Save noise images of two classes with the given brightest pixel."""
     for name in "ab":
         (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
@@ -47,7 +47,7 @@ def test_one_white_of_the_data_set_scales_all_its_16_bit_files(tmp_path, caplog)
 
 
 @pytest.mark.parametrize(("brightest", "dtype"), [(255, np.uint8), (65535, np.uint16)])
-def test_files_that_use_all_their_bits_are_read_as_ever(tmp_path, caplog, brightest, dtype):
+def test_files_that_use_all_their_bits_are_not_rescaled(tmp_path, caplog, brightest, dtype):
     caplog.set_level("INFO")
     save(tmp_path, brightest=brightest, dtype=dtype)
 
@@ -60,7 +60,7 @@ def test_files_that_use_all_their_bits_are_read_as_ever(tmp_path, caplog, bright
     assert np.array_equal(whole(data)[3, 0], pixels)
 
 
-def test_white_is_looked_for_once(tmp_path, monkeypatch):
+def test_white_is_searched_for_once(tmp_path, monkeypatch):
     before = ready(save(tmp_path, brightest=900))
 
     monkeypatch.setattr("leyden.data.image.listed.find_white", None)
@@ -68,7 +68,7 @@ def test_white_is_looked_for_once(tmp_path, monkeypatch):
     assert ready(tmp_path).cached.path == before.cached.path
 
 
-def test_a_checkpoint_s_white_is_used_for_all_that_comes_after(tmp_path):
+def test_white_is_restored_from_a_checkpoint(tmp_path):
     trained = ready(save(tmp_path / "old", brightest=900))
     other = save(tmp_path / "new", brightest=4000)
     torch.save(trained.state_dict(), tmp_path / "state.pt")
@@ -84,7 +84,7 @@ def test_a_checkpoint_s_white_is_used_for_all_that_comes_after(tmp_path):
     assert np.array_equal(whole(tested)[row, 0], expected)
 
 
-def test_prediction_needs_no_file_of_the_training(tmp_path):
+def test_prediction_needs_no_training_file(tmp_path):
     state = ready(save(tmp_path / "old", brightest=900)).state_dict()
     data = ImageFolder(name="f", root=f"{tmp_path}/gone", image_size=(6, 6), channels=1)
     data.load_state_dict(state)
@@ -94,7 +94,7 @@ def test_prediction_needs_no_file_of_the_training(tmp_path):
     assert inputs.fields["images"].max() == 900 // 4
 
 
-def test_a_white_that_is_given_is_taken(tmp_path):
+def test_a_given_white_is_used(tmp_path):
     data = ready(save(tmp_path, brightest=900), white=9000)
 
     assert data.statistics["white"] == 9000
@@ -103,7 +103,7 @@ def test_a_white_that_is_given_is_taken(tmp_path):
 
 
 def ink(root, count=10):
-    """Save black strokes on transparency."""
+    """Save black strokes on transparent pixels."""
     for name in "ab":
         (root / name).mkdir(parents=True)
         for number in range(count):
@@ -113,7 +113,7 @@ def ink(root, count=10):
     return root
 
 
-def test_black_ink_on_transparency_is_seen_on_white(tmp_path, caplog):
+def test_black_ink_on_transparency_is_visible_on_white(tmp_path, caplog):
     data = ready(ink(tmp_path), background="white")
     (inputs,) = data.read_inputs([f"{tmp_path}/a/3.png"])
 
@@ -123,7 +123,7 @@ def test_black_ink_on_transparency_is_seen_on_white(tmp_path, caplog):
     assert np.array_equal(whole(data)[row], inputs.fields["images"][0])
 
 
-def test_images_that_come_out_of_one_colour_are_a_warning_and_another_cache(tmp_path, caplog):
+def test_images_of_one_colour_are_a_warning_and_the_background_shapes_the_cache(tmp_path, caplog):
     data = ImageFolder(name="f", root=str(ink(tmp_path)), image_size=(6, 6))
 
     list(data.read())
@@ -136,7 +136,7 @@ def test_images_that_come_out_of_one_colour_are_a_warning_and_another_cache(tmp_
     assert settings[0] != settings[1]
 
 
-def test_what_is_not_read_is_reported_after_the_rows(tmp_path):
+def test_skipped_files_are_reported_after_the_rows(tmp_path):
     save(tmp_path, brightest=255, dtype=np.uint8)
     (tmp_path / "a/0.avif").touch()
 
@@ -147,6 +147,6 @@ def test_what_is_not_read_is_reported_after_the_rows(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"background": "red"}, {"white": 0}, {"white": 65536}])
-def test_options_that_can_not_be_are_refused(tmp_path, options):
+def test_impossible_options_are_refused(tmp_path, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}: expected"):
         ImageFolder(name="f", root=str(tmp_path), **options)

@@ -9,7 +9,7 @@ from leyden.data.rows import Rows
 from leyden.errors import UserError
 
 MANY = 600
-"""More rows than are fitted at a time."""
+"""More rows than are fitted at once."""
 
 
 class Given(ImageData):
@@ -63,7 +63,7 @@ def test_normalised_training_images_have_zero_mean_and_unit_variance(images):
 
 
 @pytest.mark.parametrize("level", [0, 77, 130, 254, 255])
-def test_a_channel_that_never_changes_is_only_centred(images, level):
+def test_a_constant_channel_is_only_centred(images, level):
     images[:, 2] = level
 
     data = fitted(images)
@@ -111,7 +111,7 @@ def test_inputs_are_read_from_files_and_folders(images, tmp_path):
         ("empty", "No image found below"),
     ],
 )
-def test_inputs_that_are_not_there_are_named(images, tmp_path, given, message):
+def test_missing_inputs_are_named(images, tmp_path, given, message):
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UserError, match=message) as caught:

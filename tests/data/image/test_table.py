@@ -48,7 +48,7 @@ def unreadable(data):
     return {each["source"]: each["reason"] for each in findings}
 
 
-def test_rows_name_images_and_their_classes(tmp_path):
+def test_each_row_is_an_image_with_its_class(tmp_path):
     paint(tmp_path)
 
     data = ready(table(tmp_path, labelled()))
@@ -61,7 +61,7 @@ def test_rows_name_images_and_their_classes(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl", "parquet"])
-def test_any_format_of_tables_is_read(tmp_path, suffix):
+def test_every_format_of_table_is_read(tmp_path, suffix):
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -78,7 +78,7 @@ def test_any_format_of_tables_is_read(tmp_path, suffix):
     assert len(ready(path).cached.targets) == 20
 
 
-def test_paths_start_from_the_root_and_may_be_those_of_windows(tmp_path):
+def test_paths_start_from_the_root_and_may_have_backslashes(tmp_path):
     paint(tmp_path / "pictures")
     rows = [f".\\{name},{name[:3]}".replace("/", "\\") for name in NAMES]
     rows[0] = f"{tmp_path}/pictures/{NAMES[0]},cat"
@@ -112,7 +112,7 @@ def test_rows_without_a_file_or_a_class_are_rejected_with_a_reason(tmp_path):
     }
 
 
-def test_a_name_that_no_file_can_have_is_rejected(tmp_path):
+def test_an_impossible_file_name_is_rejected(tmp_path):
     paint(tmp_path)
     rows = [{"image": name, "pet": name[:3]} for name in [*NAMES, "cat\0.png"]]
     path = tmp_path / "pets.jsonl"
@@ -121,7 +121,7 @@ def test_a_name_that_no_file_can_have_is_rejected(tmp_path):
     assert unreadable(ready(path)) == {"pets.jsonl row 21": "embedded null byte"}
 
 
-def test_a_column_of_splits_is_kept_in_any_spelling(tmp_path):
+def test_splits_of_a_column_are_kept_in_any_spelling(tmp_path):
     paint(tmp_path)
     splits = [("Train", "train", "dev", "TEST")[number // 2 % 4] for number in range(20)]
     rows = [f"{row},{split}" for row, split in zip(labelled(), splits, strict=True)]
@@ -188,7 +188,7 @@ def test_a_changed_table_or_image_is_another_source(tmp_path, change):
     assert table_data(path).source_settings() != before
 
 
-def test_a_column_that_is_not_there_is_named(tmp_path):
+def test_a_missing_column_is_named(tmp_path):
     with pytest.raises(UserError, match=r"has no column 'pat'\. Did you mean 'pet'"):
         ready(table(tmp_path, labelled()), target="pat")
 
