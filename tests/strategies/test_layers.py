@@ -41,6 +41,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.slow
 def test_no_rank_holds_more_than_its_part_and_one_layer(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, tmp_path],
