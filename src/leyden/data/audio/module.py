@@ -123,7 +123,7 @@ class AudioData(SoundData):
         return {"waveforms": clips}
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
-        """Decode files chunk by chunk, and run the cleaning steps that judge each file alone.
+        """Decode files chunk by chunk, and run the cleaning steps that examine each file alone.
 
         Raises:
             UserError: If no file of some class is left.

@@ -112,7 +112,7 @@ class SpeechData(SoundData):
     def read_utterances(
         self, utterances: Iterable[Utterance], *, hear: Hear | None = None
     ) -> Iterator[Rows]:
-        """Decode utterances chunk by chunk, and run the cleaning steps that judge each alone.
+        """Decode utterances chunk by chunk, and run the cleaning steps that examine each alone.
 
         Args:
             utterances: The utterances, split by split.
