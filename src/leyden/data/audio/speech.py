@@ -21,7 +21,7 @@ from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.audio.transcripts import clean_transcript, code_points, token_numbers, vocabulary
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
-from leyden.data.identity import hashed
+from leyden.data.identity import hash_names
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split, UnreadableError
 
@@ -241,6 +241,6 @@ def _rows(
         split=split,
         sources=[utterance.source for utterance in kept],
         rejected=rejected,
-        keys=hashed(utterance.identity or utterance.source for utterance in kept),
+        keys=hash_names(utterance.identity or utterance.source for utterance in kept),
         groups=np.array(groups, dtype=str) if groups else None,
     )
