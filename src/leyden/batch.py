@@ -1,4 +1,4 @@
-"""What the data module hands to the task: one batch, and the sizes that every batch shares."""
+"""Interface between data modules and tasks: a batch, and the sizes of a data set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ class Batch(NamedTuple):
     """One batch of rows.
 
     Attributes:
-        inputs: keyword arguments of the network's ``forward``, each ``(batch, ...)``.
-        targets: ``(batch,)`` class indices (int64), or ``(batch, num_classes)`` probabilities
-            after mixing; ``(batch, labels)`` truths (uint8) where a row may have several labels;
-            ``(batch,)`` numbers to predict (float32), measured from the ``centre`` of
-            ``DataSpec.targets``; ``(batch, longest)`` token numbers of sequences, 0 after their
-            end; ``None`` where they are not known.
-        rows: ``(batch,)`` int64 row numbers in the data set's cache.
-        seed: seeds every random choice made on this batch, so that a batch is the same whichever
-            process, worker or resumed run makes it.
+        inputs: Keyword arguments of the network's ``forward``, each ``(batch, ...)``.
+        targets: Class indices ``(batch,)`` (int64), or probabilities ``(batch, num_classes)``
+            after mixing; truths ``(batch, labels)`` (uint8) if a row may have several labels;
+            numbers to predict ``(batch,)`` (float32), minus the ``centre`` of
+            ``DataSpec.targets``; token ids of sequences ``(batch, longest)``, padded with 0; or
+            ``None`` if they are unknown.
+        rows: Row numbers ``(batch,)`` (int64) in the cache of the data set.
+        seed: Seed of every random choice on this batch, so that it is the same in any process,
+            worker or resumed run.
     """
 
     inputs: dict[str, Tensor]
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     seed: int
 
     def to(self, device: torch.device) -> "Batch":
-        """Move the tensors to a device, without waiting for them to arrive."""
+        """Copy the tensors to a device asynchronously."""
         if device == self.rows.device:
             return self
         targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
@@ -52,18 +52,17 @@ def as_tensors(fields: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """The facts of a data set that networks and tasks are sized by.
+    """Sizes and class names of a data set, from which networks and tasks are built.
 
     Attributes:
-        network_sizes: keyword arguments that every network of this kind of data takes, such as
+        network_sizes: Keyword arguments of every network for this kind of data, such as
             ``input_shape`` and ``num_outputs``.
-        class_names: names of the classes in the order of their indices, or of the labels; empty
-            for other targets.
-        targets: what was counted of the targets on the training split alone: ``counts``, the rows
-            of each class or label, or of numbers the ``centre`` that the targets of a batch are
-            measured from, and ``mean`` and ``std`` of these differences; and their ``kind``,
-            which is ``class``, ``labels``, ``number`` or ``sequence``.
-        tokens: what the numbers in target sequences stand for; number 0 stands for nothing.
+        class_names: Names of the classes or labels, in the order of their indices; empty for other
+            targets.
+        targets: Statistics of the training targets: their ``kind`` (``class``, ``labels``,
+            ``number`` or ``sequence``); ``counts``, the rows of each class or label; or, for
+            numbers, the ``centre`` that is subtracted, and ``mean`` and ``std`` of the rest.
+        tokens: Tokens of target sequences, in the order of their ids; id 0 is not a token.
     """
 
     network_sizes: Mapping[str, Any]

@@ -2,10 +2,14 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
+from PIL import Image
 
 from leyden.checkpoints.io import load_checkpoint
+from leyden.cli.completion import candidates
 
 TASK = '''
 """Classification by a margin, with the loss of the task itself."""
@@ -93,6 +97,29 @@ class Sparse(nn.Module):
         return self.seen(images[..., ::2].flatten(1))
 '''
 
+DATA = '''
+"""Images whose folder is a key of its own."""
+
+from leyden.data.image.folder import ImageFolder
+from leyden.files import DataPath
+
+
+class Scans(ImageFolder):
+    """Scans below a folder, with a sub-folder per class."""
+
+    def __init__(self, *, scans: DataPath | None = None, **options):
+        super().__init__(root=scans, **options)
+'''
+
+DATA_OPTION = """# Scans.
+defaults: [_image_files]
+_target_: {package}.data.Scans
+name: scans
+scans: ???
+channels: 1
+image_size: [8, 8]
+"""
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -174,3 +201,41 @@ def test_a_network(project, trained):
     checkpoint, _ = trained("network=sparse")
 
     assert checkpoint["state_dict"]["network.seen.weight"].shape == torch.Size([10, 32])
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Draw images of two classes below a folder."""
+    random = np.random.default_rng(0)
+
+    def draw(folder, count):
+        for name in ("dark", "light"):
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(256, size=(8, 8), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{number}.png")
+
+    return draw
+
+
+def test_paths_of_data_are_keys_of_the_data_module(project, trained, leyden, scans, tmp_path):
+    project("data", DATA, "data/scans", DATA_OPTION)
+    scans("old, 1", 20)
+    scans("other", 3)
+
+    assert candidates("leyden train data=scans data.scans=ot") == ["data.scans=other/"]
+    mistyped = leyden("train", "data=scans", "data.scans=othre")
+    trained("data=scans", "data.scans=old, 1", "data.batch_size=4")
+    (run,) = (tmp_path / "runs" / "mine").iterdir()
+    config = OmegaConf.load(run / "config.yaml")
+    (tmp_path / "old, 1").rename(tmp_path / "new")
+    words = (f"run={run}", "data.scans=new")
+    resumed = leyden("train", *words, "trainer.max_epochs=2")
+    same, other = leyden("evaluate", *words), leyden("evaluate", f"run={run}", "data.scans=other")
+
+    assert "Did you mean 'other'?" in mistyped.err
+    assert config.data.scans == str(tmp_path / "old, 1")
+    assert resumed.code == 0, resumed.err
+    assert '"val/accuracy"' in same.out
+    assert '"test/accuracy"' in other.out
+    assert '"val/accuracy"' not in other.out

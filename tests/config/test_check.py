@@ -179,7 +179,8 @@ def test_paths_of_data_that_do_not_exist(path: str, message: str, tmp_path: Path
     (tmp_path / "flowers" / "rows.csv").touch()
 
     def config(inner: str) -> Any:
-        return OmegaConf.create({"data": {"path": str(tmp_path / inner), "root": None}})
+        table = {"_target_": "leyden.data.image.table.ImageTable", "root": None}
+        return OmegaConf.create({"data": {**table, "path": str(tmp_path / inner)}})
 
     check_paths(config("flowers/rows.csv"))
     with pytest.raises(UserError, match=message):

@@ -69,9 +69,13 @@ def test_freezing_makes_paths_of_data_absolute(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert freeze(compose([f"++data.{key}=images"])).data[key] == str(tmp_path / "images")
-    assert freeze(compose([f"++data.{key}='~/images'"])).data[key] == str(Path.home() / "images")
-    assert freeze(compose([f"++data.{key}=null"])).data[key] is None
+    def frozen_path(value: str) -> str | None:
+        table = ["data=image_table", "data.path=x", "data.image=x", "data.target=x"]
+        return freeze(compose([*table, f"data.{key}={value}"])).data[key]
+
+    assert frozen_path("images") == str(tmp_path / "images")
+    assert frozen_path("'~/images'") == str(Path.home() / "images")
+    assert frozen_path("null") is None
 
 
 def test_frozen_config_takes_no_unknown_key(frozen: Config) -> None:

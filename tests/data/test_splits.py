@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leyden.data.identity import hashed
+from leyden.data.identity import hash_names
 from leyden.data.rows import GIVEN_SPLITS, SPLITS
 from leyden.data.splits import HoldOut, KFold, Population, fold_numbers, latest, periods, strata
 
@@ -12,7 +12,7 @@ def population(targets, *, keys=None, splits=None, times=None):
     count = len(targets)
     return Population(
         rows=np.arange(count),
-        keys=hashed(map(str, range(count) if keys is None else keys)),
+        keys=hash_names(map(str, range(count) if keys is None else keys)),
         targets=np.asarray(targets),
         splits=np.array(
             [GIVEN_SPLITS.index(split) for split in splits or ["all"] * count], np.uint8
@@ -192,7 +192,7 @@ def test_splits_of_the_source_stay():
 def test_folds_are_of_one_size_and_hold_each_class_alike(folds):
     targets = np.repeat([0, 1, 2], [100, 40, 10])
 
-    numbers = fold_numbers(hashed(map(str, range(150))), targets, folds=folds, seed=0)
+    numbers = fold_numbers(hash_names(map(str, range(150))), targets, folds=folds, seed=0)
 
     for fold in range(folds):
         counts = np.bincount(targets[numbers == fold])
@@ -204,7 +204,7 @@ def test_folds_of_groups_keep_them_whole_and_hold_each_class_alike():
     groups = random.integers(0, 60, 600)
     targets = (groups % 3 == 0).astype(int)  # a class of whole groups, as of patients
 
-    numbers = fold_numbers(hashed(map(str, groups)), targets, folds=5, seed=0)
+    numbers = fold_numbers(hash_names(map(str, groups)), targets, folds=5, seed=0)
 
     assert all(len(set(numbers[group == groups])) == 1 for group in range(60))
     assert np.ptp(np.bincount(numbers)) <= 0.2 * 120

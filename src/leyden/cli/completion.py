@@ -151,10 +151,10 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
         if key in ("run", "input", "to") and not runs:
             yield from _paths(value)
         return
-    from leyden.config.compose import PATHS_OF_DATA, groups, select  # imports Hydra
+    from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra
 
     name = key.lstrip("+~")
-    if name in PATHS_OF_DATA:
+    if name.startswith("data.") and name in path_keys_of_options():
         yield from _paths(value)
     elif options := groups().get(name):
         start = max(value.rfind(sign) for sign in ",[") + 1  # in a list, or a sweep's values

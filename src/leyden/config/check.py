@@ -10,7 +10,6 @@ from typing import Any
 from leyden.config.compose import (
     NODES,
     OF_TASK,
-    PATHS_OF_DATA,
     SCALARS,
     Config,
     groups,
@@ -20,6 +19,7 @@ from leyden.config.compose import (
     select,
     to_plain,
 )
+from leyden.config.data_paths import path_keys
 from leyden.config.static.sources import find_module
 from leyden.config.static.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError, did_you_mean, near
@@ -115,7 +115,7 @@ def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # 
         UserError: A path does not exist.
     """
     with _setter_named(origin):
-        for key in PATHS_OF_DATA:
+        for key in path_keys(config.data):
             path = select(config, key)
             if isinstance(path, str) and not exists(path):
                 raise FaultyKeyError(key, f"{path} does not exist.{_near_path(Path(path))}")

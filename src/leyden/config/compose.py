@@ -17,6 +17,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from leyden.config.data_paths import path_keys
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.config.projects import CONF, conf_folders
 from leyden.errors import UserError, did_you_mean, near
@@ -29,9 +30,6 @@ ROOT_CONFIG = "train"
 
 ACROSS_GROUPS = ("experiment", "debug")
 """Groups that hold keys of others."""
-
-PATHS_OF_DATA = ("data.root", "data.path", "data.val_path", "data.test_path")
-"""Keys that say where the data of a run are."""
 
 OF_TASK = ("network", "loss", "parameter_groups", "optimizer", "scheduler")
 """Keys of nodes that only a task takes, by links such as ``${loss}``."""
@@ -111,6 +109,12 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
+def path_keys_of_options() -> set[str]:
+    """Return the keys that are paths with any option of ``data``, before one is composed."""
+    options = (read_option(f"data/{option}") for option in groups()["data"])
+    return {key for option in options for key in path_keys(option)}
+
+
 def root_keys() -> set[str]:
     """List the top-level keys that a config may have: those of its file, and its groups."""
     found = {*read_option(ROOT_CONFIG), *(group.partition("/")[0] for group in groups())}
@@ -138,7 +142,7 @@ def freeze(config: Config) -> Config:
     plain = _evaluated(links, resolved)
     follow_links(plain)
     frozen: Config = OmegaConf.create(plain)
-    for key in PATHS_OF_DATA:
+    for key in path_keys(plain.get("data")):
         path = OmegaConf.select(frozen, key)
         if isinstance(path, str | int | float) and path:
             # pathlib raises for the home of an unknown user

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from leyden.config.compose import ACROSS_GROUPS, PATHS_OF_DATA, groups
+from leyden.config.compose import ACROSS_GROUPS, groups, path_keys_of_options
 from leyden.errors import UserError
 from leyden.files import exists
 
@@ -42,7 +42,8 @@ def written_out(overrides: Sequence[str]) -> list[str]:
 def _written_out(override: str, options: dict[str, list[str]]) -> str:
     name, equals, value = override.partition("=")
     key = name.lstrip("+~")
-    if key in PATHS_OF_DATA and value and (exists(value) or value[0] == "~"):
+    may_be_path = key.startswith("data.") and value and (value[0] == "~" or exists(value))
+    if may_be_path and key in path_keys_of_options():
         return f"{name}={_quoted(value)}"
     if key not in options or (name != key and key not in IN_EVERY_CONFIG):
         is_group = key in options or "/" in key or key == "hydra"

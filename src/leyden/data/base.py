@@ -17,7 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch, DataSpec
 from leyden.data import targets
-from leyden.data.batches.cached_rows import CPU, Augmentation, CachedRows, augmented, switched_on
+from leyden.data.batches.cached_rows import (
+    CPU,
+    Augmentation,
+    CachedRows,
+    augment_fields,
+    without_none,
+)
 from leyden.data.batches.loader import ResumableLoader
 from leyden.data.batches.sampler import BatchOrder
 from leyden.data.cache import store
@@ -92,8 +98,8 @@ class DataModule(LightningDataModule, ABC):
         self.splitter = splitter or HoldOut()
         self.balanced = balanced
         self.cleaning = cleaning or self.cleaning_type()
-        self.augment = switched_on(augment)
-        self.augment_inputs = switched_on(augment_inputs)
+        self.augment = without_none(augment)
+        self.augment_inputs = without_none(augment_inputs)
         self.keep_on_device = keep_on_device
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else store.default_folder()
         self.tests_all_rows = False  # as when a trained network is measured on other data
@@ -194,7 +200,7 @@ class DataModule(LightningDataModule, ABC):
             return
         cached = read_cache(self._cache_folder())
         if self.class_names is not None:
-            cached = targets.aligned(cached, self.class_names)
+            cached = targets.align_classes(cached, self.class_names)
         self.class_names = cached.class_names
         self._cache, self._splits = cached, self.assign(cached.population())
         if not self.tests_all_rows:
@@ -207,7 +213,7 @@ class DataModule(LightningDataModule, ABC):
             self.target_counts = {"kind": "sequence"}
             if "sequences" not in cached.arrays:
                 classes = len(self.class_names)
-                self.target_counts = targets.counted(cached.targets[learnt], classes)
+                self.target_counts = targets.count_targets(cached.targets[learnt], classes)
 
     @property
     def cached(self) -> Cache:
@@ -277,8 +283,8 @@ class DataModule(LightningDataModule, ABC):
         if not (changes and self.trainer and self.trainer.training):
             return batch._replace(inputs=self.network_inputs(batch.inputs))
         generator = torch.Generator(batch.rows.device).manual_seed(batch.seed)
-        raw = augmented(batch.inputs, self.augment, generator)
-        inputs = augmented(self.network_inputs(raw), self.augment_inputs, generator)
+        raw = augment_fields(batch.inputs, self.augment, generator)
+        inputs = augment_fields(self.network_inputs(raw), self.augment_inputs, generator)
         return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:
@@ -338,7 +344,7 @@ class DataModule(LightningDataModule, ABC):
             world_size=world_size,
         )
         if self._dataset is None:
-            self._dataset = self.dataset(targets.centred(self.cached, self.target_counts))
+            self._dataset = self.dataset(targets.centre_targets(self.cached, self.target_counts))
         return ResumableLoader(
             self._dataset,
             order=order,

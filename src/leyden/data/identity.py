@@ -1,6 +1,6 @@
-"""What identifies a row: a 64-bit hash, by which rows are split.
+"""Identity of rows: 64-bit hashes of their paths or contents, by which they are split.
 
-A row that is hashed by its own path or content keeps its split when other rows come or go.
+A row therefore keeps its split when other rows are added or removed.
 """
 
 import hashlib
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 Keys = NDArray[np.uint64]
 
 KEYS_AT_ONCE = 1 << 16
-"""Rows that are looked up together."""
+"""Keys that are looked up together, to limit memory."""
 
 FEW_VALUES = 10
-"""Rows per distinct row from which equal rows are observations of the few that are possible."""
+"""Rows per distinct row from which equal rows are separate observations, not repeats."""
 
 
-def hashed(names: Iterable[str | bytes]) -> Keys:
-    """Return a 64-bit hash ``(names,)`` of each name, the same on every machine."""
+def hash_names(names: Iterable[str | bytes]) -> Keys:
+    """Return the uint64 hashes ``(names,)`` of names; they are the same on every machine."""
     return np.array([_hash(name) for name in names], dtype=np.uint64)
 
 
-def mixed(keys: Keys, value: int | Keys) -> Keys:
-    """Mix another number into keys ``(rows,)``, by the finalizer of SplitMix64.
+def mix_keys(keys: Keys, value: int | Keys) -> Keys:
+    """Combine keys ``(rows,)`` with other numbers, by the finalizer of SplitMix64.
 
     Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
     """
@@ -35,8 +35,8 @@ def mixed(keys: Keys, value: int | Keys) -> Keys:
     return mix ^ (mix >> np.uint64(31))
 
 
-def told_apart(keys: Keys) -> Keys:
-    """Distinguish equal rows if there are hardly any others, as in a table of few categories.
+def separate_repeats(keys: Keys) -> Keys:
+    """Give equal rows different keys if most rows are repeated, as in a table of few categories.
 
     A few equal rows may be one that was recorded twice, so they share a key and thereby a split. If
     every row is repeated many times, splits of whole sets of equal rows would represent nothing.
@@ -55,7 +55,7 @@ def told_apart(keys: Keys) -> Keys:
     starts = np.searchsorted(members[order], np.arange(len(distinct)))
     repeats = np.empty(len(keys), dtype=np.uint64)
     repeats[order] = np.arange(len(keys)) - starts[members[order]]
-    return np.where(repeats > 0, mixed(keys, repeats), keys)
+    return np.where(repeats > 0, mix_keys(keys, repeats), keys)
 
 
 def _hash(name: str | bytes) -> int:
@@ -65,8 +65,13 @@ def _hash(name: str | bytes) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
 
-def repeated(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return which keys ``(rows,)`` occur more than once, in 8 bytes of memory per row."""
+def find_repeated(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return a mask ``(rows,)`` of the keys that occur more than once, in 8 bytes per row.
+
+    Example:
+        >>> find_repeated(np.array([5, 7, 5], np.uint64)).tolist()
+        [True, False, True]
+    """
     ordered = np.sort(keys)
     several = ordered[1:][ordered[1:] == ordered[:-1]]
     del ordered

@@ -1,4 +1,4 @@
-"""Rows that a finished run is asked about, chunk by chunk."""
+"""Rows to predict on, chunk by chunk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Inputs:
     """A chunk of rows to predict on.
 
     Attributes:
-        names: of the rows, for people: a file, or a row of one.
-        fields: those of a raw batch, ``(rows, ...)`` each; none where there is no row.
-        rejected: what can't be read, and so has no row.
+        names: Display names of the rows: a file, or a row of one.
+        fields: Raw fields ``(rows, ...)`` by name; empty if the chunk has no rows.
+        rejected: Items that cannot be read, and so have no row.
     """
 
     names: Sequence[str]
@@ -34,12 +34,12 @@ def read_files(
     read: Callable[[Path], Item],
     joined: Callable[[list[Item]], Mapping[str, NDArray[Any]]],
 ) -> Iterator[Inputs]:
-    """Read files that hold one row each.
+    """Yield the rows of files that hold one row each.
 
     Args:
-        files: of any number.
-        read: one file; raises ``UnreadableError``.
-        joined: makes the fields of one item or more.
+        files: Files to read.
+        read: Function that reads one file, or raises ``UnreadableError``.
+        joined: Function that returns the raw fields of one or more items.
     """
     for start in range(0, len(files), FILES_PER_CHUNK):
         names, items, rejected = [], [], []

@@ -14,27 +14,27 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 GivenSplit = Literal["all", "train", "val", "test"]
-"""Split that the source assigns a row to; ``all`` if the data module's splitter assigns it."""
+"""Split that a source assigns a row to; ``all`` if it leaves that to the splitter."""
 
 GIVEN_SPLITS: tuple[GivenSplit, ...] = get_args(GivenSplit)
-"""In the order of the codes that stand for them in arrays."""
+"""In the order of their codes in arrays."""
 
 
 class UnreadableError(Exception):
-    """One item of a source can't be read; the message says why."""
+    """An item of a source cannot be read; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedItem:
-    """An item of the source that did not become a row, and the cleaning step that says so.
+    """An item of the source that a cleaning step rejects.
 
-    One that is not dropped became a row all the same, and is only reported: a step found fault
-    with it, but it stands in the test split that the source sets apart.
+    An item that is not dropped is a row all the same: it is in the test split of the source, where
+    rejected items are only reported.
 
     Attributes:
-        source: Name of the item, for people.
+        source: Display name of the item.
         reason: Why it did not become a row.
-        step: The cleaning step that says so.
+        step: Name of the cleaning step.
         dropped: Whether it did not become a row.
         target: Its class, by name or index, if it is known.
         count: Number of items of which this one is an example.
@@ -53,7 +53,7 @@ class Ragged:
     """Rows of uneven length in one flat array.
 
     Attributes:
-        values: all rows, one after the other.
+        values: Concatenated rows.
         offsets: ``(rows + 1,)`` int64; row ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
     """
 
@@ -62,7 +62,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Iterable[NDArray[Any]], *, dtype: np.dtype[Any]) -> "Ragged":
-        """Join rows ``(length,)``, of which there may be none."""
+        """Concatenate rows ``(length,)``, of which there may be none."""
         arrays = list(rows)
         ends = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
         return cls(values=np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype), offsets=ends)
@@ -82,24 +82,25 @@ class Rows:
     """A chunk of consecutive rows.
 
     Attributes:
-        arrays: the inputs in their compact dtype, ``(rows, ...)`` or ragged each.
-        targets: ``(rows,)`` class names (str), indices (int64) where the data set declares its
-            ``class_names``, or numbers (float) to predict; or ``(rows, labels)`` truths (bool)
-            where a row may have several labels; zeros where there are sequences.
-        split: the split that the source puts these rows in.
-        sources: where each row came from, for people: a path or a row number.
-        rejected: items of this chunk that did not become rows.
-        keys: ``(rows,)`` uint64 hash of what identifies each row; that of its source by default,
-            which is right for paths. Rows of a table, which have only a number, give one of their
-            content, so that equal rows get the same split.
-        groups: ``(rows,)`` names of what must not be torn apart by a split, such as a speaker.
-        changed: how many of these rows a cleaning step of the kind changed, by step.
-        sequences: targets that are sequences; the cache keeps them as the array ``sequences``.
-        signatures: ``(rows, hashes)`` whose share of equal columns tells how alike two rows are.
-        times: ``(rows,)`` numbers that order the rows in time, to split by.
-        label_names: of the columns of targets ``(rows, labels)``.
-        facts: what the kind has to know of the rows to read them from the cache, as plain values
-            that JSON can hold; those of a later chunk replace earlier ones of the same name.
+        arrays: Inputs in their compact dtype, each ``(rows, ...)`` or ragged.
+        targets: Class names ``(rows,)`` (str); class indices ``(rows,)`` (int64) if the data set
+            declares its ``class_names``; numbers to predict ``(rows,)`` (float); or truths
+            ``(rows, labels)`` (bool) if a row may have several labels. Zeros if the targets are
+            sequences.
+        split: Split that the source assigns these rows to.
+        sources: Display name of each row: a path or a row number.
+        rejected: Items of this chunk that did not become rows.
+        keys: Hashes ``(rows,)`` (uint64) that identify the rows; those of ``sources`` by default,
+            which is right for paths. Rows of a table give hashes of their content, so that equal
+            rows get the same split.
+        groups: Names ``(rows,)`` of what must stay in one split, such as a speaker.
+        changed: Number of rows that a cleaning step of the kind changed, by step.
+        sequences: Target sequences; the cache keeps them as the array ``sequences``.
+        signatures: MinHash signatures ``(rows, hashes)`` (uint32) of the rows.
+        times: Times ``(rows,)`` to split by.
+        label_names: Names of the columns of targets ``(rows, labels)``.
+        facts: What the kind needs in order to read the rows from the cache, as values that JSON
+            can hold; those of a later chunk replace earlier ones of the same name.
     """
 
     arrays: Mapping[str, NDArray[Any] | Ragged]

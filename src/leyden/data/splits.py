@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.identity import Keys, mixed
+from leyden.data.identity import Keys, mix_keys
 from leyden.data.rows import GIVEN_SPLITS
 
 RowNumbers = NDArray[np.int64]
@@ -284,7 +284,7 @@ def _holders(units: NDArray[np.intp], classes: NDArray[np.int64]) -> list[NDArra
 
 def uniform(keys: Keys, seed: int, draw: int) -> NDArray[np.float64]:
     """Map keys ``(n,)`` to numbers in [0, 1) that look drawn at random."""
-    hashes = mixed(mixed(keys, seed % 2**64), draw)
+    hashes = mix_keys(mix_keys(keys, seed % 2**64), draw)
     places: NDArray[np.float64] = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return places
 

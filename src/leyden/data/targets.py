@@ -1,4 +1,4 @@
-"""What is to be learnt: counted on the training split, balanced, and the same from file to file."""
+"""Targets: counting and balancing them, and matching the classes of other data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +14,16 @@ from leyden.data.values import matcher
 from leyden.errors import UserError
 
 
-def counted(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
-    """Count the targets of the training split, as ``DataSpec.targets`` says.
+def count_targets(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
+    """Return counts or moments of training targets, in the format of ``DataSpec.targets``.
 
     Args:
-        targets: ``(rows,)`` class indices or numbers, or ``(rows, labels)`` truths.
-        num_classes: number of classes or labels; 0 where targets are numbers.
+        targets: Class indices or numbers ``(rows,)``, or truths ``(rows, labels)``.
+        num_classes: Number of classes or labels; 0 if the targets are numbers.
+
+    Example:
+        >>> count_targets(np.array([0, 2, 2]), num_classes=3)
+        {'kind': 'class', 'counts': [1, 0, 2]}
     """
     if targets.dtype.kind == "f":
         values = targets.astype(np.float64)
@@ -30,12 +34,12 @@ def counted(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:
     return {"kind": "class", "counts": np.bincount(targets, minlength=num_classes).tolist()}
 
 
-def centred(cached: Cache, counts: Mapping[str, Any]) -> Cache:
-    """Measure numbers from their training mean, so that float32 is precise enough for them.
+def centre_targets(cached: Cache, counts: Mapping[str, Any]) -> Cache:
+    """Subtract the training mean from number targets, so that float32 is precise enough for them.
 
     Args:
-        cached: Data whose targets are float64 numbers, or anything else, which stays as it is.
-        counts: What was counted of the targets in training.
+        cached: Rows with targets of any kind; only float64 numbers are changed.
+        counts: Result of ``count_targets`` on the training split.
     """
     if counts.get("kind") != "number":
         return cached
@@ -43,7 +47,7 @@ def centred(cached: Cache, counts: Mapping[str, Any]) -> Cache:
 
 
 def balancing_weights(targets: NDArray[np.generic], class_names: Sequence[str] | None) -> Tensor:
-    """Compute weights ``(rows,)`` with which every class is drawn equally often.
+    """Return weights ``(rows,)``, float64, with which every class is drawn equally often.
 
     Args:
         targets: Class indices ``(rows,)``.
@@ -61,13 +65,13 @@ def balancing_weights(targets: NDArray[np.generic], class_names: Sequence[str] |
     return torch.from_numpy(1 / counts[members])
 
 
-def aligned(cached: Cache, class_names: Sequence[str]) -> Cache:
-    """Number the classes of other data as a trained network knows them; some may be absent.
+def align_classes(cached: Cache, class_names: Sequence[str]) -> Cache:
+    """Convert targets to the class indices of a trained network; some classes may be absent.
 
-    Names that are equal as values are one class, such as 1 and 1.0.
+    Names that are equal as values, such as 1 and 1.0, are one class.
 
     Raises:
-        UserError: the data hold a class that training never saw.
+        UserError: The data have a class that was not in training.
     """
     if tuple(class_names) == cached.class_names:
         return cached
@@ -86,7 +90,7 @@ def aligned(cached: Cache, class_names: Sequence[str]) -> Cache:
 
 
 def different_classes(expected: Sequence[str], found: Sequence[str]) -> UserError:
-    """Word that data do not fit a checkpoint."""
+    """Return the error for data whose classes are not those of a checkpoint."""
     return UserError(
         f"The classes of the data differ from those of the checkpoint: expected "
         f"{list(expected)}, got {list(found)}. Give the data that the run "

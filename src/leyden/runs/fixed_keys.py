@@ -9,6 +9,7 @@ from typing import Any
 
 from leyden.checkpoints.files import META
 from leyden.config.compose import Config, load, save, to_plain, without_places
+from leyden.config.data_paths import path_keys
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
 
@@ -28,11 +29,11 @@ FIXED = {
 }
 
 FREE = (
-    *("data.root", "data.path", "data.val_path", "data.test_path", "data.cache_dir"),
-    *("data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
+    *("data.cache_dir", "data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
     *("data.augment", "data.augment_inputs"),
 )
-"""Keys below the fixed ones that may change; other rows are detected by their fingerprint."""
+"""Keys below the fixed ones that may change, as may the paths of data; other rows are detected by
+their fingerprint."""
 
 
 LENGTHENING = (
@@ -142,9 +143,10 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
         return
     changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
     _refuse_changes_of_the_finished(folder, changes, overrides)
+    free = (*FREE, *path_keys(config.data))
     for key, before, after in changes:
         reason = next((FIXED[name] for name in FIXED if _is_within(key, name)), None)
-        if reason is None or any(_is_within(key, name) for name in FREE):
+        if reason is None or any(_is_within(key, name) for name in free):
             continue
         raise UserError(
             f"{key} cannot be changed any more: {reason}. Expected {before!r}, as in the run's "

@@ -8,7 +8,8 @@ from leyden.checkpoints.record import (
     SPLIT_FINGERPRINT,
     describe_data_change,
 )
-from leyden.config.compose import PATHS_OF_DATA, from_plain, select
+from leyden.config.compose import from_plain, select
+from leyden.config.data_paths import path_keys
 from leyden.errors import UserError
 from leyden.workflows.finished import LIMITS, NUMERICS, FinishedRun, inference_trainer, load_run
 
@@ -60,7 +61,7 @@ def only_loader(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _other_data(finished: FinishedRun) -> str:
     """Make all rows the test split if a key names other data; return the keys with their values."""
     before, now = from_plain(finished.record["config"]), finished.config
-    changed = [key for key in PATHS_OF_DATA if select(now, key) != select(before, key)]
+    changed = [key for key in path_keys(now.data) if select(now, key) != select(before, key)]
     if not changed:
         return ""
     data = finished.data

@@ -17,6 +17,7 @@ from leyden.callbacks.stop_request import GracefulStop, StopRequest
 from leyden.checkpoints.io import load_checkpoint, newest_intact
 from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT
 from leyden.config.compose import Config, to_plain
+from leyden.config.data_paths import path_keys
 from leyden.data.base import DataModule
 from leyden.data.cleaning.steps import table
 from leyden.data.rows import SPLITS
@@ -265,7 +266,8 @@ def _tuned(config: Config) -> dict[str, Any]:
         node = plain.get(group) or {}
         tuned[group] = str(node.get("_target_")).rpartition(".")[2]
         tuned |= _flat(node, group)
-    return tuned
+    places = {"data.cache_dir", *path_keys(plain["data"])}
+    return {key: value for key, value in tuned.items() if key not in places}
 
 
 def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
@@ -280,10 +282,10 @@ def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -
 
 
 def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys, without targets and paths."""
+    """Flatten nested mappings to dotted keys, without targets."""
     flat: dict[str, Any] = {}
     for key, value in node.items():
-        if key.startswith("_") or key in ("root", "path", "cache_dir"):
+        if key.startswith("_"):
             continue
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}.{key}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.batches.cached_rows import CPU, CachedRows, switched_on
+from leyden.data.batches.cached_rows import CPU, CachedRows, without_none
 from leyden.data.image.augment import Flip
 
 GPU = torch.device("cuda", 0)
@@ -47,5 +47,5 @@ def test_a_gpu_keeps_rows_that_take_half_of_its_free_memory(free, fits, rows, mo
 def test_what_is_null_is_switched_off():
     flip = Flip()
 
-    assert switched_on({"flip": flip, "shift": None}) == {"flip": flip}
-    assert switched_on(None) == {}
+    assert without_none({"flip": flip, "shift": None}) == {"flip": flip}
+    assert without_none(None) == {}

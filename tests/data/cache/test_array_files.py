@@ -41,7 +41,7 @@ def test_what_is_written_can_be_changed_in_place(tmp_path):
 
     files.rewrite("x", lambda values: values * 2)
 
-    assert np.array_equal(files.mapped()["x"], np.arange(0, 200_000, 2))
+    assert np.array_equal(files.map_arrays()["x"], np.arange(0, 200_000, 2))
 
 
 @pytest.mark.parametrize("rows", [np.zeros((1, 2), np.uint8), np.zeros((1, 3), np.int8)])

@@ -114,7 +114,7 @@ def test_dropped_rows_stand_in_the_report_and_not_in_any_split(tmp_path):
 def test_an_item_that_may_not_be_skipped_is_an_error_that_names_it(tmp_path):
     rows = chunk_of(3, rejected=[RejectedItem(source="torn.png", reason="empty file")])
 
-    with pytest.raises(UserError, match=r"torn\.png can't be read: empty file"):
+    with pytest.raises(UserError, match=r"torn\.png cannot be read: empty file"):
         prepared(tmp_path / "c", rows, unreadable=False)
 
     assert not (tmp_path / "c").exists()

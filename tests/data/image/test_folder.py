@@ -124,7 +124,7 @@ def test_an_unreadable_file_is_an_error_if_the_step_is_disabled(tmp_path):
     tree(tmp_path, "a", "b")
     (tmp_path / "b/text.jpg").write_text("no image")
 
-    with pytest.raises(UserError, match=r"b/text\.jpg can't be read: not an image"):
+    with pytest.raises(UserError, match=r"b/text\.jpg cannot be read: not an image"):
         ready(tmp_path, cleaning=ImageCleaning(unreadable=False))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leyden.data.identity import hashed
+from leyden.data.identity import hash_names
 from leyden.data.image.table import ImageTable
 from leyden.errors import UserError
 
@@ -162,7 +162,7 @@ def test_a_row_is_identified_by_the_path_of_its_image(tmp_path):
     moved = table(tmp_path / "moved", labelled(NAMES[::-1]))
     after = [name for rows in table_data(moved).read() for name in rows.sources]
 
-    assert hashed(after).tolist() == hashed(before[::-1]).tolist()
+    assert hash_names(after).tolist() == hash_names(before[::-1]).tolist()
 
 
 def add(path):

@@ -1,4 +1,4 @@
-"""Whole batches, fetched from the cache at once."""
+"""Fetching whole batches from the cache."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 class Augmentation(Protocol):
-    """Changes one field of a batch at random.
+    """Random change of one field of a batch.
 
     Attributes:
         field: Name of the field, such as ``images``.
@@ -30,21 +30,21 @@ class Augmentation(Protocol):
 
 
 SHARE_OF_FREE_MEMORY = 0.5
-"""What rows may take of a GPU; the rest is for the network and its activations."""
+"""Share of a GPU's free memory that rows may take; the rest is for the network."""
 
 
 class CachedRows(Dataset[Batch]):
-    """Rows of one shape, mapped from disk."""
+    """Rows of one shape, memory-mapped from the cache."""
 
     def __init__(self, cached: Cache) -> None:
         self.inputs = {name: torch.from_numpy(array) for name, array in cached.arrays.items()}
         self.targets = torch.from_numpy(cached.targets)
 
     def move_to(self, device: torch.device) -> bool:
-        """Move all rows to a GPU that has room for them, so that nothing but numbers travels.
+        """Move all rows to a GPU that has room for them, so that only row numbers are copied later.
 
         Returns:
-            Whether they are there.
+            Whether the rows are on a GPU.
         """
         if device.type == "cuda" and self.targets.device != device and self._fit(device):
             self.inputs = {name: array.to(device) for name, array in self.inputs.items()}
@@ -63,17 +63,17 @@ class CachedRows(Dataset[Batch]):
         return bool(size <= SHARE_OF_FREE_MEMORY * free)
 
 
-def as_it_is(batch: Any) -> Any:
-    """Collate nothing: the loader's default would look through every batch for arrays."""
+def keep_batch(batch: Any) -> Any:
+    """Return a batch as it is; the default collate function would search it for arrays."""
     return batch
 
 
-def augmented(
+def augment_fields(
     inputs: Mapping[str, Tensor],
     augmentations: Mapping[str, Augmentation],
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Apply augmentations in their order, each to its field.
+    """Apply augmentations in order, each to its field.
 
     Raises:
         UserError: The inputs have no field of such a name.
@@ -89,10 +89,10 @@ def augmented(
     return changed
 
 
-def switched_on(
+def without_none(
     augmentations: Mapping[str, Augmentation | None] | None,
 ) -> dict[str, Augmentation]:
-    """Leave out the augmentations that a config has set to ``None``.
+    """Return the augmentations that are not ``None``.
 
     Raises:
         TypeError: An augmentation does not name the field that it changes.

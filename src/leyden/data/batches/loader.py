@@ -1,4 +1,4 @@
-"""A loader whose place within an epoch can be kept in a checkpoint."""
+"""A loader whose position within an epoch is kept in checkpoints."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,30 +8,30 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leyden.batch import Batch
-from leyden.data.batches.cached_rows import CPU, CachedRows, as_it_is
+from leyden.data.batches.cached_rows import CPU, CachedRows, keep_batch
 from leyden.data.batches.sampler import BatchOrder
 from leyden.errors import UserError
 
 
 class ResumableLoader(DataLoader[Batch]):
-    """Fetches whole batches; Lightning keeps its state in checkpoints and gives it back.
+    """Loader of whole batches, whose state Lightning saves in checkpoints and restores.
 
-    Lightning builds a loader anew to predict, from the attributes that its arguments are named for.
+    Lightning rebuilds it to predict, from the attributes that have the names of its arguments.
 
     Args:
-        dataset: fetches a batch by ``(seed, rows)``.
-        order: yields those.
-        num_workers: processes that fetch; they stay alive between epochs.
-        device: where batches are wanted.
-        keep_on_device: keep rows of one shape on a GPU that has room for all of them.
-        data: prepares the batches on their device; a task attaches it to a trainer that was handed
-            the loader alone.
-        sampler: The order once more; with ``shuffle`` and ``batch_sampler``, what Lightning adds.
+        dataset: Data set that returns a batch for ``(seed, rows)``.
+        order: Sampler that yields ``(seed, rows)``.
+        num_workers: Number of loader processes; they stay alive between epochs.
+        device: Device that batches are moved to.
+        keep_on_device: Whether to keep rows of one shape on a GPU that has room for all of them.
+        data: Data module that prepares batches on their device; a task attaches it to a trainer
+            that was given the loader alone.
+        sampler: ``order``, when Lightning rebuilds the loader; so are the next two arguments given.
         shuffle: False.
         batch_sampler: None.
 
     Raises:
-        UserError: Lightning has put a sampler of single rows in the place of the order.
+        UserError: Lightning has replaced the order by a sampler of single rows.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ResumableLoader(DataLoader[Batch]):
             dataset,
             sampler=order,
             batch_size=None,
-            collate_fn=as_it_is,
+            collate_fn=keep_batch,
             num_workers=num_workers,
             # A GPU copies from pinned memory while it works.
             pin_memory=device.type == "cuda" and not moved,
@@ -87,9 +87,9 @@ class ResumableLoader(DataLoader[Batch]):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the place of the newest batch."""
+        """Return the epoch, and the number of batches fetched in it."""
         return {"epoch": self.order.epoch, "fetched": self.fetched}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind that batch, if it is the same epoch that goes on."""
+        """Continue after that batch if the same epoch is resumed."""
         self.order.resume(state_dict["epoch"], state_dict["fetched"])

@@ -1,4 +1,4 @@
-"""The order of rows, as a pure function of seed, epoch, step and rank."""
+"""The order of batches, a pure function of seed, epoch, step and rank."""
 
 from collections.abc import Iterator
 
@@ -9,27 +9,27 @@ from torch.utils.data import SequentialSampler
 WORD = 2**64 - 1
 
 POOLED_BATCHES = 50
-"""Batches whose rows are sorted by size together: enough for little padding, and yet random."""
+"""Batches whose rows are sorted by size together: enough for little padding, and still random."""
 
 
 class BatchOrder(SequentialSampler):
-    """Yields whole batches: the batch's own seed and its row numbers.
+    """Sampler that yields the seed and the row numbers of whole batches.
 
-    No generator state is kept between batches, so any batch of any epoch can be made again by
-    whoever knows its number. Lightning calls ``set_epoch`` before each epoch; it replaces every
-    sampler that is not sequential by one of single rows where ``overfit_batches`` is set.
+    No generator state is kept between batches, so any batch can be reproduced from its number.
+    Lightning calls ``set_epoch`` before each epoch. It is a ``SequentialSampler`` because Lightning
+    replaces any other by a sampler of single rows if ``overfit_batches`` is set.
 
     Args:
-        rows: ``(n,)`` int64 row numbers to draw from.
-        sizes: ``(n,)`` size of each row; rows of like size then share a batch.
-        weights: ``(n,)`` float64; a row is then drawn, with replacement, in proportion to its own.
-        batch_size: rows per batch.
-        seed: of the order and of each batch's augmentation.
-        shuffle: draw a new order every epoch.
-        drop_last: leave an incomplete last batch out.
-        repeat: yield the first epoch again and again, for networks that are to learn it by heart.
-        rank: of the process; each takes its share of every global batch.
-        world_size: number of processes.
+        rows: Row numbers ``(n,)`` (int64) to draw from.
+        sizes: Sizes ``(n,)`` of the rows; rows of similar size then share a batch.
+        weights: Weights ``(n,)`` (float64), in proportion to which rows are drawn with replacement.
+        batch_size: Rows per batch and rank.
+        seed: Seed of the order, and of the seed of each batch.
+        shuffle: Whether to draw a new order every epoch.
+        drop_last: Whether to drop an incomplete last batch.
+        repeat: Whether every epoch is the first one, in order to overfit its batches.
+        rank: Rank of this process, which takes its share of every global batch.
+        world_size: Number of ranks.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class BatchOrder(SequentialSampler):
             yield derived_seed(self.seed, epoch, step, self.rank), share
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration yields, from its beginning if it is another."""
+        """Set the epoch of the next iteration; a new epoch starts at its first batch."""
         if epoch != self.epoch:
             self.epoch, self.first = epoch, 0
 
     def resume(self, epoch: int, first: int) -> None:
-        """Let the next iteration begin within an epoch, at the batch of this number."""
+        """Start the next iteration within an epoch, at batch number ``first``."""
         self.epoch, self.first = epoch, first
 
     def _order(self, epoch: int) -> tuple[Tensor, Tensor | None]:
@@ -124,7 +124,7 @@ def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def derived_seed(*parts: int) -> int:
-    """Mix several numbers into one 63-bit seed, by rounds of SplitMix64.
+    """Combine several numbers into one 63-bit seed, by rounds of SplitMix64.
 
     Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
     """

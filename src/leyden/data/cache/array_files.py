@@ -1,4 +1,4 @@
-"""Arrays that grow chunk by chunk in files, and are mapped into memory once they are whole."""
+"""Arrays that are written to files chunk by chunk, and memory-mapped when they are complete."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ SHAPES = "shapes.json"
 
 
 class ArrayFiles:
-    """Arrays that are written to a folder as their rows come, so that memory does not grow.
+    """Writer of the arrays of a folder, which holds no rows in memory.
 
     Args:
-        folder: made if it is not there; ``read_arrays`` reads it once ``close`` has been called.
+        folder: Created if it does not exist; ``read_arrays`` reads it after ``close``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,19 +30,19 @@ class ArrayFiles:
     def __contains__(self, name: str) -> bool:
         return name in self._shapes
 
-    def mapped(self) -> dict[str, NDArray[Any]]:
-        """Map into memory what has been written, by name; of ragged arrays the values."""
-        return {name: mapped(self._file(name), *shape) for name, shape in self._shapes.items()}
+    def map_arrays(self) -> dict[str, NDArray[Any]]:
+        """Memory-map the arrays written so far, by name; of ragged arrays only the values."""
+        return {name: map_array(self._file(name), *shape) for name, shape in self._shapes.items()}
 
     def append(self, name: str, rows: NDArray[Any] | Ragged) -> None:
-        """Write more rows of an array ``(rows, ...)``, or of a ragged one."""
+        """Append rows ``(rows, ...)``, or ragged ones, to an array."""
         if isinstance(rows, Ragged):
             self._append_ragged(name, rows)
         else:
             self._append(name, rows)
 
     def rewrite(self, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-        """Replace what an array holds, some rows at a time, by values of the same dtype."""
+        """Replace the values of an array in place, chunk by chunk, by others of the same dtype."""
         dtype, shape = self._shapes[name]
         array = np.memmap(self._file(name), mode="r+", dtype=dtype, shape=tuple(shape))
         for start in range(0, len(array), ROWS_AT_ONCE):
@@ -50,7 +50,7 @@ class ArrayFiles:
             part[:] = change(part)
 
     def close(self) -> None:
-        """Write the dtypes and shapes, without which the files can't be read."""
+        """Write the dtypes and shapes, without which the files cannot be read."""
         (self.folder / SHAPES).write_text(json.dumps(self._shapes, indent=1))
 
     def _append_ragged(self, name: str, rows: Ragged) -> None:
@@ -73,9 +73,9 @@ class ArrayFiles:
 
 
 def read_arrays(folder: Path) -> dict[str, NDArray[Any] | Ragged]:
-    """Map the arrays of a folder into memory, by their names."""
+    """Memory-map the arrays of a folder, by name."""
     shapes = json.loads((folder / SHAPES).read_text())
-    arrays = {name: mapped(folder / f"{name}.bin", *shape) for name, shape in shapes.items()}
+    arrays = {name: map_array(folder / f"{name}.bin", *shape) for name, shape in shapes.items()}
     return {
         name: Ragged(values=array, offsets=offsets)
         if (offsets := arrays.get(_offsets_of(name))) is not None
@@ -85,10 +85,10 @@ def read_arrays(folder: Path) -> dict[str, NDArray[Any] | Ragged]:
     }
 
 
-def mapped(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Map an array's file copy-on-write: torch wants writable memory, the file must not change."""
+def map_array(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Memory-map a file copy-on-write, because torch needs writable memory."""
     if 0 in shape:
-        return np.empty(tuple(shape), dtype)  # an empty file can't be mapped
+        return np.empty(tuple(shape), dtype)  # an empty file cannot be mapped
     # A plain array of the mapped memory: numpy's own class for it makes every access slower.
     return np.asarray(np.memmap(path, mode="c", dtype=dtype, shape=tuple(shape)))
 

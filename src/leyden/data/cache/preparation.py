@@ -18,7 +18,7 @@ from leyden.data.cache.source_names import ENDS, SourceNames, append_names
 from leyden.data.cache.store import write_once
 from leyden.data.cleaning.near_duplicates import in_contexts
 from leyden.data.cleaning.steps import Cleaning, clean
-from leyden.data.identity import Keys, hashed, mixed, told_apart
+from leyden.data.identity import Keys, hash_names, mix_keys, separate_repeats
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
 from leyden.data.values import canonical, merged
 from leyden.errors import UserError
@@ -36,13 +36,13 @@ def prepare(
     """Write the cache unless it is there; processes that come meanwhile wait and then read it.
 
     Args:
-        folder: where the cache belongs. Its parent holds the lock.
-        read: gives the rows; not called where the cache exists.
+        folder: Folder of the cache; its parent holds the lock file.
+        read: Function that yields the rows; it is not called if the cache exists.
         steps: the cleaning steps to run.
         class_names: names of the indices in the targets, or ``None`` where targets are names.
 
     Raises:
-        UserError: the source holds no row, or the folder can't be written.
+        UserError: The source has no rows, or the folder cannot be written.
     """
     write_once(folder, partial(_write, read=read, steps=steps, class_names=class_names))
 
@@ -60,7 +60,7 @@ def _write(
         if unreadable and not steps.unreadable:
             first = unreadable[0]
             raise UserError(
-                f"{first.source} can't be read: {first.reason}. Mend or remove it, or let such "
+                f"{first.source} cannot be read: {first.reason}. Fix or remove it, or let such "
                 "items be skipped and reported with data.cleaning.unreadable=true."
             )
         rows.add(chunk)
@@ -121,7 +121,7 @@ class _WrittenRows:
         shutil.rmtree(self.compared.folder)
 
     def _clean(self, steps: Cleaning) -> None:
-        columns, compared = self.columns.mapped(), self.compared.mapped()
+        columns, compared = self.columns.map_arrays(), self.compared.map_arrays()
         digests, targets = compared["digests"], compared.get("targets", columns["targets"])
         keep, report = clean(
             digests=digests,
@@ -148,14 +148,14 @@ class _WrittenRows:
         (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
 
     def _finish_keys(self) -> None:
-        keys = self.compared.mapped()["keys"]
+        keys = self.compared.map_arrays()["keys"]
         identify_content = self.has_content_keys and not self.is_grouped
-        self.columns.append("keys", told_apart(keys) if identify_content else keys)
+        self.columns.append("keys", separate_repeats(keys) if identify_content else keys)
 
     def _add_keys(self, rows: Rows) -> None:
         """Write what splits and comparisons of rows go by."""
         self.has_content_keys |= rows.keys is not None
-        keys = hashed(rows.sources) if rows.keys is None else rows.keys
+        keys = hash_names(rows.sources) if rows.keys is None else rows.keys
         context: Keys | None = None
         if rows.groups is not None:
             self.is_grouped = True
@@ -163,7 +163,7 @@ class _WrittenRows:
         if rows.times is not None:
             self.columns.append("times", rows.times)
             times = (rows.times + 0.0).view(np.uint64)  # -0.0 equals 0.0
-            context = times if context is None else mixed(context, times)
+            context = times if context is None else mix_keys(context, times)
         self.compared.append("keys", keys)
         signatures = rows.signatures
         if context is not None:
@@ -218,7 +218,7 @@ class Numbering:
 
 def _group_keys(groups: NDArray[np.str_]) -> Keys:
     names, places = np.unique(groups, return_inverse=True)
-    return hashed(map(canonical, names.tolist()))[places]
+    return hash_names(map(canonical, names.tolist()))[places]
 
 
 def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:

@@ -41,7 +41,7 @@ class Cache:
         kept: row numbers that survived cleaning.
         keys: ``(rows,)`` uint64 hash of each row's group, or else of what identifies the row.
         is_grouped: Whether the keys are those of groups.
-        times: ``(rows,)`` float64 order of the rows in time; ``None`` where they have none.
+        times: ``(rows,)`` float64 times of the rows; ``None`` if they have none.
         sources: where each row came from.
         class_names: names in the order of the indices, or of the labels; empty for numbers.
         facts: what the kind has to know of the rows.

@@ -1,4 +1,4 @@
-"""Where rows came from: a line each in a file, of which one at a time is read."""
+"""Names of the items that rows were read from: one line each in a file that is memory-mapped."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.cache.array_files import mapped
+from leyden.data.cache.array_files import map_array
 
 ENDS = "source_ends"
-"""Name of the array ``(rows,)`` that tells at which byte of the file each line ends."""
+"""Name of the array ``(rows,)`` of the byte at which each line of the file ends."""
 
 
 class SourceNames:
     """The names of rows, by row number.
 
     Args:
-        file: UTF-8, one name a line; a name may itself hold line ends.
-        ends: ``(rows,)`` int64 end of each line in bytes.
+        file: UTF-8 file with one name per line; a name may contain line ends.
+        ends: ``(rows,)`` int64, the byte at which each line ends.
     """
 
     def __init__(self, file: Path, ends: NDArray[np.int64]) -> None:
-        self._text = mapped(file, "u1", [file.stat().st_size])
+        self._text = map_array(file, "u1", [file.stat().st_size])
         self._ends = ends
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class SourceNames:
 
 
 def append_names(file: Path, names: Sequence[str]) -> NDArray[np.int64]:
-    """Write the names of more rows, and give the end of each line in bytes."""
+    """Append names of rows, and return the byte ``(names,)`` at which each line ends."""
     # Names of files need not be Unicode.
     lines = [f"{name}\n".encode(errors="surrogateescape") for name in names]
     with file.open("ab") as stream:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cleaning.near_duplicates import near_twins
-from leyden.data.identity import Keys, mixed, repeated
+from leyden.data.identity import Keys, find_repeated, mix_keys
 from leyden.data.rows import GIVEN_SPLITS, GivenSplit
 
 RowNumbers = NDArray[np.int64]
@@ -51,11 +51,11 @@ class Comparison:
     ) -> None:
         self.keep = np.ones(len(digests), dtype=bool)
         self._digests, self._all_splits, self._signatures = digests, splits, signatures
-        self._rows = np.flatnonzero(repeated(digests.view(np.uint64)[::2]))
+        self._rows = np.flatnonzero(find_repeated(digests.view(np.uint64)[::2]))
         _, self._content = np.unique(digests[self._rows], return_inverse=True)
         self._observations = self._content
         if contexts is not None:
-            keys = mixed(contexts[self._rows], self._content.astype(np.uint64))
+            keys = mix_keys(contexts[self._rows], self._content.astype(np.uint64))
             _, self._observations = np.unique(keys, return_inverse=True)
         _, self._targets = np.unique(targets[self._rows], axis=0, return_inverse=True)
         self._splits = splits[self._rows]

@@ -9,7 +9,7 @@ of the sets they were made of. LSH compares only the pairs that are equal in a w
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.identity import repeated
+from leyden.data.identity import find_repeated
 
 NEAR = 0.8
 """Share of equal columns from which two rows count as near-duplicates."""
@@ -48,7 +48,7 @@ def near_twins(
     for first in range(0, signatures.shape[1], BAND_COLUMNS):
         rows = order[(twins[order] < 0) | fixed[order]]
         band = signatures[rows, first : first + BAND_COLUMNS]
-        alike = repeated(_mixed(band))
+        alike = find_repeated(_mixed(band))
         rows, band = rows[alike], band[alike]
         _, buckets = np.unique(band, axis=0, return_inverse=True)
         _compare(signatures, contents, rows, buckets, twins, fixed)

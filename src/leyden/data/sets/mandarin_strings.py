@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from leyden.data.audio.speech import SpeechData, Utterance
-from leyden.data.identity import hashed
+from leyden.data.identity import hash_names
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.sets.mandarin_tones import SpokenSyllable, spoken_syllables
 from leyden.data.splits import Population, Splits
@@ -66,7 +66,7 @@ class MandarinStrings(SpeechData):
         splits = self.splitter.split(
             Population(
                 rows=np.arange(len(clips)),
-                keys=hashed(clip.syllable for clip in clips),
+                keys=hash_names(clip.syllable for clip in clips),
                 targets=np.zeros(len(clips)),
                 splits=np.zeros(len(clips), np.uint8),
             )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.identity import Keys, hashed, mixed
+from leyden.data.identity import Keys, hash_names, mix_keys
 from leyden.data.sources.tables import Chunk
 from leyden.data.values import FALSE, PADDED, TRUE, canonical
 from leyden.errors import UserError
@@ -244,7 +244,7 @@ def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
     keys: Keys = np.zeros(rows, np.uint64)
     for name in sorted(names):
         column = columns[name]
-        keys = mixed(keys, column.spread(_hashes(column.values), MISSING_KEY))
+        keys = mix_keys(keys, column.spread(_hashes(column.values), MISSING_KEY))
     return keys
 
 
@@ -252,7 +252,7 @@ def _hashes(values: "pa.StringArray") -> Keys:
     parsed = numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
     keys: Keys = parsed.view(np.uint64)
     words = np.flatnonzero(np.isnan(parsed) | (np.abs(parsed) > EXACT))
-    keys[words] = hashed(canonical(text) for text in values.take(words).to_pylist())
+    keys[words] = hash_names(canonical(text) for text in values.take(words).to_pylist())
     return keys
 
 

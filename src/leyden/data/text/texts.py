@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.identity import hashed
+from leyden.data.identity import hash_names
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows
 from leyden.data.sources.tables import Chunk
 from leyden.data.text.cleaning import TextCleaning
@@ -145,7 +145,7 @@ def _cleaned(split: GivenSplit, items: Sequence[Text | RejectedItem], steps: Tex
         split=split,
         sources=[item.source for item in kept],
         rejected=rejected,
-        keys=hashed(item.identity or item.source for item in kept),
+        keys=hash_names(item.identity or item.source for item in kept),
         groups=np.array(groups, dtype=str) if groups else None,
         changed=changed,
         signatures=signatures(contents) if steps.near_duplicates else None,
