@@ -9,7 +9,7 @@ import pytest
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, text_rows
+from leyden.data.text.rows import Text, text_rows
 
 FEW, MANY = 2_000, 10_000
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.table.file import Table
+from leyden.data.table.files import Table
 
 
 @pytest.fixture(scope="session")

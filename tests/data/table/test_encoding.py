@@ -4,7 +4,7 @@ import pyarrow as pa
 from leyden.data.sources.tables import Chunk
 from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column
-from leyden.data.table.encoding import Encoder
+from leyden.data.table.encoding import Encoder, code_table
 
 COLUMNS = [
     Column(name="age", kind="numeric"),
@@ -69,3 +69,12 @@ def test_words_for_true_and_false_have_the_code_of_their_spelling():
     encoder = Encoder(COLUMNS, {"ward": {"yes": "y", "y": "y", "no": "no"}})
 
     assert encoder.categories(chunk(ward=["Yes", "y", "NO", "Y"]), 4)[:, 0].tolist() == [1, 1, 2, 1]
+
+
+def test_codes_mean_the_same_whatever_order_values_came_in():
+    known = ["", "a", "b"]
+
+    assert code_table(known, ["", "b", "a", "new"]).tolist() == [1, 3, 2, 0]
+    assert code_table(["1", "2"], ["", "2.0", "1"]).tolist() == [0, 2, 1]
+    assert code_table(["no", "yes"], ["", "Y", "false"]).tolist() == [0, 2, 1]
+    assert code_table(["a", "b"], ["", "a"]).tolist() == [0, 1]  # none was missing in training

@@ -13,7 +13,7 @@ from leyden.batch import as_tensors
 from leyden.config.compose import compose
 from leyden.data.splits import KFold
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.file import Table
+from leyden.data.table.files import Table
 from leyden.errors import UserError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.table.normalise import NormaliseNumbers, normal_scores
+from leyden.data.table.normalise import NormaliseNumbers, frequent, normal_scores
 
 
 def normalise(**changes):
@@ -63,3 +63,10 @@ def test_a_value_that_many_rows_share_gets_the_middle_of_their_ranks():
     assert scores[0, 0] == pytest.approx(torch.special.ndtri(torch.tensor(0.25)).item(), abs=1e-5)
     assert scores[1, 0] < -4
     assert scores[2, 0] > 4
+
+
+def test_the_most_frequent_values_are_known():
+    codes = np.array([1] * 5 + [2] * 9 + [3] * 2 + [0] * 4, dtype=np.int32)
+
+    assert frequent(codes, ["", "b", "a", "c", "unused"], most=10) == ["", "a", "b", "c"]
+    assert frequent(codes, ["", "b", "a", "c", "unused"], most=2) == ["a", "b"]

@@ -6,7 +6,7 @@ import pytest
 from leyden.data.sets.docstrings import Docstrings, docstrings
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.corpus import TextCorpus
-from leyden.data.text.texts import passages
+from leyden.data.text.rows import passages
 from leyden.errors import UserError
 
 

@@ -10,7 +10,7 @@ import pytest
 from leyden.data.rows import UnreadableError
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import read_text
-from leyden.data.text.shingles import signatures
+from leyden.data.text.minhash import signatures
 
 ROUNDS = int(os.environ.get("LEYDEN_FUZZ_ROUNDS", "100"))
 

@@ -8,8 +8,8 @@ from leyden.data.rows import RejectedItem, Rows, Split
 from leyden.data.sources.published import PublishedFiles
 from leyden.data.sources.tables import TableFile
 from leyden.data.text.module import TextData
+from leyden.data.text.rows import Text, text_rows
 from leyden.data.text.table import labelled_texts
-from leyden.data.text.texts import Text, text_rows
 from leyden.errors import UserError
 from leyden.files import DataPath
 

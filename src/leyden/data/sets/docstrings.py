@@ -10,7 +10,7 @@ from typing import Any
 
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, passages, text_rows
+from leyden.data.text.rows import Text, passages, text_rows
 from leyden.errors import UserError, first_line
 from leyden.files import DataPath, file_state
 

@@ -10,7 +10,7 @@ from typing import Any
 from leyden.data.rows import Rows
 from leyden.data.sets.mail import subject_and_body
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, text_rows
+from leyden.data.text.rows import Text, text_rows
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state
 

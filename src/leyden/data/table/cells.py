@@ -23,6 +23,11 @@ from leyden.errors import UserError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MISSING_CELLS = (
+    "NA", "N/A", "n/a", "#N/A", "N.A.", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT", "?",
+)  # fmt: skip
+"""Words that mean a missing cell."""
+
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
 SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"

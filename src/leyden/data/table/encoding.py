@@ -1,4 +1,4 @@
-"""From cells of text to the compact arrays that are cached."""
+"""Cells of tables encoded as the arrays that are cached, and these as network inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from leyden.data.table.cells import Cells, Distinct
 from leyden.data.table.columns import Column
-from leyden.data.values import canonical
+from leyden.data.values import canonical, matcher
+from leyden.errors import UserError
 
 LARGEST = np.finfo(np.float32).max
 """What networks get is float32; a larger number is none."""
@@ -84,3 +85,96 @@ def _side_by_side(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> ND
     for place, column in enumerate(columns):
         together[:, place] = column
     return together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where the columns that were fitted stand in some arrays, and what their codes mean there.
+
+    Attributes:
+        numbers: ``(columns,)`` places among the numbers.
+        centres: ``(columns,)`` that numbers are measured from, so that float32 is enough for them.
+        categories: ``(columns,)`` places among the categories.
+        tables: for each of these the number that the network knows a code by.
+    """
+
+    numbers: NDArray[np.int64]
+    centres: NDArray[np.float64]
+    categories: NDArray[np.int64]
+    tables: Sequence[NDArray[np.int64]]
+
+    @classmethod
+    def of(
+        cls,
+        statistics: Mapping[str, Any],
+        columns: Sequence[Column],
+        values: Mapping[str, Sequence[str]],
+    ) -> "Layout":
+        """Find the fitted columns among those of a cache or file.
+
+        Raises:
+            UserError: a column is missing, or of another kind.
+        """
+        fitted = [Column(**column) for column in statistics["columns"]]
+        numbers = [column for column in columns if column.is_number]
+        categories = [column for column in columns if column.kind == "categorical"]
+        known: Mapping[str, Sequence[str]] = statistics["values"]
+        return cls(
+            numbers=_places([column for column in fitted if column.is_number], numbers, columns),
+            centres=statistics["numbers"]["centres"].numpy(),
+            categories=_places(
+                [column for column in fitted if not column.is_number], categories, columns
+            ),
+            tables=[code_table(known[name], values[name]) for name in known],
+        )
+
+    def inputs(
+        self, numbers: NDArray[np.float64], categories: NDArray[np.int32]
+    ) -> dict[str, NDArray[Any]]:
+        """Give the fields of a raw batch, of which categories are what networks get.
+
+        Args:
+            numbers: ``(batch, ...)`` as cached.
+            categories: ``(batch, ...)`` codes as cached.
+        """
+        centred = (numbers[:, self.numbers] - self.centres).astype(np.float32)
+        known = np.empty((len(categories), len(self.tables)), np.int64)
+        for column, (place, table) in enumerate(zip(self.categories, self.tables, strict=True)):
+            known[:, column] = table[categories[:, place]]
+        return {"numbers": centred, "categories": known}
+
+
+def _places(
+    fitted: Sequence[Column], among: Sequence[Column], columns: Sequence[Column]
+) -> NDArray[np.int64]:
+    """Find the place of each fitted column, which may be 0 and 1 instead of words for them."""
+    places = {column.name: place for place, column in enumerate(among)}
+    for column in fitted:
+        other = next((c for c in columns if c.name == column.name), None)
+        if other is None or not _is_like(column, other):
+            raise UserError(
+                f"The column {column.name!r} was {column.kind} in training, and is "
+                f"{other.kind if other else 'missing'} here. Give data of the same columns, or "
+                f"declare its kind: {column.override(column.kind)}"
+            )
+    return np.array([places[column.name] for column in fitted], dtype=np.int64)
+
+
+def _is_like(column: Column, other: Column) -> bool:
+    return column == other or {column.kind, other.kind} == {"numeric", "boolean"}
+
+
+def code_table(known: Sequence[str], values: Sequence[str]) -> NDArray[np.int64]:
+    """Map the codes of a cache, or of a file to predict, to those that the network learnt.
+
+    Args:
+        known: the values that training knew.
+        values: in the order of their codes; the first is that of a missing cell.
+
+    Returns:
+        ``(values,)`` numbers from 1; 0 is any value that training did not know.
+    """
+    assert values[0] == MISSING
+    codes: dict[str | None, int] = {value: number for number, value in enumerate(known, start=1)}
+    find = matcher(known)
+    return np.array([codes.get(find(value), 0) for value in values], dtype=np.int64)

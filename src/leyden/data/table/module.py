@@ -1,4 +1,4 @@
-"""The table kind: columns are told apart, cleaned, and become numbers and codes."""
+"""The table kind: reads columns as numbers and categories, and fits their preprocessing."""
 
 import logging
 from abc import abstractmethod
@@ -8,34 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from leyden.batch import Batch
+from leyden.batch import Batch, as_tensors
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
 from leyden.data.cleaning.steps import CleaningReport
 from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows
 from leyden.data.sources.tables import Chunk, TableFile
-from leyden.data.table.batches import Layout, TableRows
-from leyden.data.table.cells import CellFormat
-from leyden.data.table.cleaning import TableCleaning
+from leyden.data.table.cells import MISSING_CELLS, CellFormat
+from leyden.data.table.cleaning import TableCleaning, target_outliers, with_table_steps
 from leyden.data.table.columns import Column, described
-from leyden.data.table.fitting import Scaling, fit_table
-from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers
-from leyden.data.table.predicting import read_rows, strange_cells
-from leyden.data.table.reading import TableReading
-from leyden.data.table.report import target_outliers, with_table_steps
+from leyden.data.table.encoding import Layout
+from leyden.data.table.inputs import read_rows, strange_cells
+from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers, Scaling, fit_table
 from leyden.data.table.roles import Roles, TargetType
-from leyden.data.table.training import Training
+from leyden.data.table.rows import TableReading
+from leyden.data.table.screening import Training
 
 log = logging.getLogger(__name__)
-
-MISSING_CELLS = (
-    "NA", "N/A", "n/a", "#N/A", "N.A.", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT", "?",
-)  # fmt: skip
 
 
 class TableData(DataModule):
@@ -231,6 +226,22 @@ class TableData(DataModule):
             if message not in self._warned:
                 self._warned.add(message)
                 log.warning("%s", message)
+
+
+class TableRows(Dataset[Batch]):
+    """Rows of a cached table."""
+
+    def __init__(self, cached: Cache, layout: Layout) -> None:
+        self.numbers: NDArray[np.float64] = cached.arrays["numbers"]
+        self.categories: NDArray[np.int32] = cached.arrays["categories"]
+        self.targets = torch.from_numpy(cached.targets)
+        self.layout = layout
+
+    def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
+        seed, rows = key
+        places = rows.numpy()
+        inputs = self.layout.inputs(self.numbers[places], self.categories[places])
+        return Batch(inputs=as_tensors(inputs), targets=self.targets[rows], rows=rows, seed=seed)
 
 
 def _listed(target: Any) -> Sequence[Any]:

@@ -1,7 +1,9 @@
-"""Columns that would teach nothing, or too much: found on the training rows."""
+"""Properties of columns, computed on the training rows."""
 
 import hashlib
 import re
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,3 +102,75 @@ def _explained(places: NDArray[np.intp], targets: NDArray[np.float64]) -> bool:
     """Tell whether the targets within each value hardly differ."""
     means = np.bincount(places, targets) / np.bincount(places)
     return bool(np.var(targets - means[places]) <= SURE**2 * np.var(targets))
+
+
+FAR = 10
+"""Interquartile ranges beyond the quartiles from which on a value may be impossible."""
+
+LEAP = 4
+"""How many times as far from the median as any value before it an impossible value lies."""
+
+RARE = 0.01
+"""More rows than this share are no outliers, but another mode."""
+
+
+def plausible_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Find the range outside which a value is impossible.
+
+    A value is impossible where it lies ``FAR`` interquartile ranges beyond the quartiles (Tukey
+    1977 calls three of them far out) and also leaps away from all the others, which the far tail
+    of a skewed column does not.
+
+    Args:
+        values: ``(rows,)`` finite.
+
+    Returns:
+        Lowest and highest plausible value; infinite where nothing can be said.
+    """
+    if len(values) == 0:
+        return -np.inf, np.inf
+    middle = float(np.median(values))
+    lower, upper = np.quantile(values, [0.25, 0.75])
+    if lower == upper and np.any(others := values[values != middle]):
+        # Most rows are the same, such as rain that is mostly none.
+        lower, upper = np.quantile(others, [0.25, 0.75])
+    spread = float(upper - lower) or abs(float(upper) - middle)
+    if spread == 0:
+        return -np.inf, np.inf
+    above = _reach(values - middle, float(upper) - middle, spread)
+    below = _reach(middle - values, middle - float(lower), spread)
+    return middle - below, middle + above
+
+
+def _reach(distances: NDArray[np.float64], quartile: float, spread: float) -> float:
+    """Find how far on one side of the median values are plausible."""
+    fence = max(quartile, 0.0) + FAR * spread
+    side = np.unique(distances[distances > 0])
+    before = np.concatenate([[spread], side[:-1]])
+    leaps = side[(side > fence) & (side > LEAP * before)]
+    if len(leaps) and np.mean(distances >= leaps[0]) <= RARE:
+        side = side[side < leaps[0]]
+    return max(fence, LEAP * float(side.max(initial=0.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The training rows, a column at a time, so that memory stays bounded.
+
+    Attributes:
+        arrays: the cached ``numbers`` and ``categories``.
+        rows: numbers of the training rows.
+        targets: ``(rows,)`` of these rows, or ``(rows, labels)``.
+    """
+
+    arrays: dict[str, NDArray[Any]]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.generic]
+
+    def number(self, place: int) -> NDArray[np.float64]:
+        """Give a numeric column ``(rows,)``."""
+        return np.asarray(self.arrays["numbers"][self.rows, place])
+
+    def category(self, place: int) -> NDArray[np.int32]:
+        """Give the codes ``(rows,)`` of a categorical column."""
+        return np.asarray(self.arrays["categories"][self.rows, place])

@@ -51,7 +51,7 @@ class TextCleaning(Cleaning):
         whitespace: Make runs of white space one space or one line end.
         empty: Drop texts without any character but white space.
         near_duplicates: Drop training rows that share most of their wording with another row.
-            Texts of fewer words than ``leyden.data.text.shingles.FEWEST_WORDS`` are not compared.
+            Texts of fewer words than ``leyden.data.text.minhash.FEWEST_WORDS`` are not compared.
     """
 
     html: bool = True

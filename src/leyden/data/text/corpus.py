@@ -7,7 +7,7 @@ from typing import Any
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, passages, text_rows
+from leyden.data.text.rows import Text, passages, text_rows
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state
 

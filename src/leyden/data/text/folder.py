@@ -7,7 +7,7 @@ from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.sources.folders import LabelledFolder
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, text_rows
+from leyden.data.text.rows import Text, text_rows
 from leyden.files import DataPath
 
 

@@ -21,7 +21,7 @@ from leyden.data.sources.encodings import check_encoding
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, read_text
-from leyden.data.text.texts import Text, joined
+from leyden.data.text.rows import Text, joined
 from leyden.data.text.tokens import TokenBatches, padded, strings, token_rows
 from leyden.data.text.vocabulary import SMALLEST, encode, load_vocabulary, train_vocabulary
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from leyden.data.rows import SPLITS, GivenSplit, RejectedItem, Rows
 from leyden.data.sources.tables import Chunk, TableFile
-from leyden.data.table.cells import missing_warnings
-from leyden.data.table.module import MISSING_CELLS
+from leyden.data.table.cells import MISSING_CELLS, missing_warnings
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.module import TextData
-from leyden.data.text.texts import Text, joined, text_rows
+from leyden.data.text.rows import Text, joined, text_rows
 from leyden.data.values import canonical
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from leyden.data.cache.prepared import Cache
 from leyden.data.inputs import Inputs
 from leyden.data.sources.tables import Chunk, TableFile
-from leyden.data.table.batches import Layout
 from leyden.data.table.cells import CellFormat, Cells
 from leyden.data.table.columns import Column, no_known_cell
-from leyden.data.table.encoding import MISSING, Encoder
+from leyden.data.table.encoding import MISSING, Encoder, Layout
 from leyden.data.values import matcher
 from leyden.errors import UserError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from leyden.data.cleaning.near_duplicates import NO_SIGNATURE
-from leyden.data.text.shingles import COLUMNS, signatures
+from leyden.data.text.minhash import COLUMNS, signatures
 
 WORDS = [f"word{number}" for number in range(200)]
 

@@ -12,7 +12,7 @@ from leyden.data.identity import hash_names
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows
 from leyden.data.sources.tables import Chunk
 from leyden.data.text.cleaning import TextCleaning
-from leyden.data.text.shingles import signatures
+from leyden.data.text.minhash import signatures
 from leyden.errors import UserError
 
 TEXTS_PER_CHUNK = 1024
