@@ -5,12 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import (
-    check_dropout,
-    check_positive,
-    check_sizes,
-    make_activation,
-)
+from leyden.networks.layers import check_dropout, check_positive, check_sizes, make_activation
 
 HASH_FACTOR = 0x9E3779B1
 """Factor of Knuth's multiplicative hash: 2^32 divided by the golden ratio."""

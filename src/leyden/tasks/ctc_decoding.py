@@ -79,7 +79,4 @@ def _add(
     spoken: float = -np.inf,
 ) -> None:
     old_blank, old_spoken = grown[prefix]
-    grown[prefix] = (
-        float(np.logaddexp(old_blank, blank)),
-        float(np.logaddexp(old_spoken, spoken)),
-    )
+    grown[prefix] = (float(np.logaddexp(old_blank, blank)), float(np.logaddexp(old_spoken, spoken)))

@@ -3,11 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from leyden.checkpoints.record import (
-    DATA_FINGERPRINT,
-    SPLIT_FINGERPRINT,
-    describe_data_change,
-)
+from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, describe_data_change
 from leyden.config.compose import PATHS_OF_DATA, from_plain, select
 from leyden.errors import UserError
 from leyden.workflows.finished import LIMITS, NUMERICS, FinishedRun, inference_trainer, load_run
