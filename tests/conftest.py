@@ -48,9 +48,12 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", harmless)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(config, items):
     of_release = pytest.mark.skip(reason="judges what comes with Leyden: -m release")
     for item in items:
+        if "leyden_process" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("release") and "release" not in config.getoption("markexpr"):
             item.add_marker(of_release)
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():

@@ -13,7 +13,7 @@ OPTIONS_PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
 
 SHOWN: dict[str, list[str]] = {
     group: re.findall(r"`(\w+)`", options)
-    for group, options in re.findall(r"^\| `([a-z/]+)` \| (.+) \|$", OPTIONS_PAGE, re.MULTILINE)
+    for group, options in re.findall(r"^\| `([a-z_/]+)` \| (.+) \|$", OPTIONS_PAGE, re.MULTILINE)
 }
 
 OPTIONS: dict[str, list[str]] = {

@@ -30,7 +30,7 @@ def test_the_mode_follows_from_the_metric(name):
         ("val/accuracy", "min", "contradicts monitor=val/accuracy, of which higher values"),
         ("val/loss", "max", "contradicts monitor=val/loss, of which lower values"),
         ("val/acuracy", None, "Did you mean 'val/accuracy'.*mode=min or mode=max"),
-        ("val/undecided", None, "does not tell .* mode=min or mode=max"),
+        ("val/undecided", None, "does not declare .* mode=min or mode=max"),
         ("test/accuracy", None, "not measured while training"),
         ("test/accuracy", "max", "not measured while training"),
     ],

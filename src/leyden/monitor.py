@@ -1,4 +1,4 @@
-"""Which values of a monitored metric are better."""
+"""Whether lower or higher values of a monitored metric are better."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +43,7 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
         # A task's own `self.log` may add metrics whose direction nobody declares.
         fault = f"is not measured.{did_you_mean(monitor, known)}"
         if monitor in known:
-            fault = "does not tell whether lower or higher values are better."
+            fault = "does not declare whether lower or higher values are better."
         raise UserError(
             f"monitor={monitor} {fault} For a metric of your own, give mode=min or mode=max."
         )
@@ -58,10 +58,10 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
 
 
 def check_measured(monitor: str, measured: "Collection[str]") -> None:
-    """Refuse a monitored metric that was not logged.
+    """Check that a monitored metric has been logged.
 
     Raises:
-        UserError: If it is not among the names of what was measured.
+        UserError: If it is not among the names of the logged metrics.
     """
     if monitor not in measured:
         names = [name for name in measured if "/" in name]

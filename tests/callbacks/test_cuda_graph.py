@@ -222,7 +222,7 @@ def test_what_cannot_be_captured_is_told(monkeypatch):
 
     monkeypatch.setattr("torch.cuda.make_graphed_callables", fail)
 
-    with pytest.raises(Exception, match="can't capture the network: operation not permitted"):
+    with pytest.raises(Exception, match="cannot capture the network: operation not permitted"):
         fitted(Task, [OnTheCpu()])
 
 

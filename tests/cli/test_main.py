@@ -171,6 +171,7 @@ def test_help_of_train_shows_options_and_the_config_that_is_asked_for(leyden):
 TRAIN = ["train", "network=linear", "trainer.max_epochs=1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], TRAIN], ids=str)
 def test_a_closed_pipe_is_not_an_error(words, tmp_path):
     reader, writer = os.pipe()
@@ -197,6 +198,7 @@ def test_a_terminal_may_lack_characters(leyden_process, tmp_path):
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_standard_output_may_be_closed(tmp_path):
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -m leyden train --help >&-', sys.executable],
@@ -207,6 +209,7 @@ def test_standard_output_may_be_closed(tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -251,6 +254,7 @@ def test_config_is_printed(leyden):
     assert "runs/" not in done.out
 
 
+@pytest.mark.slow
 def test_console_script_is_the_same(tmp_path):
     script = Path(sys.executable).with_name("leyden")
 

@@ -168,6 +168,7 @@ def test_names_reach_no_terminal_raw(good_run, unseen, leyden, tmp_path):
     assert done.err.startswith("leyden: \\x1b[31m bad.png can't be read")
 
 
+@pytest.mark.slow
 def test_a_pipe_may_be_read(good_run, unseen, tmp_path):
     image = min(unseen[0].iterdir())
     words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=/dev/stdin"]
@@ -192,6 +193,7 @@ def test_numbers_are_shown_in_all_their_digits(capsys):
     assert "1600003600.0" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_reader_that_closes_the_pipe_is_not_an_error(good_run, tmp_path):
     # Closed before the first row is printed, and so also before the last.
     words = [sys.executable, "-m", "leyden", "predict", f"run={good_run}", "input=a.png"]

@@ -63,6 +63,7 @@ def test_later_imports_change_nothing():
     assert gc.get_freeze_count() == frozen
 
 
+@pytest.mark.slow
 def test_a_run_does_not_import_what_few_need():
     slow = {"torch.distributed.checkpoint", "pyarrow", "tokenizers", "soxr"}
     program = (

@@ -508,7 +508,7 @@ def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["optimizer.lr=0.1"], "optimizer.lr can't be changed any more"),
+        (["optimizer.lr=0.1"], "optimizer.lr cannot be changed any more"),
         (["optimizer=sgd"], "the checkpoint holds the optimizer with its learning rate"),
         (["scheduler.pct_start=0.5"], "Expected 0.3, as in the run's config.yaml, got 0.5"),
         (["scheduler=cosine"], "the checkpoint holds the schedule"),
@@ -559,7 +559,7 @@ def test_the_config_of_a_finished_run_is_that_of_its_metrics(override, leyden, o
     done = leyden("train", f"run={own_run}", override)
 
     assert done.code == 2
-    assert f"has finished, so {override.partition('=')[0]} can't be changed any more" in done.err
+    assert f"has finished, so {override.partition('=')[0]} cannot be changed any more" in done.err
     assert (own_run / "config.yaml").read_text() == before
 
 

@@ -12,6 +12,8 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.workflows.assembly import build_data, build_task
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = shipped.OPTIONS["network"]
 
 

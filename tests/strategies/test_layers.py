@@ -1,4 +1,4 @@
-"""A network is shared out so that no device ever holds it whole, and computes what it did."""
+"""A sharded network is never whole on any device, and computes what it did."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ from leyden.config.build import build
 from leyden.config.compose import compose, freeze
 from leyden.strategies.layers import shard
 
-SCRIPT = Path(__file__).with_name("shared_out.py")
+SCRIPT = Path(__file__).with_name("sharded_run.py")
 
 SIZES = {
     "input_shape": (1, 16, 16),
@@ -41,6 +41,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.slow
 def test_no_rank_holds_more_than_its_part_and_one_layer(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, tmp_path],

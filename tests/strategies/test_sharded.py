@@ -1,4 +1,4 @@
-"""What a network that is shared out can't have is refused, before anything is trained."""
+"""What does not work with a sharded network is refused before anything is trained."""
 
 import pytest
 

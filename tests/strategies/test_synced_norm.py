@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from leyden.strategies.synced_norm import SYNCED, synced
+from leyden.strategies.synced_norm import SYNCED, sync_batch_norms
 
 SHAPES = {nn.BatchNorm1d: (6, 3), nn.BatchNorm2d: (6, 3, 4, 5), nn.BatchNorm3d: (6, 3, 2, 2, 2)}
 
@@ -29,7 +29,7 @@ def test_a_synced_norm_of_one_rank_is_batch_norm(
     kind: type[nn.Module], options: dict[str, object]
 ) -> None:
     norm = kind(3, **options)
-    other = synced(nn.Sequential(copy.deepcopy(norm)))
+    other = sync_batch_norms(nn.Sequential(copy.deepcopy(norm)))
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):
         batch = 5 + 2 * torch.randn(SHAPES[kind], generator=generator)
@@ -53,7 +53,7 @@ def test_weights_and_names_stay_and_other_layers_too() -> None:
     before = dict(network.named_parameters())
     names = list(network.state_dict())
 
-    replaced = synced(network.eval())
+    replaced = sync_batch_norms(network.eval())
 
     assert list(replaced.state_dict()) == names
     assert all(before[name] is parameter for name, parameter in replaced.named_parameters())
@@ -65,4 +65,4 @@ def test_weights_and_names_stay_and_other_layers_too() -> None:
 def test_without_other_ranks_it_is_batch_norm() -> None:
     batch = torch.randn(6, 3)
 
-    torch.testing.assert_close(synced(nn.BatchNorm1d(3))(batch), nn.BatchNorm1d(3)(batch))
+    torch.testing.assert_close(sync_batch_norms(nn.BatchNorm1d(3))(batch), nn.BatchNorm1d(3)(batch))

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the best ones and the last one."""
+"""The checkpoints of a run: the best ones, the last one and the one before it."""
 
 import math
 import time
@@ -14,23 +14,27 @@ from leyden.files import remove
 from leyden.monitor import Mode, mode_of
 
 AGREED_EVERY = 8
-"""Batches between two agreements of several ranks: each makes them wait for one another."""
+"""Batches between two votes of several ranks, because each vote synchronises them."""
 
 
 class Checkpoints(Checkpoint):
-    """Keeps ``best.ckpt``, ``last.ckpt`` and the one before it, ``previous.ckpt``.
+    """Keeps ``best.ckpt``, ``last.ckpt`` and the previous last one, ``previous.ckpt``.
 
-    The last checkpoint is written at the end of every epoch, and within one after some steps or
-    minutes. It never depends on the monitored metric. The best one holds the very weights that were
-    measured, wherever in an epoch that was.
+    The last checkpoint is written at the end of every epoch, and also within an epoch after some
+    steps or minutes. It does not depend on the monitored metric. The best checkpoint holds exactly
+    the weights that were validated, within an epoch too.
 
     Args:
-        monitor: the metric that decides which checkpoint is the best.
-        mode: whether lower (``min``) or higher (``max``) is better; ``None`` follows the metric.
-        save_top_k: number of good checkpoints to keep; of several, each stands as
-            ``epoch-NNN-step-N.ckpt`` too, epochs being counted from 0.
-        save_every_steps: optimizer steps between two last checkpoints.
-        save_every_minutes: minutes between two last checkpoints.
+        monitor: Name of the metric that decides which checkpoint is the best.
+        mode: Whether lower (``min``) or higher (``max``) values are better; ``None`` follows the
+            metric.
+        save_top_k: Number of best checkpoints to keep. If it is more than 1, each is also kept as
+            ``epoch-NNN-step-N.ckpt``, with epochs counted from 0.
+        save_every_steps: Optimizer steps between two last checkpoints within an epoch.
+        save_every_minutes: Minutes between two last checkpoints within an epoch.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     def __init__(
@@ -58,12 +62,16 @@ class Checkpoints(Checkpoint):
         self.saved_at = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Choose the direction, before a checkpoint is restored."""
+        """Determine the mode before a checkpoint is restored.
+
+        Raises:
+            UserError: If the metric is unknown or contradicts ``mode``.
+        """
         if stage == "fit":
             self.mode = mode_of(trainer, self.monitor, self.mode)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Count steps and minutes from here on."""
+        """Start counting steps and minutes."""
         self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
 
     def on_train_batch_end(
@@ -74,7 +82,7 @@ class Checkpoints(Checkpoint):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Write the last checkpoint, if it is due."""
+        """Write the last checkpoint if it is due."""
         due = trainer.global_step - self.saved_step >= self.save_every_steps
         if math.isfinite(self.save_every_seconds):
             late = time.monotonic() - self.saved_at >= self.save_every_seconds
@@ -83,32 +91,32 @@ class Checkpoints(Checkpoint):
             self._save(trainer, LAST)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Rank the weights that were measured, and save good ones before they change."""
+        """Save the validated weights before they change, if they are among the best."""
         if trainer.sanity_checking or self.monitor.startswith("train/"):
             return
         self._measure(trainer)
         averaged = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
-        # The end of an epoch saves the same weights, unless a moving average is updated there.
+        # The end of the epoch saves the same weights, unless an average is updated there.
         if averaged or not trainer.is_last_batch:
             self._save_ranked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Write the checkpoints of a whole epoch."""
+        """Write the checkpoints of a complete epoch."""
         if self.monitor.startswith("train/"):
             self._measure(trainer)
-        # The last comes last: a run that is killed in between writes the others anew.
+        # last.ckpt is written last: a run that is killed in between writes the others again.
         self._save_ranked(trainer, LAST)
 
     def forget(self) -> None:
-        """Forget the best value, so that the next measured weights are the best."""
+        """Forget the best value, so that the next validated weights are the best."""
         self.kept = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the scores of the checkpoints that are kept."""
+        """Return the scores of the kept checkpoints, and the metric that they are values of."""
         return {"kept": [list(each) for each in self.kept], "by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what an earlier part of the run has kept, if it was judged in the same way."""
+        """Restore the scores of the kept checkpoints if they are values of the same metric."""
         if state_dict["by"] == [self.monitor, self.mode]:
             self.kept = [(score, epoch, step) for score, epoch, step in state_dict["kept"]]
 
@@ -129,7 +137,7 @@ class Checkpoints(Checkpoint):
                     remove(path)
 
     def _ranked(self, epoch: int, step: int) -> list[str]:
-        """Rank what was measured among those that are kept, and name the files that it deserves."""
+        """Rank the measured value, and return the names under which its weights are kept."""
         if self.measured is None or not math.isfinite(self.measured):
             return []
         own = (self.measured, epoch, step)
@@ -146,9 +154,9 @@ class Checkpoints(Checkpoint):
 
 
 def save(trainer: Trainer, *names: str) -> None:
-    """Write one checkpoint under several names; every rank has to call this.
+    """Write one checkpoint under several names, on every rank.
 
-    What ``last.ckpt`` was stays as ``previous.ckpt``.
+    The old ``last.ckpt`` is kept as ``previous.ckpt``.
     """
     folder = folder_of(trainer)
     if trainer.is_global_zero and LAST in names and (folder / LAST).exists():
@@ -161,15 +169,15 @@ def save(trainer: Trainer, *names: str) -> None:
 
 
 def folder_of(trainer: Trainer) -> Path:
-    """Give the folder of the checkpoints of a run."""
+    """Return the folder of a run's checkpoints."""
     return Path(trainer.default_root_dir) / FOLDER
 
 
 def is_resumable(trainer: Trainer, batch_idx: int) -> bool:
-    """Tell whether a checkpoint behind this batch would hold all that the rest depends on.
+    """Whether training can resume exactly from a checkpoint written after this batch.
 
-    It would not where gradients have been gathered without a step, or where a validation or the
-    end of the epoch comes next: Lightning would leave that out when it continues.
+    It cannot if gradients have been accumulated without a step, or if a validation or the end of
+    the epoch follows: Lightning skips these when it resumes.
     """
     done = batch_idx + 1
     interval = trainer.val_check_batch
@@ -179,7 +187,7 @@ def is_resumable(trainer: Trainer, batch_idx: int) -> bool:
 
 
 def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
-    """Tell whether any rank asks for something; with several, only every few batches."""
+    """Whether any rank asks for something; several ranks vote only every few batches."""
     if trainer.world_size == 1:
         return asked
     if (batch_idx + 1) % (AGREED_EVERY * trainer.accumulate_grad_batches):

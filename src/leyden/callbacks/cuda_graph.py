@@ -1,4 +1,4 @@
-"""The kernels of a small network, launched together."""
+"""CUDA graphs: the kernels of a small network are launched together."""
 
 import logging
 import warnings
@@ -19,25 +19,25 @@ log = logging.getLogger(__name__)
 class CudaGraph(Callback):
     """Captures the network's kernels once, and launches them together in each training step.
 
-    A GPU is through with the kernels of a small network sooner than the host can launch them one
-    by one: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. Batches of another
-    shape than the first, those of validation, and all but the first pass of a step run as they do
-    without, and so do all once a parameter or buffer was replaced, frozen or unfrozen. Hooks and
-    Python code in the network run at the capture alone.
+    A GPU executes the kernels of a small network faster than the host can launch them one by one:
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. The graph is not used for
+    batches of another shape than the first, for validation, for all but the first forward pass of
+    a step, and once a parameter or buffer has been replaced, frozen or unfrozen. Hooks and Python
+    code in the network run only while it is captured.
     """
 
     def __init__(self) -> None:
         self._graphed: GraphedForward | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the network be captured at its first training step, if that is on a GPU.
+        """Capture the network at its first training step if it is on a GPU.
 
         Raises:
-            UserError: the run has several ranks or compiles its network.
+            UserError: If the run has several ranks or compiles its network.
         """
         _check(trainer, pl_module)
         if pl_module.device.type == "cuda":
-            # The graph keeps nodes of its own stream alive, which autograd syncs with the step's.
+            # The graph keeps nodes of its own stream alive; autograd syncs it with the step's.
             set_warn_on_accumulate_grad_stream_mismatch(enabled=False)
             network: Any = pl_module.network
             network.forward = self._graphed = GraphedForward(network)
@@ -51,21 +51,21 @@ class CudaGraph(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Let the graph run again: what the last step went back through is no longer needed."""
+        """Allow a replay: the backward pass of the last step no longer needs the graph's memory."""
         if self._graphed is not None:
             if batch_idx == 0:  # callbacks change networks when an epoch begins
                 self._graphed.drop_if_changed()
             self._graphed.can_replay = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Tell for how many steps the graph was of use."""
+        """Log in how many steps the graph was replayed."""
         if self._graphed is not None:
             replays, steps = self._graphed.replays, trainer.global_step
-            log.info("callbacks.cuda_graph: %d of %d steps were graphs", replays, steps)
+            log.info("callbacks.cuda_graph: replayed in %d of %d steps", replays, steps)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Give the network its own way back."""
-        self._give_back(pl_module)
+        """Restore the network's own ``forward``."""
+        self._restore(pl_module)
 
     def on_exception(
         self,
@@ -73,10 +73,10 @@ class CudaGraph(Callback):
         pl_module: LightningModule,
         exception: BaseException,  # noqa: ARG002
     ) -> None:
-        """Give the network its own way back: no teardown comes."""
-        self._give_back(pl_module)
+        """Restore the network's own ``forward``; Lightning calls no teardown after an error."""
+        self._restore(pl_module)
 
-    def _give_back(self, module: LightningModule) -> None:
+    def _restore(self, module: LightningModule) -> None:
         if self._graphed is not None:
             self._graphed = None
             network: Any = module.network
@@ -85,12 +85,12 @@ class CudaGraph(Callback):
 
 
 class GraphedForward:
-    """Stands in for a network's ``forward``.
+    """Replaces a network's ``forward``.
 
     Attributes:
-        can_replay: whether the graph may run. A second run before the way back would overwrite
-            what the first one has left for it.
-        replays: how often it ran.
+        can_replay: Whether the graph may be replayed. A second replay before the backward pass
+            would overwrite the activations of the first one.
+        replays: Number of replays.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -104,7 +104,7 @@ class GraphedForward:
         self._state: Any = None
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Run the network, in training by its graph if that is free and the inputs fit it."""
+        """Run the network, by its graph in training if it may be replayed and the inputs fit."""
         signature = None if args else _signature(inputs)
         if self.can_replay and signature and self._network.training and torch.is_grad_enabled():
             if self._signature is None:
@@ -113,25 +113,25 @@ class GraphedForward:
             if signature == self._signature:
                 self.can_replay = False
                 self.replays += 1
-                # The next run overwrites the graph's own output.
+                # The next replay overwrites the graph's own output.
                 output: Tensor = self._replay(*inputs.values()).clone()
                 output.register_hook(self._keep_gradients)  # type: ignore[no-untyped-call]
                 return output
         return self._own_forward(*args, **inputs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Leave a copy of the network its own way."""
+        """Return the plain ``forward`` for a copy of the network."""
         copied = memo[id(self._network)]
         return MethodType(type(copied).forward, copied)
 
     def drop_if_changed(self) -> None:
-        """Go on without the graph if the network no longer holds what was captured."""
+        """Drop the graph if the network no longer holds the captured tensors."""
         if self._replay is not None and self._state != _state(self._network):
             log.info("callbacks.cuda_graph ends here: the network has changed since its capture")
             self._replay, self._signature = None, ()
 
     def _capture(self, inputs: dict[str, Tensor]) -> None:
-        """Capture a pass forth and back, for which buffers and generators are put back."""
+        """Capture a forward and a backward pass, then restore buffers and generators."""
         network = PositionalInputs(
             network=self._network, forward=self._own_forward, names=list(inputs)
         )
@@ -139,7 +139,7 @@ class GraphedForward:
         buffers = [(buffer, buffer.clone()) for buffer in self._network.buffers()]
         gpus = [each.device for each in samples if each.is_cuda]
         with torch.random.fork_rng(devices=gpus), warnings.catch_warnings():
-            # The thread that goes back is new, and its first kernel may be a matrix product.
+            # The thread of the backward pass is new, and its first kernel may be a matrix product.
             warnings.filterwarnings("ignore", message=".*there was no current CUDA context")
             try:
                 self._replay = torch.cuda.make_graphed_callables(
@@ -147,7 +147,7 @@ class GraphedForward:
                 )
             except RuntimeError as error:
                 raise UserError(
-                    f"callbacks.cuda_graph can't capture the network: {error}. Leave cuda_graph "
+                    f"callbacks.cuda_graph cannot capture the network: {error}. Leave cuda_graph "
                     "out of callbacks."
                 ) from error
         for buffer, before in buffers:
@@ -156,36 +156,36 @@ class GraphedForward:
         self._state = _state(self._network)
 
     def _keep_gradients(self, _: Tensor) -> None:
-        """Copy gradients that are added to: they may be the graph's own, which it overwrites."""
+        """Copy accumulated gradients, which may be the graph's own memory that it overwrites."""
         for parameter in self._parameters:
             if parameter.grad is not None:
                 parameter.grad = parameter.grad.clone()
 
 
 class PositionalInputs(nn.Module):
-    """A network that takes its inputs by position, as the capture gives them."""
+    """A network that takes its inputs by position, as ``make_graphed_callables`` gives them."""
 
     def __init__(self, *, network: nn.Module, forward: Any, names: list[str]) -> None:
         super().__init__()
-        self.network = network  # whose parameters are asked for
+        self.network = network  # make_graphed_callables asks for its parameters
         self.own_forward = forward
         self.names = names
 
     def forward(self, *values: Tensor) -> Tensor:
-        """Name the inputs."""
+        """Call the network's own ``forward`` by keyword."""
         output: Tensor = self.own_forward(**dict(zip(self.names, values, strict=True)))
         return output
 
 
 def _signature(inputs: dict[str, Any]) -> list[Any] | None:
-    """Describe inputs that a graph can take; ``None`` if it can't."""
+    """Return the layout of inputs that a graph accepts; ``None`` if it accepts none of the kind."""
     if not all(isinstance(value, Tensor) for value in inputs.values()):
         return None
     return [(name, each.shape, each.stride(), each.dtype) for name, each in inputs.items()]
 
 
 def _state(network: nn.Module) -> list[Any]:
-    """Tell where a graph reads and writes, and which parameters it goes back to."""
+    """Return where a graph reads and writes, and which parameters get gradients."""
     tensors = (*network.parameters(), *network.buffers())
     return [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors]
 

@@ -1,4 +1,4 @@
-"""Early stopping whose direction follows from the metric."""
+"""Early stopping whose mode follows from the metric."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,10 +43,10 @@ class EarlyStopping(LightningsEarlyStopping):
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Choose the direction before a checkpoint is restored.
+        """Determine the mode before a checkpoint is restored.
 
         Raises:
-            UserError: If the metric does not tell it, or contradicts ``mode``.
+            UserError: If the metric is unknown or contradicts ``mode``.
         """
         if stage != "fit":
             return
@@ -55,7 +55,7 @@ class EarlyStopping(LightningsEarlyStopping):
         self.min_delta = sign * self.smallest_change
         self.best_score = torch.tensor(-sign * torch.inf)
         if self._check_on_train_epoch_end is None:
-            # Where it is measured: an epoch may end without validation, or hold several.
+            # After each measurement: an epoch may have no validation, or several.
             self._check_on_train_epoch_end = not self.monitor.startswith("val/")
 
     def _validate_condition_metric(self, logs: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What a checkpoint needs beside Lightning's own entries to continue as if nothing had happened."""
+"""State that Lightning's checkpoints lack, so that a resumed run equals an unbroken one."""
 
 import logging
 import math
@@ -17,17 +17,17 @@ from torchmetrics import Metric
 from leyden.ranks.collectives import gather
 
 KEY = "resume"
-"""Where it stands in a checkpoint."""
+"""Key of the state in a checkpoint."""
 
 log = logging.getLogger(__name__)
 
 
 class ExactResume(Callback):
-    """Keeps what Lightning forgets, so that a continued run equals an unbroken one to the bit.
+    """Saves what Lightning's checkpoints lack, so that resuming is exact to the bit.
 
-    That is: the place in the epoch, the generators of every rank (dropout draws from them), metrics
-    that are half gathered, the values that were logged last, the plateau schedule's step (Lightning
-    takes it after the checkpoint of an epoch is written), and the decision to stop early.
+    Saved are the position in the epoch, the random generators of every rank, metrics that are
+    accumulated in part, the values that were logged last, the step of a plateau schedule, which
+    Lightning takes after it has written an epoch's checkpoint, and the decision to stop early.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class ExactResume(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the state of every rank; all of them are here."""
+        """Add the state of every rank; Lightning calls this on all ranks."""
         loader = trainer.train_dataloader
-        own = {"generators": _generators(), "metrics": dict(_half_gathered(pl_module))}
+        own = {"generators": _generators(), "metrics": dict(_accumulated_in_part(pl_module))}
         checkpoint[KEY] = {
             "ranks": gather(trainer, own),
             "plateaus": [
@@ -58,16 +58,16 @@ class ExactResume(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Take the state over; it is put in place when training starts."""
+        """Keep the state until training starts."""
         self.resumed = checkpoint.get(KEY)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Timer):
-                # trainer.max_time limits a job, and this is another one.
+                # trainer.max_time limits this command, not the run.
                 checkpoint["callbacks"].pop(callback.state_key, None)
         self._keep_new_patience(trainer, checkpoint["callbacks"])
 
     def _keep_new_patience(self, trainer: Trainer, states: dict[str, Any]) -> None:
-        """Let early stopping that was made more patient, or left out, take its decision back."""
+        """Let early stopping revoke its decision if its patience was raised, or it was removed."""
         stopping = {
             callback.state_key: callback
             for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ class ExactResume(Callback):
             state["patience"] = patience
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the state of this rank in place, last of all that is restored."""
+        """Restore the state of this rank, after everything else has been restored."""
         if self.resumed is None:
             return
         for config, value in zip(
@@ -95,8 +95,8 @@ class ExactResume(Callback):
         trainer.should_stop = self.resumed["should_stop"]
         for name, value in self.resumed["measured"].items():
             trainer.callback_metrics[name] = value.to(pl_module.device)
-        # Lightning gives the loader its state back only where nobody asked for the number of steps
-        # before, and every schedule does.
+        # Lightning restores the loader only if nobody has asked for the number of steps before,
+        # and every schedule does.
         if isinstance(loader := trainer.train_dataloader, _Stateful):
             loader.load_state_dict(self.resumed["loader"])
         ranks = self.resumed["ranks"]
@@ -105,24 +105,24 @@ class ExactResume(Callback):
             _restore_generators(ranks[trainer.global_rank]["generators"])
         else:
             log.warning(
-                "The checkpoint is of %d processes, and now there are %d: batches and random "
-                "numbers differ from those of an unbroken run.",
+                "The checkpoint was written by %d processes, and now there are %d: batches and "
+                "random numbers differ from those of an unbroken run.",
                 len(ranks),
                 trainer.world_size,
             )
         self.resumed = None
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """End the restart with its first batch.
+        """End the restart after its first batch.
 
-        Lightning ends it with the epoch, and so leaves a step of the plateau schedule out.
+        Lightning ends it with the epoch, and so skips a step of the plateau schedule.
         """
         self.epoch_ended = False
         if trainer.fit_loop.restarting:
             _end_restart(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note that a checkpoint that is written now is of a whole epoch."""
+        """Note that a checkpoint written from now on holds a complete epoch."""
         self.epoch_ended = True
 
 
@@ -134,7 +134,7 @@ class _Stateful(Protocol):
 
 
 def _begin_next_epoch(trainer: Trainer) -> None:
-    """Close the epoch of the checkpoint: with max_steps, Lightning runs it once more, empty."""
+    """Complete the checkpoint's epoch: with max_steps, Lightning would run it again, empty."""
     loop = trainer.fit_loop
     loop.epoch_progress.increment_completed()
     loop.epoch_loop.restarting = False
@@ -143,7 +143,7 @@ def _begin_next_epoch(trainer: Trainer) -> None:
 
 
 def _end_restart(trainer: Trainer) -> None:
-    """Call nothing restarted any more; while max_steps is set, Lightning calls everything so."""
+    """Clear the restart flags; while max_steps is set, Lightning's setter would set them again."""
     loop = trainer.fit_loop.epoch_loop
     max_steps, loop.max_steps = loop.max_steps, -1
     trainer.fit_loop.restarting = False
@@ -151,7 +151,7 @@ def _end_restart(trainer: Trainer) -> None:
 
 
 def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
-    """Give what a plateau schedule will see after the checkpoint of an epoch; else nothing."""
+    """Return the value that a plateau schedule sees after an epoch's checkpoint, if any."""
     due = (trainer.current_epoch + 1) % config.frequency == 0
     if not (config.reduce_on_plateau and config.interval == "epoch" and due):
         return None
@@ -159,7 +159,7 @@ def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
     return None if value is None else float(value)
 
 
-def _half_gathered(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+def _accumulated_in_part(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, metric in module.named_modules():
         if isinstance(metric, Metric) and metric.update_called:
             yield name, _on_cpu(metric.metric_state)
@@ -182,8 +182,8 @@ def _restore_metrics(module: nn.Module, states: dict[str, dict[str, Any]]) -> No
 
 
 def _generators() -> dict[str, Any]:
-    """Give the state of the global generators, as plain containers and tensors."""
-    # As tensors, for pickling hundreds of numbers one by one takes longer than all weights.
+    """Return the state of the global generators, as plain containers and tensors."""
+    # As tensors: pickling hundreds of numbers one by one takes longer than all weights.
     numpy_state: Any = np.random.get_state()  # noqa: NPY002  # the global one is the point
     version, words, next_gauss = random.getstate()
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None

@@ -1,4 +1,4 @@
-"""What is done about a loss that is no finite number."""
+"""Handling of a loss that is NaN or infinite."""
 
 import logging
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from leyden.errors import UserError
 from leyden.ranks.collectives import gather
 
 NAMED_ROWS = 20
-"""Row numbers that a message names."""
+"""Row numbers that a message lists."""
 
 MOST_ROLLBACKS = 10
-"""Batches that are left out before a run gives up."""
+"""Batches that are skipped before a run fails."""
 
 log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """A training step, and where its rows stand in the cache of the data set."""
+    """A training step, with the numbers of its rows in the cache of the data set."""
 
     step: int
     epoch: int
@@ -37,10 +37,10 @@ class Step(NamedTuple):
 
 
 class RollbackError(Exception):
-    """Training has to go on from the last checkpoint without one batch.
+    """Raised to resume training from the last checkpoint without one batch.
 
     Attributes:
-        step: the step of that batch.
+        step: Step whose batch is skipped.
     """
 
     def __init__(self, step: Step) -> None:
@@ -49,15 +49,19 @@ class RollbackError(Exception):
 
 
 class FiniteLoss(Callback):
-    """Notices a loss that is NaN or infinite, before it gets into a checkpoint.
+    """Detects a loss that is NaN or infinite before it affects a checkpoint.
 
-    Losses are gathered on the device and looked at together, for each look makes the host wait.
-    Only ``on_nan="skip"`` has to look at every step.
+    Losses are collected on the device and checked together, because each check synchronises the
+    host with the device. Only ``on_nan="skip"`` has to check every step.
 
     Args:
-        on_nan: ``stop`` ends the run; ``skip`` learns nothing from the batch; ``rollback``
-            goes back to the last checkpoint and leaves the batch out.
-        check_every: batches between two looks.
+        on_nan: ``stop`` ends the run; ``skip`` learns nothing from the batch; ``rollback`` resumes
+            from the last checkpoint and skips the batch.
+        check_every: Batches between two checks.
+
+    Raises:
+        UserError: If a loss or a weight is not finite, and ``on_nan`` does not help.
+        RollbackError: If a loss is not finite and ``on_nan`` is ``rollback``.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class FiniteLoss(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Keep what a batch that is left out must not change."""
+        """Keep the values that a skipped batch must not change."""
         self._is_left_out = (trainer.current_epoch, batch_idx) in self.left_out
         if self._is_left_out or self.on_nan == "skip":
             self._before = list(_running_values(pl_module))
@@ -91,14 +95,14 @@ class FiniteLoss(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         loss: Tensor,
     ) -> None:
-        """Take the loss."""
+        """Keep the loss ``()``."""
         self._loss = loss.detach()
 
     @idle_when(lambda self, _: self.on_nan == "stop")
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the gradients away where nothing is to be learned: optimizers pass by the rest."""
+        """Clear the gradients of a skipped batch, so that optimizers ignore its parameters."""
         if self.on_nan == "skip" and not self._is_left_out:
-            assert self._loss is not None  # given just before
+            assert self._loss is not None  # set before the backward pass
             bad = not bool(self._loss.isfinite())
             self._is_left_out = trainer.strategy.reduce_boolean_decision(bad, all=False)
         if self._is_left_out:
@@ -113,7 +117,7 @@ class FiniteLoss(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Put back what the batch must not change, or look at the losses so far."""
+        """Restore the values that a skipped batch must not change, or check the losses."""
         rows = getattr(batch, "rows", None)
         if self._is_left_out:
             step = _named(trainer.global_step, trainer.current_epoch, batch_idx, rows)
@@ -122,14 +126,14 @@ class FiniteLoss(Callback):
                 setattr(holder, name, value) if name else holder.copy_(value)
         elif self.on_nan != "skip":
             loss = outputs.get("loss") if pl_module.automatic_optimization else self._loss
-            if loss is not None:  # as it is where the task passes the batch by
+            if loss is not None:  # a task may return None to skip a batch
                 self._gathered.append((trainer.global_step, batch_idx, rows, loss))
             if (batch_idx + 1) % self.check_every == 0:
-                self._look(trainer)
+                self._check(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Look at the rest."""
-        self._look(trainer)
+        """Check the remaining losses."""
+        self._check(trainer)
 
     def on_save_checkpoint(
         self,
@@ -137,8 +141,8 @@ class FiniteLoss(Callback):
         pl_module: LightningModule,
         checkpoint: dict[str, Any],  # noqa: ARG002
     ) -> None:
-        """Keep broken weights out: a finite loss may have given infinite gradients."""
-        self._look(trainer)
+        """Keep broken weights out of checkpoints: a finite loss may have infinite gradients."""
+        self._check(trainer)
         finite = torch.stack([each.isfinite().all() for each in pl_module.parameters()])
         if not bool(finite.all()):
             raise UserError(
@@ -147,14 +151,14 @@ class FiniteLoss(Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the batches that were left out."""
+        """Return the epoch and number of each skipped batch."""
         return {"left_out": sorted(self.left_out)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Leave out what an earlier part of the run did, too."""
+        """Skip the batches again that were skipped before the checkpoint."""
         self.left_out |= {(int(epoch), int(batch)) for epoch, batch in state_dict["left_out"]}
 
-    def _look(self, trainer: Trainer) -> None:
+    def _check(self, trainer: Trainer) -> None:
         gathered, self._gathered = self._gathered, []
         first = _first_broken(gathered, trainer.current_epoch)
         if not trainer.strategy.reduce_boolean_decision(first is not None, all=False):
@@ -181,17 +185,17 @@ def _named(step: int, epoch: int, batch_idx: int, rows: Tensor | None) -> Step:
 
 def _remedy(trainer: Trainer) -> str:
     return (
-        f"The checkpoints in {trainer.default_root_dir} are from before. Look at these rows, lower "
+        f"The checkpoints in {trainer.default_root_dir} are older. Inspect these rows, lower "
         "optimizer.lr, set trainer.gradient_clip_val, or give callbacks.finite_loss.on_nan=skip "
         "or =rollback."
     )
 
 
 def _running_values(module: nn.Module) -> Iterator[tuple[Any, str, Any]]:
-    """Copy what a forward pass changes: running means of norms, and metrics."""
+    """Copy what a forward pass changes: running statistics of norms, and states of metrics."""
     for buffer in module.buffers():
         yield buffer, "", buffer.clone()
-    for part in module.modules():
-        if isinstance(part, Metric):
-            for name, value in part.metric_state.items():
-                yield part, name, value.clone() if isinstance(value, Tensor) else list(value)
+    for metric in module.modules():
+        if isinstance(metric, Metric):
+            for name, value in metric.metric_state.items():
+                yield metric, name, value.clone() if isinstance(value, Tensor) else list(value)

@@ -1,4 +1,4 @@
-"""The metric history of a run, in ``metrics.csv``."""
+"""The metrics of each epoch, in ``metrics.csv``."""
 
 import csv
 import logging
@@ -20,29 +20,30 @@ STAGES = ("train/", "val/", "test/")
 FIRST_COLUMNS = ("epoch", "step", "lr")
 
 STATE = ("rows", "validated", "validated_step", "best")
-"""Attributes that travel in the checkpoint."""
+"""Attributes that are saved in checkpoints."""
 
 
 class MetricHistory(Checkpoint):
-    """Writes one row an epoch; the rows so far travel in the checkpoint.
+    """Writes one row per epoch; checkpoints hold the rows so far.
 
-    Lightning's own CSV logger deletes the file when a run is continued and knows nothing of the
-    rows that a crash made obsolete. Here a continued run rewrites the file from the checkpoint it
-    continues, so each epoch stands in it once. The best value so far of the monitored metric is
-    one of the columns. What an epoch did not measure stays empty.
+    Lightning's own CSV logger deletes the file when a run is resumed, and keeps rows that a crash
+    made obsolete. Here a resumed run rewrites the file from its checkpoint, so each epoch is in it
+    once. One column is the best value so far of the monitored metric. Cells of what an epoch did
+    not measure are empty.
 
-    It is a ``Checkpoint`` since Lightning calls those after the task has logged its epoch.
+    It is a ``Checkpoint`` because Lightning calls those after the task has logged its epoch.
 
     Args:
-        monitor: the metric whose best value is tracked.
-        mode: whether lower (``min``) or higher (``max``) is better; ``None`` follows the metric.
-        filename: name of the file in the run folder.
+        monitor: Name of the metric whose best value is tracked.
+        mode: Whether lower (``min``) or higher (``max``) values are better; ``None`` follows the
+            metric.
+        filename: Name of the file in the run folder, which ends in ``.csv``.
 
     Attributes:
         rows: The rows so far.
-        validated: What the newest validation of this epoch measured.
-        validated_step: The optimizer steps before the newest validation.
-        best: The best value of the monitored metric over the whole run, before a resume too.
+        validated: Metrics of the newest validation in this epoch.
+        validated_step: Number of optimizer steps before the newest validation.
+        best: Best value of the monitored metric in the whole run, before a resume too.
     """
 
     def __init__(
@@ -59,12 +60,16 @@ class MetricHistory(Checkpoint):
         self.best: float | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Choose the direction, before training starts."""
+        """Determine the mode before training starts.
+
+        Raises:
+            UserError: If the metric is unknown or contradicts ``mode``.
+        """
         if stage == "fit":
             self.mode = mode_of(trainer, self.monitor, self.mode)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Take what was validated."""
+        """Keep the metrics of the validation."""
         if trainer.sanity_checking:
             return
         measured = stage_metrics(trainer.callback_metrics)
@@ -100,11 +105,11 @@ class MetricHistory(Checkpoint):
         self.best = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what has been measured so far."""
+        """Return the rows and the best value so far."""
         return {name: getattr(self, name) for name in STATE} | {"by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what the run that is continued has measured, and judge it by this metric."""
+        """Restore the rows, and their best value by this metric."""
         for name in STATE:
             setattr(self, name, state_dict[name])
         self.rows = [dict(row) for row in self.rows]
@@ -117,13 +122,13 @@ class MetricHistory(Checkpoint):
         """Compare the monitored metric with the best so far.
 
         Raises:
-            UserError: If it was not logged.
+            UserError: If the metric was not logged.
         """
         check_measured(self.monitor, measured)
         value = measured[self.monitor]
         if math.isnan(value):
             log.warning(
-                "%s is NaN, as of rows for which it is undefined: these weights cannot be the best",
+                "%s is NaN, so these weights cannot be the best; it may be undefined on these rows",
                 self.monitor,
             )
         self._improve(value)
@@ -145,5 +150,5 @@ class MetricHistory(Checkpoint):
 
 
 def stage_metrics(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    """Pick the metrics of the stages out of all that was logged."""
+    """Return the metrics of training, validation and test among all logged values."""
     return {name: float(value) for name, value in metrics.items() if name.startswith(STAGES)}

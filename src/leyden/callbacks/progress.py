@@ -1,4 +1,4 @@
-"""Progress: a bar while an epoch runs, a line of metrics when it has ended."""
+"""Progress: a bar during an epoch, a line of metrics after it."""
 
 import logging
 import sys
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 
 class EpochProgress(ProgressBar, Checkpoint):
-    """Logs one line an epoch, and draws a bar where standard error is a terminal.
+    """Logs one line per epoch, and draws a bar if standard error is a terminal.
 
-    It is a ``Checkpoint`` since Lightning calls those after the task has logged its epoch.
+    It is a ``Checkpoint`` because Lightning calls those after the task has logged its epoch.
 
     Args:
-        refresh_rate: steps between two drawings; each costs as much as a small step.
+        refresh_rate: Steps between two updates of the bar; an update costs as much as a small step.
     """
 
     def __init__(self, *, refresh_rate: int = 20) -> None:
@@ -31,15 +31,15 @@ class EpochProgress(ProgressBar, Checkpoint):
         self.is_validated = False
 
     def disable(self) -> None:
-        """Fall silent: Lightning asks this of all ranks but the first."""
+        """Stop writing; Lightning calls this on all ranks but the first."""
         self.enabled = False
 
     def enable(self) -> None:
-        """Speak again."""
+        """Write again."""
         self.enabled = True
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Begin a bar."""
+        """Create the bar."""
         if self.enabled and sys.stderr.isatty():
             total = int(trainer.num_training_batches)
             self.bar = tqdm(desc=_epoch(trainer), total=total, unit="batch", leave=False)
@@ -53,16 +53,16 @@ class EpochProgress(ProgressBar, Checkpoint):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Advance the bar, seldom."""
+        """Update the bar every ``refresh_rate`` steps."""
         if self.bar is not None and (batch_idx + 1) % self.refresh_rate == 0:
             self.bar.update(batch_idx + 1 - self.bar.n)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note that the epoch has values of its own."""
+        """Note that this epoch has validation metrics."""
         self.is_validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Replace the bar by a line."""
+        """Replace the bar by a line of metrics."""
         self._close()
         metrics = [
             f"{name} {value:.4f}"
@@ -74,7 +74,7 @@ class EpochProgress(ProgressBar, Checkpoint):
             log.info("%s  %s", _epoch(trainer), "  ".join(metrics))
 
     def on_exception(self, *_: Any) -> None:
-        """Take an unfinished bar off the screen."""
+        """Remove an unfinished bar."""
         self._close()
 
     def _close(self) -> None:
@@ -84,6 +84,6 @@ class EpochProgress(ProgressBar, Checkpoint):
 
 
 def _epoch(trainer: Trainer) -> str:
-    """Number the epoch from 1, out of all if their number is known."""
+    """Return the number of the epoch, from 1, and of how many if that is known."""
     last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
     return f"epoch {trainer.current_epoch + 1}{last}"

@@ -1,4 +1,4 @@
-"""Stopping a run on request: by a signal or when its time is over."""
+"""Stopping a run on request, by a signal or when its time is up."""
 
 import logging
 import signal
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class StopRequest:
-    """Turns a signal into a request that training answers when its step is done.
+    """Turns a signal into a request that training handles after the current step.
 
-    A second Ctrl-C stops at once. So does every signal while nothing is being trained.
+    A second Ctrl-C stops the run at once, and so does any signal while nothing is being trained.
     """
 
     def __init__(self) -> None:
@@ -45,17 +45,22 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def listen(self) -> None:
-        """Take the signals; only the main thread can."""
+        """Install the signal handlers; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, self._receive)
 
     def ask(self, reason: str, *, exit_code: int = STOPPED) -> None:
-        """Ask for a stop."""
+        """Request a stop.
+
+        Args:
+            reason: What asked for it, for the message and ``status.json``.
+            exit_code: Exit status of the command.
+        """
         self.reason, self.exit_code = reason, exit_code
 
     def error(self) -> InterruptedRunError:
-        """Make the error that ends the run."""
+        """Return the error that ends the run."""
         return InterruptedRunError(str(self.reason), exit_code=self.exit_code)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -69,19 +74,22 @@ class StopRequest:
 
 
 class GracefulStop(Checkpoint):
-    """Answers a stop request: finishes the step, writes the last checkpoint, ends the run.
+    """Handles a stop request: writes the last checkpoint after the current step and ends the run.
 
-    ``trainer.max_time`` counts as a request. It has to be the last callback of all.
+    The end of ``trainer.max_time`` counts as a request. This has to be the last of all callbacks.
 
     Args:
-        request: what signals are turned into.
+        request: Request that the signal handlers fill in.
+
+    Raises:
+        InterruptedRunError: After the checkpoint has been written.
     """
 
     def __init__(self, *, request: StopRequest) -> None:
         self.request = request
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Listen: Lightning's own handlers make several ranks wait for one another for ever."""
+        """Replace Lightning's own signal handlers, with which several ranks deadlock."""
         self.request.listen()
         self.request.is_answered = True
 
@@ -93,7 +101,7 @@ class GracefulStop(Checkpoint):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Stop behind this batch, if that is wanted and a checkpoint can be written here."""
+        """Stop after this batch if that is requested and training can resume from here."""
         if trainer.should_stop:
             self._ask_the_clock(trainer)
         wanted = agreed(trainer, batch_idx, asked=self.request.reason is not None)
@@ -102,7 +110,7 @@ class GracefulStop(Checkpoint):
             self._stop()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Stop behind the epoch."""
+        """Stop after this epoch if that is requested."""
         asked = self.request.reason is not None
         if trainer.strategy.reduce_boolean_decision(asked, all=False):
             if not any(isinstance(other, Checkpoints) for other in trainer.checkpoint_callbacks):
@@ -110,12 +118,12 @@ class GracefulStop(Checkpoint):
             self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Let what comes after training be stopped at once."""
+        """Let signals stop at once what follows training."""
         self.request.is_answered = False
 
     def _ask_the_clock(self, trainer: Trainer) -> None:
         if any(isinstance(each, Timer) for each in trainer.callbacks):  # type: ignore[attr-defined]
-            # Lightning would end the epoch here, half of it missing, and call the run finished.
+            # Lightning would end the epoch here, incomplete, and call the run finished.
             trainer.should_stop = False
             self.request.ask("stopped by trainer.max_time")
 

@@ -1,4 +1,4 @@
-"""The network's layers at the start."""
+"""A table of the network's layers at the start of training."""
 
 import logging
 from typing import Any
@@ -10,11 +10,11 @@ log = logging.getLogger(__name__)
 
 
 class LayerSummary(ModelSummary):
-    """Logs layers and their sizes, without FLOPs: Lightning prints 0 where it has no example."""
+    """Logs the layers and their sizes, without FLOPs, which are 0 if there is no example input."""
 
     @staticmethod
     def summarize(summary_data: list[tuple[str, list[str]]], *totals: Any, **options: Any) -> None:
-        """Log a table of columns ``(heading, cells)`` and what they add up to."""
+        """Log a table of columns ``(heading, cells)`` and the totals."""
         shown = [column for column in summary_data if column[0] != "FLOPs"]
         table = _format_summary_table(*totals, options["total_flops"], *shown)
-        log.info("\n%s", table.rpartition("\n")[0])  # whose last line is the sum of FLOPs
+        log.info("\n%s", table.rpartition("\n")[0])  # the last line is the sum of FLOPs

@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class StochasticWeightAveraging(WeightAveraging):
-    """Average the weights at the ends of the last epochs.
+    """Averages the weights at the ends of the last epochs.
 
     Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima" (arXiv:1803.05407). From the
     first averaged epoch on, the average is what is validated, saved and tested, and only averages
-    compete for the best checkpoint. The learning rate is the schedule's: choose one that stays
-    high, such as ``constant``. The statistics of batch norms are those of the average, for which
-    each averaged epoch goes through its training batches once more.
+    compete for the best checkpoint. The schedule is not replaced: choose one whose learning rate
+    stays high, such as ``constant``. The running statistics of batch norms are computed for the
+    average, by another pass over the training batches in each averaged epoch.
 
-    Lightning's own callback of this name puts the average in place after the last checkpoint is
+    Lightning's own callback of this name sets the average after the last checkpoint has been
     written, and does not resume within an epoch.
 
     Args:
@@ -53,10 +53,11 @@ class StochasticWeightAveraging(WeightAveraging):
         return self._average_model is not None and bool(self._average_model.n_averaged > 0)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make room for the average.
+        """Determine the first averaged epoch.
 
         Raises:
-            UserError: If the run has no averaged epoch, or its number of epochs is not known.
+            UserError: If no epoch would be averaged, or a share is given and the number of epochs
+                is not known.
         """
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
@@ -70,7 +71,7 @@ class StochasticWeightAveraging(WeightAveraging):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Average the weights of a whole epoch, before they are validated."""
+        """Add the weights at the end of an epoch to the average, before they are validated."""
         if not trainer.is_last_batch or trainer.current_epoch < self.first_epoch:
             return
         assert self._average_model is not None
@@ -82,48 +83,48 @@ class StochasticWeightAveraging(WeightAveraging):
         self._update_batch_norms(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the average alone: it has been validated as it is."""
+        """Do nothing: the average has been updated before the validation."""
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validate the average, once there is one."""
+        """Validate the average if there is one."""
         if self.has_average:
             super().on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Continue with the weights that are trained."""
+        """Switch back to the trained weights."""
         if self.has_average:
             super().on_validation_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the average in the network."""
+        """Copy the average into the network."""
         if self.has_average:
             super().on_train_end(trainer, pl_module)
         else:
-            log.warning("training ended before callbacks.swa.swa_epoch_start: nothing is averaged")
+            log.warning("training ended before callbacks.swa.swa_epoch_start: nothing was averaged")
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Save the average as the network, once there is one, beside the trained weights."""
+        """Save the average as the network if there is one, beside the trained weights."""
         if self.has_average:
             super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Restore the average, if the checkpoint has one."""
+        """Restore the average if the checkpoint has one."""
         if "averaging_state" in checkpoint:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     def _update_batch_norms(self, trainer: Trainer, module: LightningModule) -> None:
         assert self._average_model is not None
         gpus = [module.device] if module.device.type == "cuda" else []
-        # Dropout and shuffling must not take numbers from the run's own generators.
+        # Dropout and shuffling must not advance the run's own generators.
         with torch.random.fork_rng(gpus), trainer.precision_plugin.forward_context():
             update_bn(_training_inputs(trainer), self._average_model)
         if trainer.world_size > 1:
             for buffer in self._average_model.module.buffers():
-                distributed.broadcast(buffer, 0)  # what is validated is what is saved
+                distributed.broadcast(buffer, 0)  # checkpoints hold those of the first rank
 
 
 def _first_epoch(start: float, epochs: int | None) -> int:
@@ -140,7 +141,7 @@ def _first_epoch(start: float, epochs: int | None) -> int:
 
 
 def _training_inputs(trainer: Trainer) -> Iterator[Any]:
-    """Yield an epoch of training batches on their device, by a loader of their own."""
+    """Yield the training batches of one epoch on their device, from a separate loader."""
     data = getattr(trainer, "datamodule", None)
     loader: Any = trainer.train_dataloader if data is None else data.train_dataloader()
     for batch in islice(loader, int(trainer.num_training_batches)):

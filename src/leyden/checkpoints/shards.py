@@ -1,9 +1,9 @@
-"""Sharded checkpoints: a folder, into which every rank writes what it holds.
+"""Sharded checkpoints: a folder into which every rank writes its shards.
 
-``meta.pt`` in it is an ordinary checkpoint in which tensors that are shared out are empty, on
-torch's ``meta`` device. Their values stand beside it in a folder of torch.distributed.checkpoint's.
-``meta.pt`` names that folder and the checksums of its files, and takes its place last. So either
-the old checkpoint is there or the new one; a folder as a whole can't be replaced at once.
+Its ``meta.pt`` is an ordinary checkpoint in which sharded tensors are empty, on torch's ``meta``
+device. Their values are beside it, in a folder of torch.distributed.checkpoint's. ``meta.pt`` names
+that folder and the checksums of its files, and is replaced last. So either the old checkpoint is
+there or the new one, although a folder as a whole cannot be replaced at once.
 """
 
 import pickle
@@ -31,12 +31,13 @@ from leyden.checkpoints.files import META
 from leyden.files import flush_folder, remove
 
 KEY = "shards"
-"""Where ``meta.pt`` says which folder holds the values."""
+"""Key in ``meta.pt`` of the name of the folder with the values."""
 
 INDEX = ".metadata"
-"""Of torch.distributed.checkpoint, a pickle: which file holds which part of which tensor."""
+"""File of torch.distributed.checkpoint, a pickle: which file holds which shard of which tensor."""
 
 CHUNK = 2**24
+"""Bytes that are read at once for a checksum."""
 
 IN_AN_INDEX = {
     "torch": {"Size"} | {name for name, each in vars(torch).items() if type(each) is torch.dtype},
@@ -52,11 +53,15 @@ IN_AN_INDEX = {
     },
     "torch.serialization": {"_get_layout"},
 }
-"""What an index is made of; anything else in a pickle may run code of a stranger's."""
+"""Globals that an index consists of; any other global in a pickle may run a stranger's code."""
 
 
 def take_out(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Split a checkpoint into what is whole on each rank, and what is shared out, by its place."""
+    """Separate the sharded tensors from a checkpoint.
+
+    Returns:
+        The checkpoint with empty tensors in their place, and the sharded tensors by their path.
+    """
     shared: dict[str, Tensor] = {}
 
     def empty(place: str, tensor: Tensor) -> Tensor:
@@ -75,17 +80,17 @@ def fill(
     only: Collection[str] | None = None,
     mesh: DeviceMesh | None = None,
 ) -> dict[str, Any]:
-    """Put the values into what ``meta.pt`` of a checkpoint holds.
+    """Read the values of the empty tensors in a checkpoint.
 
     Args:
-        checkpoint: what ``meta.pt`` holds.
-        path: the checkpoint.
-        only: entries whose tensors are read, all by default; the others stay empty.
-        mesh: the ranks among which tensors are shared out; without it they are whole, on the host.
+        checkpoint: Content of ``meta.pt``.
+        path: Folder of the checkpoint.
+        only: Entries whose tensors are read, all by default; the others stay empty.
+        mesh: Ranks over which tensors are sharded; without it they are read whole, to the host.
 
     Raises:
-        ValueError: the values can't be read, or are others.
-        pickle.UnpicklingError: the index holds strange objects, which are not made.
+        ValueError: If the values cannot be read, or do not belong to the checkpoint.
+        pickle.UnpicklingError: If the index holds other objects, which are not created.
     """
     values: dict[str, Tensor] = {}
 
@@ -109,11 +114,11 @@ def fill(
 
 
 def verify(checkpoint: dict[str, Any], path: Path) -> None:
-    """Compare the files with the checksums that ``meta.pt`` of a checkpoint holds.
+    """Compare the files of a checkpoint with the checksums in its ``meta.pt``.
 
     Raises:
-        OSError: a file is missing.
-        ValueError: a file is not as it was written.
+        OSError: If a file is missing.
+        ValueError: If a file differs from its checksum.
     """
     folder = _folder_of(checkpoint, path)
     for name, checksum in checkpoint[KEY]["checksums"].items():
@@ -126,27 +131,27 @@ def _folder_of(checkpoint: dict[str, Any], path: Path) -> Path:
 
 
 def _inside(folder: Path, name: Any) -> Path:
-    """Join a name that a file gives, which may be a stranger's."""
+    """Join a name that was read from a file, which may be a stranger's."""
     if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
         raise ValueError(f"{name!r:.80} leads out of the checkpoint")
     inner = folder / name
     if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
-        raise ValueError(f"{name} is missing, or no ordinary file or folder")
+        raise ValueError(f"{name} is missing, or is not an ordinary file or folder")
     return inner
 
 
 def write(
     checkpoint: dict[str, Any], path: Path, *, write_meta: Callable[[dict[str, Any], Path], None]
 ) -> None:
-    """Write a checkpoint; every rank has to call this.
+    """Write a checkpoint, on every rank.
 
     Args:
-        checkpoint: of this rank.
-        path: the folder that it becomes.
-        write_meta: writes ``meta.pt`` aside, flushes it to the disk and puts it in its place.
+        checkpoint: Checkpoint of this rank.
+        path: Folder of the checkpoint.
+        write_meta: Writes ``meta.pt`` aside, flushes it to the disk and renames it.
 
     Raises:
-        OSError: the disk is full or does not take it; what stood there before still does.
+        OSError: If the disk is full or cannot be written; the old checkpoint stays.
     """
     plain, shared = take_out(checkpoint)
     is_first = torch.distributed.get_rank() == 0
@@ -170,7 +175,7 @@ def write(
 
 
 def link(source: Path, target: Path, link_file: Callable[[Path, Path], None]) -> None:
-    """Give a checkpoint a second name, in the place of what had it."""
+    """Give a checkpoint a second name, replacing the checkpoint of that name."""
     if not (source / META).is_file():
         return
     home = _home(target)
@@ -184,7 +189,7 @@ def link(source: Path, target: Path, link_file: Callable[[Path, Path], None]) ->
 
 
 def _read(values: dict[str, Tensor], folder: Path, *, alone: bool) -> None:
-    """Read tensors in place."""
+    """Read values into tensors, by their path."""
     reader = _Reader(folder)
     try:
         with warnings.catch_warnings():
@@ -195,7 +200,7 @@ def _read(values: dict[str, Tensor], folder: Path, *, alone: bool) -> None:
 
 
 def _home(path: Path) -> Path:
-    """Give the folder to write into: the checkpoint's own, or where there is none, one aside."""
+    """Return the folder to write into: the checkpoint's own if it exists, else a new one aside."""
     if path.is_dir():
         return path
     aside = path.with_name(f"{path.name}.unfinished")
@@ -205,7 +210,7 @@ def _home(path: Path) -> Path:
 
 
 def _settle(home: Path, path: Path, *, keep: Collection[str]) -> None:
-    """Let a whole checkpoint have its name, and remove the values that no ``meta.pt`` names."""
+    """Rename a complete checkpoint, and remove folders that its ``meta.pt`` does not name."""
     if home != path:
         remove(path)
         home.rename(path)
@@ -216,10 +221,10 @@ def _settle(home: Path, path: Path, *, keep: Collection[str]) -> None:
 
 
 def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor]) -> Any:
-    """Copy a tree of containers with each tensor replaced, by its place in the tree.
+    """Copy a tree of containers, with each tensor replaced by its path in the tree.
 
-    A container that an entry of the tree holds several times is copied once, and its first place
-    counts: a few lists in a file can stand for more places than there is memory.
+    A container that occurs several times below one entry is copied once, under its first path: a
+    few nested lists in a file can have more paths than fit into memory.
     """
     copies: dict[tuple[int, str], Any] = {}
 
@@ -236,7 +241,7 @@ def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor]) -> Any:
     def contents(node: Any, inside: str) -> Any:
         if not isinstance(node, dict):
             return type(node)(copied(each, f"{inside}{i}") for i, each in enumerate(node))
-        result = copy(node)  # an ordered one may carry the versions of its modules
+        result = copy(node)  # a state dict carries the versions of its modules as an attribute
         result |= {key: copied(each, f"{inside}{key}") for key, each in node.items()}
         return result
 
@@ -259,7 +264,7 @@ def _checksum(path: Path) -> int:
 
 class _Writer(FileSystemWriter):
     def storage_meta(self) -> StorageMeta:
-        """Leave out where the checkpoint was written: it may be moved."""
+        """Leave out the path of the checkpoint, which may be moved."""
         return StorageMeta()
 
 
@@ -269,14 +274,14 @@ class _Reader(FileSystemReader):
         self.index = _index_of(folder)
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:  # noqa: ARG002
-        """Give the index that was read with care: torch's own way unpickles anything."""
+        """Return the checked index; torch's own method would unpickle anything."""
         return self.index
 
 
 def _index_of(folder: Path) -> Metadata:
-    """Read an index without making objects that have no place in one.
+    """Read an index without creating objects that do not belong into one.
 
-    Tensors are all that it may promise, for torch unpickles other values without looking.
+    It may list tensors only, because torch unpickles other values unchecked.
     """
     with _inside(folder, INDEX).open("rb") as stream:
         index = _IndexUnpickler(stream).load()

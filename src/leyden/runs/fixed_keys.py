@@ -1,4 +1,4 @@
-"""What can no longer change in a folder that holds a run: its config, which its metrics are of."""
+"""Config keys that cannot change once a run has a checkpoint or metrics."""
 
 import logging
 import shlex
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Change = tuple[str, Any, Any]
 """A dotted key with its values before and after."""
 
-SETTLED = {
+FIXED = {
     "parameter_groups": "the checkpoint holds the groups of the optimizer with their options",
     "optimizer": "the checkpoint holds the optimizer with its learning rate",
     "scheduler": "the checkpoint holds the schedule",
@@ -32,28 +32,28 @@ FREE = (
     *("data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
     *("data.augment", "data.augment_inputs"),
 )
-"""Keys within these that take effect at any time; other rows are told by their fingerprint."""
+"""Keys below the fixed ones that may change; other rows are detected by their fingerprint."""
 
 
 LENGTHENING = (
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
     "callbacks.early_stopping",
 )
-"""Keys by which a finished run may be trained further."""
+"""Keys that train a finished run further."""
 
 LISTED = 3
-"""Differences between two configs that a message names."""
+"""Differences between two configs that a message lists."""
 
 
 def claim(folder: RunFolder, config: Config) -> bool:
-    """Take a folder that a new run was given, unless it belongs to a run of another config.
+    """Write the config of a new run into its folder, unless a run is there already.
 
     Args:
-        folder: Chosen by the user or by Hydra; new, empty, or the folder of a run.
-        config: The frozen config of the new run.
+        folder: Folder chosen by the user or by Hydra: new, empty, or that of a run.
+        config: Frozen config of the new run.
 
     Returns:
-        Whether a run of this very config is in the folder already, to be continued if unfinished.
+        Whether a run of the same config is in the folder, to be resumed if it is unfinished.
 
     Raises:
         UserError: The folder holds another run, or one that another process is training.
@@ -72,7 +72,7 @@ def claim(folder: RunFolder, config: Config) -> bool:
 
 
 def _refuse_another_config(folder: RunFolder, config: Config) -> None:
-    # Where caches are has no part in what a run learns.
+    # Paths of caches do not affect what a run learns.
     there, given = to_plain(load(folder.config)), without_places(to_plain(config))
     changes = [f"{key} is {old!r} there, {new!r} here" for key, old, new in _changes(there, given)]
     if changes:
@@ -87,9 +87,9 @@ def _refuse_another_config(folder: RunFolder, config: Config) -> None:
 
 @contextmanager
 def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
-    """Put a config into a run's folder; take it back if nothing is trained with it.
+    """Write a config into a run's folder, and restore the old one if nothing is trained with it.
 
-    Metrics of the config before leave the folder, and come back with it.
+    Metrics of the old config are removed, and restored with it.
     """
     before = {file: file.read_bytes() for file in (folder.config, folder.metrics) if file.is_file()}
     checkpoint = _version(folder.last)
@@ -114,7 +114,7 @@ def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
 
 
 def _version(checkpoint: Path) -> tuple[int, int] | None:
-    """Return what differs once a checkpoint has been written anew."""
+    """Return values that change when a checkpoint is written again."""
     file = checkpoint / META if checkpoint.is_dir() else checkpoint
     if not file.is_file():
         return None
@@ -128,26 +128,26 @@ def _put_back(contents: Mapping[Path, bytes]) -> None:
 
 
 def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[str]) -> None:
-    """Refuse changes that a run with a checkpoint would silently pass over.
+    """Refuse changes that a run with a checkpoint would ignore.
 
     Args:
-        folder: the run's folder, with the config from before.
-        config: the changed config.
-        overrides: what changes it, for the message.
+        folder: Folder of the run, with its config.
+        config: Changed config.
+        overrides: Overrides that change it, for the message.
 
     Raises:
-        UserError: the checkpoint has settled a key that is changed.
+        UserError: If a changed key is fixed, because resuming restores its old value.
     """
     if not (folder.last.exists() or folder.previous.exists()):
         return
     changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
     _refuse_changes_of_the_finished(folder, changes, overrides)
     for key, before, after in changes:
-        reason = next((SETTLED[name] for name in SETTLED if _is_within(key, name)), None)
+        reason = next((FIXED[name] for name in FIXED if _is_within(key, name)), None)
         if reason is None or any(_is_within(key, name) for name in FREE):
             continue
         raise UserError(
-            f"{key} can't be changed any more: {reason}. Expected {before!r}, as in the run's "
+            f"{key} cannot be changed any more: {reason}. Expected {before!r}, as in the run's "
             f"config.yaml, got {after!r}. Leave it out, or repeat the run with it in a folder of "
             f"its own: {_rerun(folder, overrides)}"
         )
@@ -156,12 +156,12 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
 def _refuse_changes_of_the_finished(
     folder: RunFolder, changes: Sequence[Change], overrides: Sequence[str]
 ) -> None:
-    """Refuse to write a config beside metrics that are not of it, as nothing is trained with it."""
+    """Refuse a config that nothing would be trained with, beside metrics of another config."""
     if folder.read_status().get("state") != "finished" or not changes:
         return
     if not any(_is_within(key, name) for key, _, _ in changes for name in LENGTHENING):
         raise UserError(
-            f"The run {folder.path} has finished, so {changes[0][0]} can't be changed any more. "
+            f"The run {folder.path} has finished, so {changes[0][0]} cannot be changed any more. "
             "Give trainer.max_epochs too in order to train it further, measure it with `leyden "
             f"evaluate`, or repeat it in a folder of its own: {_rerun(folder, overrides)}"
         )
@@ -176,7 +176,7 @@ def _is_within(key: str, name: str) -> bool:
 
 
 def _changes(before: Any, after: Any, key: str = "") -> Iterator[Change]:
-    """List the dotted keys whose values differ, with both values; a missing one is ``None``."""
+    """Yield the dotted keys whose values differ, with both values; a missing one is ``None``."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys([*before, *after]):
             inner = f"{key}.{name}" if key else str(name)

@@ -1,4 +1,4 @@
-"""A network that is shared out among ranks, layer by layer."""
+"""Sharding of a network over ranks, layer by layer."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,16 +14,16 @@ LISTS = (nn.ModuleList, nn.Sequential)
 
 
 def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
-    """Give each rank its part of every parameter, by FSDP2 (Zhao et al. 2023, arXiv:2304.11277).
+    """Shard every parameter of a network in place, by FSDP2 (Zhao et al. 2023, arXiv:2304.11277).
 
-    The first rank's values count; the other ranks may hold tensors on ``meta``. A device never
-    holds more than its own parts and one whole layer. Buffers stay whole on each rank and follow
-    the first one's, as with DDP.
+    The values of the first rank are used; other ranks may hold tensors on ``meta``. A device never
+    holds more than its own shards and one whole layer. Buffers are not sharded; before each forward
+    pass the first rank broadcasts its own, as in DDP.
 
     Args:
-        network: is changed in place.
-        mesh: of one dimension, over all ranks.
-        device: where this rank's parts go.
+        network: Network with the initial values on the first rank.
+        mesh: Mesh of one dimension over all ranks.
+        device: Device of this rank's shards.
     """
     for layer in (*_layers(network, _uses(network)), network):
         _place(layer, device)
@@ -32,9 +32,9 @@ def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
 
 
 def _layers(module: nn.Module, uses: Counter[Tensor]) -> Iterator[nn.Module]:
-    """Find what runs as one: members of lists of layers, and layers that hold no such list.
+    """Yield the units of sharding: members of lists of layers, and layers without such a list.
 
-    What shares a parameter with another layer is left to the whole network.
+    Layers that share a parameter with another layer are sharded with the whole network.
     """
     for child in module.children():
         members = list(child.children()) if isinstance(child, LISTS) else [child]
@@ -46,17 +46,17 @@ def _layers(module: nn.Module, uses: Counter[Tensor]) -> Iterator[nn.Module]:
 
 
 def _holds_a_list(module: nn.Module) -> bool:
-    return any(isinstance(part, LISTS) for part in module.modules())
+    return any(isinstance(inner, LISTS) for inner in module.modules())
 
 
 def _uses(module: nn.Module) -> Counter[Tensor]:
-    """Count the places that each parameter stands in."""
+    """Count the names of each parameter."""
     named = module.named_parameters(remove_duplicate=False)
     return Counter(parameter for _, parameter in named)
 
 
 def _place(layer: nn.Module, device: torch.device) -> None:
-    """Bring what is not shared out yet to the device, with the first rank's values."""
+    """Move what is not sharded yet to the device, with the values of the first rank."""
     placed: dict[Tensor, Any] = {}
     for module in layer.modules():
         for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):

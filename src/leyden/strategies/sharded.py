@@ -1,4 +1,4 @@
-"""A network whose parameters are shared out among ranks."""
+"""The strategy of trainer=fsdp: a network that is sharded over ranks."""
 
 import os
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ from leyden.strategies.layers import shard
 
 
 class Sharded(ModelParallelStrategy):
-    """FSDP2: each rank holds a part of every parameter, gradient and optimizer state.
+    """FSDP2: each rank holds a shard of every parameter, gradient and optimizer state.
 
-    A network that no device can hold starts when it is built in ``configure_model``: the first
-    rank builds it on the host, the others without memory, and it is then shared out layer by
-    layer. Checkpoints are folders, see ``leyden.checkpoints.shards``. They have the entries of
-    ordinary ones, and so each kind is read with any number of ranks, and with one process.
+    For a network that fits on no device, ``configure_model`` builds it on the host of the first
+    rank and without memory on the others, and it is then sharded layer by layer. Checkpoints are
+    folders, see ``leyden.checkpoints.shards``. They have the entries of ordinary checkpoints, so
+    both kinds can be read with any number of ranks, and by a single process.
     """
 
-    # Lightning's own checkpoints of this strategy have entries of their own, which it puts in
-    # place while it reads them. These here are put in place as with any other strategy.
+    # Lightning's own checkpoints of this strategy have other entries, and are restored while they
+    # are read. Ours are restored as with any other strategy.
     lightning_module_state_dict = ParallelStrategy.lightning_module_state_dict
     load_model_state_dict = ParallelStrategy.load_model_state_dict
     optimizer_state = ParallelStrategy.optimizer_state
@@ -44,26 +44,26 @@ class Sharded(ModelParallelStrategy):
 
     @property
     def distributed_sampler_kwargs(self) -> dict[str, Any]:
-        """Give each rank rows of its own."""
+        """Arguments by which a distributed sampler gives each rank its own rows."""
         return {"num_replicas": self.world_size, "rank": self.global_rank}
 
     def setup_environment(self) -> None:
         """Connect the ranks.
 
         Raises:
-            UserError: the trainer has something that does not work with parts of parameters.
+            UserError: If a callback or the precision does not work with sharded parameters.
         """
         assert self.lightning_module is not None
         for callback in self.lightning_module.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
                 raise UserError(
                     f"{type(callback).__name__} needs the whole network on each rank, but "
-                    "trainer=fsdp shares it out. Leave the callback out, or choose trainer=ddp."
+                    "trainer=fsdp shards it. Leave the callback out, or choose trainer=ddp."
                 )
         if getattr(self.precision_plugin, "scaler", None) is not None:
             raise UserError(
-                "trainer.precision=16-mixed watches the gradients of each rank, but trainer=fsdp "
-                "shares them out. Choose trainer.precision=bf16-mixed or 32-true."
+                "trainer.precision=16-mixed checks the gradients of each rank, but trainer=fsdp "
+                "shards them. Choose trainer.precision=bf16-mixed or 32-true."
             )
         super().setup_environment()
         self.mesh = init_device_mesh(self.root_device.type, (self.world_size,))
@@ -73,30 +73,30 @@ class Sharded(ModelParallelStrategy):
         self,
         empty_init: bool | None = None,  # noqa: ARG002, FBT001  # Lightning's signature
     ) -> Iterator[None]:
-        """Let ``configure_model`` build on the host of the first rank, elsewhere without memory."""
+        """Build modules on the host of the first rank, and without memory on the others."""
         place = torch.device("cpu" if self.is_global_zero else "meta")
         with place, self.precision_plugin.tensor_init_context():
             yield
 
     def setup(self, trainer: Trainer) -> None:
-        """Share out what has parameters, once."""
+        """Shard every child of the task that has parameters and is not sharded yet."""
         assert self.lightning_module is not None
         assert self.mesh is not None
-        for part in self.lightning_module.children():
-            if any(True for _ in part.parameters()) and not isinstance(part, FSDPModule):
-                shard(part, self.mesh, self.root_device)
+        for child in self.lightning_module.children():
+            if any(True for _ in child.parameters()) and not isinstance(child, FSDPModule):
+                shard(child, self.mesh, self.root_device)
         super().setup(trainer)
 
     def setup_optimizers(self, trainer: Trainer) -> None:
-        """Build the optimizers over the parts of this rank."""
+        """Build the optimizers over the shards of this rank."""
         super().setup_optimizers(trainer)
         self._unfuse()
 
     def process_dataloader(self, dataloader: Any) -> Any:
-        """Refuse a loader that would let ranks wait for one another for ever.
+        """Refuse a loader with which the ranks would deadlock.
 
         Raises:
-            UserError: ranks have different numbers of batches.
+            UserError: If the ranks have different numbers of batches.
         """
         numbers: list[int] = [0] * self.world_size
         torch.distributed.all_gather_object(numbers, len(dataloader))
@@ -114,10 +114,10 @@ class Sharded(ModelParallelStrategy):
         filepath: str | os.PathLike[str],
         storage_options: Any | None = None,  # noqa: ARG002  # Lightning's signature
     ) -> None:
-        """Write a sharded checkpoint; every rank has to call this.
+        """Write a sharded checkpoint, on every rank.
 
         Raises:
-            UserError: the disk is full or does not take it; what stood there before still does.
+            UserError: If the disk is full or cannot be written; the old checkpoint stays.
         """
         path = Path(filepath)
         try:
@@ -130,33 +130,33 @@ class Sharded(ModelParallelStrategy):
         checkpoint_path: str | os.PathLike[str],
         weights_only: bool | None = None,  # noqa: ARG002, FBT001  # Lightning's signature
     ) -> dict[str, Any]:
-        """Read a checkpoint of either kind, its tensors shared out; only to train, all of them."""
+        """Read a checkpoint of either kind and shard its tensors; outside training, the weights."""
         assert self.lightning_module is not None
         path = Path(self.broadcast(str(checkpoint_path)))
         if not path.is_dir():
-            return self._shared_out(self.checkpoint_io.load_checkpoint(path))
+            return self._sharded(self.checkpoint_io.load_checkpoint(path))
         meta = self.checkpoint_io.load_checkpoint(path / META)
         only = None if self.lightning_module.trainer.training else ("state_dict",)
         return shards.fill(meta, path, only=only, mesh=self.mesh)
 
     def load_optimizer_state_dict(self, checkpoint: Any) -> None:
-        """Put the state of the optimizers in place."""
+        """Restore the state of the optimizers."""
         ParallelStrategy.load_optimizer_state_dict(self, checkpoint)
         self._unfuse()
 
     def _unfuse(self) -> None:
-        """Let SGD step without its fused kernel: torch 2.13 has none for parts of parameters."""
+        """Switch off the fused kernel of SGD, which torch 2.13 lacks for sharded parameters."""
         for optimizer in self.optimizers:
             if isinstance(optimizer, SGD):
                 for group in optimizer.param_groups:
                     group["fused"] = False
 
-    def _shared_out(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Share out the tensors of an ordinary checkpoint as the network and optimizers are."""
+    def _sharded(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Shard the tensors of an ordinary checkpoint as the network and the optimizers are."""
         assert self.lightning_module is not None
         own = self.lightning_module.state_dict()
         checkpoint["state_dict"] = {
-            name: self._part(value) if isinstance(own.get(name), DTensor) else value
+            name: self._shard(value) if isinstance(own.get(name), DTensor) else value
             for name, value in checkpoint["state_dict"].items()
         }
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=False):
@@ -164,8 +164,8 @@ class Sharded(ModelParallelStrategy):
             for number, values in state["state"].items():
                 for name, value in values.items():
                     if isinstance(value, Tensor) and value.shape == parameters[number].shape:
-                        values[name] = self._part(value)
+                        values[name] = self._shard(value)
         return checkpoint
 
-    def _part(self, tensor: Tensor) -> Tensor:
+    def _shard(self, tensor: Tensor) -> Tensor:
         return distribute_tensor(tensor, self.mesh, [Shard(0)], src_data_rank=None)

@@ -1,4 +1,4 @@
-"""Batch norm over the rows of all ranks on the CPU: torch's ``SyncBatchNorm`` is for GPUs alone."""
+"""Batch norm over the rows of all ranks on the CPU; torch's ``SyncBatchNorm`` needs GPUs."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from torch import Tensor, distributed, nn
 
 
 class _Synced:
-    """Makes a batch norm of torch's see the rows of every rank in training.
+    """Mixin that computes the statistics of a batch norm over all ranks in training.
 
-    Means and variances are those of Ioffe & Szegedy 2015 (arXiv:1502.03167) over the global batch,
-    of which each rank may hold another number of rows.
+    Means and variances are those of Ioffe & Szegedy 2015 (arXiv:1502.03167) over the global batch;
+    ranks may hold different numbers of rows.
     """
 
     def forward(self: Any, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
@@ -37,15 +37,15 @@ class _Synced:
 
 
 class SyncedBatchNorm1d(_Synced, nn.BatchNorm1d):
-    """Takes ``(batch, channels)`` and ``(batch, channels, length)``."""
+    """Normalises ``(batch, channels)`` and ``(batch, channels, length)``."""
 
 
 class SyncedBatchNorm2d(_Synced, nn.BatchNorm2d):
-    """Takes ``(batch, channels, height, width)``."""
+    """Normalises ``(batch, channels, height, width)``."""
 
 
 class SyncedBatchNorm3d(_Synced, nn.BatchNorm3d):
-    """Takes ``(batch, channels, depth, height, width)``."""
+    """Normalises ``(batch, channels, depth, height, width)``."""
 
 
 SYNCED: dict[type[nn.Module], Any] = {
@@ -55,11 +55,11 @@ SYNCED: dict[type[nn.Module], Any] = {
 }
 
 
-def synced(module: nn.Module) -> nn.Module:
-    """Replace every batch norm inside a module; parameters, buffers and names stay the same."""
+def sync_batch_norms(module: nn.Module) -> nn.Module:
+    """Replace every batch norm in a module; parameters, buffers and their names stay the same."""
     if (kind := SYNCED.get(type(module))) is None:
         for name, child in module.named_children():
-            setattr(module, name, synced(child))
+            setattr(module, name, sync_batch_norms(child))
         return module
     norm: nn.Module = kind(
         module.num_features,
@@ -74,9 +74,9 @@ def synced(module: nn.Module) -> nn.Module:
 
 
 def _track(norm: Any, mean: Tensor, variance: Tensor) -> None:
-    """Move the running statistics towards those of a batch."""
+    """Update the running statistics with those of a batch."""
     norm.num_batches_tracked.add_(1)
-    # Without a momentum they are the mean over all batches so far.
+    # Without momentum they are the mean over all batches so far.
     share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean, share)
     norm.running_var.lerp_(variance, share)

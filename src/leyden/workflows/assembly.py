@@ -21,7 +21,7 @@ from leyden.config.compose import Config
 from leyden.config.origins import options_that_accept
 from leyden.data.base import DataModule
 from leyden.errors import UserError, did_you_mean
-from leyden.strategies.synced_norm import synced
+from leyden.strategies.synced_norm import sync_batch_norms
 from leyden.tasks.base import Task
 from leyden.workflows.hardware import precision_of
 
@@ -61,7 +61,7 @@ class SyncBatchNorm(TorchSyncBatchNorm):
     def apply(self, model: nn.Module) -> nn.Module:
         """Replace the batch norms of a module, which is on its device already."""
         on_cpu = next(model.parameters()).device.type == "cpu"
-        return synced(model) if on_cpu else super().apply(model)
+        return sync_batch_norms(model) if on_cpu else super().apply(model)
 
 
 def build_data(config: Config) -> DataModule:

@@ -1,6 +1,6 @@
-"""Share a network out among two forked ranks, and tell what each of them held.
+"""Shard a network over two forked ranks, and report what each of them holds.
 
-    python tests/strategies/shared_out.py FOLDER
+    python tests/strategies/sharded_run.py FOLDER
 
 The elements of all tensors that take memory are counted whenever a layer is whole on the device.
 """
