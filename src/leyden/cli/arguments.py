@@ -65,15 +65,10 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
         key, equals, value = word.partition("=")
         if equals and key in own_keys:
             arguments.own.setdefault(key, []).append(value)
-        elif equals and (hint := _nearly_own(key, own_keys)):
-            raise UserError(f"{word} is not understood.{hint}")
+        elif equals and key.isidentifier() and key not in root_keys() and near(key, own_keys):
+            raise UserError(f"{word} is not understood.{near(key, own_keys)}")
         elif equals or word.startswith("~"):
             arguments.overrides.append(word)
         else:
             arguments.bare.append(word)
     return arguments
-
-
-def _nearly_own(key: str, own_keys: Sequence[str]) -> str:
-    """Return a did-you-mean for an unknown key; an empty string if no own key is close."""
-    return near(key, own_keys) if key.isidentifier() and key not in root_keys() else ""

@@ -21,22 +21,8 @@ HARMLESS_WARNINGS = (
 """Patterns of warnings about what Leyden does on purpose."""
 
 
-class FileFormatter(logging.Formatter):
-    """Formats time, level, logger and message; control characters are escaped."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format a record."""
-        return printable(super().format(record))
-
-
-class TerminalFormatter(logging.Formatter):
-    """Formats the time of day and the message, with the level if it is above INFO."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(prefix)s%(message)s", datefmt="%H:%M:%S")
+class PrintableFormatter(logging.Formatter):
+    """Escapes control characters; ``prefix`` is the level of a record if it is above INFO."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""
@@ -57,7 +43,7 @@ def append_to(file: Path) -> None:
     if rank() > 0:
         file = file.with_suffix(f".rank{rank()}{file.suffix}")
     handlers: list[logging.Handler] = [logging.FileHandler(file, encoding="utf-8")]
-    handlers[0].setFormatter(FileFormatter())
+    handlers[0].setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     if rank() == 0:
         handlers.append(_shown_on(sys.stdout))
     level = min(logging.INFO, logging.getLogger().level)
@@ -66,7 +52,7 @@ def append_to(file: Path) -> None:
 
 def _shown_on(stream: TextIO) -> logging.Handler:
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TerminalFormatter())
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(prefix)s%(message)s", "%H:%M:%S"))
     return handler
 
 

@@ -1,7 +1,5 @@
 """Escaping text from files and their names for terminals and spreadsheets."""
 
-import math
-import struct
 import unicodedata
 
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -46,19 +44,11 @@ def rounded(value: float) -> float:
     >>> rounded(0.5909090638160706), rounded(1700000283.25)
     (0.59090906, 1700000283.25)
     """
-    if not math.isfinite(value) or _single(value) != value:
-        return value
-    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 10))
-    return next((short for short in candidates if _single(short) == value), value)
+    import numpy as np  # slow, and what was computed has imported it already
 
-
-def _single(value: float) -> float:
-    """Round to float32."""
-    try:
-        single: float = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return math.inf
-    return single
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return float(str(single)) if float(single) == value else value
 
 
 def _is_control(character: str) -> bool:

@@ -5,12 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import (
-    check_dropout,
-    check_positive,
-    check_sizes,
-    make_activation,
-)
+from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
 
 HASH_FACTOR = 0x9E3779B1
 """Factor of Knuth's multiplicative hash: 2^32 divided by the golden ratio."""
@@ -59,12 +54,12 @@ class BagOfTokens(nn.Module):
         self.pair_buckets = pair_buckets
         self.input_layer = nn.EmbeddingBag(vocab_size + pair_buckets, width, mode="sum")
         nn.init.normal_(self.input_layer.weight, std=EMBEDDING_STD)
-        layers: list[nn.Module] = [nn.Dropout(dropout)]
-        for units in hidden_widths:
-            layers += [nn.Linear(width, units), make_activation(activation), nn.Dropout(dropout)]
-            width = units
-        self.hidden_layers = nn.Sequential(*layers)
-        self.output_layer = nn.Linear(width, num_outputs)
+        widths = [width, *hidden_widths]
+        self.hidden_layers = nn.Sequential(
+            nn.Dropout(dropout),
+            *fully_connected(widths, norm="none", activation=activation, dropout=dropout),
+        )
+        self.output_layer = nn.Linear(widths[-1], num_outputs)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Map token ids to logits.

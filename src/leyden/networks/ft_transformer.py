@@ -56,10 +56,7 @@ class FTTransformer(nn.Module):
         self.hidden_layers = nn.Sequential(
             *(
                 Block(
-                    width=width,
-                    heads=heads,
-                    attention_dropout=attention_dropout,
-                    dropout=dropout,
+                    width=width, heads=heads, attention_dropout=attention_dropout, dropout=dropout
                 )
                 for _ in range(depth)
             )

@@ -6,12 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from leyden.networks.layers import (
-    check_dropout,
-    check_positive,
-    check_sizes,
-    fully_connected,
-)
+from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
 
 
 class MLP(nn.Module):

@@ -5,12 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import (
-    check_dropout,
-    check_positive,
-    check_sizes,
-    fully_connected,
-)
+from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
 
 
 class TableMLP(nn.Module):

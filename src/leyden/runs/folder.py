@@ -23,56 +23,35 @@ RUNS = Path("runs")
 """The folder that holds all runs, below the folder in which commands are given."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunFolder:
-    """Paths of the files in a run's folder."""
+    """Paths of the files in a run's folder.
+
+    Attributes:
+        path: The folder.
+        config: The run's frozen config.
+        metrics: Final metrics by stage and name.
+        cleaning: Report of the cleaning of the run's data.
+        status: State, times and error of the run.
+        provenance: Command, code, versions and machine of the run's start.
+        log: What the run printed.
+        best: The checkpoint with the best monitored value.
+        last: The newest checkpoint.
+        previous: The checkpoint before the newest one.
+    """
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The run's frozen config."""
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """Final metrics by stage and name."""
-        return self.path / "metrics.json"
-
-    @property
-    def cleaning(self) -> Path:
-        """Report of the cleaning of the run's data."""
-        return self.path / "cleaning.json"
-
-    @property
-    def status(self) -> Path:
-        """State, times and error of the run."""
-        return self.path / "status.json"
-
-    @property
-    def provenance(self) -> Path:
-        """Command, code, versions and machine of the run's start."""
-        return self.path / "provenance.json"
-
-    @property
-    def log(self) -> Path:
-        """What the run printed."""
-        return self.path / "train.log"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the best monitored value."""
-        return self.path / FOLDER / BEST
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.path / FOLDER / LAST
-
-    @property
-    def previous(self) -> Path:
-        """The checkpoint before the newest one."""
-        return self.path / FOLDER / PREVIOUS
+    def __post_init__(self) -> None:
+        self.config = self.path / "config.yaml"
+        self.metrics = self.path / "metrics.json"
+        self.cleaning = self.path / "cleaning.json"
+        self.status = self.path / "status.json"
+        self.provenance = self.path / "provenance.json"
+        self.log = self.path / "train.log"
+        self.best = self.path / FOLDER / BEST
+        self.last = self.path / FOLDER / LAST
+        self.previous = self.path / FOLDER / PREVIOUS
 
     @contextmanager
     def held(self) -> Iterator[None]:

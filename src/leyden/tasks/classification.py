@@ -18,12 +18,7 @@ class Mix(Protocol):
     """Mixes pairs of rows of a batch, such as mixup."""
 
     def __call__(
-        self,
-        inputs: Mapping[str, Tensor],
-        targets: Tensor,
-        *,
-        num_classes: int,
-        seed: int,
+        self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Mix inputs, ``(batch, ...)`` each, and targets.
 

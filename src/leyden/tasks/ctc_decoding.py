@@ -53,33 +53,29 @@ def beam_search(log_probabilities: NDArray[np.float32], *, width: int) -> Prefix
         ((), (1,))
     """
     # For each prefix: log probability of the paths that end in a blank, and of the others.
-    beam: dict[Prefix, tuple[float, float]] = {(): (0.0, -np.inf)}
+    beam: dict[Prefix, list[float]] = {(): [0.0, -np.inf]}
     for step in log_probabilities.astype(np.float64):
         likely = [token for token in np.argsort(-step)[: width + 1].tolist() if token != BLANK]
-        grown: defaultdict[Prefix, tuple[float, float]] = defaultdict(lambda: (-np.inf, -np.inf))
+        grown: defaultdict[Prefix, list[float]] = defaultdict(lambda: [-np.inf, -np.inf])
         for prefix, (blank, spoken) in beam.items():
-            total = np.logaddexp(blank, spoken)
-            _add(grown, prefix, blank=total + step[BLANK])
+            total = _sum(blank, spoken)
+            grown[prefix][0] = total + step[BLANK]
             if prefix:
-                _add(grown, prefix, spoken=spoken + step[prefix[-1]])
+                _add_spoken(grown[prefix], spoken + step[prefix[-1]])
             for token in likely:
                 # Only after a blank does a repeated token count twice.
                 before = blank if prefix and token == prefix[-1] else total
-                _add(grown, (*prefix, token), spoken=before + step[token])
-        best = sorted(grown, key=lambda prefix: np.logaddexp(*grown[prefix]), reverse=True)
+                _add_spoken(grown[(*prefix, token)], before + step[token])
+        best = sorted(grown, key=lambda prefix: _sum(*grown[prefix]), reverse=True)
         beam = {prefix: grown[prefix] for prefix in best[:width]}
-    return max(beam, key=lambda prefix: np.logaddexp(*beam[prefix]))
+    return max(beam, key=lambda prefix: _sum(*beam[prefix]))
 
 
-def _add(
-    grown: defaultdict[Prefix, tuple[float, float]],
-    prefix: Prefix,
-    *,
-    blank: float = -np.inf,
-    spoken: float = -np.inf,
-) -> None:
-    old_blank, old_spoken = grown[prefix]
-    grown[prefix] = (
-        float(np.logaddexp(old_blank, blank)),
-        float(np.logaddexp(old_spoken, spoken)),
-    )
+def _add_spoken(endings: list[float], log_probability: float) -> None:
+    """Add paths that do not end in a blank to those of their prefix."""
+    endings[1] = _sum(endings[1], log_probability)
+
+
+def _sum(one: float, other: float) -> float:
+    """Return the log of the sum of two probabilities from their logs."""
+    return float(np.logaddexp(one, other))

@@ -134,10 +134,7 @@ class ClassF1(MulticlassF1Score):
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__(
-            num_classes=num_classes,
-            average="none",
-            zero_division=torch.nan,
-            validate_args=False,
+            num_classes=num_classes, average="none", zero_division=torch.nan, validate_args=False
         )
 
     def compute(self) -> Tensor:

@@ -37,12 +37,7 @@ class Multilabel(Task):
     """
 
     def __init__(
-        self,
-        *,
-        spec: DataSpec,
-        loss: Loss,
-        threshold: float = 0.5,
-        **options: Any,
+        self, *, spec: DataSpec, loss: Loss, threshold: float = 0.5, **options: Any
     ) -> None:
         if spec.targets.get("kind") != "labels" or len(spec.class_names) < 2:
             raise ValueError(

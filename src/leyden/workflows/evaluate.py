@@ -3,11 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from leyden.checkpoints.record import (
-    DATA_FINGERPRINT,
-    SPLIT_FINGERPRINT,
-    describe_data_change,
-)
+from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, describe_data_change
 from leyden.config.compose import from_plain, select
 from leyden.config.data_paths import path_keys
 from leyden.errors import UserError
