@@ -30,6 +30,7 @@ from leyden.data.cache import store
 from leyden.data.cache.preparation import prepare
 from leyden.data.cache.prepared import Cache, read_cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport
+from leyden.data.features import Features, concatenate
 from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.split_checks import check_splits
@@ -37,6 +38,9 @@ from leyden.data.splits import HoldOut, Population, Splits, Splitter
 from leyden.errors import UserError
 
 log = logging.getLogger(__name__)
+
+ROWS_PER_CHUNK = 1024
+"""Rows whose features are computed at once."""
 
 
 class DataModule(LightningDataModule, ABC):
@@ -184,6 +188,27 @@ class DataModule(LightningDataModule, ABC):
             else values
             for field, values in raw.items()
         }
+
+    def features(self, split: Split) -> Features:
+        """Compute the features of a split that baselines learn from, once ``setup`` has run.
+
+        Args:
+            split: The split; rows are in the order of ``row_numbers(split)``.
+
+        Raises:
+            UserError: If this kind of data does not implement ``summarise``.
+        """
+        rows = torch.from_numpy(self.row_numbers(split))
+        dataset = self.dataset(self.cached)
+        batches = (dataset[0, chunk] for chunk in torch.split(rows, ROWS_PER_CHUNK))
+        return concatenate([self.summarise(self.network_inputs(batch.inputs)) for batch in batches])
+
+    def summarise(self, inputs: Mapping[str, Tensor]) -> Features:  # noqa: ARG002
+        """Compute features for baselines from normalised inputs, ``(batch, ...)`` each."""
+        raise UserError(
+            f"{type(self).__name__} has no features for baselines. Implement `summarise`, or "
+            "choose data of another kind."
+        )
 
     def prepare_data(self) -> None:
         """Read, clean and cache the rows, unless another run or process has done so."""

@@ -32,7 +32,7 @@ NUMERICS = ("deterministic", "benchmark", "inference_mode", "detect_anomaly")
 LIMITS = ("fast_dev_run", "overfit_batches", "limit_val_batches", "limit_test_batches")
 """Settings of a run's trainer that affect which batches are measured."""
 
-WRITES_NOTHING = {
+WRITES_NOTHING: dict[str, Any] = {
     "logger": False,
     "callbacks": [],
     "enable_checkpointing": False,

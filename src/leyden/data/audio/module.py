@@ -1,7 +1,7 @@
 """The audio kind: waveforms in the cache, log-mel spectrograms for the network."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
 from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.base import DataModule
+from leyden.data.features import Features
 from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import RejectedItem, Rows
 from leyden.data.sources.folders import LabelledFile
@@ -109,6 +110,12 @@ class AudioData(SoundData):
         log_mel = self.log_mel()
         shape = (1, log_mel.mels, log_mel.frames(self.samples))
         return {"input_shape": shape, "num_outputs": len(self.class_names or ())}
+
+    def summarise(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Return the mean and the standard deviation of each mel bin over the frames."""
+        spectrograms = inputs["images"].squeeze(1)
+        std, mean = torch.std_mean(spectrograms, dim=2, correction=0)
+        return Features(numbers=torch.cat([mean, std], dim=1))
 
     def hear(self, path: Path) -> Sound:
         """Read the middle of a file, or a whole file that is shorter."""

@@ -1,17 +1,22 @@
 """The data module of images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from leyden.data.base import DataModule
+from leyden.data.features import Features
 from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.image.normalise import NormaliseImages, channel_statistics
 from leyden.data.inputs import Inputs, read_files
+
+BASELINE_SIDE = 32
+"""Most pixels on a side of the images that baselines learn from."""
 
 Background = Literal["black", "white"]
 
@@ -70,6 +75,13 @@ class ImageData(DataModule):
     def network_sizes(self) -> dict[str, Any]:
         """Return the shape of the images and the number of classes."""
         return {"input_shape": self.image_shape, "num_outputs": len(self.class_names or ())}
+
+    def summarise(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Return the pixels of images, reduced to 32 x 32 if they are larger."""
+        images = inputs["images"].float()
+        if max(images.shape[2:]) > BASELINE_SIDE:
+            images = interpolate(images, size=(BASELINE_SIDE, BASELINE_SIDE), mode="area")
+        return Features(numbers=images.flatten(1))
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read image files, and those below folders: ``(rows, channels, height, width)`` uint8."""

@@ -17,6 +17,7 @@ from leyden.batch import Batch, as_tensors
 from leyden.data.base import DataModule
 from leyden.data.cache.prepared import Cache
 from leyden.data.cleaning.steps import CleaningReport
+from leyden.data.features import Features
 from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows
 from leyden.data.sources.tables import Chunk, TableFile
@@ -186,6 +187,11 @@ class TableData(DataModule):
             "cardinalities": [len(known) + 1 for known in self.statistics["values"].values()],
             "num_outputs": len(self.class_names or ()) or 1,
         }
+
+    def summarise(self, inputs: Mapping[str, Tensor]) -> Features:
+        """Return the encoded columns."""
+        cardinalities = self.network_sizes()["cardinalities"]
+        return Features(**inputs, cardinalities=cardinalities)
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read the rows of table files; the target need not be among their columns."""

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from leyden.data.base import DataModule
 from leyden.data.cache import store
 from leyden.data.cache.prepared import Cache
+from leyden.data.features import Features
 from leyden.data.inputs import Inputs
-from leyden.data.rows import Ragged, RejectedItem, UnreadableError
+from leyden.data.rows import Ragged, RejectedItem, Split, UnreadableError
 from leyden.data.sources.encodings import check_encoding
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
+from leyden.data.text.features import TfIdf
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.rows import Text, joined
 from leyden.data.text.tokens import TokenBatches, padded, strings, token_rows
@@ -110,6 +112,13 @@ class TextData(DataModule):
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
         """Give the number of tokens of each row."""
         return torch.from_numpy(np.diff(self._tokens(self.cached).offsets)[rows])
+
+    def features(self, split: Split) -> Features:
+        """Compute the TF-IDF of words and character n-grams, fitted on the training split."""
+        texts = self.cached.arrays["texts"]
+        tf_idf = TfIdf(strings(texts, self.row_numbers("train")))
+        rows = self.row_numbers(split)
+        return Features(numbers=torch.empty(len(rows), 0), sparse=tf_idf(strings(texts, rows)))
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read texts to predict on: one a file, or one a row of a table."""

@@ -1,0 +1,1 @@
+"""Models other than networks, measured on the same rows as runs."""
