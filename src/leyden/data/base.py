@@ -194,8 +194,13 @@ class DataModule(LightningDataModule, ABC):
         names = type(self).class_names
         prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
-        """Map the cache, split it, and fit the preprocessing on the training split."""
+    def setup(self, stage: str | None = None) -> None:
+        """Map the cache, split it, and fit the preprocessing on the training split.
+
+        Args:
+            stage: Lightning's name of what follows; any but ``None`` and ``fit`` lets splits that
+                nothing could be learned from pass.
+        """
         if self._cache is not None:
             return
         cached = read_cache(self._cache_folder())
@@ -204,7 +209,7 @@ class DataModule(LightningDataModule, ABC):
         self.class_names = cached.class_names
         self._cache, self._splits = cached, self.assign(cached.population())
         if not self.tests_all_rows:
-            check_splits(self._splits, cached)
+            check_splits(self._splits, cached, to_learn=stage in (None, "fit"))
         for warning in cached.cleaning_report().warnings:
             log.warning("cleaning: %s", warning)
         learnt = self._splits["train"]
