@@ -147,7 +147,7 @@ class KFold(Splitter):
         train, val, test = self._apart(rows)
         if self.fold is None:
             return {"train": train, "val": val, "test": test}
-        train, test = self._one_out(rows, train)
+        train, test = self._one_out(rows, train, self.fold)
         if len(val) == 0:
             draw = VAL + DRAWS * self.repeat
             train, val = _held_out(rows, train, self.val_fraction, self.seed, draw)
@@ -162,7 +162,9 @@ class KFold(Splitter):
             train, test = _drawn_test(rows, train, val, self.test_fraction, self.seed)
         return train, val, test
 
-    def _one_out(self, rows: Population, among: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+    def _one_out(
+        self, rows: Population, among: RowNumbers, fold: int
+    ) -> tuple[RowNumbers, RowNumbers]:
         if rows.times is not None:
             if self.repeat:
                 raise UserError(
@@ -171,11 +173,11 @@ class KFold(Splitter):
                     "a cross-validation."
                 )
             period = periods(rows.times[among], self.folds + 1) - 1
-            return among[period < self.fold], among[period == self.fold]
+            return among[period < fold], among[period == fold]
         keys, targets = rows.keys[among], rows.targets[among]
         draw = FOLDS + DRAWS * self.repeat
-        fold = fold_numbers(keys, targets, folds=self.folds, seed=self.seed, draw=draw)
-        return among[fold != self.fold], among[fold == self.fold]
+        numbers = fold_numbers(keys, targets, folds=self.folds, seed=self.seed, draw=draw)
+        return among[numbers != fold], among[numbers == fold]
 
 
 def _check_share(name: str, share: float) -> None:
