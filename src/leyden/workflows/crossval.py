@@ -304,6 +304,7 @@ def _write_ensemble(config: Config, folder: RunFolder, runs: Sequence[FinishedRu
     ]
     whole = build_data(config)
     whole.load_state_dict(members[0]["data"])
+    whole.prepare_data()
     whole.split_rows("test")
     record = {
         "config": to_plain(config),
