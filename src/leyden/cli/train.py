@@ -58,19 +58,19 @@ def run(words: Sequence[str]) -> None:
 
 def _dispatch(arguments: Arguments) -> None:
     """Follow another rank, or continue, repeat or start runs, as the words ask for."""
-    resume = _wants_resume(arguments)
+    resume = wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     if {"-sc", "--shell-completion"}.intersection(flags):
         raise UserError(f"{flags[0]} of Hydra completes other programs. {COMPLETION}")
     if (chosen := arguments.one("run")) and RERUN not in flags:
         arguments.refuse_bare()
-        folder = existing_folder(chosen)
-        _log_to(folder)
+        folder = _existing_run(chosen)
+        log_to(folder)
         _train(config_to_continue(folder, arguments.overrides), folder)
     elif is_launched() and rank() > 0:
-        _import_torch()
+        import_torch()
         for config, folder in follow():
-            _log_to(folder)
+            log_to(folder)
             _train(config, folder)
     else:
         with _leading() as jobs:
@@ -80,7 +80,27 @@ def _dispatch(arguments: Arguments) -> None:
                 _start(arguments, resume=resume, jobs=jobs)
 
 
-def _wants_resume(arguments: Arguments) -> bool:
+def _existing_run(chosen: str) -> RunFolder:
+    """Find the folder of a run that can be trained.
+
+    Raises:
+        UserError: There is no run, or it is a cross-validation.
+    """
+    folder = existing_folder(chosen)
+    if folder.crossval.exists():
+        raise UserError(
+            f"run={chosen} is a cross-validation. Continue it with `leyden crossval run={chosen}`, "
+            f"or name one of its runs, such as run={chosen}/fold-0."
+        )
+    return folder
+
+
+def wants_resume(arguments: Arguments) -> bool:
+    """Whether ``resume=auto`` was given.
+
+    Raises:
+        UserError: Another value was given.
+    """
     resume = arguments.one("resume")
     if resume not in (None, "auto"):
         raise UserError(
@@ -94,7 +114,7 @@ def _leading() -> "AbstractContextManager[Jobs | None]":
     """Publish jobs to the other ranks, if torchrun has started any."""
     if not is_launched():
         return nullcontext()
-    _import_torch()
+    import_torch()
     from leyden.ranks.jobs import lead
 
     return lead()
@@ -104,10 +124,11 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     """Repeat a run from its beginning in a new folder."""
     arguments.bare.remove(RERUN)
     arguments.refuse_bare()
-    source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
+    example = "leyden train run=runs/digits/TIME --rerun"
+    source = _existing_run(arguments.required("run", example))
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
-    _log_to(folder)
+    log_to(folder)
     log.info("repeating %s", source.path)
     _train(config, folder, jobs=jobs)
 
@@ -122,7 +143,7 @@ def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
         return
     composed = compose_and_check(words)
     if resume and (unfinished := newest_run(composed.config, RUNS, finished=False)):
-        _log_to(unfinished)
+        log_to(unfinished)
         _train(composed.config, unfinished, jobs=jobs)
     elif composed.sweeps:
         run_hydra(run_job)
@@ -137,7 +158,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         The best value of the monitored metric.
     """
     config, folder = job.config, job.folder
-    _log_to(folder)
+    log_to(folder)
     if job.launcher == "joblib" and config.trainer.devices == 1:
         from leyden.ranks.gpus import take_gpu  # imports torch
 
@@ -147,7 +168,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         log.info("job %s: %s", job.number, " ".join(job.overrides))
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
-        _log_to(unfinished)
+        log_to(unfinished)
         return _train(config, unfinished, jobs=jobs)
     if resume and sweeping and (finished := newest_run(config, RUNS, finished=True)):
         log.info("finished before: %s", finished.path)
@@ -162,20 +183,21 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
     """Train, report the metrics, and return the best value of the monitored one."""
     forget_sources()
-    _import_torch()
+    import_torch()
     start(config, folder, jobs=jobs)
     if jobs is not None or not is_launched():
         _report(folder)
     return _monitored(config, folder)
 
 
-def _import_torch() -> None:
+def import_torch() -> None:
+    """Import what training needs, as fast as it can be."""
     with importing():
         import leyden.workflows.train  # noqa: F401
     tame_lightning()
 
 
-def _log_to(folder: RunFolder) -> None:
+def log_to(folder: RunFolder) -> None:
     """Log into a run folder, which may be a stranger's."""
     folder.refuse_strangers_files()
     append_to(folder.log)

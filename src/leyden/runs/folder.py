@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, compose, load, to_plain, without_places
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import InterruptedRunError, UserError, did_you_mean
 from leyden.files import written_aside
+from leyden.ranks.signals import is_interrupt
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
@@ -30,6 +31,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The run's frozen config.
+        crossval: Repeats and jobs of a cross-validation; in no other folder.
         metrics: Final metrics by stage and name.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
@@ -44,6 +46,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self.config = self.path / "config.yaml"
+        self.crossval = self.path / "crossval.json"
         self.metrics = self.path / "metrics.json"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
@@ -95,9 +98,34 @@ class RunFolder:
                 "there, or remove it."
             )
 
+    @contextmanager
+    def state_recorded(self) -> Iterator[dict[str, Any]]:
+        """Record in the status how the block ends.
+
+        Yields:
+            Options of ``write_status`` for the end of the block, such as ``warnings``.
+
+        Raises:
+            KeyboardInterrupt: The block was stopped by Ctrl-C, which Lightning turns into an exit.
+        """
+        notes: dict[str, Any] = {}
+        self.write_status("running")
+        try:
+            yield notes
+        except InterruptedRunError as error:
+            self.write_status("interrupted", error=str(error))
+            raise
+        except BaseException as error:
+            if is_interrupt(error):
+                self.write_status("interrupted")
+                raise KeyboardInterrupt from error
+            self.write_status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        self.write_status("finished", **notes)
+
     def read_status(self) -> dict[str, Any]:
         """Read the status; empty if it is missing or damaged."""
-        return _read_mapping(self.status)
+        return read_json(self.status)
 
     def write_status(
         self, state: State, *, error: str | None = None, warnings: Sequence[str] = ()
@@ -113,12 +141,12 @@ class RunFolder:
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
-        warnings = _read_mapping(self.cleaning).get("warnings")
+        warnings = read_json(self.cleaning).get("warnings")
         return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = _read_mapping(self.metrics)
+        metrics = read_json(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -220,7 +248,7 @@ def _holds(path: Path, config: Config) -> bool:
         return False
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=float) if path.is_file() else {}
