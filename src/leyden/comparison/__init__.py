@@ -1,1 +1,1 @@
-"""Comparing runs: statistics, baselines and reports."""
+"""Comparison of finished runs: statistics, predictions, baselines and reports."""
