@@ -1,5 +1,6 @@
 """What a checkpoint records of its run, which makes it self-contained."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ DATA_FINGERPRINT = "data_fingerprint"
 
 MEMBERS = "members"
 """Key of the members of an ensemble in the record, each with its ``data`` and ``state_dict``."""
+
+CALIBRATION = "calibration"
+"""Key of the temperature and the decision threshold in the record; absent before `calibrate`."""
 
 SPLIT_FINGERPRINT = "split_fingerprint"
 """Key of the digest of the row numbers in each split in the record."""
@@ -70,6 +74,26 @@ def _read_one(entries: Mapping[str, Any]) -> Learned:
     named = {f"class_names[{number}]": name for number, name in enumerate(data["class_names"])}
     check_types(dict.fromkeys(named, str), named)
     return Learned(data=data, weights=weights)
+
+
+def read_calibration(checkpoint: Mapping[str, Any]) -> tuple[float, float | None]:
+    """Return the temperature and the decision threshold of a checkpoint; 1 and none by default.
+
+    Raises:
+        ValueError: If a value is out of range or missing.
+        TypeError: If a value is not a number.
+    """
+    if CALIBRATION not in checkpoint[KEY]:
+        return 1.0, None
+    check_types({CALIBRATION: dict}, checkpoint[KEY])
+    found: dict[str, Any] = checkpoint[KEY][CALIBRATION]
+    check_types({"temperature": float}, found)
+    temperature, threshold = found["temperature"], found.get("threshold")
+    if threshold is not None:
+        check_types({"threshold": float}, found)
+    if not 0 < temperature < math.inf or not (threshold is None or 0 <= threshold <= 1):
+        raise ValueError(f"{CALIBRATION} is {found!r:.80}")
+    return temperature, threshold
 
 
 def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

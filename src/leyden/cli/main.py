@@ -18,6 +18,7 @@ COMMANDS = {
     "crossval": "train and test on every fold, then one ensemble of all; -m sweeps",
     "evaluate": "measure a finished run",
     "predict": "predict raw files, as CSV or JSON lines",
+    "calibrate": "fit the probabilities of a finished run to the frequencies of the classes",
     "consolidate": "write one ordinary checkpoint file from a sharded one",
     "completion": "print a script for tab completion in bash, zsh or fish",
 }

@@ -70,6 +70,9 @@ class DataModule(LightningDataModule, ABC):
     input_names: ClassVar[Mapping[str, str]] = {}
     """Names of network inputs by raw field, for fields that normalisation makes something else."""
 
+    predict_split: Split = "test"
+    """Split of which ``predict_dataloader`` gives the rows."""
+
     class_names: tuple[str, ...] | None = None
     """Declared on the class by a data set whose targets are indices; else those of its rows."""
 
@@ -305,8 +308,8 @@ class DataModule(LightningDataModule, ABC):
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """Batches of test rows, which training has not seen."""
-        return self._loader("test")
+        """Batches of rows of ``predict_split``."""
+        return self._loader(self.predict_split)
 
     def transfer_batch_to_device(
         self,

@@ -14,6 +14,8 @@ from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
 
+TINY = 1e-6
+
 
 class Mix(Protocol):
     """Mixes pairs of rows of a batch, such as mixup."""
@@ -54,6 +56,12 @@ class Classification(Task):
             weights.
         options: Arguments of every ``Task``.
 
+    Attributes:
+        temperature: Divisor of the logits before probabilities are computed from them, as
+            ``leyden calibrate`` fitted it. The loss is that of the logits themselves.
+        threshold: Probability from which the second of two classes is predicted, as ``leyden
+            calibrate`` chose it; ``None`` for the more probable class.
+
     Raises:
         UserError: If the loss does not fit classes, or not the probabilities of ``mix``.
         ValueError: If the data have other targets than classes, or if the loss does not take
@@ -85,6 +93,8 @@ class Classification(Task):
             _set_weights(loss, _class_weights(class_weights, spec))
         self.mix = mix
         self.num_classes = num_classes
+        self.temperature = 1.0
+        self.threshold: float | None = None
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the loss, in training of mixed rows.
@@ -102,7 +112,8 @@ class Classification(Task):
             )
         logits = self(inputs)
         if stage != "train":
-            self.update_metrics(stage, logits.float().softmax(dim=1), batch.targets)
+            probabilities = self._decided(self._probabilities(logits))
+            self.update_metrics(stage, probabilities, batch.targets)
         if targets.is_floating_point():  # mixed
             logits = logits.to(torch.promote_types(logits.dtype, targets.dtype))
             targets = targets.to(logits.dtype)
@@ -110,9 +121,10 @@ class Classification(Task):
         return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the most probable class for logits ``(batch, num_classes)``."""
-        probabilities = logits.float().softmax(dim=1)
-        probability, index = probabilities.max(dim=1)
+        """Return the predicted class for logits ``(batch, num_classes)``, with its probability."""
+        probabilities = self._probabilities(logits)
+        index = self._decided(probabilities).argmax(dim=1)
+        probability = probabilities.gather(1, index[:, None]).squeeze(1)
         names = self.spec.class_names
         columns: dict[str, list[Any]] = {
             "class": [names[i] for i in index.tolist()],
@@ -122,6 +134,24 @@ class Classification(Task):
             each = zip(names, probabilities.T.tolist(), strict=True)
             columns |= {f"probability of {name}": column for name, column in each}
         return columns
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """Return calibrated probabilities for logits ``(batch, num_classes)``."""
+        return (logits.float() / self.temperature).softmax(dim=1)
+
+    def _decided(self, probabilities: Tensor) -> Tensor:
+        """Stretch probabilities ``(batch, 2)`` so that the threshold becomes 0.5.
+
+        The predicted class is then the one of the larger value, and the order of the rows, which
+        AUROC depends on, stays.
+        """
+        if self.threshold is None:
+            return probabilities
+        second, threshold = probabilities[:, 1], self.threshold
+        below = second / (2 * max(threshold, TINY))
+        above = 0.5 + TINY + (second - threshold) / (2 * max(1 - threshold, TINY))
+        stretched = torch.where(second < threshold, below, above)
+        return torch.stack([1 - stretched, stretched], dim=1)
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the classes, which all folds of data share."""

@@ -16,6 +16,7 @@ from leyden.checkpoints.record import (
     KEY,
     SPLIT_FINGERPRINT,
     Learned,
+    read_calibration,
     read_config,
     read_learned,
 )
@@ -27,6 +28,7 @@ from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
+from leyden.tasks.classification import Classification
 from leyden.workflows.assembly import build_data, build_task, set_global_state
 from leyden.workflows.ensemble import EnsembleData, average_networks
 from leyden.workflows.hardware import precision_of
@@ -73,7 +75,11 @@ class FinishedRun:
 
 
 def load_run(
-    run: str, overrides: Sequence[str] = (), *, config: Config | None = None
+    run: str,
+    overrides: Sequence[str] = (),
+    *,
+    config: Config | None = None,
+    calibrated: bool = True,
 ) -> FinishedRun:
     """Restore a run from its folder or from a checkpoint.
 
@@ -81,6 +87,7 @@ def load_run(
         run: Run folder, whose best checkpoint is read, or checkpoint.
         overrides: Changes to the run's own config.
         config: The run's own config where this command has composed it.
+        calibrated: Whether to apply what ``leyden calibrate`` fitted, if anything.
 
     Raises:
         UserError: The run is missing, damaged or of an earlier version, the config is refused, or
@@ -90,6 +97,7 @@ def load_run(
     checkpoint = load_checkpoint(path, only=("state_dict",))
     with reporting_damage(path):
         plain, learned = read_config(checkpoint), read_learned(checkpoint)
+        temperature, threshold = read_calibration(checkpoint) if calibrated else (1.0, None)
     record = checkpoint[KEY]
     if SPLIT_FINGERPRINT not in record:
         raise UserError(
@@ -100,6 +108,8 @@ def load_run(
         config = from_plain(plain, overrides, source=f"the config of {path}")
         check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
     data, task = _restore(config, learned, path)
+    if isinstance(task, Classification):
+        task.temperature, task.threshold = temperature, threshold
     return FinishedRun(
         folder=folder, checkpoint=path, config=config, record=record, data=data, task=task
     )

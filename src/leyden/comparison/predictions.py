@@ -1,0 +1,163 @@
+"""Predicted probabilities of rows that a network was not trained on, beside their targets."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from leyden.comparison.label_errors import find_label_errors
+from leyden.data.base import DataModule
+from leyden.errors import UserError
+from leyden.files import written_aside
+from leyden.printable import cell
+from leyden.tasks.classification import Classification
+from leyden.workflows.finished import FinishedRun, inference_trainer
+
+OUT_OF_FOLD = "oof.csv"
+"""File of the out-of-fold predictions in the folder of a cross-validation."""
+
+PROBABILITY = "probability of "
+"""Beginning of the name of a column of probabilities; the class follows."""
+
+
+MARGIN, SUGGESTED = "label_margin", "suggested_class"
+"""Columns that ``mark_label_errors`` adds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Probabilities of classes.
+
+    Attributes:
+        probabilities: ``(rows, classes)`` float64.
+        targets: Classes ``(rows,)`` int64.
+        class_names: Names of the classes, in the order of their indices.
+    """
+
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+
+def predict_held_out(run: FinishedRun) -> Predictions:
+    """Predict rows that a run was not trained on: out of fold, or its validation split.
+
+    Raises:
+        UserError: If the run does not predict one class per row, or has no such rows.
+    """
+    if not isinstance(run.task, Classification):
+        raise UserError(
+            f"{run.checkpoint} was trained by {type(run.task).__name__}, which predicts no "
+            "probability for each of several classes. Expected a run with task=classification."
+        )
+    names = tuple(run.task.spec.class_names)
+    if (file := run.folder.path / OUT_OF_FOLD).is_file():
+        return read_out_of_fold(file, names)
+    if not isinstance(run.data, DataModule):
+        raise UserError(
+            f"{run.checkpoint} is an ensemble without its {OUT_OF_FOLD}. Give the folder of the "
+            "cross-validation as `leyden crossval` left it."
+        )
+    return _predict_validation(run, run.data, names)
+
+
+def _predict_validation(
+    run: FinishedRun, data: DataModule, class_names: tuple[str, ...]
+) -> Predictions:
+    data.prepare_data()
+    data.setup("test")
+    if not len(data.row_numbers("val")):
+        raise UserError(
+            f"{run.checkpoint} has no validation rows. Expected data.splitter.val_fraction above 0 "
+            "when it was trained, or a cross-validation."
+        )
+    data.predict_split = "val"
+    loader: Any = data.predict_dataloader()
+    rows = torch.cat([rows for _, rows in loader.order]).numpy()
+    run.task.every_probability = True
+    batches: Any = inference_trainer(run).predict(run.task, datamodule=data)
+    columns = [[batch[PROBABILITY + name] for name in class_names] for batch in batches]
+    return Predictions(
+        probabilities=np.concatenate([np.array(each, np.float64).T for each in columns]),
+        targets=data.cached.targets[rows].astype(np.int64),
+        class_names=class_names,
+    )
+
+
+def read_out_of_fold(file: Path, class_names: tuple[str, ...]) -> Predictions:
+    """Read the probabilities in ``oof.csv``; those of a row in several repeats are averaged.
+
+    Raises:
+        UserError: If columns are missing or damaged.
+    """
+    _, lines = _read(file)
+    places, found = _parse(file, lines, class_names)
+    _, first = np.unique(places, return_index=True)
+    sums = np.zeros((len(first), len(class_names)))
+    np.add.at(sums, places, found.probabilities)
+    return Predictions(
+        probabilities=sums / np.bincount(places)[:, None],
+        targets=found.targets[first],
+        class_names=class_names,
+    )
+
+
+def mark_label_errors(file: Path, class_names: tuple[str, ...]) -> int:
+    """Add to ``oof.csv`` which labels are probably wrong, by confident learning.
+
+    The column ``label_margin`` is the probability of the label minus the highest of the others;
+    ``suggested_class`` is empty unless the label is probably wrong. Marked files are marked anew.
+
+    Returns:
+        Number of rows whose label is probably wrong.
+
+    Raises:
+        UserError: If columns are missing or damaged.
+    """
+    columns, lines = _read(file)
+    places, _ = _parse(file, lines, class_names)
+    found = read_out_of_fold(file, class_names)
+    errors = find_label_errors(found.probabilities, found.targets)
+    suggested = [""] * len(found.targets)
+    for row in errors.suspects:
+        suggested[row] = cell(class_names[errors.suggested[row]])
+    for place, line in zip(places, lines, strict=True):
+        line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
+    with written_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(dict.fromkeys([*columns, MARGIN, SUGGESTED])))
+        writer.writeheader()
+        writer.writerows(lines)
+    return len(errors.suspects)
+
+
+def _read(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        return list(reader.fieldnames or ()), list(reader)
+
+
+def _parse(
+    file: Path, lines: Sequence[Mapping[str, str]], class_names: tuple[str, ...]
+) -> tuple[NDArray[np.int64], Predictions]:
+    """Return the number ``(lines,)`` of the row of each line, and what was predicted for it."""
+    classes = {cell(name): place for place, name in enumerate(class_names)}
+    rows: dict[str, int] = {}
+    try:
+        columns = [cell(PROBABILITY + name) for name in class_names]
+        places = np.array([rows.setdefault(line["source"], len(rows)) for line in lines], np.int64)
+        predictions = Predictions(
+            probabilities=np.array([[float(line[name]) for name in columns] for line in lines]),
+            targets=np.array([classes[line["target"]] for line in lines], np.int64),
+            class_names=class_names,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{file} is damaged: {error}. Remove it, and continue the cross-validation with "
+            f"`leyden crossval run={file.parent}`, which writes it again."
+        ) from error
+    return places, predictions

@@ -1,0 +1,58 @@
+import csv
+
+import numpy as np
+import pytest
+
+from leyden.comparison.predictions import mark_label_errors, read_out_of_fold
+from leyden.errors import UserError
+
+NAMES = ("cat", "=dog")  # a spreadsheet would evaluate the second
+
+
+def written(path, *lines):
+    columns = "source,repeat,fold,target,class,probability,probability of cat,probability of =dog"
+    path.write_text("\n".join([columns, *lines]) + "\n")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Ten confident rows of each class, of which row 0 has the wrong label."""
+    lines = [
+        f"{row}.png,0,{row % 2},{'cat' if row < 10 else chr(39) + '=dog'},x,0.9,{p},{1 - p:.2f}"
+        for row, p in enumerate([0.05, *[0.9] * 9, *[0.1] * 10])
+    ]
+    return written(tmp_path / "oof.csv", *lines)
+
+
+def test_probabilities_and_targets_are_read(file):
+    found = read_out_of_fold(file, NAMES)
+    assert found.probabilities.shape == (20, 2)
+    assert found.probabilities[0].tolist() == [0.05, 0.95]
+    assert found.targets.tolist() == [0] * 10 + [1] * 10
+
+
+def test_rows_of_several_repeats_are_averaged(tmp_path):
+    lines = (
+        "a.png,0,0,cat,cat,0.8,0.8,0.2",
+        "b.png,0,0,cat,cat,1,1,0",
+        "a.png,1,0,cat,x,0,0.4,0.6",
+    )
+    found = read_out_of_fold(written(tmp_path / "oof.csv", *lines), NAMES)
+    assert np.allclose(found.probabilities, [[0.6, 0.4], [1, 0]])
+    assert found.targets.tolist() == [0, 0]
+
+
+def test_wrong_labels_are_marked_once_however_often(file):
+    assert [mark_label_errors(file, NAMES) for _ in range(2)] == [1, 1]
+    with file.open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["suggested_class"] for line in lines] == ["'=dog"] + [""] * 19
+    assert float(lines[0]["label_margin"]) == -0.9
+    assert list(lines[0])[-2:] == ["label_margin", "suggested_class"]
+
+
+def test_a_damaged_file_is_refused(file):
+    file.write_text(file.read_text().replace("0.9,0.10", "0.9,often"))
+    with pytest.raises(UserError, match=r"oof\.csv is damaged.*writes it again"):
+        read_out_of_fold(file, NAMES)
