@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 NEAREST = 3
 """Names that a hint gives at most."""
@@ -28,6 +30,10 @@ class InterruptedRunError(BaseException):
         super().__init__(reason)
         self.exit_code = exit_code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what rebuilds the error where a process of joblib hands it to."""
+        return partial(type(self), exit_code=self.exit_code), self.args
+
 
 class FaultyKeyError(UserError):
     """One key of the config is at fault.
@@ -37,8 +43,11 @@ class FaultyKeyError(UserError):
     """
 
     def __init__(self, key: str, fault: str) -> None:
-        super().__init__(f"{key}: {fault}")
+        super().__init__(key, fault)  # which rebuild the error in another process
         self.key = key
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -65,3 +74,8 @@ def near(name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Give what an error says first, without its full stop; its name where it says nothing."""
     return str(error).strip().split("\n")[0].strip(" .") or type(error).__name__
+
+
+def describe(error: BaseException) -> str:
+    """Return the message of an error, after its class unless it is a ``UserError``."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
