@@ -20,6 +20,7 @@ from leyden.cli.arguments import Arguments
 from leyden.cli.hydra_jobs import (
     Job,
     Run,
+    compose_and_check,
     current_job,
     current_place,
     job_folder,
@@ -118,9 +119,12 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     Raises:
         UserError: The sweep is refused, or some of its jobs failed.
     """
+    if other := [word for word in arguments.bare if word not in FLAGS]:
+        raise UserError(f"{other[0]} cannot be combined with -m or seeds=. Leave out either.")
     retries = _whole_number(arguments, "retries")
     is_dry = _flag(arguments, "dry_run")
     found = _plan(arguments.overrides, kind=kind, resume=resume)
+    _refuse_if_every_job_is(found.jobs or ())
     if is_dry:
         _print_jobs(found)
         return
@@ -165,6 +169,24 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     )
 
 
+def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:
+    """Raise before anything is written if no job has a config that is accepted.
+
+    Raises:
+        UserError: The error of the first job.
+    """
+    refused = []
+    for words in jobs:
+        try:
+            compose_and_check(words)
+        except UserError as error:
+            refused.append(error)
+        else:
+            return
+    if refused:
+        raise refused[0]
+
+
 def _digest(config: Config) -> str:
     """Return a hash of a config, without where caches are and downloads come from."""
     plain = without_places(to_plain(config))
@@ -185,13 +207,16 @@ def _claim(sweep: Sweep) -> None:
     """
     file = sweep.folder / SWEEP
     there = read_mapping(file)
-    for key, found in there.items():
-        if found != sweep.identity[key]:
-            raise UserError(
-                f"{sweep.folder} holds another sweep: {key} is {found} there, "
-                f"{sweep.identity[key]} here. Expected a folder for each sweep: give another "
-                "hydra.sweep.dir, or none."
-            )
+    if there and there != sweep.identity:
+        changes = (
+            f"{key} is {there.get(key)} there, {value} here"
+            for key, value in sweep.identity.items()
+            if there.get(key) != value
+        )
+        raise UserError(
+            f"{sweep.folder} holds another sweep: {'; '.join(changes)}. Expected a folder for each "
+            "sweep: give another hydra.sweep.dir, or leave it out."
+        )
     sweep.folder.mkdir(parents=True, exist_ok=True)
     write_json(file, sweep.identity)
 
