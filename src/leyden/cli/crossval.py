@@ -144,7 +144,7 @@ def _number(key: str, text: str | None) -> int:
 
 
 def _read_plan(folder: RunFolder) -> Plan:
-    content = read_json(folder.crossval)
+    content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
     if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
         raise UserError(
