@@ -158,8 +158,8 @@ def test_equal_scores_do_not_differ() -> None:
 
 
 def test_differences_that_are_equal_but_for_rounding_are_not_tested() -> None:
-    # 0.3 - 0.2 and 0.9 - 0.8 differ in the last digit, which is no measure of the noise.
-    difference = compare(folds(0.3, 0.9, 0.7), folds(0.2, 0.8, 0.6), test_ratio=0.5)
+    # 0.2 - 0.1 and 0.4 - 0.3 differ in the last digit, which is no measure of the noise.
+    difference = compare(folds(0.2, 0.4, 0.9), folds(0.1, 0.3, 0.8), test_ratio=0.5)
 
     assert difference.deviation == 0.0
     assert math.isnan(difference.p_value)
