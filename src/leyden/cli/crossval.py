@@ -12,11 +12,13 @@ from io import StringIO
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
 from leyden.cli.train import import_torch, log_to, wants_resume
+from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
 from leyden.config.origins import worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
+from leyden.monitor import out_of_fold
 from leyden.ranks.environment import die_with_launcher, is_launched
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
@@ -91,13 +93,16 @@ def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
     words = [*arguments.bare, FOLDER, *arguments.overrides]
     sys.argv = ["leyden crossval", *words]  # which Hydra reads
-    run_job = partial(_run_job, plan=_plan(arguments, Plan()), resume=wants_resume(arguments))
+    plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
+    run_job = partial(_run_job, plan=plan, resume=resume)
     if any(word.startswith("-") for word in arguments.bare):
         run_hydra(run_job)
         return
     composed = compose_and_check(words)
     if composed.sweeps:
         run_hydra(run_job)
+    elif resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
+        _crossval(_config(composed.config, plan), unfinished, plan)
     else:
         run_one(composed, run_job)
 
@@ -156,28 +161,40 @@ def _read_plan(folder: RunFolder) -> Plan:
 
 def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
-    import_torch()
-    from leyden.workflows.crossval import ensemble_config
-
     log_to(job.folder)
-    if job.number is not None:
+    sweeping = job.number is not None
+    if sweeping:
         log.info("job %s: %s", job.number, " ".join(job.overrides))
-    config = ensemble_config(job.config, folds=plan.folds, repeats=plan.repeats)
-    check(config)
-    folder = job.folder
-    if resume:
+    config, folder = _config(job.config, plan), job.folder
+    if resume and sweeping:
         folder = (
-            newest_run(config, RUNS, finished=False)
-            or (newest_run(config, RUNS, finished=True) if job.number is not None else None)
+            _earlier(config, plan, finished=False)
+            or _earlier(config, plan, finished=True)
             or folder
         )
     return _crossval(config, folder, plan)
 
 
+def _config(config: Config, plan: Plan) -> Config:
+    """Return the checked config of the ensemble."""
+    import_torch()
+    from leyden.workflows.crossval import ensemble_config
+
+    config = ensemble_config(config, folds=plan.folds, repeats=plan.repeats)
+    check(config)
+    return config
+
+
+def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
+    """Find the newest cross-validation of the same config."""
+    folder = newest_run(config, RUNS, finished=finished)
+    return folder if folder and _read_plan(folder).repeats == plan.repeats else None
+
+
 def _crossval(config: Config, folder: RunFolder, plan: Plan) -> float | None:
     """Start or continue a cross-validation in a folder."""
     import_torch()
-    from leyden.workflows.crossval import crossval, objective
+    from leyden.workflows.crossval import crossval
 
     log_to(folder)
     _claim(folder, config, plan)
@@ -188,7 +205,7 @@ def _crossval(config: Config, folder: RunFolder, plan: Plan) -> float | None:
         options = {"repeats": plan.repeats, "jobs": plan.jobs}
         crossval(config, folder, train_fold=train_fold, **options)
     _report(folder)
-    return folder.read_metrics().get(objective(str(config.monitor)))
+    return folder.read_metrics().get(out_of_fold(str(config.monitor)))
 
 
 def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
@@ -236,8 +253,7 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
 
 
 def _report(folder: RunFolder) -> None:
-    """Log the mean of each metric and where the folder is."""
-    metrics = folder.read_metrics()
-    shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
-    log.info("means over all folds; test is the fold left out:\n%s", shown)
+    """Write the intervals of the metrics, and log them and where the folder is."""
+    shown = as_text(write_intervals(folder))
+    log.info("means over all folds; test is the fold that was left out:\n%s", shown)
     log.info("run folder: %s", os.path.relpath(folder.path))
