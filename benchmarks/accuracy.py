@@ -62,7 +62,11 @@ KINDS = {
     ],
     "tables": [
         Experiment(
-            words=["experiment=penguins", "data/splitter=kfold"],
+            words=[
+                "experiment=penguins",
+                "data/splitter=kfold",
+                "data.splitter.test_fraction=0",
+            ],
             repeats=[f"data.splitter.fold={fold}" for fold in range(5)],
         ),
         Experiment(words=["experiment=flights"], repeats=seeds(2), metrics=["test/auroc"]),

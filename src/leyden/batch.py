@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+SEPARATOR = ";"
+"""Separates the labels of a row where they are written as text."""
+
 
 class Batch(NamedTuple):
     """One batch of rows.

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from leyden.data.identity import hash_names
 from leyden.data.rows import GIVEN_SPLITS, SPLITS
 from leyden.data.splits import HoldOut, KFold, Population, fold_numbers, latest, periods, strata
+from leyden.errors import UserError
 
 
 def population(targets, *, keys=None, splits=None, times=None):
@@ -22,11 +23,12 @@ def population(targets, *, keys=None, splits=None, times=None):
 
 
 def assigned(splitter, rows):
-    """Name the split of each row, which has to be in one and only one."""
+    """Name the split of each row, which has to be in one at most."""
     splits, count = splitter.split(rows), len(rows.keys)
     together = np.concatenate([splits[split] for split in SPLITS])
     assert len(set(together)) == len(together)
-    if rows.times is None or isinstance(splitter, HoldOut):  # folds never learn from later rows
+    # Folds never learn from later rows, and leave those of the test out.
+    if isinstance(splitter, HoldOut) or (rows.times is None and splitter.test_fraction == 0):
         assert sorted(together) == list(range(count))
     names = np.full(count, "", object)
     for split in SPLITS:
@@ -40,7 +42,11 @@ SPLITTERS = st.one_of(
     ),
     st.integers(2, 6).flatmap(
         lambda folds: st.builds(
-            KFold, folds=st.just(folds), fold=st.integers(0, folds - 1), seed=st.integers()
+            KFold,
+            folds=st.just(folds),
+            fold=st.integers(0, folds - 1),
+            test_fraction=st.sampled_from([0.0, 0.2]),
+            seed=st.integers(),
         )
     ),
 )
@@ -214,9 +220,50 @@ def test_folds_of_groups_keep_them_whole_and_hold_each_class_alike():
 def test_each_row_is_tested_in_one_fold():
     rows = population(np.linspace(0, 1, 100), splits=["train", "test"] * 50)
 
-    tested = [row for fold in range(4) for row in KFold(folds=4, fold=fold).split(rows)["test"]]
+    tested = [
+        row
+        for fold in range(4)
+        for row in KFold(folds=4, fold=fold, test_fraction=0).split(rows)["test"]
+    ]
 
     assert sorted(tested) == list(range(100))
+
+
+@pytest.mark.parametrize("splits", [None, ["train"] * 80 + ["test"] * 20])
+@pytest.mark.parametrize("times", [None, range(100)])
+def test_folds_keep_the_test_rows_of_a_hold_out_apart(splits, times):
+    rows = population([0, 1] * 50, splits=splits, times=times)
+    test = set(HoldOut().split(rows)["test"])
+    whole = KFold(folds=4, fold=None).split(rows)
+
+    assert test
+    assert set(whole["test"]) == test
+    assert set(whole["train"]) == set(range(100)) - test
+    assert len(whole["val"]) == 0
+    for fold in range(4):
+        splits_of_fold = KFold(folds=4, fold=fold).split(rows)
+        assert all(test.isdisjoint(splits_of_fold[split]) for split in SPLITS)
+    assert set(splits_of_fold["test"]) < set(whole["train"])
+
+
+def test_a_repetition_draws_other_folds_of_the_same_rows():
+    rows = population([0, 1] * 50)
+
+    def tested(repeat):
+        folds = [KFold(folds=4, fold=fold, repeat=repeat) for fold in range(4)]
+        return [set(splitter.split(rows)["test"]) for splitter in folds]
+
+    first, second = tested(0), tested(1)
+
+    assert set.union(*first) == set.union(*second)
+    assert all(fold not in first for fold in second)
+
+
+def test_periods_of_time_cannot_be_divided_again():
+    rows = population([0, 1] * 50, times=range(100))
+
+    with pytest.raises(UserError, match="in one way only"):
+        KFold(repeat=1).split(rows)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +274,8 @@ def test_each_row_is_tested_in_one_fold():
         (KFold, {"val_fraction": 1.5}, "val_fraction is a share of the rows"),
         (KFold, {"folds": 1}, "2 folds or more"),
         (KFold, {"folds": 3, "fold": 3}, "got fold 3 of 3"),
+        (KFold, {"repeat": -1}, "repeat: expected 0 or more"),
+        (KFold, {"test_fraction": 1.0}, "test_fraction is a share of the rows"),
     ],
 )
 def test_a_split_that_makes_no_sense_is_refused(splitter, options, message):

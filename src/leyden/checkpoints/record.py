@@ -12,41 +12,64 @@ KEY = "leyden"
 DATA_FINGERPRINT = "data_fingerprint"
 """Key of the digest of all rows in the record."""
 
+MEMBERS = "members"
+"""Key of the members of an ensemble in the record, each with its ``data`` and ``state_dict``."""
+
 SPLIT_FINGERPRINT = "split_fingerprint"
 """Key of the digest of the row numbers in each split in the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What a finished run is rebuilt from.
+    """What a trained network is rebuilt from, beside the config of its run.
 
     Attributes:
-        config: Frozen config, of unknown origin.
         data: State of the data module.
         weights: State of the task.
     """
 
-    config: dict[str, Any]
     data: dict[str, Any]
     weights: dict[str, Tensor]
 
 
-def read_learned(checkpoint: Mapping[str, Any]) -> Learned:
-    """Return what a finished run is rebuilt from.
+def read_config(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the frozen config of a run, of unknown origin.
+
+    Raises:
+        ValueError: If it is missing.
+        TypeError: If it is of another type than it should have.
+    """
+    check_types({"config": dict}, checkpoint[KEY])
+    config: dict[str, Any] = checkpoint[KEY]["config"]
+    return config
+
+
+def read_learned(checkpoint: Mapping[str, Any]) -> list[Learned]:
+    """Return what the networks of a checkpoint are rebuilt from: one, or those of an ensemble.
 
     Raises:
         ValueError: If an entry is missing.
         TypeError: If an entry is of another type than it should have.
     """
     record = checkpoint[KEY]
-    check_types({"config": dict, "data": dict}, record)
-    check_types({"class_names": list, "statistics": dict, "target_counts": dict}, record["data"])
-    check_types({"state_dict": dict}, checkpoint)
-    weights, names = checkpoint["state_dict"], record["data"]["class_names"]
+    if MEMBERS not in record:
+        return [_read_one({**checkpoint, "data": record.get("data")})]
+    check_types({MEMBERS: list}, record)
+    if not record[MEMBERS]:
+        raise ValueError(f"{MEMBERS} is empty")
+    named = {f"{MEMBERS}[{number}]": member for number, member in enumerate(record[MEMBERS])}
+    check_types(dict.fromkeys(named, dict), named)
+    return [_read_one(member) for member in record[MEMBERS]]
+
+
+def _read_one(entries: Mapping[str, Any]) -> Learned:
+    check_types({"data": dict, "state_dict": dict}, entries)
+    data, weights = entries["data"], entries["state_dict"]
+    check_types({"class_names": list, "statistics": dict, "target_counts": dict}, data)
     check_types(dict.fromkeys(weights, Tensor), weights)
-    named = {f"class_names[{number}]": name for number, name in enumerate(names)}
+    named = {f"class_names[{number}]": name for number, name in enumerate(data["class_names"])}
     check_types(dict.fromkeys(named, str), named)
-    return Learned(config=record["config"], data=record["data"], weights=weights)
+    return Learned(data=data, weights=weights)
 
 
 def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

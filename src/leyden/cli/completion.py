@@ -73,13 +73,17 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "train": {"run": (), "resume": ("auto",)},
+    "crossval": {"run": (), "folds": (), "repeats": (), "jobs": (), "resume": ("auto",)},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
 }
 """Each command's own keys, with their values where there are only a few."""
 
-FLAGS = {"train": ("--cfg", "--help", "--rerun", "-m")}
+FLAGS = {
+    "train": ("--cfg", "--help", "--rerun", "-m"),
+    "crossval": ("--cfg", "--help", "-m"),
+}
 
 
 def run(words: Sequence[str]) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
-from leyden.cli.printable import rounded
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
+from leyden.printable import rounded
 from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TextIO
 
-from leyden.cli.printable import printable
+from leyden.printable import printable
 from leyden.ranks.environment import rank
 
 HARMLESS_WARNINGS = (

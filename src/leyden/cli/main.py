@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from leyden.cli.printable import printable
 from leyden.cli.startup import collecting_later
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
+from leyden.printable import printable
 from leyden.ranks.signals import INTERRUPTED, OK, USER_ERROR, is_interrupt
 
 COMMANDS = {
     "train": "train a network, then test its best checkpoint; -m sweeps",
+    "crossval": "train and test on every fold, then one ensemble of all; -m sweeps",
     "evaluate": "measure a finished run",
     "predict": "predict raw files, as CSV or JSON lines",
     "consolidate": "write one ordinary checkpoint file from a sharded one",

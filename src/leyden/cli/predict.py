@@ -8,12 +8,12 @@ from typing import Any
 
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
-from leyden.cli.printable import cell, file_cell, rounded
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
+from leyden.printable import cell, predicted_cell
 from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
@@ -55,15 +55,7 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
     for number, row in enumerate(rows):
         if number == 0:
             writer.writerow([cell(column) for column in row])
-        writer.writerow([_cell(column, value) for column, value in row.items()])
-
-
-def _cell(column: str, value: Any) -> Any:
-    if isinstance(value, float) and column.startswith("probability"):
-        return rounded(value)
-    if isinstance(value, str):
-        return file_cell(value) if column == "file" else cell(value)
-    return value
+        writer.writerow([predicted_cell(column, value) for column, value in row.items()])
 
 
 def _print_json(rows: Iterable[dict[str, Any]]) -> None:

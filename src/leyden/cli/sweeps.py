@@ -27,13 +27,13 @@ from leyden.cli.hydra_jobs import (
     parse,
     run_sweep,
 )
-from leyden.cli.printable import printable
 from leyden.comparison.results import SWEEP, Result, read_results
 from leyden.comparison.table import as_text, as_word, rank, write_csv
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
 from leyden.errors import UserError, describe, first_line
-from leyden.runs.folder import RUNS, RunFolder, read_mapping, write_json
+from leyden.printable import printable
+from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def _digest(config: Config) -> str:
 def _newest(name: str, identity: Mapping[str, Any]) -> Path | None:
     """Find the newest sweep of an identity."""
     files = sorted((RUNS / name).glob(f"**/{SWEEP}"), reverse=True)
-    return next((file.parent for file in files if read_mapping(file) == identity), None)
+    return next((file.parent for file in files if read_json(file) == identity), None)
 
 
 def _claim(sweep: Sweep) -> None:
@@ -206,7 +206,7 @@ def _claim(sweep: Sweep) -> None:
         UserError: The folder holds another sweep.
     """
     file = sweep.folder / SWEEP
-    there = read_mapping(file)
+    there = read_json(file)
     if there and there != sweep.identity:
         changes = (
             f"{key} is {there.get(key)} there, {value} here"

@@ -60,21 +60,21 @@ def run(words: Sequence[str]) -> None:
 
 def _dispatch(arguments: Arguments) -> None:
     """Follow another rank, or continue, repeat or start runs, as the words ask for."""
-    resume = _wants_resume(arguments)
+    resume = wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     if {"-sc", "--shell-completion"}.intersection(flags):
         raise UserError(f"{flags[0]} of Hydra completes other programs. {COMPLETION}")
     if (chosen := arguments.one("run")) and RERUN not in flags:
         refuse_own_keys(arguments)
         arguments.refuse_bare()
-        folder = existing_folder(chosen)
+        folder = _existing_run(chosen)
         is_job = folder.read_job().get("number") is not None
-        _log_to(folder, quiet=is_job and is_launched())  # a rank of a job, not a resumed run
+        log_to(folder, quiet=is_job and is_launched())  # a rank of a job, not a resumed run
         _train(config_to_continue(folder, arguments.overrides), folder)
     elif is_launched() and rank() > 0:
-        _import_torch()
+        import_torch()
         for config, folder in follow():
-            _log_to(folder)
+            log_to(folder)
             _train(config, folder)
     else:
         with _leading() as jobs:
@@ -84,7 +84,27 @@ def _dispatch(arguments: Arguments) -> None:
                 _start(arguments, resume=resume, jobs=jobs)
 
 
-def _wants_resume(arguments: Arguments) -> bool:
+def _existing_run(chosen: str) -> RunFolder:
+    """Find the folder of a run that can be trained.
+
+    Raises:
+        UserError: There is no run, or it is a cross-validation.
+    """
+    folder = existing_folder(chosen)
+    if folder.crossval.exists():
+        raise UserError(
+            f"run={chosen} is a cross-validation. Continue it with `leyden crossval run={chosen}`, "
+            f"or name one of its runs, such as run={chosen}/fold-0."
+        )
+    return folder
+
+
+def wants_resume(arguments: Arguments) -> bool:
+    """Whether ``resume=auto`` was given.
+
+    Raises:
+        UserError: Another value was given.
+    """
     resume = arguments.one("resume")
     if resume not in (None, "auto"):
         raise UserError(
@@ -98,7 +118,7 @@ def _leading() -> "AbstractContextManager[Jobs | None]":
     """Publish jobs to the other ranks, if torchrun has started any."""
     if not is_launched():
         return nullcontext()
-    _import_torch()
+    import_torch()
     from leyden.ranks.jobs import lead
 
     return lead()
@@ -109,10 +129,11 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     arguments.bare.remove(RERUN)
     refuse_own_keys(arguments)
     arguments.refuse_bare()
-    source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
+    example = "leyden train run=runs/digits/TIME --rerun"
+    source = _existing_run(arguments.required("run", example))
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
-    _log_to(folder)
+    log_to(folder)
     overrides = source.read_job().get("overrides") or {}
     folder.write_job(overrides | values_of(arguments.overrides))
     log.info("repeating %s", source.path)
@@ -137,7 +158,7 @@ def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
         return
     refuse_own_keys(arguments)
     if resume and (unfinished := newest_run(composed.config, RUNS, finished=False)):
-        _log_to(unfinished)
+        log_to(unfinished)
         _train(composed.config, unfinished, jobs=jobs)
     else:
         run_one(composed, run_job)
@@ -151,7 +172,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     """
     config, folder = job.config, job.folder
     sweeping = job.number is not None
-    _log_to(folder, quiet=sweeping)
+    log_to(folder, quiet=sweeping)
     if job.launcher == "joblib" and config.trainer.devices == 1:
         from leyden.ranks.gpus import take_gpu  # imports torch
 
@@ -167,7 +188,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         return _monitored(config, folder)
     if folder is not job.folder:
         log.info("continuing %s", folder.path)
-        _log_to(folder, quiet=sweeping)
+        log_to(folder, quiet=sweeping)
     return _train(config, folder, jobs=jobs)
 
 
@@ -182,20 +203,21 @@ def _earlier(job: Job) -> RunFolder | None:
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
     """Train, report the metrics, and return the best value of the monitored one."""
     forget_sources()
-    _import_torch()
+    import_torch()
     start(config, folder, jobs=jobs)
     if jobs is not None or not is_launched():
         _report(folder)
     return _monitored(config, folder)
 
 
-def _import_torch() -> None:
+def import_torch() -> None:
+    """Import what training needs, as fast as it can be."""
     with importing():
         import leyden.workflows.train  # noqa: F401
     tame_lightning()
 
 
-def _log_to(folder: RunFolder, *, quiet: bool = False) -> None:
+def log_to(folder: RunFolder, *, quiet: bool = False) -> None:
     """Log into a run folder, which may be a stranger's."""
     folder.refuse_strangers_files()
     append_to(folder.log, quiet=quiet)

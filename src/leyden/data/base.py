@@ -147,6 +147,10 @@ class DataModule(LightningDataModule, ABC):
         """Turn predictions that only the data can read, such as token ids, into plain values."""
         return dict(columns)
 
+    def readable_targets(self, rows: NDArray[np.int64]) -> list[Any]:
+        """Return the targets of rows ``(n,)`` as a person reads them, ``n`` plain values."""
+        return targets.readable_targets(self.cached, rows)
+
     def dataset(self, cached: Cache) -> Dataset[Batch]:
         """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
         return CachedRows(cached)
@@ -194,26 +198,37 @@ class DataModule(LightningDataModule, ABC):
         names = type(self).class_names
         prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  # Lightning's signature
-        """Map the cache, split it, and fit the preprocessing on the training split."""
-        if self._cache is not None:
-            return
+    def setup(self, stage: str | None = None) -> None:
+        """Map the cache, split it, and fit the preprocessing on the training split.
+
+        Args:
+            stage: Lightning's name of what follows; any but ``None`` and ``fit`` lets splits that
+                nothing could be learned from pass.
+        """
+        if self._cache is None:
+            self.split_rows(stage)
+            for warning in self.cached.cleaning_report().warnings:
+                log.warning("cleaning: %s", warning)
+        if not self.target_counts:
+            self._fit()
+
+    def split_rows(self, stage: str | None = None) -> None:
+        """Map the cache and split it, as ``setup`` does, without fitting anything."""
         cached = read_cache(self._cache_folder())
         if self.class_names is not None:
             cached = targets.align_classes(cached, self.class_names)
         self.class_names = cached.class_names
         self._cache, self._splits = cached, self.assign(cached.population())
         if not self.tests_all_rows:
-            check_splits(self._splits, cached)
-        for warning in cached.cleaning_report().warnings:
-            log.warning("cleaning: %s", warning)
-        learnt = self._splits["train"]
-        if not self.statistics:
-            self.statistics = self.fit(cached.arrays, learnt)
-            self.target_counts = {"kind": "sequence"}
-            if "sequences" not in cached.arrays:
-                classes = len(self.class_names)
-                self.target_counts = targets.count_targets(cached.targets[learnt], classes)
+            check_splits(self._splits, cached, to_learn=stage in (None, "fit"))
+
+    def _fit(self) -> None:
+        cached, rows = self.cached, self._splits["train"]
+        self.statistics = self.fit(cached.arrays, rows)
+        self.target_counts = {"kind": "sequence"}
+        if "sequences" not in cached.arrays:
+            classes = len(cached.class_names)
+            self.target_counts = targets.count_targets(cached.targets[rows], classes)
 
     @property
     def cached(self) -> Cache:

@@ -16,14 +16,21 @@ MOST_NAMED = 10
 """Classes that a message lists."""
 
 
-def check_splits(splits: Splits, cached: Cache) -> None:
+def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> None:
     """Refuse splits that nothing can be learned from, and warn of classes that none measures.
+
+    Args:
+        splits: Row numbers of each split.
+        cached: The rows.
+        to_learn: Whether a network is to learn from them. If it has learned, splits may be empty.
 
     Raises:
         UserError: A split is missing or empty, a row is in two or was not to be split, or a class
             has no training row.
     """
     _check_rows(splits, cached)
+    if not to_learn:
+        return
     if empty := [split for split, rows in splits.items() if len(rows) == 0]:
         raise UserError(_nothing_left(empty, cached))
     if not cached.class_names:

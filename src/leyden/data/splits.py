@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, mix_keys
 from leyden.data.rows import GIVEN_SPLITS
+from leyden.errors import UserError
 
 RowNumbers = NDArray[np.int64]
 
@@ -23,6 +24,9 @@ Splits = dict[str, RowNumbers]
 
 TEST, VAL, FOLDS = range(3)
 """Independent draws that are made of one key."""
+
+DRAWS = 3
+"""Number of these; a repetition adds multiples of it, for draws of its own."""
 
 ROWS_AT_ONCE = 1 << 12
 """Rows whose keys and targets are in memory together; arrays may be mapped from disk."""
@@ -89,9 +93,7 @@ class HoldOut(Splitter):
         """Hold out the splits that the source does not have."""
         train, val, test = rows.given()
         if len(test) == 0:
-            # The validation split that is drawn next takes a row of each class too.
-            leave = 1 if len(val) else 2
-            train, test = _held_out(rows, train, self.test_fraction, self.seed, TEST, leave=leave)
+            train, test = _drawn_test(rows, train, val, self.test_fraction, self.seed)
         if len(val) == 0:
             train, val = _held_out(rows, train, self.val_fraction, self.seed, VAL)
         return {"train": train, "val": val, "test": test}
@@ -101,50 +103,95 @@ class HoldOut(Splitter):
 class KFold(Splitter):
     """One split of k-fold cross-validation: fold ``fold`` of ``folds`` is the test split.
 
-    Training and test rows of the source are joined before they are divided. Rows that have times
-    are divided into ``folds + 1`` periods; fold ``k`` tests on period ``k + 1`` and trains on those
-    before it.
+    The test rows are kept apart from the folds, so that they remain unseen by all of them: those
+    of the source if it has some, else those that ``HoldOut`` draws with the same seed. Rows that
+    have times are divided into ``folds + 1`` periods; fold ``k`` tests on period ``k + 1`` and
+    trains on those before it.
 
     Attributes:
         folds: Number of folds, at least 2.
-        fold: The fold to test on, from 0.
-        val_fraction: Share of the other rows that is held out for validation, in [0, 1).
-        seed: Seed of the draw.
+        fold: The fold to test on, from 0. ``None`` leaves none out: the rows of all folds are the
+            training split, and those that are kept apart are the test split.
+        repeat: Number of the repetition, from 0; each draws other folds and validation rows.
+        test_fraction: Share of all rows that is kept apart, in [0, 1), unless the source has test
+            rows. With 0 all rows are divided into folds, the test rows of the source too.
+        val_fraction: Share of the training rows that is held out for validation, in [0, 1), unless
+            the source has validation rows.
+        seed: Seed of the draws.
     """
 
     folds: int = 5
-    fold: int = 0
+    fold: int | None = 0
+    repeat: int = 0
+    test_fraction: float = 0.2
     val_fraction: float = 0.1
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_share("test_fraction", self.test_fraction)
         _check_share("val_fraction", self.val_fraction)
-        if not (self.folds > 1 and 0 <= self.fold < self.folds):
+        if not (self.folds > 1 and 0 <= (self.fold or 0) < self.folds):
             raise ValueError(
                 f"fold: expected 0 to folds - 1 of 2 folds or more, got fold {self.fold} of "
                 f"{self.folds}"
             )
+        if self.repeat < 0:
+            raise ValueError(f"repeat: expected 0 or more, got {self.repeat}")
 
     def split(self, rows: Population) -> Splits:
-        """Take one fold out, and hold out validation rows unless the source has some."""
-        train, val, test = rows.given()
-        train, test = self._one_out(rows, np.union1d(train, test))
+        """Keep the test rows apart, take one fold out, and hold out validation rows.
+
+        Raises:
+            UserError: Rows that have times are to be divided once more.
+        """
+        train, val, test = self._apart(rows)
+        if self.fold is None:
+            return {"train": train, "val": val, "test": test}
+        train, test = self._one_out(rows, train, self.fold)
         if len(val) == 0:
-            train, val = _held_out(rows, train, self.val_fraction, self.seed, VAL)
+            draw = VAL + DRAWS * self.repeat
+            train, val = _held_out(rows, train, self.val_fraction, self.seed, draw)
         return {"train": train, "val": val, "test": test}
 
-    def _one_out(self, rows: Population, among: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+    def _apart(self, rows: Population) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
+        """Return the rows of the folds, the validation rows of the source, and the test rows."""
+        train, val, test = rows.given()
+        if self.test_fraction == 0:
+            return np.union1d(train, test), val, test[:0]
+        if len(test) == 0:
+            train, test = _drawn_test(rows, train, val, self.test_fraction, self.seed)
+        return train, val, test
+
+    def _one_out(
+        self, rows: Population, among: RowNumbers, fold: int
+    ) -> tuple[RowNumbers, RowNumbers]:
         if rows.times is not None:
+            if self.repeat:
+                raise UserError(
+                    f"repeat={self.repeat}: rows that are split by time can be divided into "
+                    f"{self.folds} folds in one way only. Expected repeat=0, which is repeats=1 of "
+                    "a cross-validation."
+                )
             period = periods(rows.times[among], self.folds + 1) - 1
-            return among[period < self.fold], among[period == self.fold]
+            return among[period < fold], among[period == fold]
         keys, targets = rows.keys[among], rows.targets[among]
-        fold = fold_numbers(keys, targets, folds=self.folds, seed=self.seed)
-        return among[fold != self.fold], among[fold == self.fold]
+        draw = FOLDS + DRAWS * self.repeat
+        numbers = fold_numbers(keys, targets, folds=self.folds, seed=self.seed, draw=draw)
+        return among[numbers != fold], among[numbers == fold]
 
 
 def _check_share(name: str, share: float) -> None:
     if not 0 <= share < 1:
         raise ValueError(f"{name} is a share of the rows: expected 0 to 1, got {share}")
+
+
+def _drawn_test(
+    rows: Population, train: RowNumbers, val: RowNumbers, fraction: float, seed: int
+) -> tuple[RowNumbers, RowNumbers]:
+    """Divide training rows into those that remain and the test split."""
+    # A validation split that is drawn next takes a row of each class too.
+    leave = 1 if len(val) else 2
+    return _held_out(rows, train, fraction, seed, TEST, leave=leave)
 
 
 def _held_out(
@@ -326,7 +373,7 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
 
 
 def fold_numbers(
-    keys: Keys, targets: NDArray[np.generic], *, folds: int, seed: int
+    keys: Keys, targets: NDArray[np.generic], *, folds: int, seed: int, draw: int = FOLDS
 ) -> NDArray[np.int64]:
     """Assign rows to folds of like size and like shares of every class.
 
@@ -338,6 +385,7 @@ def fold_numbers(
         targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
         folds: Number of folds.
         seed: Seed of the draw.
+        draw: Draws of other numbers are independent of this one.
 
     Returns:
         ``(rows,)`` numbers from 0.
@@ -345,7 +393,7 @@ def fold_numbers(
     units, first, members, sizes = np.unique(
         keys, return_index=True, return_inverse=True, return_counts=True
     )
-    classes, places = strata(targets), uniform(units, seed, FOLDS)
+    classes, places = strata(targets), uniform(units, seed, draw)
     numbers = np.empty(len(units), dtype=np.int64)
     single = np.flatnonzero(sizes == 1)
     dealt = single[np.lexsort((places[single], classes[first[single]]))]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leyden.batch import SEPARATOR
 from leyden.data.cache.prepared import Cache
 from leyden.data.values import matcher
 from leyden.errors import UserError
@@ -44,6 +45,25 @@ def centre_targets(cached: Cache, counts: Mapping[str, Any]) -> Cache:
     if counts.get("kind") != "number":
         return cached
     return replace(cached, targets=(cached.targets - counts["centre"]).astype(np.float32))
+
+
+def readable_targets(cached: Cache, rows: NDArray[np.int64]) -> list[Any]:
+    """Return the target of each row as a person reads it.
+
+    Args:
+        cached: Rows whose targets are classes, labels or numbers.
+        rows: Numbers ``(n,)`` of the rows.
+
+    Returns:
+        Names of classes, names of labels joined as in predictions, or numbers; ``n`` values.
+    """
+    names = cached.class_names
+    if cached.targets.ndim == 2:
+        held = cached.targets[rows].astype(bool)
+        return [SEPARATOR.join(np.array(names, object)[each]) for each in held]
+    if names:
+        return [names[index] for index in cached.targets[rows]]
+    return cached.targets[rows].tolist()  # type: ignore[no-any-return]
 
 
 def balancing_weights(targets: NDArray[np.generic], class_names: Sequence[str] | None) -> Tensor:

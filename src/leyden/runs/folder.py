@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, compose, load, to_plain, without_places
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import InterruptedRunError, UserError, describe, did_you_mean
 from leyden.files import written_aside
+from leyden.ranks.signals import is_interrupt
 
 State = Literal["running", "finished", "interrupted", "failed"]
 
@@ -30,6 +31,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The run's frozen config.
+        crossval: Repeats and jobs of a cross-validation; in no other folder.
         metrics: Final metrics by stage and name.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
@@ -45,6 +47,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self.config = self.path / "config.yaml"
+        self.crossval = self.path / "crossval.json"
         self.metrics = self.path / "metrics.json"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
@@ -97,9 +100,34 @@ class RunFolder:
                 "there, or remove it."
             )
 
+    @contextmanager
+    def state_recorded(self) -> Iterator[dict[str, Any]]:
+        """Record in the status how the block ends.
+
+        Yields:
+            Options of ``write_status`` for the end of the block, such as ``warnings``.
+
+        Raises:
+            KeyboardInterrupt: The block was stopped by Ctrl-C, which Lightning turns into an exit.
+        """
+        notes: dict[str, Any] = {}
+        self.write_status("running")
+        try:
+            yield notes
+        except InterruptedRunError as error:
+            self.write_status("interrupted", error=str(error))
+            raise
+        except BaseException as error:
+            if is_interrupt(error):
+                self.write_status("interrupted")
+                raise KeyboardInterrupt from error
+            self.write_status("failed", error=describe(error))
+            raise
+        self.write_status("finished", **notes)
+
     def read_status(self) -> dict[str, Any]:
         """Read the status; empty if it is missing or damaged."""
-        return read_mapping(self.status)
+        return read_json(self.status)
 
     def write_status(
         self,
@@ -151,16 +179,16 @@ class RunFolder:
 
     def read_job(self) -> dict[str, Any]:
         """Read what ``write_job`` recorded; empty if it is missing or damaged."""
-        return read_mapping(self.job)
+        return read_json(self.job, parse_int=int)
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
-        warnings = read_mapping(self.cleaning).get("warnings")
+        warnings = read_json(self.cleaning).get("warnings")
         return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = read_mapping(self.metrics, parse_int=float)
+        metrics = read_json(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -273,10 +301,10 @@ def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
     return round(seconds, 3)
 
 
-def read_mapping(path: Path, **options: Any) -> dict[str, Any]:
+def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
-        content = json.loads(path.read_text(), **options) if path.is_file() else {}
+        content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

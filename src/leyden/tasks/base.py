@@ -1,11 +1,11 @@
 """The base class of tasks: a LightningModule without a loss, which subclasses compute."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,6 +19,7 @@ from leyden.errors import UserError
 from leyden.monitor import Mode, mode_of
 from leyden.optim.parameter_groups import ParameterGroups, check_groups, decay_matrices
 from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
+from leyden.tasks.averaging import Averaging
 from leyden.tasks.metrics import MeanLoss
 from leyden.tasks.trainer_fixes import (
     attach_data,
@@ -75,6 +76,12 @@ class Task(LightningModule, ABC):
 
     network: nn.Module
 
+    predicts_targets: ClassVar[bool] = True
+    """Whether predictions estimate the targets of rows, and so can be compared with them."""
+
+    every_probability = False
+    """Whether predictions have a column for the probability of each class."""
+
     def __init__(
         self,
         *,
@@ -126,6 +133,21 @@ class Task(LightningModule, ABC):
             Named columns of ``batch`` plain values each.
         """
         return self.predictions(self(inputs))
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
+        """Return the function that averages the outputs of an ensemble of networks.
+
+        Args:
+            specs: Spec of the data of each network, in the order of the outputs. The average is an
+                output for this task's own spec.
+
+        Raises:
+            UserError: Outputs of such networks cannot be averaged.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say how outputs of several networks are averaged. "
+            "Override Task.averaging."
+        )
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Map normalised inputs, ``(batch, ...)`` each, to logits ``(batch, ...)``."""

@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
 
@@ -110,11 +111,21 @@ class Classification(Task):
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Return the most probable class for logits ``(batch, num_classes)``."""
-        probability, index = logits.float().softmax(dim=1).max(dim=1)
-        return {
-            "class": [self.spec.class_names[i] for i in index.tolist()],
+        probabilities = logits.float().softmax(dim=1)
+        probability, index = probabilities.max(dim=1)
+        names = self.spec.class_names
+        columns: dict[str, list[Any]] = {
+            "class": [names[i] for i in index.tolist()],
             "probability": probability.tolist(),
         }
+        if self.every_probability:
+            each = zip(names, probabilities.T.tolist(), strict=True)
+            columns |= {f"probability of {name}": column for name, column in each}
+        return columns
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
+        """Average the probabilities of the classes, which all folds of data share."""
+        return average_classes
 
 
 def _class_weights(chosen: Literal["balanced"] | Sequence[float], spec: DataSpec) -> Tensor:

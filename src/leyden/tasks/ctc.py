@@ -1,6 +1,6 @@
 """Connectionist temporal classification: transcripts without an alignment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torchmetrics.text import CharErrorRate, WordErrorRate
 from leyden.batch import Batch, DataSpec
 from leyden.errors import UserError
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import MEASURED, BatchLoss, Stage, Task
 from leyden.tasks.ctc_decoding import BLANK, beam_search, greedy
 
@@ -77,6 +78,20 @@ class CTC(Task):
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
         """Return the decoded transcripts of logits ``(batch, steps, tokens)``."""
         return {"transcript": self._transcripts(logits)}
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
+        """Average the probabilities of the tokens in each frame.
+
+        Raises:
+            UserError: The networks do not all have the same tokens.
+        """
+        if any(spec.tokens != self.spec.tokens for spec in specs):
+            raise UserError(
+                "The networks have different tokens, because a character is in the transcripts of "
+                "some training splits only, so their outputs cannot be averaged. Expected more "
+                "transcripts of every character."
+            )
+        return average_classes
 
     def _transcripts(self, logits: Tensor) -> list[str]:
         rows = logits.detach().float().log_softmax(dim=2).cpu().numpy()

@@ -1,7 +1,7 @@
 """Language modelling: prediction of the next token of a text."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,9 @@ from torchmetrics import MetricCollection
 from torchmetrics.text import Perplexity
 
 from leyden.batch import Batch, DataSpec
+from leyden.errors import UserError
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import BatchLoss, Stage, Task
 
 START = 0
@@ -40,6 +42,8 @@ class LanguageModelling(Task):
         UserError: If the loss does not fit token ids, or does not ignore -100.
         ValueError: If ``new_tokens``, ``temperature`` or ``top_k`` is out of its range.
     """
+
+    predicts_targets: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -94,6 +98,17 @@ class LanguageModelling(Task):
         """
         rows = zip(inputs["tokens"], inputs["mask"], strict=True)
         return {"text": [self._continue(tokens[mask]).tolist() for tokens, mask in rows]}
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
+        """Refuse to average: every network has a vocabulary of its own.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"{len(specs)} language models cannot be averaged, because the vocabulary of each was "
+            "fitted on the texts that it learned from."
+        )
 
     def _continue(self, prompt: Tensor) -> Tensor:
         generator = torch.Generator(prompt.device).manual_seed(self.sampling_seed)

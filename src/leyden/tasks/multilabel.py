@@ -1,6 +1,6 @@
 """Multi-label classification: any number of labels per row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,13 +8,11 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelExactMatch
 
-from leyden.batch import Batch, DataSpec
+from leyden.batch import SEPARATOR, Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.averaging import Averaging, average_labels
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import LabelAUROC, LabelF1
-
-SEPARATOR = ";"
-"""Separates the predicted labels of a row."""
 
 
 class Multilabel(Task):
@@ -80,6 +78,10 @@ class Multilabel(Task):
             for index, name in enumerate(names)
         }
         return columns
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
+        """Average the probabilities of the labels, which all folds of data share."""
+        return average_labels
 
 
 def _check_loss(loss: Loss, num_labels: int) -> None:

@@ -1,7 +1,7 @@
 """Regression: one number per row."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
 
@@ -44,9 +45,7 @@ class Regression(Task):
         _check_loss(loss)
         super().__init__(spec=spec, metrics=_metrics(), **options)
         self.loss = loss
-        self.centre = float(spec.targets.get("centre", 0.0))
-        self.mean = float(spec.targets["mean"])
-        self.std = float(spec.targets["std"]) or 1.0
+        self.centre, self.mean, self.std = _moments(spec)
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
         """Compute the loss of standardised predictions.
@@ -74,6 +73,29 @@ class Regression(Task):
         values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
         return {"value": [round(value, decimals) for value in values.tolist()]}
+
+    def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
+        """Average numbers in the unit of the targets, by which each network has its own scale."""
+        moments = [_moments(spec) for spec in specs]
+        scales = [std / self.std for _, _, std in moments]
+        # Differences of large and nearly equal numbers, which float64 holds.
+        shifts = [
+            (centre - self.centre + mean - self.mean) / self.std for centre, mean, _ in moments
+        ]
+
+        def average(outputs: Sequence[Tensor]) -> Tensor:
+            members = zip(outputs, scales, shifts, strict=True)
+            return torch.stack([out.float() * scale + shift for out, scale, shift in members]).mean(
+                dim=0
+            )
+
+        return average
+
+
+def _moments(spec: DataSpec) -> tuple[float, float, float]:
+    """Return what was subtracted from targets, and the mean and deviation of what is left."""
+    targets = spec.targets
+    return float(targets.get("centre", 0.0)), float(targets["mean"]), float(targets["std"]) or 1.0
 
 
 def _metrics() -> MetricCollection:

@@ -61,7 +61,8 @@ class DataContract(ABC):
 
     def test_no_row_is_tested_in_two_folds(self) -> None:
         """Each fold is a split too, and tests on rows that no other fold tests on."""
-        splitters = [KFold(folds=2, fold=fold, val_fraction=0.25) for fold in range(2)]
+        options: Any = {"folds": 2, "val_fraction": 0.25, "test_fraction": 0}
+        splitters = [KFold(fold=fold, **options) for fold in range(2)]
         folds = [self.ready(splitter=splitter) for splitter in splitters]
 
         for data in folds:

@@ -7,6 +7,7 @@ from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, descr
 from leyden.config.compose import from_plain, select
 from leyden.config.data_paths import path_keys
 from leyden.errors import UserError
+from leyden.tasks.base import MEASURED
 from leyden.workflows.finished import LIMITS, NUMERICS, FinishedRun, inference_trainer, load_run
 
 log = logging.getLogger(__name__)
@@ -33,18 +34,26 @@ def evaluate(
     """
     finished = load_run(run, overrides)
     trainer = inference_trainer(finished, settings=NUMERICS + LIMITS)
-    stages = [trainer.validate, trainer.test]
     if other := _other_data(finished):
         log.warning("measuring all rows of %s as one test split", other)
-        stages = [trainer.test]
     elif (change := _data_change(finished)) and not allow_changed_data:
         raise UserError(
             f"{change} Give the data that the run had; or measure all rows of other data as one "
             "test split with data.root=PATH or data.path=FILE; or measure the splits that the data "
             "now give with changed_data=allow."
         )
+    finished.data.setup("test")
+    stages = {"val": trainer.validate, "test": trainer.test}
+    measured = [split for split in MEASURED if len(finished.data.row_numbers(split))]
+    if not measured:
+        raise UserError(
+            f"{finished.checkpoint} has learned from all rows of its data, so none is left to "
+            "measure. Expected data.splitter.test_fraction above 0 when it was trained, or other "
+            "data: data.root=PATH or data.path=FILE."
+        )
     metrics: dict[str, float] = {}
-    for measure in stages:
+    for split in measured:
+        measure = stages[split]
         metrics |= only_loader(measure(finished.task, datamodule=finished.data, verbose=False))
     return metrics
 
@@ -73,7 +82,7 @@ def _data_change(finished: FinishedRun) -> str:
     """Return how the data differ from those of the run; an empty string if they do not."""
     data = finished.data
     data.prepare_data()
-    data.setup()
+    data.setup("test")
     return describe_data_change(
         finished.record,
         {DATA_FINGERPRINT: data.fingerprint(), SPLIT_FINGERPRINT: data.split_fingerprint()},

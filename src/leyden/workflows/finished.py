@@ -12,7 +12,13 @@ import torch
 from lightning.pytorch import Trainer
 
 from leyden.checkpoints.io import load_checkpoint, reporting_damage
-from leyden.checkpoints.record import KEY, SPLIT_FINGERPRINT, Learned, read_learned
+from leyden.checkpoints.record import (
+    KEY,
+    SPLIT_FINGERPRINT,
+    Learned,
+    read_config,
+    read_learned,
+)
 from leyden.config.build import build_node
 from leyden.config.check import check
 from leyden.config.compose import Config, from_plain, to_plain
@@ -22,6 +28,7 @@ from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, find_run
 from leyden.tasks.base import Task
 from leyden.workflows.assembly import build_data, build_task, set_global_state
+from leyden.workflows.ensemble import EnsembleData, average_networks
 from leyden.workflows.hardware import precision_of
 
 log = logging.getLogger(__name__)
@@ -54,23 +61,26 @@ class FinishedRun:
         config: The run's config, with the changes that were asked for.
         record: The checkpoint's record of the run: its own config, and the data it learned from.
         data: The data module, with the preprocessing of the checkpoint.
-        task: The task, with the weights of the checkpoint.
+        task: The task, with the weights of the checkpoint; of an ensemble, its network averages.
     """
 
     folder: RunFolder
     checkpoint: Path
     config: Config
     record: Mapping[str, Any]
-    data: DataModule
+    data: DataModule | EnsembleData
     task: Task
 
 
-def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
+def load_run(
+    run: str, overrides: Sequence[str] = (), *, config: Config | None = None
+) -> FinishedRun:
     """Restore a run from its folder or from a checkpoint.
 
     Args:
         run: Run folder, whose best checkpoint is read, or checkpoint.
         overrides: Changes to the run's own config.
+        config: The run's own config where this command has composed it.
 
     Raises:
         UserError: The run is missing, damaged or of an earlier version, the config is refused, or
@@ -79,20 +89,33 @@ def load_run(run: str, overrides: Sequence[str] = ()) -> FinishedRun:
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
     with reporting_damage(path):
-        learned = read_learned(checkpoint)
+        plain, learned = read_config(checkpoint), read_learned(checkpoint)
     record = checkpoint[KEY]
     if SPLIT_FINGERPRINT not in record:
         raise UserError(
             f"{path} was written by an earlier version of Leyden, which split the data in another "
             "way. Train a new run."
         )
-    config = from_plain(learned.config, overrides, source=f"the config of {path}")
-    check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
-    data = _restore_data(config, learned, path)
-    task = _restore_task(config, data, learned, path)
+    if config is None:
+        config = from_plain(plain, overrides, source=f"the config of {path}")
+        check(config, origin=partial(frozen_origin, overrides=overrides, path=path))
+    data, task = _restore(config, learned, path)
     return FinishedRun(
         folder=folder, checkpoint=path, config=config, record=record, data=data, task=task
     )
+
+
+def _restore(
+    config: Config, learned: Sequence[Learned], path: Path
+) -> tuple[DataModule | EnsembleData, Task]:
+    """Restore the network of a run, or those of an ensemble as one that averages them."""
+    members = [_restore_data(config, each, path) for each in learned]
+    tasks = [
+        _restore_task(config, data, each, path) for data, each in zip(members, learned, strict=True)
+    ]
+    if len(members) == 1:
+        return members[0], tasks[0]
+    return EnsembleData(members), average_networks(tasks)
 
 
 def _restore_data(config: Config, learned: Learned, path: Path) -> DataModule:

@@ -12,6 +12,7 @@ from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
+from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, inference_trainer, load_run
 
 
@@ -60,7 +61,9 @@ def _predict_chunk(
 class _ChunkLoader:
     """Normalised batches of the rows in a chunk, on a device."""
 
-    def __init__(self, chunk: Inputs, data: DataModule, device: torch.device) -> None:
+    def __init__(
+        self, chunk: Inputs, data: DataModule | EnsembleData, device: torch.device
+    ) -> None:
         self._chunk = chunk
         self._normalise = data.network_inputs
         self._batch_size = data.batch_size

@@ -21,9 +21,8 @@ from leyden.config.data_paths import path_keys
 from leyden.data.base import DataModule
 from leyden.data.cleaning.steps import table
 from leyden.data.rows import SPLITS
-from leyden.errors import InterruptedRunError, UserError, describe
+from leyden.errors import UserError
 from leyden.ranks.environment import rank
-from leyden.ranks.signals import is_interrupt
 from leyden.runs.fixed_keys import config_in_force
 from leyden.runs.folder import RunFolder, write_json
 from leyden.runs.provenance import provenance
@@ -63,22 +62,13 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
 
 def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
     """Train, and record the state of the run in its folder."""
-    folder.write_status("running")
     try:
-        metrics, notes = _fit_and_test(config, folder, request)
-        write_json(folder.metrics, metrics)
-    except InterruptedRunError as error:
-        folder.write_status("interrupted", error=str(error))
-        raise
-    except BaseException as error:
-        if is_interrupt(error):
-            folder.write_status("interrupted")
-            raise KeyboardInterrupt from error
-        folder.write_status("failed", error=describe(error))
-        if isinstance(error, MisconfigurationException):
-            raise UserError(f"Lightning refused the config: {error}") from error
-        raise
-    folder.write_status("finished", **notes)
+        with folder.state_recorded() as notes:
+            metrics, found = _fit_and_test(config, folder, request)
+            notes.update(found)
+            write_json(folder.metrics, metrics)
+    except MisconfigurationException as error:
+        raise UserError(f"Lightning refused the config: {error}") from error
     return metrics
 
 

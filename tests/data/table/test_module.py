@@ -301,7 +301,8 @@ def test_folds_of_time_never_learn_from_later_rows(table, visits):
     days = [row // 2 for row in range(200)]
 
     for fold in range(4):
-        data = table(visits(day=days), time="day", splitter=KFold(folds=4, fold=fold))
+        splitter = KFold(folds=4, fold=fold, test_fraction=0)
+        data = table(visits(day=days), time="day", splitter=splitter)
         assert max(data.row_numbers("train")) < min(data.row_numbers("val"))
         assert max(data.row_numbers("val")) < min(data.row_numbers("test"))
         assert len(data.row_numbers("test")) == 40

@@ -89,6 +89,11 @@ class SpeechData(SoundData):
         """Return the number of mel bins and the size of the vocabulary."""
         return {"num_mels": self.spectrogram.mels, "num_tokens": len(self.tokens())}
 
+    def readable_targets(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the transcripts of rows ``(n,)``."""
+        transcripts = self.cached.arrays["sequences"]
+        return ["".join(map(chr, transcripts[row])) for row in rows.tolist()]
+
     def dataset(self, cached: Cache) -> SpeechBatches:
         """Build the dataset of padded recordings; warn once of characters without a token."""
         if not self._has_warned:

@@ -1,6 +1,7 @@
 """Escaping text from files and their names for terminals and spreadsheets."""
 
 import unicodedata
+from typing import Any
 
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that reorder the text around them when it is displayed."""
@@ -49,6 +50,19 @@ def rounded(value: float) -> float:
     with np.errstate(over="ignore"):
         single = np.float32(value)
     return float(str(single)) if float(single) == value else value
+
+
+def predicted_cell(column: str, value: Any) -> Any:
+    """Return a value of a column of predictions as a cell of CSV.
+
+    >>> predicted_cell("probability", 0.5909090638160706), predicted_cell("source", "=1+1.png")
+    (0.59090906, './=1+1.png')
+    """
+    if isinstance(value, float) and column.startswith("probability"):
+        return rounded(value)
+    if isinstance(value, str):
+        return file_cell(value) if column in ("file", "source") else cell(value)
+    return value
 
 
 def _is_control(character: str) -> bool:

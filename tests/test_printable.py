@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leyden.cli import printable as module
-from leyden.cli.printable import FORMULA, cell, file_cell, printable, rounded
+from leyden import printable as module
+from leyden.printable import FORMULA, cell, file_cell, printable, rounded
 
 
 def test_examples():

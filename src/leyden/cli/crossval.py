@@ -1,0 +1,243 @@
+"""``leyden crossval``: train and test on every fold, or continue a cross-validation."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from io import StringIO
+
+from leyden.cli.arguments import Arguments, split
+from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.train import import_torch, log_to, wants_resume
+from leyden.config.check import check, forget_sources
+from leyden.config.compose import Config
+from leyden.config.origins import worded
+from leyden.config.shorthands import written_out
+from leyden.errors import UserError
+from leyden.ranks.environment import die_with_launcher, is_launched
+from leyden.runs.fixed_keys import claim
+from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
+from leyden.runs.provenance import record_command
+from leyden.workflows.start import load_config, start
+
+log = logging.getLogger(__name__)
+
+USAGE = """usage: leyden crossval [folds=5] [repeats=1] [jobs=1] [GROUP=OPTION …] [KEY=VALUE …]
+       leyden crossval run=RUN [jobs=1]
+
+Trains a network on all folds of the training rows but one, tests it on that one, and does so for
+every fold. Everything that is fitted to the data is fitted again in every fold. The test split is
+kept apart: `leyden evaluate run=RUN` measures the ensemble of all networks on it.
+
+  folds=K      folds that the rows are divided into, with data/splitter=kfold
+  repeats=R    divide the rows R times
+  jobs=N       train N folds side by side; needs leyden[launchers]
+  run=RUN      continue this cross-validation in its own folder; what has finished stays
+  resume=auto  continue the newest unfinished cross-validation of this config, or start a new one
+  -m           cross-validate every combination of lists of values: KEY=VALUE,VALUE,…
+
+GROUP, OPTION, KEY and VALUE are those of `leyden train`, which --help of that command lists."""
+
+FOLDER = "hydra.run.dir=runs/${name}/${now:%Y-%m-%d_%H-%M-%S_%f}-crossval"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a cross-validation is besides its config; ``crossval.json`` holds it.
+
+    Attributes:
+        folds: Number of folds.
+        repeats: How often the rows are divided.
+        jobs: Processes that train side by side.
+    """
+
+    folds: int = 5
+    repeats: int = 1
+    jobs: int = 1
+
+
+LEAST = {"folds": 2, "repeats": 1, "jobs": 1}
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: The config or another input is refused.
+    """
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    if is_launched():
+        raise UserError(
+            "leyden crossval starts the ranks of each fold itself. Give it trainer.devices=N "
+            "instead of starting it by torchrun."
+        )
+    logging.raiseExceptions = False  # see leyden train
+    record_command(["crossval", *words])
+    arguments = split(words, "run", "resume", *LEAST)
+    arguments.overrides = written_out(arguments.overrides)
+    with worded(arguments.overrides):
+        if chosen := arguments.one("run"):
+            _continue(chosen, arguments)
+        else:
+            _start(arguments)
+
+
+def _start(arguments: Arguments) -> None:
+    """Start a cross-validation or a sweep of them."""
+    words = [*arguments.bare, FOLDER, *arguments.overrides]
+    sys.argv = ["leyden crossval", *words]  # which Hydra reads
+    run_job = partial(_run_job, plan=_plan(arguments, Plan()), resume=wants_resume(arguments))
+    if any(word.startswith("-") for word in arguments.bare):
+        run_hydra(run_job)
+        return
+    composed = compose_and_check(words)
+    if composed.sweeps:
+        run_hydra(run_job)
+    else:
+        run_one(composed, run_job)
+
+
+def _continue(chosen: str, arguments: Arguments) -> None:
+    """Continue a cross-validation in its own folder."""
+    arguments.refuse_bare()
+    folder = existing_folder(chosen)
+    if not folder.crossval.is_file():
+        raise UserError(
+            f"run={chosen} is not a cross-validation: it has no {folder.crossval.name}. Continue a "
+            f"run with `leyden train run={chosen}`."
+        )
+    if arguments.overrides:
+        raise UserError(
+            f"{arguments.overrides[0]}: a cross-validation is continued with the config that it "
+            "has, because folds of several configs cannot be compared. Start a new one with it."
+        )
+    before = _read_plan(folder)
+    plan = _plan(arguments, before)
+    if (plan.folds, plan.repeats) != (before.folds, before.repeats):
+        raise UserError(
+            f"{folder.path} has {before.folds} folds and {before.repeats} repeats, which cannot "
+            "be changed. Leave folds= and repeats= out, or start a new cross-validation."
+        )
+    _crossval(load_config(folder), folder, plan)
+
+
+def _plan(arguments: Arguments, default: Plan) -> Plan:
+    """Read the numbers that were given.
+
+    Raises:
+        UserError: One is not an integer, or is too small.
+    """
+    given = {key: _number(key, arguments.one(key)) for key in LEAST if key in arguments.own}
+    return Plan(**{**vars(default), **given})
+
+
+def _number(key: str, text: str | None) -> int:
+    number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if number < LEAST[key]:
+        raise UserError(f"{key}={text}: expected an integer of at least {LEAST[key]}.")
+    return number
+
+
+def _read_plan(folder: RunFolder) -> Plan:
+    content = read_json(folder.crossval)
+    plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
+    if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
+        raise UserError(
+            f"{folder.crossval} is damaged. Expected integers for {', '.join(LEAST)}: write it "
+            "again, or start a new cross-validation."
+        )
+    return Plan(**{key: int(number) for key, number in plan.items()})
+
+
+def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
+    """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
+    import_torch()
+    from leyden.workflows.crossval import ensemble_config
+
+    log_to(job.folder)
+    if job.number is not None:
+        log.info("job %s: %s", job.number, " ".join(job.overrides))
+    config = ensemble_config(job.config, folds=plan.folds, repeats=plan.repeats)
+    check(config)
+    folder = job.folder
+    if resume:
+        folder = (
+            newest_run(config, RUNS, finished=False)
+            or (newest_run(config, RUNS, finished=True) if job.number is not None else None)
+            or folder
+        )
+    return _crossval(config, folder, plan)
+
+
+def _crossval(config: Config, folder: RunFolder, plan: Plan) -> float | None:
+    """Start or continue a cross-validation in a folder."""
+    import_torch()
+    from leyden.workflows.crossval import crossval, objective
+
+    log_to(folder)
+    _claim(folder, config, plan)
+    if folder.read_status().get("state") == "finished":
+        log.info("finished before: %s", folder.path)
+    else:
+        train_fold = partial(_train_here, log_after=folder) if plan.jobs == 1 else _train_aside
+        options = {"repeats": plan.repeats, "jobs": plan.jobs}
+        crossval(config, folder, train_fold=train_fold, **options)
+    _report(folder)
+    return folder.read_metrics().get(objective(str(config.monitor)))
+
+
+def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
+    """Write the plan and the config into a folder, unless the same are there.
+
+    Raises:
+        UserError: The folder holds another cross-validation or a run.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if folder.config.exists() and not folder.crossval.exists():
+        raise UserError(
+            f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
+        )
+    if folder.config.exists() and _read_plan(folder).repeats != plan.repeats:
+        raise UserError(
+            f"{folder.path} holds a cross-validation of {_read_plan(folder).repeats} repeats, not "
+            f"{plan.repeats}. Expected a new folder, or repeats={_read_plan(folder).repeats}."
+        )
+    write_json(folder.crossval, vars(plan))
+    claim(folder, config)
+
+
+def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder) -> None:
+    """Train a fold in this process; it logs into its own folder."""
+    log_to(folder)
+    try:
+        forget_sources()
+        start(config, folder)
+    finally:
+        log_to(log_after)
+
+
+def _train_aside(config: Config, folder: RunFolder) -> None:
+    """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
+    die_with_launcher()
+    import_torch()
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu
+
+        take_gpu()
+    nowhere = StringIO()
+    with redirect_stdout(nowhere), redirect_stderr(nowhere):
+        log_to(folder)
+        start(config, folder)
+
+
+def _report(folder: RunFolder) -> None:
+    """Log the mean of each metric and where the folder is."""
+    metrics = folder.read_metrics()
+    shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
+    log.info("means over all folds; test is the fold left out:\n%s", shown)
+    log.info("run folder: %s", os.path.relpath(folder.path))

@@ -1,0 +1,327 @@
+"""Cross-validation: train and test on every fold, then one ensemble of all."""
+
+import csv
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leyden.checkpoints.io import SafeCheckpointIO
+from leyden.checkpoints.record import DATA_FINGERPRINT, KEY, MEMBERS, SPLIT_FINGERPRINT
+from leyden.config.compose import Config, from_plain, read_option, to_plain
+from leyden.data.base import DataModule
+from leyden.errors import UserError
+from leyden.files import written_aside
+from leyden.printable import cell, predicted_cell
+from leyden.runs.fixed_keys import claim
+from leyden.runs.folder import RunFolder, write_json
+from leyden.runs.provenance import provenance, record_provenance
+from leyden.workflows.assembly import build_data
+from leyden.workflows.finished import FinishedRun, inference_trainer, load_run
+from leyden.workflows.start import start
+
+log = logging.getLogger(__name__)
+
+TrainFold = Callable[[Config, RunFolder], None]
+"""Trains a config in a run folder, as ``start`` does; pickled for other processes."""
+
+
+SHARED = ("seed", "test_fraction", "val_fraction")
+"""Keys that ``KFold`` takes over from the splitter whose place it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One run of a cross-validation.
+
+    Attributes:
+        repeat: Number of the repetition, from 0.
+        fold: Number of the fold that the run is tested on, from 0.
+        config: Frozen config of the run.
+        folder: Folder of the run.
+    """
+
+    repeat: int
+    fold: int
+    config: Config
+    folder: RunFolder
+
+    def __str__(self) -> str:
+        return f"repeat {self.repeat}, fold {self.fold}"
+
+
+def crossval(
+    config: Config,
+    folder: RunFolder,
+    *,
+    repeats: int = 1,
+    jobs: int = 1,
+    train_fold: TrainFold = start,
+) -> dict[str, float]:
+    """Start a cross-validation in a folder, or continue the one that is in it.
+
+    Runs that have finished are not trained again, and interrupted ones are resumed.
+
+    Args:
+        config: Config of the ensemble, see ``ensemble_config``.
+        folder: Folder of the cross-validation, in which each run has a folder of its own.
+        repeats: How often the rows are divided into folds.
+        jobs: Processes that train runs side by side.
+        train_fold: Trains one run.
+
+    Returns:
+        Mean of each metric over all runs, by stage and name; ``test`` is the fold left out.
+
+    Raises:
+        UserError: The config or the data are refused, or a run fails because of them.
+        InterruptedRunError: A run was stopped; the cross-validation can be continued.
+    """
+    folds = list_folds(config, folder, repeats=repeats)
+    with folder.held(), folder.state_recorded() as notes:
+        record_provenance(folder)
+        sizes = [_count_rows(fold) for fold in folds]
+        _train(folds, jobs, train_fold)
+        metrics = [fold.folder.read_metrics() for fold in folds]
+        _write_folds(folder, folds, sizes, metrics)
+        means = _means(metrics)
+        write_json(folder.metrics, means)
+        notes["warnings"] = _predict_and_average(config, folder, folds)
+    for warning in notes["warnings"]:
+        log.warning(warning)
+    return means
+
+
+def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
+    """Return the config of which each fold differs in the fold alone.
+
+    It keeps a splitter that has folds, and exchanges any other for ``KFold``, which then has the
+    same seed and shares.
+
+    Args:
+        config: A frozen config.
+        folds: Number of folds.
+        repeats: How often the rows are divided into folds.
+
+    Raises:
+        UserError: The data module takes no splitter.
+    """
+    # Without links: if the seed of the splitter were that of the run, folds would overlap.
+    splitter = to_plain(config, resolve=True)["data"].get("splitter")
+    if splitter is None:
+        raise UserError(
+            "data.splitter is missing, so there is nothing that divides the rows into folds. "
+            "Expected data=OPTION whose class takes a splitter, as those of Leyden do."
+        )
+    needed = {"folds", "fold"} | ({"repeat"} if repeats > 1 else set())
+    if not needed <= set(splitter):
+        log.info("data/splitter=kfold takes the place of %s", splitter["_target_"])
+        kept = {key: splitter[key] for key in SHARED if key in splitter}
+        splitter = read_option("data/splitter/kfold") | kept
+    return _changed(config, splitter | {"folds": folds, "fold": None})
+
+
+def list_folds(config: Config, folder: RunFolder, *, repeats: int) -> list[Fold]:
+    """List the runs of a cross-validation, each with a seed of its own.
+
+    Args:
+        config: Config of the ensemble.
+        folder: Folder of the cross-validation.
+        repeats: How often the rows are divided into folds.
+    """
+    splitter = to_plain(config)["data"]["splitter"]
+    count = int(splitter["folds"])
+
+    def fold_of(repeat: int, fold: int) -> Fold:
+        place = {"fold": fold} | ({"repeat": repeat} if repeats > 1 else {})
+        seed = config.seed + repeat * count + fold
+        name = f"repeat-{repeat}-fold-{fold}" if repeat else f"fold-{fold}"
+        return Fold(
+            repeat=repeat,
+            fold=fold,
+            config=_changed(config, splitter | place, seed=seed),
+            folder=RunFolder(folder.path / name),
+        )
+
+    return [fold_of(repeat, fold) for repeat in range(repeats) for fold in range(count)]
+
+
+def _changed(config: Config, splitter: Mapping[str, Any], **others: Any) -> Config:
+    """Copy a config with another splitter and other values of top-level keys."""
+    plain = to_plain(config)
+    data = plain["data"] | {"splitter": dict(splitter)}
+    return from_plain(plain | others | {"data": data}, own=True)
+
+
+def objective(monitor: str) -> str:
+    """Return the metric that a cross-validation is judged by.
+
+    >>> objective("val/loss")
+    'test/loss'
+    """
+    stage, slash, name = monitor.partition("/")
+    return f"test/{name}" if stage == "val" else f"{stage}{slash}{name}"
+
+
+def _count_rows(fold: Fold) -> dict[str, int]:
+    """Prepare the data and count the rows of each split, before anything is trained."""
+    data = build_data(fold.config)
+    data.prepare_data()
+    try:
+        data.split_rows()
+    except UserError as error:
+        raise UserError(f"{fold}: {error}") from error
+    return {f"n_{split}": len(data.row_numbers(split)) for split in ("train", "test")}
+
+
+def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
+    unfinished = [fold for fold in folds if not _is_finished(fold)]
+    if len(unfinished) < len(folds):
+        log.info("%d of %d runs have finished before", len(folds) - len(unfinished), len(folds))
+    done = _in_turn if jobs == 1 else _side_by_side
+    for fold in done(unfinished, jobs, train_fold):
+        metrics = fold.folder.read_metrics()
+        name = objective(fold.config.monitor)
+        log.info("%s: %s %.4f", fold, name, metrics.get(name, math.nan))
+
+
+def _is_finished(fold: Fold) -> bool:
+    """Claim the folder of a run; whether the run in it has finished."""
+    fold.folder.path.mkdir(parents=True, exist_ok=True)
+    return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
+
+
+def _in_turn(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> Iterator[Fold]:  # noqa: ARG001
+    for fold in folds:
+        train_fold(fold.config, fold.folder)
+        yield fold
+
+
+def _side_by_side(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> Iterator[Fold]:
+    """Train runs in processes of joblib, which divides the cores among them."""
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as error:
+        raise UserError(
+            f"jobs={jobs} needs joblib, which is not installed: pip install 'leyden[launchers]', "
+            "or leave jobs out."
+        ) from error
+
+    def train(number: int, fold: Fold) -> int:
+        train_fold(fold.config, fold.folder)
+        return number
+
+    run = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+    for number in run(delayed(train)(number, fold) for number, fold in enumerate(folds)):
+        yield folds[number]
+
+
+def _write_folds(
+    folder: RunFolder,
+    folds: Sequence[Fold],
+    sizes: Sequence[Mapping[str, int]],
+    metrics: Sequence[Mapping[str, float]],
+) -> None:
+    """Write ``folds.csv``: one row per run, with the counts of its training and test rows."""
+    names = _names(metrics)
+    rows = (
+        {"repeat": fold.repeat, "fold": fold.fold, "seed": fold.config.seed}
+        | dict(size)
+        | {name: values.get(name, math.nan) for name in names}
+        for fold, size, values in zip(folds, sizes, metrics, strict=True)
+    )
+    _write_csv(folder.path / "folds.csv", rows)
+
+
+def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over all runs; NaN if it is undefined in one of them."""
+    return {
+        name: sum(values.get(name, math.nan) for values in metrics) / len(metrics)
+        for name in _names(metrics)
+    }
+
+
+def _names(metrics: Sequence[Mapping[str, float]]) -> list[str]:
+    return sorted(set[str]().union(*metrics))
+
+
+def _predict_and_average(config: Config, folder: RunFolder, folds: Sequence[Fold]) -> list[str]:
+    """Write the out-of-fold predictions and the ensemble; return why one could not be made."""
+    try:
+        runs = [load_run(str(fold.folder.path), config=fold.config) for fold in folds]
+    except UserError as error:
+        return [f"There is neither oof.csv nor an ensemble: {error}"]
+    warnings = []
+    # The ensemble first, because predicting changes the tasks.
+    try:
+        runs[0].task.averaging([run.task.spec for run in runs])
+    except UserError as error:
+        warnings.append(f"There is no ensemble of the runs: {error}")
+    else:
+        _write_ensemble(config, folder, runs)
+    if runs[0].task.predicts_targets:
+        rows = [row for fold, run in zip(folds, runs, strict=True) for row in _predict(fold, run)]
+        _write_csv(folder.path / "oof.csv", [row for _, _, row in sorted(rows, key=_order)])
+    else:
+        kind = type(runs[0].task).__name__
+        warnings.append(f"There is no oof.csv: {kind} has no targets to compare predictions with.")
+    return warnings
+
+
+def _order(row: tuple[int, int, Any]) -> tuple[int, int]:
+    repeat, number, _ = row
+    return repeat, number
+
+
+def _predict(fold: Fold, run: FinishedRun) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield the repetition, the number and the line of ``oof.csv`` of each row of a fold."""
+    data, task = run.data, run.task
+    assert isinstance(data, DataModule)
+    data.prepare_data()
+    data.setup("test")
+    task.every_probability = True
+    loader: Any = data.predict_dataloader()
+    numbers = torch.cat([rows for _, rows in loader.order]).numpy()
+    batches: Any = inference_trainer(run).predict(task, datamodule=data)
+    lines = [
+        dict(zip(columns, values, strict=True))
+        for columns in map(data.readable, batches)
+        for values in zip(*columns.values(), strict=True)
+    ]
+    targets = data.readable_targets(numbers)
+    for number, target, line in zip(numbers.tolist(), targets, lines, strict=True):
+        known = {"source": data.cached.sources[number], "repeat": fold.repeat, "fold": fold.fold}
+        yield fold.repeat, number, known | {"target": target} | line
+
+
+def _write_ensemble(config: Config, folder: RunFolder, runs: Sequence[FinishedRun]) -> None:
+    """Write one checkpoint that holds the preprocessing and the weights of all runs."""
+    members = [
+        {"data": run.data.state_dict(), "state_dict": dict(run.task.state_dict())} for run in runs
+    ]
+    whole = build_data(config)
+    whole.load_state_dict(members[0]["data"])
+    whole.prepare_data()
+    whole.split_rows("test")
+    record = {
+        "config": to_plain(config),
+        "class_names": list(runs[0].task.spec.class_names),
+        DATA_FINGERPRINT: whole.fingerprint(),
+        SPLIT_FINGERPRINT: whole.split_fingerprint(),
+        MEMBERS: members,
+        **provenance(),
+    }
+    SafeCheckpointIO().save_checkpoint({KEY: record}, folder.best)
+
+
+def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns, without cells that a spreadsheet would evaluate."""
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        for number, row in enumerate(rows):
+            if number == 0:
+                writer.writerow([cell(column) for column in row])
+            writer.writerow([predicted_cell(column, value) for column, value in row.items()])
