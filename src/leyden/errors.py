@@ -74,3 +74,8 @@ def near(name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Give what an error says first, without its full stop; its name where it says nothing."""
     return str(error).strip().split("\n")[0].strip(" .") or type(error).__name__
+
+
+def describe(error: BaseException) -> str:
+    """Return the message of an error, after its class unless it is a ``UserError``."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -245,7 +245,8 @@ def test_a_sweep_has_a_folder_a_job(leyden, tmp_path):
 
     assert done.code == 0
     (sweep,) = (tmp_path / "runs" / "digits").iterdir()
-    assert {(sweep / job / "metrics.json").is_file() for job in ("0", "1")} == {True}
+    jobs = ("0_optimizer.lr=0.01", "1_optimizer.lr=0.001")
+    assert {(sweep / job / "metrics.json").is_file() for job in jobs} == {True}
 
 
 @pytest.mark.parametrize(

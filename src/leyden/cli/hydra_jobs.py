@@ -1,25 +1,33 @@
 """Hydra's part in ``leyden train``: it composes the config of each job and makes its folder."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
 from leyden.config.check import check, check_paths
 from leyden.config.compose import ROOT_CONFIG, Config, compose, config_dir, freeze, without_hydra
 from leyden.config.origins import composed_origin
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
+
+LONGEST_FOLDER = 120
+"""Maximum bytes of the name of a job's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +37,15 @@ class Job:
     Attributes:
         config: The run's config, frozen and checked.
         folder: The run's folder, which exists.
-        overrides: What the command, or the sweep, has changed.
+        overrides: Values by key or group that the sweep gave to this job; outside a sweep, those
+            of the command.
         launcher: Option of ``hydra/launcher`` that started the job.
         number: Place of the job in its sweep; ``None`` outside a sweep.
     """
 
     config: Config
     folder: RunFolder
-    overrides: Sequence[str]
+    overrides: Mapping[str, Any]
     launcher: str
     number: int | None
 
@@ -97,11 +106,24 @@ def run_one(composed: Composed, run: Run) -> None:
 
 
 def run_hydra(run: Run) -> None:
-    """Run Hydra's own command line on ``sys.argv``: sweeps, ``--cfg`` and its other flags."""
+    """Run Hydra's own command line on ``sys.argv``, as for ``--cfg`` and its other flags."""
     with _errors_raised() as refused:
-        hydra.main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(
-            partial(_run_job, run=run, refused=refused)
-        )()
+        _run_main(partial(_run_job, run=run, refused=refused))
+
+
+def run_sweep(task: Callable[[Config], float | None]) -> None:
+    """Run Hydra's sweeper on ``sys.argv``.
+
+    Args:
+        task: Runs one job, given its config as composed. If it raises, the other jobs of its batch
+            run before the sweep ends.
+    """
+    with _errors_raised():
+        _run_main(task)
+
+
+def _run_main(task: Callable[[Config], float | None]) -> None:
+    hydra.main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(task)()
 
 
 def _run_job(
@@ -112,29 +134,77 @@ def _run_job(
     Args:
         source: The composed config, without Hydra's own node.
         run: Runs the job.
-        refused: Collects the errors of jobs in this process, because Hydra would print a line of
-            its own for each. A job in another process raises its error.
+        refused: Collects errors of users, because Hydra would print a line of its own for each.
         config: The frozen and checked config, if there is one already.
     """
-    settings = HydraConfig.get()
-    launcher = settings.runtime.choices["hydra/launcher"]
     try:
-        if config is None:
-            config = freeze(source)
-            _check(config, settings.overrides.task, settings.runtime.choices)
-        job = Job(
-            config=config,
-            folder=RunFolder(Path(settings.runtime.output_dir)),
-            overrides=list(settings.overrides.task),
-            launcher=launcher,
-            number=settings.job.num if settings.mode == RunMode.MULTIRUN else None,
-        )
-        return run(job)
+        return run(current_job(source, config))
     except UserError as error:
-        if launcher != "basic":
-            raise
         refused.append(error)
         return None
+
+
+def current_job(source: Config, config: Config | None = None) -> Job:
+    """Describe the job that Hydra is running.
+
+    Args:
+        source: The composed config, without Hydra's own node.
+        config: The frozen and checked config, if there is one already.
+
+    Raises:
+        UserError: The config is refused.
+    """
+    settings = HydraConfig.get()
+    if config is None:
+        config = freeze(source)
+        _check(config, settings.overrides.task, settings.runtime.choices)
+    folder, overrides, number = current_place()
+    return Job(
+        config=config,
+        folder=folder,
+        overrides=overrides,
+        launcher=settings.runtime.choices["hydra/launcher"],
+        number=number,
+    )
+
+
+def current_place() -> tuple[RunFolder, dict[str, Any], int | None]:
+    """Return the folder, the overrides and the number of the job that Hydra is running."""
+    settings = HydraConfig.get()
+    shared = settings.job.config.override_dirname.exclude_keys
+    values = values_of(settings.overrides.task)
+    own = {key: value for key, value in values.items() if key not in shared}
+    number = settings.job.num if settings.mode == RunMode.MULTIRUN else None
+    return RunFolder(Path(settings.runtime.output_dir)), own, number
+
+
+def job_folder(number: int | str, overrides: str) -> str:
+    """Return the name of the folder of a job: its number, and the values that are its own.
+
+    >>> job_folder(3, "data.root=/a b/c,network.hidden_widths=[64,32]")
+    '3_data.root=-a-b-c,network.hidden_widths=64,32'
+
+    Args:
+        number: Place in the sweep, which makes the name unique.
+        overrides: ``KEY=VALUE`` separated by commas.
+    """
+    plain = re.sub(r"[^\w.,=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
+    name = f"{number}_{plain}".encode()[:LONGEST_FOLDER].decode(errors="ignore")
+    return name.rstrip("_.,=+-")
+
+
+OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)  # for conf/train.yaml
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Parse overrides as Hydra does."""
+    parsed: list[Override] = OverridesParser.create().parse_overrides(list(overrides))
+    return parsed
+
+
+def values_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the value of each key or group that is overridden; ``None`` if it is left out."""
+    return {override.key_or_group: override.value() for override in parse(overrides)}
 
 
 def _check(config: Config, overrides: Sequence[str], choices: Mapping[str, str | None]) -> None:

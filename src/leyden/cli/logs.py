@@ -35,10 +35,14 @@ def quiet() -> None:
     logging.basicConfig(handlers=[_shown_on(sys.stderr)], level=logging.WARNING)
 
 
-def append_to(file: Path) -> None:
+def append_to(file: Path, *, quiet: bool = False) -> None:
     """Log to the terminal and to the end of a file; ranks above 0 log to ``*.rankN.*`` alone.
 
     A lower level is kept, which Hydra sets for ``hydra.verbose``.
+
+    Args:
+        file: The log file.
+        quiet: Whether the terminal shows only warnings and errors.
     """
     if rank() > 0:
         file = file.with_suffix(f".rank{rank()}{file.suffix}")
@@ -46,6 +50,7 @@ def append_to(file: Path) -> None:
     handlers[0].setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     if rank() == 0:
         handlers.append(_shown_on(sys.stdout))
+        handlers[-1].setLevel(logging.WARNING if quiet else logging.NOTSET)
     level = min(logging.INFO, logging.getLogger().level)
     logging.basicConfig(handlers=handlers, level=level, force=True)
 

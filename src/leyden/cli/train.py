@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one, values_of
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
+from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train_help import help_text
 from leyden.config.check import forget_sources
 from leyden.config.compose import Config
@@ -45,7 +46,8 @@ def run(words: Sequence[str]) -> None:
     if is_launched():
         die_with_launcher()
     record_command(["train", *words])
-    arguments = split(words, "run", "resume")
+    arguments = split(words, "run", "resume", *OWN_KEYS)
+    expand_seeds(arguments)
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if {"-h", "--help"} & set(words):
@@ -63,9 +65,11 @@ def _dispatch(arguments: Arguments) -> None:
     if {"-sc", "--shell-completion"}.intersection(flags):
         raise UserError(f"{flags[0]} of Hydra completes other programs. {COMPLETION}")
     if (chosen := arguments.one("run")) and RERUN not in flags:
+        refuse_own_keys(arguments)
         arguments.refuse_bare()
         folder = _existing_run(chosen)
-        log_to(folder)
+        is_job = folder.read_job().get("number") is not None
+        log_to(folder, quiet=is_job and is_launched())  # a rank of a job, not a resumed run
         _train(config_to_continue(folder, arguments.overrides), folder)
     elif is_launched() and rank() > 0:
         import_torch()
@@ -123,30 +127,39 @@ def _leading() -> "AbstractContextManager[Jobs | None]":
 def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     """Repeat a run from its beginning in a new folder."""
     arguments.bare.remove(RERUN)
+    refuse_own_keys(arguments)
     arguments.refuse_bare()
     example = "leyden train run=runs/digits/TIME --rerun"
     source = _existing_run(arguments.required("run", example))
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
     log_to(folder)
+    overrides = source.read_job().get("overrides") or {}
+    folder.write_job(overrides | values_of(arguments.overrides))
     log.info("repeating %s", source.path)
     _train(config, folder, jobs=jobs)
 
 
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
     """Start a run or a sweep, or continue the newest unfinished run of the same config."""
-    words = [*arguments.bare, *arguments.overrides]
-    sys.argv = ["leyden train", *words]  # which Hydra reads
     run_job = partial(_run_job, resume=resume, jobs=jobs)
+    if is_sweep(arguments):
+        sweep(arguments, run_job, kind="train", resume=resume)
+        return
+    words = [*arguments.bare, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
+        refuse_own_keys(arguments)
+        sys.argv = ["leyden train", *words]  # which Hydra reads
         run_hydra(run_job)
         return
     composed = compose_and_check(words)
+    if composed.sweeps:
+        sweep(arguments, run_job, kind="train", resume=resume)
+        return
+    refuse_own_keys(arguments)
     if resume and (unfinished := newest_run(composed.config, RUNS, finished=False)):
         log_to(unfinished)
         _train(composed.config, unfinished, jobs=jobs)
-    elif composed.sweeps:
-        run_hydra(run_job)
     else:
         run_one(composed, run_job)
 
@@ -158,26 +171,33 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         The best value of the monitored metric.
     """
     config, folder = job.config, job.folder
-    log_to(folder)
+    sweeping = job.number is not None
+    log_to(folder, quiet=sweeping)
     if job.launcher == "joblib" and config.trainer.devices == 1:
         from leyden.ranks.gpus import take_gpu  # imports torch
 
         take_gpu()
-    sweeping = job.number is not None
-    if sweeping:
-        log.info("job %s: %s", job.number, " ".join(job.overrides))
-    if resume and (unfinished := newest_run(config, RUNS, finished=False)):
-        log.info("continuing %s", unfinished.path)
-        log_to(unfinished)
-        return _train(config, unfinished, jobs=jobs)
-    if resume and sweeping and (finished := newest_run(config, RUNS, finished=True)):
-        log.info("finished before: %s", finished.path)
-        return _monitored(config, finished)
-    if claim(folder, config) and folder.read_status().get("state") == "finished":
+    if resume and not folder.config.exists() and (earlier := _earlier(job)):
+        folder.write_job(job.overrides, number=job.number, run=earlier.path)
+        folder = earlier
+    elif not claim(folder, config):
+        folder.write_job(job.overrides, number=job.number)
+    if folder.read_status().get("state") == "finished":
         _report(folder)
         log.info("finished before: %s", folder.path)
         return _monitored(config, folder)
+    if folder is not job.folder:
+        log.info("continuing %s", folder.path)
+        log_to(folder, quiet=sweeping)
     return _train(config, folder, jobs=jobs)
+
+
+def _earlier(job: Job) -> RunFolder | None:
+    """Find the newest run of the same config: one to continue, or in a sweep a finished one."""
+    unfinished = newest_run(job.config, RUNS, finished=False)
+    if unfinished or job.number is None:
+        return unfinished
+    return newest_run(job.config, RUNS, finished=True)
 
 
 def _train(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> float | None:
@@ -197,10 +217,10 @@ def import_torch() -> None:
     tame_lightning()
 
 
-def log_to(folder: RunFolder) -> None:
+def log_to(folder: RunFolder, *, quiet: bool = False) -> None:
     """Log into a run folder, which may be a stranger's."""
     folder.refuse_strangers_files()
-    append_to(folder.log)
+    append_to(folder.log, quiet=quiet)
 
 
 def _monitored(config: Config, folder: RunFolder) -> float | None:

@@ -161,6 +161,7 @@ def _check_top(links: Node, values: Node) -> None:
         if key in values and type(values[key]) not in kinds:
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise FaultyKeyError(key, f"expected {expected}, got {_shown(values[key])}.")
+    _refuse_test_split("monitor", values.get("monitor"))
     _refuse_filled_in(links)
     for key in NAMES_OF_PLACES:
         _stay_inside(key, _at(values, key))
@@ -249,6 +250,18 @@ def _check_seeds(node: Any, where: str = "") -> None:
         _check_seeds(value, inner)
 
 
+def _refuse_test_split(key: str, monitored: Any) -> None:
+    """Refuse to choose a checkpoint, the length of a run or a learning rate by the test split."""
+    name = str(monitored).strip()
+    if name.startswith("test/"):
+        raise FaultyKeyError(
+            key,
+            f"{name} is refused, because the test split is not an objective: a network that is "
+            "chosen by it looks better on it than on new data. Expected a metric of the "
+            f"validation split, such as {name.replace('test/', 'val/', 1)}.",
+        )
+
+
 def _shown(value: Any) -> str:
     return f"{value!r:.80} ({type(value).__name__})"
 
@@ -256,6 +269,7 @@ def _shown(value: Any) -> str:
 def _check_node(where: str, node: Node, *, is_chosen: Callable[[], bool]) -> None:
     target = resolve(node["_target_"])
     bind(target, node, partial=bool(node.get("_partial_")), where=where)
+    _refuse_test_split(f"{where}.monitor", node.get("monitor"))
     if FILENAME in node:
         _stay_inside(f"{where}.{FILENAME}", node[FILENAME])
     if not is_of_lightning(target):

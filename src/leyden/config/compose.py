@@ -171,7 +171,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, own: bool = False) -> Con
     Raises:
         UserError: The file is damaged, or an override cannot be applied.
     """
-    return from_plain(_read_yaml(path), overrides, source=str(path), own=own)
+    return from_plain(read_plain(path), overrides, source=str(path), own=own)
 
 
 def from_plain(
@@ -219,7 +219,12 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": kept | ({"cache_dir": None} if "cache_dir" in kept else {})}
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_plain(path: Path) -> dict[str, Any]:
+    """Read the file of a frozen config, without checking what is in it.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
     fault = "it does not hold the config of a run"
     plain = None
     try:

@@ -44,7 +44,7 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
     key = name.lstrip("+~")
     may_be_path = key.startswith("data.") and value and (value[0] == "~" or exists(value))
     if may_be_path and key in path_keys_of_options():
-        return f"{name}={_quoted(value)}"
+        return f"{name}={quoted(value)}"
     if key not in options or (name != key and key not in IN_EVERY_CONFIG):
         is_group = key in options or "/" in key or key == "hydra"
         if is_group and equals and value.lower() in ("", "null"):
@@ -65,7 +65,7 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
     return f"{key}={_NULL.sub(NONE.get(key, '[]'), value)}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     r"""Quote a text for Hydra, in which a backslash counts only before a quote or at the end."""
     escaped = re.sub(
         r"(\\*)(\"|$)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, compose, load, to_plain, without_places
-from leyden.errors import InterruptedRunError, UserError, did_you_mean
+from leyden.errors import InterruptedRunError, UserError, describe, did_you_mean
 from leyden.files import written_aside
 from leyden.ranks.signals import is_interrupt
 
@@ -37,6 +37,7 @@ class RunFolder:
         metrics: Final metrics by stage and name.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
+        job: What the command or the sweep overrode, and the number in the sweep.
         provenance: Command, code, versions and machine of the run's start.
         log: What the run printed.
         best: The checkpoint with the best monitored value.
@@ -54,6 +55,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
+        self.job = self.path / "job.json"
         self.provenance = self.path / "provenance.json"
         self.log = self.path / "train.log"
         self.best = self.path / FOLDER / BEST
@@ -123,7 +125,7 @@ class RunFolder:
             if is_interrupt(error):
                 self.write_status("interrupted")
                 raise KeyboardInterrupt from error
-            self.write_status("failed", error=f"{type(error).__name__}: {error}")
+            self.write_status("failed", error=describe(error))
             raise
         self.write_status("finished", **notes)
 
@@ -132,16 +134,56 @@ class RunFolder:
         return read_json(self.status)
 
     def write_status(
-        self, state: State, *, error: str | None = None, warnings: Sequence[str] = ()
+        self,
+        state: State,
+        *,
+        error: str | None = None,
+        warnings: Sequence[str] = (),
+        mode: str | None = None,
     ) -> None:
-        """Record a change of state; the time of the first one is kept as the start."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        started = self.read_status().get("started", now)
-        ended = None if state == "running" else now
-        status = {"state": state, "started": started, "ended": ended, "error": error}
-        if warnings:
-            status["warnings"] = list(warnings)
-        write_json(self.status, status)
+        """Record a change of state.
+
+        The time of the first start is kept, and ``seconds`` is the sum over all starts: a run may
+        be resumed days after it was stopped.
+
+        Args:
+            state: The new state.
+            error: What ended the run, unless it finished.
+            warnings: What was not measured.
+            mode: Whether lower (``min``) or higher (``max``) values of the monitored metric are
+                better.
+        """
+        before, now = self.read_status(), datetime.now(UTC)
+        stamp = now.isoformat(timespec="milliseconds")
+        status = {
+            "state": state,
+            "started": before.get("started", stamp),
+            "resumed": stamp if state == "running" else before.get("resumed", stamp),
+            "ended": None if state == "running" else stamp,
+            "seconds": _seconds(before, None if state == "running" else now),
+            "error": error,
+        }
+        optional = {"warnings": list(warnings), "mode": mode}
+        write_json(self.status, status | {key: value for key, value in optional.items() if value})
+
+    def write_job(
+        self, overrides: Mapping[str, Any], *, number: int | None = None, run: Path | None = None
+    ) -> None:
+        """Record what makes this run differ from others, for those who compare runs.
+
+        Args:
+            overrides: Values by key or group: those that the sweep gave to this job; outside a
+                sweep, those of the command.
+            number: Place in the sweep, from 0; ``None`` outside a sweep.
+            run: Folder of an earlier run of the same config that takes the place of this job.
+        """
+        place = None if run is None else os.path.relpath(run, self.path)
+        job = {"number": number, "overrides": dict(overrides), "run": place}
+        write_json(self.job, job)
+
+    def read_job(self) -> dict[str, Any]:
+        """Read what ``write_job`` recorded; empty if it is missing or damaged."""
+        return read_json(self.job, parse_int=int)
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
@@ -252,10 +294,21 @@ def _holds(path: Path, config: Config) -> bool:
         return False
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
+    """Add the time since the last start to the seconds of a status, if that start ends now."""
+    try:
+        seconds = float(status.get("seconds", 0))
+        if now and status.get("state") == "running":
+            seconds += (now - datetime.fromisoformat(str(status["resumed"]))).total_seconds()
+    except (KeyError, TypeError, ValueError):  # a damaged status is as good as none
+        return 0.0
+    return round(seconds, 3)
+
+
+def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
-        content = json.loads(path.read_text(), parse_int=float) if path.is_file() else {}
+        content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

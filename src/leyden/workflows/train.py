@@ -64,7 +64,8 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
     """Train, and record the state of the run in its folder."""
     try:
         with folder.state_recorded() as notes:
-            metrics, notes["warnings"] = _fit_and_test(config, folder, request)
+            metrics, found = _fit_and_test(config, folder, request)
+            notes.update(found)
             write_json(folder.metrics, metrics)
     except MisconfigurationException as error:
         raise UserError(f"Lightning refused the config: {error}") from error
@@ -73,8 +74,8 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
 
 def _fit_and_test(
     config: Config, folder: RunFolder, request: StopRequest
-) -> tuple[dict[str, float], list[str]]:
-    """Train and test; return the metrics, and warnings about what was not measured."""
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Train and test; return the metrics, and what the status notes about them."""
     set_global_state(config)
     data = build_data(config)
     data.prepare_data()
@@ -84,8 +85,9 @@ def _fit_and_test(
     metrics, warnings = _measure(trainer, task, data, folder)
     for warning in warnings:
         log.warning(warning)
-    _log_final(config, trainer, metrics)
-    return metrics, warnings
+    _log_final(config, folder, trainer, metrics)
+    mode = config.mode or task.modes.get(config.monitor)
+    return metrics, {"warnings": warnings, "mode": mode}
 
 
 def _measure(
@@ -146,7 +148,8 @@ def _fit(
             callback.left_out |= left_out
         try:
             for logger in trainer.loggers:
-                logger.log_hyperparams(_tuned(config))
+                is_plain = isinstance(logger, TensorBoardLogger)
+                logger.log_hyperparams(_compared(config, folder) if is_plain else _tuned(config))
             _report_ranks(trainer, data, config)
             checkpoint = newest_intact((folder.last, folder.previous))
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -259,15 +262,28 @@ def _tuned(config: Config) -> dict[str, Any]:
     return {key: value for key, value in tuned.items() if key not in places}
 
 
-def _log_final(config: Config, trainer: Trainer, metrics: Mapping[str, float]) -> None:
-    """Log the final metrics, with the hyperparameters if the logger compares runs."""
+def _log_final(
+    config: Config, folder: RunFolder, trainer: Trainer, metrics: Mapping[str, float]
+) -> None:
+    """Log the final metrics; in TensorBoard with what the run is compared by."""
     # With a prefix, because TensorBoard drops a curve that gets another value at step 0.
     final = {f"final/{name}": value for name, value in metrics.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(_tuned(config), final)
+            logger.log_hyperparams(_compared(config, folder), final)
         else:
             logger.log_metrics(final)
+
+
+def _compared(config: Config, folder: RunFolder) -> dict[str, Any]:
+    """Return the seed, and what the sweep or the command overrode.
+
+    HParams has a column for each of them, and a person looks for the few that differ.
+    """
+    overrides = folder.read_job().get("overrides") or {}
+    shown = {key: value for key, value in overrides.items() if key != "data.cache_dir"}
+    plain = {k: v if isinstance(v, int | float | str) else str(v) for k, v in shown.items()}
+    return plain | {"seed": config.seed}
 
 
 def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
