@@ -11,6 +11,7 @@ from io import StringIO
 
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train import import_torch, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
@@ -39,7 +40,8 @@ kept apart: `leyden evaluate run=RUN` measures the ensemble of all networks on i
   jobs=N       train N folds side by side; needs leyden[launchers]
   run=RUN      continue this cross-validation in its own folder; what has finished stays
   resume=auto  continue the newest unfinished cross-validation of this config, or start a new one
-  -m           cross-validate every combination of lists of values: KEY=VALUE,VALUE,…
+  -m           cross-validate every combination of lists of values: KEY=VALUE,VALUE,…, and rank
+               them; with seeds=, retries= and dry_run= as in `leyden train`
 
 GROUP, OPTION, KEY and VALUE are those of `leyden train`, which --help of that command lists."""
 
@@ -80,7 +82,8 @@ def run(words: Sequence[str]) -> None:
         )
     logging.raiseExceptions = False  # see leyden train
     record_command(["crossval", *words])
-    arguments = split(words, "run", "resume", *LEAST)
+    arguments = split(words, "run", "resume", *LEAST, *OWN_KEYS)
+    expand_seeds(arguments)
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if chosen := arguments.one("run"):
@@ -91,17 +94,24 @@ def run(words: Sequence[str]) -> None:
 
 def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
-    words = [*arguments.bare, FOLDER, *arguments.overrides]
-    sys.argv = ["leyden crossval", *words]  # which Hydra reads
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
     run_job = partial(_run_job, plan=plan, resume=resume)
+    kind = f"crossval folds={plan.folds} repeats={plan.repeats}"
+    if is_sweep(arguments):
+        sweep(arguments, run_job, kind=kind, resume=resume)
+        return
+    words = [*arguments.bare, FOLDER, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
+        refuse_own_keys(arguments)
+        sys.argv = ["leyden crossval", *words]  # which Hydra reads
         run_hydra(run_job)
         return
     composed = compose_and_check(words)
     if composed.sweeps:
-        run_hydra(run_job)
-    elif resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
+        sweep(arguments, run_job, kind=kind, resume=resume)
+        return
+    refuse_own_keys(arguments)
+    if resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
         _crossval(_config(composed.config, plan), unfinished, plan)
     else:
         run_one(composed, run_job)
@@ -110,6 +120,7 @@ def _start(arguments: Arguments) -> None:
 def _continue(chosen: str, arguments: Arguments) -> None:
     """Continue a cross-validation in its own folder."""
     arguments.refuse_bare()
+    refuse_own_keys(arguments)
     folder = existing_folder(chosen)
     if not folder.crossval.is_file():
         raise UserError(
@@ -161,18 +172,15 @@ def _read_plan(folder: RunFolder) -> Plan:
 
 def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
-    log_to(job.folder)
     sweeping = job.number is not None
-    if sweeping:
-        log.info("job %s: %s", job.number, " ".join(job.overrides))
     config, folder = _config(job.config, plan), job.folder
-    if resume and sweeping:
-        folder = (
-            _earlier(config, plan, finished=False)
-            or _earlier(config, plan, finished=True)
-            or folder
-        )
-    return _crossval(config, folder, plan)
+    earlier = None
+    if resume and sweeping and not folder.config.exists():
+        earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
+    place = None if earlier is None else earlier.path
+    if not folder.config.exists():
+        folder.write_job(job.overrides, number=job.number, run=place)
+    return _crossval(config, earlier or folder, plan, quiet=sweeping)
 
 
 def _config(config: Config, plan: Plan) -> Config:
@@ -191,19 +199,21 @@ def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
     return folder if folder and _read_plan(folder).repeats == plan.repeats else None
 
 
-def _crossval(config: Config, folder: RunFolder, plan: Plan) -> float | None:
+def _crossval(
+    config: Config, folder: RunFolder, plan: Plan, *, quiet: bool = False
+) -> float | None:
     """Start or continue a cross-validation in a folder."""
     import_torch()
     from leyden.workflows.crossval import crossval
 
-    log_to(folder)
+    log_to(folder, quiet=quiet)
     _claim(folder, config, plan)
     if folder.read_status().get("state") == "finished":
         log.info("finished before: %s", folder.path)
     else:
-        train_fold = partial(_train_here, log_after=folder) if plan.jobs == 1 else _train_aside
-        options = {"repeats": plan.repeats, "jobs": plan.jobs}
-        crossval(config, folder, train_fold=train_fold, **options)
+        here = partial(_train_here, log_after=folder, quiet=quiet)
+        train_fold = here if plan.jobs == 1 else _train_aside
+        crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
     _report(folder)
     return folder.read_metrics().get(out_of_fold(str(config.monitor)))
 
@@ -228,14 +238,14 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
     claim(folder, config)
 
 
-def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder) -> None:
+def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder, quiet: bool) -> None:
     """Train a fold in this process; it logs into its own folder."""
-    log_to(folder)
+    log_to(folder, quiet=quiet)
     try:
         forget_sources()
         start(config, folder)
     finally:
-        log_to(log_after)
+        log_to(log_after, quiet=quiet)
 
 
 def _train_aside(config: Config, folder: RunFolder) -> None:
