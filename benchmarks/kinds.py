@@ -18,7 +18,7 @@ from leyden.data.audio.folder import AudioFolder
 from leyden.data.base import DataModule
 from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.folder import ImageFolder
-from leyden.data.table.files import Table
+from leyden.data.table.table import Table
 from leyden.data.text.augment import TokenDropout
 from leyden.data.text.table import TextTable
 from leyden.testing.data_contract import attach_trainer
