@@ -40,14 +40,7 @@ class Spectrogram:
         Raises:
             ValueError: If sounds of this rate have no such spectrogram.
         """
-        return LogMel(
-            sample_rate=sample_rate,
-            window=_samples("window_seconds", self.window_seconds, sample_rate),
-            hop=_samples("hop_seconds", self.hop_seconds, sample_rate),
-            mels=self.mels,
-            min_hertz=self.min_hertz,
-            max_hertz=sample_rate / 2 if self.max_hertz is None else self.max_hertz,
-        )
+        return LogMel(self, sample_rate=sample_rate)
 
 
 class LogMel(nn.Module):
@@ -57,39 +50,25 @@ class LogMel(nn.Module):
     (``mel_filters``). Frames are centred on multiples of the hop, with silence beyond both ends.
 
     Args:
+        settings: Settings of the spectrogram.
         sample_rate: Sample rate of the waveforms in Hz.
-        window: Samples per frame.
-        hop: Samples from frame to frame.
-        mels: Number of filters.
-        min_hertz: Lower edge of the lowest filter.
-        max_hertz: Upper edge of the highest filter.
     """
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        window: int,
-        hop: int,
-        mels: int,
-        min_hertz: float,
-        max_hertz: float,
-    ) -> None:
+    def __init__(self, settings: Spectrogram, *, sample_rate: int) -> None:
         super().__init__()
-        self.mels = mels
-        self.hop = hop
+        window = _samples("window_seconds", settings.window_seconds, sample_rate)
+        self.mels = settings.mels
+        self.hop = _samples("hop_seconds", settings.hop_seconds, sample_rate)
         self.fourier = 1 << (window - 1).bit_length()  # the next power of two transforms fastest
         filters = mel_filters(
-            mels,
+            self.mels,
             fourier=self.fourier,
             sample_rate=sample_rate,
-            min_hertz=min_hertz,
-            max_hertz=max_hertz,
+            min_hertz=settings.min_hertz,
+            max_hertz=sample_rate / 2 if settings.max_hertz is None else settings.max_hertz,
         )
-        self.window: Tensor
-        self.filters: Tensor
-        self.register_buffer("window", torch.hann_window(window) / FULL_SCALE)
-        self.register_buffer("filters", torch.from_numpy(filters).float())
+        self.window = nn.Buffer(torch.hann_window(window) / FULL_SCALE)
+        self.filters = nn.Buffer(torch.from_numpy(filters).float())
 
     def frames(self, samples: Samples) -> Samples:
         """Return the number of frames of waveforms with some number of samples."""

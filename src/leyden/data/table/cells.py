@@ -139,7 +139,7 @@ class Distinct(NamedTuple):
         return np.append(of_values, np.array([missing], dtype=of_values.dtype))[self.places]
 
 
-class Cells(Mapping[str, Distinct]):
+class Cells:
     """The distinct strings of each column of a chunk, which are found once.
 
     Args:
@@ -159,12 +159,6 @@ class Cells(Mapping[str, Distinct]):
             written = self._known if name in self._numbers else self._written
             self._distinct[name] = find_distinct(self._columns[name], written)
         return self._distinct[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
 
     def text(self, name: str, row: int) -> str:
         """Return one cell as it is written; empty if it is null."""

@@ -82,10 +82,7 @@ class Encoder:
 
 def _stack(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
     """Stack columns ``(rows,)`` to ``(rows, columns)``; there may be none."""
-    stacked: NDArray[Any] = np.empty((rows, len(columns)), dtype)
-    for place, column in enumerate(columns):
-        stacked[:, place] = column
-    return stacked
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0), dtype)
 
 
 @dataclass(frozen=True, kw_only=True)

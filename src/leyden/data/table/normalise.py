@@ -188,27 +188,15 @@ class NormaliseNumbers(nn.Module):
         phases: Tensor,
     ) -> None:
         super().__init__()
-        self.low: Tensor
-        self.high: Tensor
-        self.mean: Tensor
-        self.scale: Tensor
-        self.knots: Tensor | None
-        self.gaps: Tensor
-        self.dates: Tensor
-        self.phases: Tensor
-        self.periods: Tensor
-        for name, values in (
-            ("low", low),
-            ("high", high),
-            ("mean", mean),
-            ("scale", 1 / torch.where(std > 0, std, torch.ones_like(std))),
-            ("knots", knots),
-            ("gaps", torch.tensor(gaps, dtype=torch.int64)),
-            ("dates", torch.tensor(dates, dtype=torch.int64)),
-            ("phases", phases),
-            ("periods", torch.tensor(list(DAYS.values()))),
-        ):
-            self.register_buffer(name, values)
+        self.low = nn.Buffer(low)
+        self.high = nn.Buffer(high)
+        self.mean = nn.Buffer(mean)
+        self.scale = nn.Buffer(1 / torch.where(std > 0, std, torch.ones_like(std)))
+        self.knots = None if knots is None else nn.Buffer(knots)
+        self.gaps = nn.Buffer(torch.tensor(gaps, dtype=torch.int64))
+        self.dates = nn.Buffer(torch.tensor(dates, dtype=torch.int64))
+        self.phases = nn.Buffer(phases)
+        self.periods = nn.Buffer(torch.tensor(list(DAYS.values())))
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Return the features.
