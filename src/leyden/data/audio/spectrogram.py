@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.files import FULL_SCALE
+from leyden.data.audio.files import FULL_SCALE, sample_count
 
 Samples = TypeVar("Samples", int, Tensor, NDArray[np.int64])
 
@@ -56,9 +56,9 @@ class LogMel(nn.Module):
 
     def __init__(self, settings: Spectrogram, *, sample_rate: int) -> None:
         super().__init__()
-        window = _samples("window_seconds", settings.window_seconds, sample_rate)
+        window = sample_count(sample_rate, settings.window_seconds, option="window_seconds")
         self.mels = settings.mels
-        self.hop = _samples("hop_seconds", settings.hop_seconds, sample_rate)
+        self.hop = sample_count(sample_rate, settings.hop_seconds, option="hop_seconds")
         self.fourier = 1 << (window - 1).bit_length()  # the next power of two transforms fastest
         filters = mel_filters(
             self.mels,
@@ -132,13 +132,6 @@ def mel_filters(
 LINEAR_HERTZ_PER_MEL = 200 / 3
 LINEAR_UP_TO = 1000.0
 LOG_STEP = np.log(6.4) / 27
-
-
-def _samples(name: str, seconds: float, sample_rate: int) -> int:
-    samples = round(seconds * sample_rate)
-    if samples < 1:
-        raise ValueError(f"{name}: expected a sample of {sample_rate} Hz at least, got {seconds} s")
-    return samples
 
 
 def _mel(hertz: float) -> float:

@@ -129,6 +129,12 @@ class Layout:
             tables=[code_table(known, values[n]) for n, known in statistics["values"].items()],
         )
 
+    def fetch(
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the raw fields of the rows ``(batch,)`` of cached arrays, as ``inputs`` does."""
+        return self.inputs(arrays["numbers"][rows], arrays["categories"][rows])
+
     def inputs(
         self, numbers: NDArray[np.float64], categories: NDArray[np.int32]
     ) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table.cells import EXACT, UNIT, CellFormat, missing_override, parse_dates
+from leyden.data.table.cells import (
+    EXACT,
+    UNIT,
+    CellFormat,
+    missing_override,
+    parse_dates,
+    parse_numbers,
+)
 from leyden.data.table.columns import MOSTLY, Column, Evidence
 from leyden.data.values import truth_words
 
@@ -107,10 +114,14 @@ class _Sample(NamedTuple):
     shares: NDArray[np.float64]
     missing: Sequence[str]
 
+    def are_mostly(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether nearly all cells have a value in a mask ``(values,)``."""
+        return bool(self.shares[mask].sum() >= MOSTLY)
+
 
 def _number_hints(sample: _Sample) -> Iterator[Hint]:
     """Yield hints on numbers that are dates, names or marks of missing cells, or misread points."""
-    column, seen, values, shares, missing = sample
+    column, seen = sample.column, sample.seen
     if seen.grouped:
         looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
         options = shlex.quote('data.thousands="."')
@@ -121,16 +132,15 @@ def _number_hints(sample: _Sample) -> Iterator[Hint]:
         yield Hint(looks="names of too many digits", options=options, read_as="rounded numbers")
     lengths = np.array([len(value) * bool(PACKED.fullmatch(value)) for value in seen.sample])
     for form, length in (("%Y%m%d", 8), ("%Y%m", 6)):
-        if np.sum(lengths == length) < FEW or shares[lengths == length].sum() < MOSTLY:
-            continue
-        options = column.override(f"date:{form}")
-        yield Hint(looks=f"dates of the form {form}", options=options, read_as="numbers")
+        if np.sum(lengths == length) >= FEW and sample.are_mostly(lengths == length):
+            options = column.override(f"date:{form}")
+            yield Hint(looks=f"dates of the form {form}", options=options, read_as="numbers")
     marks = np.array([bool(MARK.fullmatch(value)) for value in seen.sample])
-    others = column.parse(values)[~marks]
+    others = column.parse(sample.values)[~marks]
     for word in filter(MARK.fullmatch, seen.sample):
         if seen.sample[word] > 1 and _is_far(float(word), others):
             looks = f"numbers in which {word} marks a missing cell"
-            options = missing_override([*missing, word])
+            options = missing_override([*sample.missing, word])
             yield Hint(looks=looks, options=options, read_as="another number")
 
 
@@ -145,35 +155,42 @@ def _is_far(number: float, values: NDArray[np.float64]) -> bool:
 
 def _category_hints(sample: _Sample) -> Iterator[Hint]:
     """Yield hints on numbers, dates and truth values, also if a few cells are something else."""
-    column, seen, values, shares, missing = sample
-    yield from _format_hints(column, values, shares)
-    yield from _date_hints(column, values, shares)
+    seen = sample.seen
+    yield from _format_hints(sample)
+    yield from _date_hints(sample)
     if truth_words(seen.words) and seen.truths >= MOSTLY * seen.present:
-        yield Hint(looks="yes and no", options=column.override("boolean"))
-    for kind, cells in (("numeric", seen.numbers), ("date", seen.dates)):
-        if cells >= ALMOST * seen.present:
-            yield _exceptions_hint(column, kind, values, cells / seen.present, missing)
+        yield Hint(looks="yes and no", options=sample.column.override("boolean"))
+    if seen.numbers >= ALMOST * seen.present:
+        others = np.isnan(parse_numbers(sample.values))
+        yield _exceptions_hint(sample, "numeric", "numbers", seen.numbers, others)
+    if seen.dates >= ALMOST * seen.present:
+        others = np.isnan(parse_dates(sample.values))
+        yield _exceptions_hint(sample, "date", "dates", seen.dates, others)
 
 
-def _format_hints(
-    column: Column, values: "pa.StringArray", shares: NDArray[np.float64]
-) -> Iterator[Hint]:
-    unit = _common_unit(values)
-    for (decimal, thousands, called), form in product(NUMBERS, dict.fromkeys([None, unit])):
-        if not called and not form:
-            continue
+def _format_hints(sample: _Sample) -> Iterator[Hint]:
+    """Yield hints on numbers in the formats of ``NUMBERS``, with and without a unit."""
+    column, values = sample.column, sample.values
+    units = dict.fromkeys([None, _common_unit(values)])
+    for (decimal, thousands, separators), unit in list(product(NUMBERS, units))[1:]:
         written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
-        plain = Column(name=column.name, kind="numeric", form=form).parse(written.respell(values))
-        if shares[~np.isnan(plain)].sum() >= MOSTLY:
-            marks = [called] * bool(called) + [f"with {form!r}"] * bool(form)
-            options = [("decimal", decimal)] * (decimal != ".")
-            options += [("thousands", thousands)] * bool(thousands)
-            arguments = [shlex.quote(f'data.{name}="{mark}"') for name, mark in options]
-            arguments += [column.override(f"numeric:{form}")] * bool(form)
-            yield Hint(looks=f"numbers {' and '.join(marks)}", options=" ".join(arguments))
+        plain = Column(name=column.name, kind="numeric", form=unit).parse(written.respell(values))
+        if not sample.are_mostly(~np.isnan(plain)):
+            continue
+        options = [
+            shlex.quote(f'data.{name}="{mark}"')
+            for name, mark, default in (("decimal", decimal, "."), ("thousands", thousands, None))
+            if mark != default
+        ]
+        marks = [separators] if separators else []
+        if unit:
+            options.append(column.override(f"numeric:{unit}"))
+            marks.append(f"with {unit!r}")
+        yield Hint(looks=f"numbers {' and '.join(marks)}", options=" ".join(options))
 
 
 def _common_unit(values: "pa.StringArray") -> str | None:
+    """Return the most frequent unit of numbers, or ``None``."""
     # Letters right before digits are a name, such as A123.
     number = re.compile(rf"[+-]?(?:({UNIT})\s|([^\w\s.,'+-]))?\s?[\d.,'\s+-]+({UNIT})?")
     found = [number.fullmatch(value) for value in values.to_pylist()]
@@ -181,28 +198,27 @@ def _common_unit(values: "pa.StringArray") -> str | None:
     return units.most_common(1)[0][0] if units else None
 
 
-def _date_hints(
-    column: Column, values: "pa.StringArray", shares: NDArray[np.float64]
-) -> Iterator[Hint]:
-    first = values[:FEW]
+def _date_hints(sample: _Sample) -> Iterator[Hint]:
+    first = sample.values[:FEW]
     forms = [
         form
         for form in DATES
         if not np.isnan(parse_dates(first, form)).all()
-        and shares[~np.isnan(parse_dates(values, form))].sum() >= MOSTLY
+        and sample.are_mostly(~np.isnan(parse_dates(sample.values, form)))
     ]
     if forms:
-        options = " or ".join(column.override(f"date:{form}") for form in forms)
+        options = " or ".join(sample.column.override(f"date:{form}") for form in forms)
         yield Hint(looks=f"dates of the form {' or '.join(forms)}", options=options)
 
 
 def _exceptions_hint(
-    column: Column, kind: str, values: "pa.StringArray", share: float, missing: Sequence[str]
+    sample: _Sample, kind: str, plural: str, cells: int, others: NDArray[np.bool_]
 ) -> Hint:
-    others = values.filter(np.isnan(Column(name="", kind=kind).parse(values))).to_pylist()  # type: ignore[arg-type]
-    example = f", such as {', '.join(map(repr, others[:FEW]))}" if others else ""
-    options = column.override(kind)
-    if len(others) <= FEW:
-        options += f", or {missing_override([*missing, *others])}"
-    called = {"numeric": "numbers", "date": "dates"}[kind]
-    return Hint(looks=f"{called} except in {1 - share:.0%} of the cells{example}", options=options)
+    """Return the hint on a column of which some cells are of a kind, and others are not."""
+    words = sample.values.filter(others).to_pylist()
+    example = f", such as {', '.join(map(repr, words[:FEW]))}" if words else ""
+    options = sample.column.override(kind)
+    if len(words) <= FEW:
+        options += f", or {missing_override([*sample.missing, *words])}"
+    share = 1 - cells / sample.seen.present
+    return Hint(looks=f"{plural} except in {share:.0%} of the cells{example}", options=options)

@@ -4,6 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from leyden.data.base import DataModule
+from leyden.data.batches.fetched_rows import FetchedRows
 from leyden.data.cache.prepared import Cache
 from leyden.data.cleaning.steps import CleaningReport
 from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows
 from leyden.data.sources.tables import Chunk, TableFile
-from leyden.data.table.batches import TableBatches
 from leyden.data.table.cells import MISSING_CELLS, CellFormat
 from leyden.data.table.cleaning import TableCleaning, add_table_steps, target_outliers
 from leyden.data.table.columns import describe_columns, load_columns
@@ -170,11 +171,11 @@ class TableData(DataModule):
         )
         return fitted
 
-    def dataset(self, cached: Cache) -> TableBatches:
+    def dataset(self, cached: Cache) -> FetchedRows:
         """Build the dataset of the fitted columns."""
         if self._is_evaluated():
             self._warn(unknown_cells(cached, self.statistics))
-        return TableBatches(cached, self._layout(cached))
+        return FetchedRows(partial(self._layout(cached).fetch, cached.arrays), cached.targets)
 
     def normalisation(self) -> dict[str, nn.Module]:
         """Build the fitted imputation and scaling of numbers."""

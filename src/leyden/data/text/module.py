@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
+from leyden.data.batches.fetched_rows import FetchedRows
 from leyden.data.cache import store
 from leyden.data.cache.prepared import Cache
 from leyden.data.inputs import Inputs
 from leyden.data.rows import Ragged, RejectedItem, UnreadableError
 from leyden.data.sources.encodings import check_encoding
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
-from leyden.data.text.batches import TokenBatches
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, read_text
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
@@ -108,9 +109,9 @@ class TextData(DataModule):
             for name, values in columns.items()
         }
 
-    def dataset(self, cached: Cache) -> TokenBatches:
+    def dataset(self, cached: Cache) -> FetchedRows:
         """Build the dataset of padded token ids and their mask."""
-        return TokenBatches(self._tokens(cached), cached.targets)
+        return FetchedRows(partial(pad_tokens, self._tokens(cached)), cached.targets)
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the number of tokens of each row, ``(rows,)``."""

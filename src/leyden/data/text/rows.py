@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.identity import hash_names
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows
+from leyden.data.sources.folders import reject
 from leyden.data.sources.tables import Chunk
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.minhash import signatures
@@ -60,8 +61,11 @@ def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iter
     left: set[str | int | None] = set()
     stream = iter(items)
     while chunk := list(islice(stream, TEXTS_PER_CHUNK)):
-        classes.update(item.target for item in chunk if isinstance(item, Text))
-        for split, members in _by_split(chunk).items():
+        texts = [item for item in chunk if isinstance(item, Text)]
+        classes.update(text.target for text in texts)
+        if len(texts) < len(chunk):
+            yield reject([item for item in chunk if isinstance(item, RejectedItem)])
+        for split, members in groupby(texts, key=lambda text: text.split):
             rows = _clean_chunk(split, members, steps)
             left.update(rows.targets.tolist())
             yield rows
@@ -97,38 +101,21 @@ def passages(content: str, longest: int) -> Iterator[str]:
         yield passage
 
 
-def _by_split(
-    items: Iterable[Text | RejectedItem],
-) -> dict[GivenSplit, list[Text | RejectedItem]]:
-    """Sort items by split; a rejected one goes with the text before it."""
-    splits: dict[GivenSplit, list[Text | RejectedItem]] = {}
-    split: GivenSplit = "all"
-    for item in items:
-        split = item.split if isinstance(item, Text) else split
-        splits.setdefault(split, []).append(item)
-    return splits
-
-
-def _clean_chunk(
-    split: GivenSplit, items: Sequence[Text | RejectedItem], steps: TextCleaning
-) -> Rows:
+def _clean_chunk(split: GivenSplit, texts: Iterable[Text], steps: TextCleaning) -> Rows:
     kept: list[Text] = []
     rejected: list[RejectedItem] = []
     changed: Counter[str] = Counter()
-    for item in items:
-        if isinstance(item, RejectedItem):
-            rejected.append(item)
-            continue
-        content, changes = steps.clean_text(item.content)
+    for text in texts:
+        content, changes = steps.clean_text(text.content)
         changed.update(changes)
         empty = steps.empty and not content.strip()
         # Texts of a given test split are only reported, so that published figures stay comparable.
         dropped = empty and split != "test"
         if empty:
-            finding = RejectedItem(source=item.source, reason="holds no text", step="empty")
-            rejected.append(replace(finding, dropped=dropped, target=item.target))
+            finding = RejectedItem(source=text.source, reason="holds no text", step="empty")
+            rejected.append(replace(finding, dropped=dropped, target=text.target))
         if not dropped:
-            kept.append(replace(item, content=content))
+            kept.append(replace(text, content=content))
     contents = [text.content for text in kept]
     groups = [text.group for text in kept if text.group is not None]
     encoded = (np.frombuffer(content.encode(), dtype=np.uint8) for content in contents)
