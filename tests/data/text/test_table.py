@@ -171,6 +171,15 @@ def test_a_class_that_counts_as_missing_is_a_warning(tmp_path, caplog):
     assert kept.class_names == ("None", "a", "b")
 
 
+def test_a_group_that_counts_as_missing_is_a_warning(tmp_path, caplog):
+    rows = [row | {"author": n if n % 4 else "NA"} for n, row in enumerate(ROWS)]
+
+    ready(write(tmp_path / "a.jsonl", rows), group="author")
+
+    (warning,) = [text for text in caplog.messages if "counts as missing" in text]
+    assert warning.startswith("10 of 40 rows are left out because 'NA' in author counts as")
+
+
 @pytest.mark.parametrize("missing", [None, "", " "])
 def test_rows_without_a_target_are_counted(tmp_path, missing):
     rows = [*ROWS, {"body": "whose?", "label": missing}, {"body": "no label at all"}]

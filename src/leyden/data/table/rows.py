@@ -75,11 +75,12 @@ class TableReading:
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
-        inferred = [name for name in seen if name not in self.declared]
-        found = {
-            name: find_hint(columns[name], seen[name], self.written.missing) for name in inferred
+        hints = {
+            name: hint
+            for name, evidence in seen.items()
+            if name not in self.declared
+            and (hint := find_hint(columns[name], evidence, self.written.missing))
         }
-        hints = {name: hint for name, hint in found.items() if hint}
         self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})

@@ -86,13 +86,10 @@ class TextTable(TextData):
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]
-        rows, lost = 0, Counter[str]()
+        rows, lost = 0, Counter[tuple[str, str]]()
         for split, table in self._tables():
             for chunk in table.chunks(columns):
                 rows += len(chunk.sources)
-                targets = chunk.columns[self.target].to_pylist()
-                words = ((cell or "").strip() for cell in targets)
-                lost.update(word for word in words if word in self.missing)
                 yield from labelled_texts(
                     chunk,
                     text=self.text_columns,
@@ -100,9 +97,9 @@ class TextTable(TextData):
                     group=self.group,
                     split=split,
                     missing=self.missing,
+                    lost=lost,
                 )
-        words_in_target = Counter({(self.target, word): count for word, count in lost.items()})
-        for warning in missing_warnings(words_in_target, rows, self.missing):
+        for warning in missing_warnings(lost, rows, self.missing):
             log.warning("%s", warning)
 
     def _tables(self) -> Iterator[tuple[GivenSplit, TableFile]]:
@@ -120,6 +117,7 @@ def labelled_texts(
     split: GivenSplit,
     group: str | None = None,
     missing: Sequence[str] = (),
+    lost: Counter[tuple[str, str]] | None = None,
 ) -> Iterator[Text | RejectedItem]:
     """Yield the rows of a table as texts; rows without a class or group are rejected.
 
@@ -130,26 +128,24 @@ def labelled_texts(
         split: Split of the rows.
         group: Column of the group; ``None`` if texts have none.
         missing: Words that mean a missing class or group, besides an empty cell.
+        lost: Counter of these words by column, to which those of the rows are added.
     """
     yield from chunk.rejected
-    labels = [target, *([group] if group else [])]
-    cells = zip(*(chunk.columns[name].to_pylist() for name in labels), strict=True)
+    columns = {"target": target, "group": group} if group else {"target": target}
+    cells = zip(*(chunk.columns[name].to_pylist() for name in columns.values()), strict=True)
     for source, content, given in zip(chunk.sources, join_columns(chunk, text), cells, strict=True):
-        names = [(cell or "").strip() for cell in given]
-        faults = [
-            _fault(column, name)
-            for column, name in zip(labels, names, strict=True)
-            if name in ("", *missing)
-        ]
+        names = {field: (cell or "").strip() for field, cell in zip(columns, given, strict=True)}
+        faults = [(columns[field], name) for field, name in names.items() if name in ("", *missing)]
+        if lost is not None:
+            lost.update(fault for fault in faults if fault[1])
         if faults:
-            yield RejectedItem(source=source, reason=" and ".join(faults))
+            yield RejectedItem(source=source, reason=" and ".join(_reason(*f) for f in faults))
             continue
-        named = dict(zip(("target", "group"), names, strict=False))
-        identity = _identity(names[0], content)
-        yield Text(content=content, source=source, split=split, identity=identity, **named)
+        identity = _identity(names["target"], content)
+        yield Text(content=content, source=source, split=split, identity=identity, **names)
 
 
-def _fault(column: str, name: str) -> str:
+def _reason(column: str, name: str) -> str:
     """Return why a class or group is missing."""
     if not name:
         return f"has no value in {column}"
