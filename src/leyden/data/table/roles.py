@@ -167,8 +167,7 @@ class Roles:
 
 
 def _read_names(column: Distinct) -> NDArray[np.str_]:
-    names = np.array([*column.values.to_pylist(), ""], dtype=np.str_)
-    return np.asarray(names[column.places])
+    return column.spread(np.array(column.values.to_pylist(), dtype=np.str_), "")
 
 
 def _read_numbers(column: Column, found: Distinct) -> NDArray[np.float64]:

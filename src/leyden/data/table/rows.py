@@ -85,10 +85,7 @@ class TableReading:
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
         encoding = _Encoding(
-            roles=self.roles,
-            steps=self.steps,
-            # An index changes in all rows when one is added.
-            identifying=[name for name in self.names if not INDEX_NAMES.fullmatch(name)],
+            reading=self,
             label_names=self.roles.label_names(labels) if self.roles.has_labels else None,
             read_targets=self._roles(columns).reader(columns[self.roles.targets[0]], seen, labels),
             time=columns[self.roles.time] if self.roles.time else None,
@@ -106,7 +103,7 @@ class TableReading:
             "values": encoder.values,
             "misfits": {n: vars(found) for n, found in encoder.misfits.items() if found.cells},
             "declared": dict(self.declared),
-            "warnings": [*hinted, *encoding.warnings(self.written.missing)],
+            "warnings": [*hinted, *encoding.warnings()],
         }
         yield Rows(arrays={}, targets=np.empty(0), split="all", sources=(), facts=facts)
 
@@ -193,9 +190,7 @@ class _Encoding:
     """The second pass over a table.
 
     Attributes:
-        roles: Columns that are not inputs.
-        steps: Cleaning steps that run.
-        identifying: Names of the columns whose cells identify a row.
+        reading: The table, and how it is read.
         label_names: Names of the labels if a row may have several.
         read_targets: Function that reads the targets of a chunk.
         time: Column that orders the rows.
@@ -205,9 +200,7 @@ class _Encoding:
         unreadable: Rows that cannot be read.
     """
 
-    roles: Roles
-    steps: TableCleaning
-    identifying: Sequence[str]
+    reading: TableReading
     label_names: Sequence[str] | None
     read_targets: ReadTargets
     time: Column | None
@@ -218,11 +211,13 @@ class _Encoding:
 
     def encode(self, chunk: Chunk, cells: Cells) -> Rows:
         """Encode a chunk; rows without a target, a group or a time are rejected."""
-        rows = len(chunk.sources)
+        rows, roles = len(chunk.sources), self.reading.roles
+        # An index changes in all rows when one is added.
+        identifying = [name for name in self.reading.names if not INDEX_NAMES.fullmatch(name)]
         self.rows += rows + len(chunk.rejected)
         self.unreadable += chunk.rejected
-        targets, groups = self.read_targets(cells), self.roles.read_groups(cells)
-        times = self.roles.read_times(self.time, cells) if self.time else None
+        targets, groups = self.read_targets(cells), roles.read_groups(cells)
+        times = roles.read_times(self.time, cells) if self.time else None
         known = [_known(values) for values in (targets, groups, times) if values is not None]
         kept = np.logical_and.reduce(known)
         rejected = [
@@ -238,13 +233,13 @@ class _Encoding:
             split="all",
             sources=[chunk.sources[row] for row in np.flatnonzero(kept).tolist()],
             rejected=[*chunk.rejected, *rejected],
-            keys=hash_rows(cells, self.identifying, rows)[kept],
+            keys=hash_rows(cells, identifying, rows)[kept],
             groups=None if groups is None else groups[kept],
             times=None if times is None else times[kept],
             label_names=self.label_names,
         )
 
-    def warnings(self, missing: Sequence[str]) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Yield warnings of rows that cannot be read, and of words that make many rows missing."""
         if self.unreadable:
             first = self.unreadable[0]
@@ -252,7 +247,7 @@ class _Encoding:
                 f"{len(self.unreadable)} of {self.rows} rows cannot be read, such as "
                 f"{first.source}: {first.reason}"
             )
-        yield from missing_warnings(self.lost, self.rows, missing)
+        yield from missing_warnings(self.lost, self.rows, self.reading.written.missing)
 
     def _reject(self, source: str, cells: Cells, row: int, *, has_target: bool) -> RejectedItem:
         """Return a finding on a row without a target, group or time, which names the cell.
@@ -260,14 +255,15 @@ class _Encoding:
         Raises:
             UserError: If such rows are not dropped.
         """
-        missing = [name for name in self.roles.required if cells[name].places[row] < 0]
-        name = missing[0] if missing else (has_target and self.roles.time) or self.roles.targets[0]
+        roles = self.reading.roles
+        missing = [name for name in roles.required if cells[name].places[row] < 0]
+        name = missing[0] if missing else (has_target and roles.time) or roles.targets[0]
         text = cells.text(name, row)
         reason = f"{text!r} in {name} is not usable" if text else f"no value of {name}"
         if missing and text:
             self.lost[name, text] += 1
             reason = f"{text!r} in {name} counts as missing, see data.missing_cells"
-        if not self.steps.missing_target:
+        if not self.reading.steps.missing_target:
             raise UserError(
                 f"{source}: {reason}. Fill it in, or leave such rows out with "
                 "data.cleaning.missing_target=true."
