@@ -15,7 +15,14 @@ import torch
 
 from leyden.errors import InterruptedRunError, UserError
 from leyden.ranks.environment import rank
-from leyden.ranks.signals import INTERRUPTED, SIGNALS, STOPPED, USER_ERROR, exit_code
+from leyden.ranks.signals import (
+    INTERRUPTED,
+    SIGNALS,
+    STOPPED,
+    USER_ERROR,
+    exit_code,
+    handlers_restored,
+)
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -98,7 +105,7 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
     take_first_error(folder)  # of an earlier attempt
     try:
-        with _signal_handlers_kept():
+        with handlers_restored():  # torch replaces them
             elastic_launch(settings, sys.executable)(*words)
     except SignalException as error:
         raise InterruptedRunError(
@@ -173,14 +180,3 @@ def take_first_error(folder: Path) -> RankError | None:
             moment, number, kind, message = json.loads(text)
             reports.append(RankError(float(moment), int(number), str(kind), str(message)))
     return min(reports, default=None)
-
-
-@contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    """Restore the signal handlers, which torch replaces."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
@@ -18,6 +22,23 @@ STOPPED = os.EX_TEMPFAIL
 
 INTERRUPTED = 128 + signal.SIGINT
 """Stopped by Ctrl-C, as shells number it."""
+
+
+def install(handlers: Mapping[int, Any]) -> None:
+    """Install signal handlers; does nothing outside the main thread, where Python forbids it."""
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def handlers_restored() -> Iterator[None]:
+    """Restore the handlers of ``SIGNALS`` at the end of the block."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        install(before)
 
 
 def is_interrupt(error: BaseException) -> bool:

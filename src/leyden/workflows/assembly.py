@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
-from leyden.callbacks.idle_hooks import leave_out_idle
+from leyden.callbacks.idle_hooks import remove_idle_hooks
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
@@ -145,7 +145,7 @@ def build_trainer(
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
-        leave_out_idle(owner, task)
+        remove_idle_hooks(owner, task)
     return trainer
 
 

@@ -13,7 +13,7 @@ from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
-from leyden.callbacks.stop_request import GracefulStop, StopRequest
+from leyden.callbacks.stop_request import GracefulStop, StopRequest, stopping_on_signals
 from leyden.checkpoints.io import load_checkpoint, newest_intact
 from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT
 from leyden.config.compose import Config, to_plain
@@ -54,7 +54,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
         UserError: The config, the data or a checkpoint is refused.
         InterruptedRunError: The run was stopped, and can be continued.
     """
-    with StopRequest() as request:
+    with stopping_on_signals() as request:
         if rank() > 0:
             return _fit_and_test(config, folder, request)[0]
         with folder.held(), config_in_force(folder, config):
