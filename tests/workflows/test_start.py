@@ -39,8 +39,8 @@ def run(*words, cwd):
         timeout=200,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done
+    logs = "".join(path.read_text() for path in Path(cwd).rglob("*_log.err"))  # of submitit's jobs
+    assert done.returncode == 0, done.stderr + logs
 
 
 def finished(cwd):
