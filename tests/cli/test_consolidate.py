@@ -109,7 +109,7 @@ def test_it_lies_beside_the_checkpoint_and_is_never_overwritten(sharded_run, ley
         (["run=nowhere"], "run=nowhere does not exist"),
         (["run=SHARDED", "to=weights.pt"], "expected the path of a new file that ends in .ckpt"),
         (["run=SHARDED", "trainer=cpu"], "trainer=cpu is not understood"),
-        (["run=ORDINARY"], "is an ordinary checkpoint already"),
+        (["run=ORDINARY"], "is already an ordinary checkpoint"),
         (["run=TORN"], "best.ckpt is damaged"),
     ],
 )

@@ -39,8 +39,8 @@ def test_each_device_has_a_process(gpus, words, expected, monkeypatch):
 @pytest.mark.parametrize(
     ("gpus", "words", "message"),
     [
-        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 can be seen"),
-        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 can be seen"),
+        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 are visible"),
+        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 are visible"),
         (2, ["trainer.devices=[0,1]", "trainer.accelerator=cpu"], "Give trainer.devices=2"),
         (0, ["trainer.devices=1000000"], "starts 1000000 processes. Expected at most"),
     ],

@@ -42,7 +42,7 @@ def test_what_the_data_give_is_not_taken_from_the_config(leyden):
     refused = leyden("train", "network=linear", "+network.num_outputs=3")
 
     assert refused.code == 2
-    assert "network.num_outputs: nothing takes this key" in refused.err
+    assert "network.num_outputs: this key is set by the data" in refused.err
 
 
 @pytest.mark.parametrize("word", ["callbacks=null", "callbacks.summary=null"])

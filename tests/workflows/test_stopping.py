@@ -141,4 +141,4 @@ def test_a_run_that_rolls_back_ends(leyden):
     done = leyden("train", *QUICK, *rollback, "optimizer.lr=1e37", "trainer.max_epochs=1")
 
     assert done.code == 2
-    assert done.out.count("going back, and leaving out step") == 10
+    assert done.out.count("resuming without step") == 10

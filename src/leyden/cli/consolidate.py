@@ -1,4 +1,4 @@
-"""``leyden consolidate run=RUN``: one ordinary checkpoint file from a sharded one."""
+"""``leyden consolidate run=RUN``: writes a sharded checkpoint to one file."""
 
 from collections.abc import Sequence
 

@@ -15,10 +15,10 @@ SIGNALS = tuple(
 OK = 0
 
 USER_ERROR = 2
-"""An error of the input, printed as one paragraph."""
+"""The input is at fault; the message is one paragraph."""
 
 STOPPED = os.EX_TEMPFAIL
-"""Stopped from outside with everything saved; the same command can be tried again."""
+"""Stopped from outside after saving everything; the same command can continue."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """Stopped by Ctrl-C, as shells number it."""
@@ -42,7 +42,7 @@ def handlers_restored() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether an error is a Ctrl-C, which Lightning turns into an exit."""
+    """Whether an error is a Ctrl-C, also if Lightning has turned it into an exit."""
     return KeyboardInterrupt in (type(error), type(error.__context__))
 
 
