@@ -21,7 +21,7 @@ class Learned:
     """The entries of a checkpoint from which a finished run is rebuilt.
 
     Attributes:
-        config: Frozen config, which may be a stranger's.
+        config: Frozen config, which is not trusted.
         data: ``state_dict`` of the data module.
         weights: ``state_dict`` of the task.
     """

@@ -53,7 +53,7 @@ SAFE_GLOBALS = {
     },
     "torch.serialization": {"_get_layout"},
 }
-"""Globals by module that an index consists of; any other one may run a stranger's code."""
+"""Globals by module that an index consists of; any other one may run foreign code."""
 
 
 def fill(
@@ -197,7 +197,7 @@ def _close(opened: Path, path: Path, *, keep: Collection[str]) -> None:
 
 
 def _inside(folder: Path, name: Any) -> Path:
-    """Join a name that was read from a file, which may be a stranger's."""
+    """Join a name that was read from a file, and is therefore not trusted."""
     if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
         raise ValueError(f"{name!r:.80} leads out of the checkpoint")
     inner = folder / name

@@ -80,6 +80,7 @@ OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
 """Own keys of each command, with their values if there are only a few."""
 
 FLAGS = {"train": ("--cfg", "--help", "--rerun", "-m")}
+"""Flags of commands that have others than ``--help``."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -93,7 +94,7 @@ def run(words: Sequence[str]) -> None:
             print(SCRIPTS[shell])
         case ["candidates", line]:
             print("\n".join(candidates(line)))
-        case [] | ["-h" | "--help"]:
+        case []:
             print(USAGE)
         case [shell, *_]:
             raise UserError(f"The shell {shell!r} is unknown.{did_you_mean(shell, SCRIPTS)}")
@@ -130,12 +131,10 @@ def _words(line: str) -> list[str]:
 
 def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]:
     key, equals, value = word.partition("=")
-    own = OWN[command]
     if equals:
-        values = _values(command, key, value, before)
-        yield from (f"{key}={each}" for each in values)
+        yield from (f"{key}={each}" for each in _values(command, key, value, before))
         return
-    yield from (f"{each}=" for each in own)
+    yield from (f"{each}=" for each in OWN[command])
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)

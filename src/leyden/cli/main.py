@@ -87,7 +87,11 @@ def _paragraph(error: BaseException) -> str:
 def _run(command: str, words: Sequence[str]) -> None:
     if command not in COMMANDS:
         raise UserError(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}")
-    import_module(f"leyden.cli.{command}").run(words)
+    module = import_module(f"leyden.cli.{command}")
+    if hasattr(module, "USAGE") and {"-h", "--help"} & set(words):
+        print(module.USAGE)
+    else:
+        module.run(words)
 
 
 def _help() -> str:

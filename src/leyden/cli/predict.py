@@ -26,9 +26,6 @@ prints everything unchanged."""
 
 def run(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     # Globs expand to file names, which may look like overrides: lr=0.1.csv.
     words = [f"input={word}" if exists(word) else word for word in words]
     arguments = split(words, "run", "input", "format")

@@ -177,7 +177,7 @@ def _import_torch() -> None:
 
 def _log_to(folder: RunFolder) -> None:
     """Log to a run folder, which may come from someone else."""
-    folder.refuse_strangers_files()
+    folder.refuse_links_and_pipes()
     append_to(folder.log)
 
 

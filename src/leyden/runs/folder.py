@@ -73,7 +73,7 @@ class RunFolder:
         finally:
             lock.release()
 
-    def refuse_strangers_files(self) -> None:
+    def refuse_links_and_pipes(self) -> None:
         """Raise if writing to a file of this folder could write elsewhere.
 
         Runs write to files by name, and a folder may come from someone else.

@@ -46,7 +46,7 @@ def record_command(words: Sequence[str]) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what else than its config is needed to reproduce a run."""
+    """Return everything but the config that is needed to reproduce a run."""
     return {
         "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "versions": {"python": platform.python_version()}
