@@ -64,7 +64,7 @@ def test_later_imports_change_nothing():
 
 
 @pytest.mark.slow
-def test_a_run_does_not_import_what_few_need():
+def test_a_run_does_not_import_rarely_used_packages():
     slow = {"torch.distributed.checkpoint", "pyarrow", "tokenizers", "soxr"}
     program = (
         "import leyden.data.sets.digits, leyden.tasks.classification, leyden.workflows.train\n"
