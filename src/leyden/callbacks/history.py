@@ -133,7 +133,7 @@ class MetricHistory(Checkpoint):
         value = measured[self.monitor]
         if math.isnan(value):
             log.warning(
-                "%s is NaN, so these weights cannot be the best; these rows may not define it",
+                "%s is NaN, perhaps undefined for these rows, so these weights cannot be the best",
                 self.monitor,
             )
         self._improve(value)

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 from leyden.callbacks.checkpoints import Checkpoints, agreed, is_resumable, save
 from leyden.checkpoints.files import LAST
 from leyden.errors import InterruptedRunError
-from leyden.ranks.signals import SIGNALS, STOPPED, exit_code, handlers_restored, install
+from leyden.ranks.signals import SIGNALS, STOPPED, exit_code, handlers_restored, install_handlers
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class StopRequest:
 
     def listen(self) -> None:
         """Install the signal handlers."""
-        install(dict.fromkeys(SIGNALS, self._receive))
+        install_handlers(dict.fromkeys(SIGNALS, self._receive))
 
     def ask(self, reason: str, *, exit_code: int = STOPPED) -> None:
         """Request a stop.
@@ -107,7 +107,7 @@ class GracefulStop(Checkpoint):
             self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let signals stop what follows training at once."""
+        """Let signals stop the process at once from now on."""
         self.request.is_handled = False
 
     def _check_time_limit(self, trainer: Trainer) -> None:

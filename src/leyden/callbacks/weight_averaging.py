@@ -26,9 +26,9 @@ class StochasticWeightAveraging(WeightAveraging):
 
     Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima" (arXiv:1803.05407). From the
     first averaged epoch on, the average is validated, saved and tested, and only averages compete
-    for the best checkpoint. The schedule is not replaced: choose one whose learning rate
-    stays high, such as ``constant``. The running statistics of batch norms are computed for the
-    average, by another pass over the training batches in each averaged epoch.
+    for the best checkpoint. The schedule is not replaced: choose one whose learning rate stays
+    high, such as ``constant``. The running statistics of batch norms are computed for the average
+    in another pass over the training batches, in each averaged epoch.
 
     Lightning's own callback of this name sets the average after the last checkpoint has been
     written, and does not resume within an epoch.

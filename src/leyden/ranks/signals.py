@@ -24,7 +24,7 @@ INTERRUPTED = 128 + signal.SIGINT
 """Stopped by Ctrl-C, as shells number it."""
 
 
-def install(handlers: Mapping[int, Any]) -> None:
+def install_handlers(handlers: Mapping[int, Any]) -> None:
     """Install signal handlers; does nothing outside the main thread, where Python forbids it."""
     if threading.current_thread() is threading.main_thread():
         for number, handler in handlers.items():
@@ -38,7 +38,7 @@ def handlers_restored() -> Iterator[None]:
     try:
         yield
     finally:
-        install(before)
+        install_handlers(before)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ SHAPING = ("network", "+network", "~network", "task", "loss")
 
 
 def load_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
-    """Read and check the config of a run, which is not trusted.
+    """Read and check the config of a run, which is trusted only if this rank's launcher wrote it.
 
     Args:
         folder: The run's folder.
