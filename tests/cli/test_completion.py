@@ -1,4 +1,4 @@
-"""``leyden completion``: candidates, and what a shell makes of them when Tab is pressed."""
+"""``leyden completion``: candidates, and how shells insert them."""
 
 import os
 import pty
@@ -14,7 +14,7 @@ from leyden.cli.completion import SCRIPTS, candidates
 
 TAB = "\t"
 CLEAR = "\x15"
-"""Ctrl-U, by which a shell forgets the line."""
+"""Ctrl-U, which clears the line in a shell."""
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def test_damaged_checkpoint_is_named(damage, leyden, own_run):
     assert "damaged" in done.err
 
 
-def test_strange_checkpoint_is_named(leyden, tmp_path):
+def test_a_checkpoint_of_another_program_is_named(leyden, tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "strange.ckpt")
 
     done = leyden("evaluate", "run=strange.ckpt")

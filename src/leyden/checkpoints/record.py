@@ -1,4 +1,4 @@
-"""What a checkpoint records of its run, which makes it self-contained."""
+"""The record of a run in its checkpoints, which makes them self-contained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ KEY = "leyden"
 """Key of the record in a checkpoint."""
 
 DATA_FINGERPRINT = "data_fingerprint"
-"""Key of the digest of all rows in the record."""
+"""Key of the digest of all rows, within the record."""
 
 SPLIT_FINGERPRINT = "split_fingerprint"
-"""Key of the digest of the row numbers in each split in the record."""
+"""Key of the digest of the row numbers of each split, within the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What a finished run is rebuilt from.
+    """The entries of a checkpoint from which a finished run is rebuilt.
 
     Attributes:
-        config: Frozen config, of unknown origin.
-        data: State of the data module.
-        weights: State of the task.
+        config: Frozen config, which is not trusted.
+        data: ``state_dict`` of the data module.
+        weights: ``state_dict`` of the task.
     """
 
     config: dict[str, Any]
@@ -32,11 +32,11 @@ class Learned:
 
 
 def read_learned(checkpoint: Mapping[str, Any]) -> Learned:
-    """Return what a finished run is rebuilt from.
+    """Return the entries from which a finished run is rebuilt, after checking their types.
 
     Raises:
         ValueError: If an entry is missing.
-        TypeError: If an entry is of another type than it should have.
+        TypeError: If an entry has another type than expected.
     """
     record = checkpoint[KEY]
     check_types({"config": dict, "data": dict}, record)
@@ -58,7 +58,7 @@ def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> s
         if before.get(key) != now[key]:
             return (
                 f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "
-                f"now {now[key]}), so rows that it has learned could be tested."
+                f"now {now[key]}), so the test could include rows of the training."
             )
     return ""
 
@@ -68,7 +68,7 @@ def check_types(expected: Mapping[str, type], entries: Mapping[str, Any]) -> Non
 
     Raises:
         ValueError: If an entry is missing.
-        TypeError: If an entry is of another type.
+        TypeError: If an entry has another type.
     """
     for key, kind in expected.items():
         if key not in entries:
