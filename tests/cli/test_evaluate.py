@@ -64,7 +64,7 @@ def test_overrides_change_how_it_is_measured(override, shared_run, leyden):
     [
         ("data.batchsize=7", "Did you mean 'data.batch_size'"),
         ("data.batch_size=seven", "Set by the override data.batch_size=seven"),
-        ("data.batch_size=[7", "can't be parsed"),
+        ("data.batch_size=[7", "cannot be parsed"),
         ("trainer=gppu", "Did you mean 'gpu'"),
         ("debug=smoke", "conf/debug/"),
         ("network=cnn", "do not fit the network of the config"),

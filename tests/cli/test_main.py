@@ -33,7 +33,7 @@ USER_ERRORS = {
     ),
     "unparsable override": (
         ["train", "network.channels=[1"],
-        ["network.channels=[1", "can't be parsed", "brackets"],
+        ["network.channels=[1", "cannot be parsed", "brackets"],
     ),
     "bare word": (["train", "network"], ["network", "KEY=VALUE"]),
     "unknown resume": (["train", "resume=yes"], ["resume=yes", "resume=auto", "run=RUN"]),

@@ -99,7 +99,7 @@ WANDB = {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}
         ("trainer.profiler", WANDB, ["trainer.devices=1"], False),
     ],
 )
-def test_who_has_chosen_a_node(
+def test_whether_the_user_has_chosen_a_node(
     key: str, node: dict[str, Any], overrides: list[str], *, expected: bool
 ) -> None:
     assert is_chosen(key, node, overrides=overrides) == expected
@@ -115,11 +115,11 @@ def test_who_has_chosen_a_node(
             ["network=mlp", "network.channels=1"],
             ["network.channels=1 names an unknown key", "'network.norm'"],
         ),
-        (["seed=[1"], ["seed=[1 can't be parsed", "brackets and quotes"]),
+        (["seed=[1"], ["seed=[1 cannot be parsed", "brackets and quotes"]),
         (["optimizer.zzz=1"], ["optimizer.zzz=1", "'optimizer.lr'"]),
         (
             ["trainer.val_check_interval=7"],
-            ["val_check_interval=7 adds what no file", "write +trainer.val_check_interval=7"],
+            ["val_check_interval=7 adds a key that no file", "write +trainer.val_check_interval=7"],
         ),
         (
             ["data.augment=null", "data.augment.shift=null"],
@@ -137,7 +137,7 @@ def test_who_has_chosen_a_node(
         (["zzzzzz=1"], ["zzzzzz=1 names an unknown key", "Known: ", "optimizer", "seed"]),
     ],
 )
-def test_errors_of_hydra_are_worded(overrides: list[str], expected: list[str]) -> None:
+def test_errors_of_hydra_are_converted(overrides: list[str], expected: list[str]) -> None:
     with pytest.raises(UserError) as caught, worded(overrides):
         compose(overrides)
 
@@ -146,11 +146,11 @@ def test_errors_of_hydra_are_worded(overrides: list[str], expected: list[str]) -
     assert "\n" not in message
 
 
-def test_unforeseen_errors_of_hydra_keep_their_text_in_one_line() -> None:
+def test_other_errors_of_hydra_keep_their_text_in_one_line() -> None:
     assert str(as_user_error(HydraException("first\n  second"), [])) == "first second"
 
 
-def test_other_errors_pass() -> None:
+def test_errors_of_other_libraries_are_not_converted() -> None:
     assert as_user_error(ValueError("x"), []) is None
     with pytest.raises(ValueError, match=r"^x$"), worded([]):
         raise ValueError("x")
@@ -165,7 +165,7 @@ def test_other_errors_pass() -> None:
         (("nothing_of_the_kind",), [], ["cnn"]),
     ],
 )
-def test_networks_that_fit_are_found(
+def test_options_that_accept_the_sizes_of_the_data(
     sizes: tuple[str, ...], expected: list[str], others: list[str]
 ) -> None:
     found = options_that_accept("network", sizes)

@@ -1,7 +1,7 @@
-"""From a config to objects: the only place that instantiates, by Hydra's rules for a node.
+"""Building the objects of a config, by Hydra's rules for nodes; nothing else instantiates them.
 
-A node is resolved, completed and checked as the plain containers that it is then built from, so
-that nothing can become something else between the check and the call.
+A node is resolved, completed and checked as the plain containers from which it is built, so that
+nothing can change between the check and the call.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ def build(config: Config, key: str, kind: type = object, /, **arguments: Any) ->
     """Build a node of a config.
 
     Args:
-        config: The whole config, so that links can be followed.
-        key: The top-level key of the node.
-        kind: The class that the node's target must have, or return a factory for.
-        arguments: Passed to the node's target in addition to, or in place of, its own keys.
+        config: Whole config, in which links are followed.
+        key: Top-level key of the node.
+        kind: Class of which the target must be a subclass.
+        arguments: Arguments of the target; they take precedence over the keys of the node.
 
     Returns:
-        The object, or a ``functools.partial`` of its target if the node says ``_partial_``.
+        The object, or a ``functools.partial`` of the target if ``_partial_`` is true.
 
     Raises:
-        UserError: The target is not trusted, is of another kind, does not accept its values, or
-            needs a package that is not installed.
+        UserError: The key does not hold a node, or its target is not trusted, is not a subclass
+            of ``kind``, does not accept its arguments, or needs a package that is not installed.
     """
     node = to_plain(config, resolve=True)[key]
     if not is_node(node):
@@ -39,9 +39,12 @@ def build(config: Config, key: str, kind: type = object, /, **arguments: Any) ->
 
 
 def build_all(config: Config, key: str, kind: type = object, /) -> list[Any]:
-    """Build the named nodes below a key, in their order; nodes set to null are left out.
+    """Build the named nodes below a key in their order, without those that are null.
 
-    A key that is missing, as after ``logger=[]``, holds none.
+    The list is empty if the key is missing, as after ``logger=[]``.
+
+    Raises:
+        UserError: A node cannot be built; see ``build``.
     """
     nodes = to_plain(config, resolve=True).get(key) or {}
     wanted = {name: node for name, node in nodes.items() if node is not None}
@@ -49,22 +52,30 @@ def build_all(config: Config, key: str, kind: type = object, /) -> list[Any]:
 
 
 def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> Any:
-    """Build a node of plain containers, in which arguments may be objects already.
+    """Build a node of plain containers.
 
     Args:
-        node: Without interpolations; text that looks like one is text.
-        where: The dotted key of the node, for messages.
-        kind: The class that the node's target must have.
+        node: Node without interpolations; text that looks like one is not evaluated. Arguments may
+            already be objects.
+        where: Dotted key of the node, for messages.
+        kind: Class of which the target must be a subclass.
+
+    Raises:
+        UserError: The node cannot be built; see ``build``.
     """
     check_values(node, where)
     target = imported(resolve(node["_target_"]))
     if kind is not object and not (isinstance(target, type) and issubclass(target, kind)):
-        raise UserError(f"{where}: expected a {kind.__name__}, got {node['_target_']}.")
+        raise UserError(f"{where}: expected a subclass of {kind.__name__}, got {node['_target_']}.")
     return _made(node, where, recursive=True)
 
 
 def class_of(config: Config, key: str) -> type | None:
-    """Import the class that the node at a dotted key names, if it is one that names any."""
+    """Import the class that the node at a dotted key names; ``None`` if it names none.
+
+    Raises:
+        UserError: The target is not trusted.
+    """
     node: Any = to_plain(config, resolve=True)
     for name in key.split("."):
         node = node.get(name) if isinstance(node, dict) else None
@@ -73,11 +84,16 @@ def class_of(config: Config, key: str) -> type | None:
 
 
 def call(where: str, factory: Any, **arguments: Any) -> Any:
-    """Call a factory made from a config, and blame its config for values that it refuses.
+    """Call a factory that was built from a config, and attribute its errors to the config.
+
+    Args:
+        where: Dotted key of the factory's node, with which messages begin.
+        factory: Callable.
+        arguments: Keyword arguments of the call.
 
     Raises:
-        UserError: The factory raised ``ValueError``, ``TypeError`` or Lightning's own error for
-            them, or lacks a package.
+        UserError: The factory raised ``ValueError``, ``TypeError`` or Lightning's
+            ``MisconfigurationException``, or needs a package that is not installed.
     """
     try:
         return factory(**arguments)
@@ -91,7 +107,7 @@ def call(where: str, factory: Any, **arguments: Any) -> Any:
 
 
 def _made(value: Any, where: str, *, recursive: bool) -> Any:
-    """Make what checked containers stand for: of a node its object, of others what they hold."""
+    """Copy checked containers with the object in place of each node."""
     if isinstance(value, list):
         return [_made(each, f"{where}[{i}]", recursive=recursive) for i, each in enumerate(value)]
     if not isinstance(value, dict):

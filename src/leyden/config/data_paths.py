@@ -1,4 +1,4 @@
-"""Which keys of the config are paths of data: the class of ``data`` annotates them ``DataPath``."""
+"""Keys of ``data`` that are paths, because its class annotates them as ``DataPath``."""
 
 import ast
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ def path_keys(data: Any) -> list[str]:
     """Return the dotted keys that hold paths below ``data``, such as ``data.root``.
 
     Args:
-        data: The node. Nothing that it names is imported.
+        data: The node ``data``. Its target is not imported.
 
     Returns:
-        The keys whose parameters are annotated ``leyden.files.DataPath``; none if the class of the
-        node cannot be found, which ``check`` reports.
+        The keys of parameters that are annotated as ``leyden.files.DataPath``; none if the class
+        cannot be found, which ``check`` reports.
     """
     target = data.get("_target_") if isinstance(data, Mapping) else None
     try:

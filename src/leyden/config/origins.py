@@ -1,4 +1,4 @@
-"""Where a config value was set, and what a person may have meant by an unknown one."""
+"""Origins of the values of a config, and hints for invalid overrides."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,12 +28,13 @@ from leyden.errors import UserError, did_you_mean
 def composed_origin(
     key: str, *, overrides: Sequence[str], choices: Mapping[str, str | None]
 ) -> str:
-    """Name what set a dotted key of a composed config: an override, or a file of ``conf/``.
+    """Return what has set a dotted key of a composed config: an override or a file of ``conf/``.
 
     Args:
-        key: such as ``network.dropout``; an override of a key inside or around it counts too.
-        overrides: those of the command line.
-        choices: the chosen options of each group, as Hydra records them.
+        key: Dotted key, such as ``network.dropout``; overrides of a key inside or around it count
+            too.
+        overrides: Overrides of the command line.
+        choices: Chosen option of each group, as Hydra records them.
     """
     if override := _override_of(key, overrides):
         return f"the override {override}"
@@ -48,20 +49,21 @@ def composed_origin(
 
 
 def frozen_origin(key: str, *, overrides: Sequence[str], path: Path) -> str:
-    """Name what set a dotted key of a run's config: an override, or the run's own file."""
+    """Return what has set a dotted key of a run's config: an override or the file at ``path``."""
     override = _override_of(key, overrides)
     return f"the override {override}" if override else str(path)
 
 
 def is_chosen(key: str, node: Any, *, overrides: Sequence[str]) -> bool:
-    """Whether the user, rather than the file that a config was read from, has chosen a node.
+    """Whether the user has chosen a node, rather than the file from which its config was read.
+
+    A node counts as chosen if an override gives the option of its group or the whole node, or if
+    it is also a node of ``conf/``, up to its boolean values.
 
     Args:
         key: Dotted key of the node.
-        node: The node as the file has it, with its links; it may be one of ``conf/`` as well, in
-            which only true and false may be exchanged.
-        overrides: Those of this command. The option of a group counts, and a node that is given as
-            a whole; a single value within a node does not.
+        node: Node with its links, as the file has it.
+        overrides: Overrides of this command.
     """
     return any(f"{key}.".startswith(f"{name}.") for name in replaced(overrides)) or any(
         _without_flags(_value(yaml.safe_load(file.read_text()), inner)) == _without_flags(node)
@@ -70,14 +72,14 @@ def is_chosen(key: str, node: Any, *, overrides: Sequence[str]) -> bool:
 
 
 def _without_flags(node: Any) -> Any:
-    """Copy a node with one value in the place of true and false."""
+    """Return a copy of a node in which true and false are equal."""
     if isinstance(node, dict):
         return {key: _without_flags(child) for key, child in node.items()}
     return bool if isinstance(node, bool) else node
 
 
 def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
-    """List the options of a group whose class takes these arguments and needs no others."""
+    """List the options of a group whose class takes these arguments and requires no others."""
     found = []
     for option in groups().get(group, []):
         node = read_option(f"{group}/{option}")
@@ -88,7 +90,7 @@ def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
 
 
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
-    """Find the files of ``conf/`` that may set a key, and the path of the key in each."""
+    """Yield the files of ``conf/`` that may set a key, and the path of the key in each."""
     path = key.split(".")
     for name, file in config_files().items():
         group = name.split("/")[:-1]
@@ -100,10 +102,10 @@ def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
 
 @contextmanager
 def worded(overrides: Sequence[str]) -> Iterator[None]:
-    """Turn errors of Hydra and OmegaConf into ones that a person can act on.
+    """Convert errors of Hydra and OmegaConf to ``UserError``.
 
     Raises:
-        UserError: one was raised inside.
+        UserError: Hydra or OmegaConf raised an error inside the block.
     """
     try:
         yield
@@ -114,12 +116,12 @@ def worded(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def as_user_error(error: Exception, overrides: Sequence[str]) -> UserError | None:
-    """Word an error of Hydra or OmegaConf for a person; ``None`` if it is of another kind."""
+    """Convert an error of Hydra or OmegaConf; ``None`` for other errors."""
     if isinstance(error, OverrideParseException):
         return UserError(
-            f"The override {error.override} can't be parsed: {str(error).splitlines()[0]}. "
-            "Expected KEY=VALUE with all brackets and quotes closed; put a value that holds "
-            "special characters in quotes of its own: 'KEY=\"VALUE\"'."
+            f"The override {error.override} cannot be parsed: {str(error).splitlines()[0]}. "
+            "Expected KEY=VALUE with all brackets and quotes closed; quote values with special "
+            "characters twice: 'KEY=\"VALUE\"'."
         )
     if isinstance(error, MissingConfigException):
         return UserError(_unknown_option(error))
@@ -138,7 +140,7 @@ def _override_of(key: str, overrides: Sequence[str]) -> str | None:
 
 
 def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
-    """List the options of a group that may set a key."""
+    """List the chosen options of a group; all options if Hydra has not recorded a choice."""
     if group not in choices:  # Hydra does not record choices that are lists
         return [] if group in ACROSS_GROUPS else groups().get(group, [])
     option = choices[group]
@@ -146,12 +148,12 @@ def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
 
 
 def _setter(config: str, path: Sequence[str]) -> str | None:
-    """Return the file that sets a key of a config."""
+    """Return the file that sets a key of an option, or ``None``."""
     return next((file for file, node in _layers(config) if _holds(node, path)), None)
 
 
 def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the file of a config and those it is based on, by precedence, with their contents."""
+    """Yield the file of an option and its base files, by precedence, with their contents."""
     node = read_option(config)
     if not node:
         return
@@ -198,7 +200,7 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
         if not group:
             return (
                 f"The override {override} has no effect: neither conf/{ROOT_CONFIG}.yaml nor the "
-                f"chosen task brings the group {key}. Leave it out."
+                f"chosen task uses the group {key}. Leave it out."
             )
         owners = " or ".join(f"{group}={option}" for option in _options_with(group, inner))
         return f"The override {override} needs {owners}: nothing else has the group {key}."
@@ -210,7 +212,7 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
         config = compose([])
     parent, _, name = key.rpartition(".")
     if parent and _takes(config, parent, name):
-        return f"The override {override} adds what no file of conf/ gives: write +{override}."
+        return f"The override {override} adds a key that no file of conf/ sets: write +{override}."
     known = keys(config)
     hint = did_you_mean(key, [*known, *groups()])
     if "Did you mean" not in hint:
@@ -221,7 +223,7 @@ def _unknown_key(error: Exception, overrides: Sequence[str]) -> str | None:
 
 
 def _options_with(group: str, inner: str) -> Iterator[str]:
-    """Yield the options of a group that have a group of their own within."""
+    """Yield the options of a group that have a nested group."""
     for option in groups().get(group, ()):
         defaults = [
             item for _, node in _layers(f"{group}/{option}") for item in node.get("defaults", ())
@@ -231,7 +233,7 @@ def _options_with(group: str, inner: str) -> Iterator[str]:
 
 
 def _removes(override: str, key: str) -> bool:
-    """Whether an override leaves out the node that a key is in."""
+    """Whether an override leaves out the node that contains a key."""
     name, _, value = override.partition("=")
     return key.startswith(f"{name.lstrip('~')}.") and value in ("", "null", "[]")
 
