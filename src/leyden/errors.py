@@ -42,11 +42,26 @@ class FaultyKeyError(UserError):
         self.key = key
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def unexpected(key: str, expected: str, value: object) -> FaultyKeyError:
+    """Return the error of a key with a wrong value.
+
+    Example:
+        >>> print(unexpected("seed", "an int", "x"))
+        seed: expected an int, got 'x' (str).
+    """
+    return FaultyKeyError(key, f"expected {expected}, got {value!r:.80} ({type(value).__name__}).")
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return a hint at the known names closest to a mistyped one.
 
     Dotted names whose last component is the mistyped name come first, such as ``optimizer.lr``
     for ``lr``.
+
+    Args:
+        name: Mistyped name.
+        known: Known names.
+        prefix: Text that is put before each name.
 
     Returns:
         The hint with a leading space; all known names if none is close, or an empty string if no
@@ -59,15 +74,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         ' Known: adamw, sgd.'
     """
     candidates = sorted(set(known))
-    return near(name, candidates) or (f" Known: {', '.join(candidates)}." if candidates else "")
+    everything = ", ".join(f"{prefix}{each}" for each in candidates)
+    return near(name, candidates, prefix=prefix) or (everything and f" Known: {everything}.")
 
 
-def near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return a hint at the closest known names, or an empty string if none is close."""
     candidates = sorted(set(known))
     found = [each for each in candidates if each.rpartition(".")[2] == name][:NEAREST]
-    found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+    # Less similar names distract from those in which only a letter or two differ.
+    for cutoff in (0.9, 0.6):
+        found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=cutoff)
+    hint = " or ".join(repr(f"{prefix}{each}") for each in found)
+    return hint and f" Did you mean {hint}?"
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 import shipped
-from leyden.config.check import check, target_nodes
+from leyden.config.check import check
 from leyden.config.compose import (
     ACROSS_GROUPS,
     CONF,
@@ -21,6 +21,7 @@ from leyden.config.compose import (
     to_plain,
     with_overrides,
 )
+from leyden.config.nodes import target_nodes
 
 OPTIONS = [f"{group}={option}" for group, options in shipped.OPTIONS.items() for option in options]
 SHARED = [path.relative_to(CONF).as_posix() for path in sorted(CONF.rglob("_*.yaml"))]

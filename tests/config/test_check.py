@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from leyden.config.check import check, check_paths, target_nodes
+from leyden.config.check import check, check_paths
+from leyden.config.nodes import target_nodes
 from leyden.errors import UserError
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}

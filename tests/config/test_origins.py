@@ -7,7 +7,6 @@ from hydra.errors import HydraException
 from leyden.config import compose as composing
 from leyden.config.compose import compose, to_plain
 from leyden.config.origins import (
-    as_user_error,
     composed_origin,
     frozen_origin,
     is_chosen,
@@ -111,15 +110,21 @@ def test_whether_the_user_has_chosen_a_node(
         (["network=cn"], ["group network has no option 'cn'", "'cnn'", "conf/network/"]),
         (["nework=cnn"], ["nework=cnn names an unknown key", "'network'", "+nework="]),
         (["optimizer.lrr=1"], ["optimizer.lrr=1", "'optimizer.lr'"]),
+        (["network.chanels=1"], ["unknown key. Did you mean 'network.channels'?"]),
+        (["data.augment.shfit.pixels=1"], ["Did you mean 'data.augment.shift.pixels'?"]),
+        (["optimizer.lr.x=1"], ["optimizer.lr.x=1 names an unknown key"]),
         (
             ["network=mlp", "network.channels=1"],
-            ["network.channels=1 names an unknown key", "'network.norm'"],
+            ["network.channels=1 names an unknown key", " network.norm."],
         ),
         (["seed=[1"], ["seed=[1 cannot be parsed", "brackets and quotes"]),
-        (["optimizer.zzz=1"], ["optimizer.zzz=1", "'optimizer.lr'"]),
+        (["optimizer.zzz=1"], ["optimizer.zzz=1", "Known: ", " optimizer.lr, "]),
         (
             ["trainer.val_check_interval=7"],
-            ["val_check_interval=7 adds a key that no file", "write +trainer.val_check_interval=7"],
+            [
+                "val_check_interval=7 adds a key that conf/ does",
+                "write +trainer.val_check_interval=7",
+            ],
         ),
         (
             ["data.augment=null", "data.augment.shift=null"],
@@ -147,11 +152,11 @@ def test_errors_of_hydra_are_converted(overrides: list[str], expected: list[str]
 
 
 def test_other_errors_of_hydra_keep_their_text_in_one_line() -> None:
-    assert str(as_user_error(HydraException("first\n  second"), [])) == "first second"
+    with pytest.raises(UserError, match=r"^first second$"), worded([]):
+        raise HydraException("first\n  second")
 
 
 def test_errors_of_other_libraries_are_not_converted() -> None:
-    assert as_user_error(ValueError("x"), []) is None
     with pytest.raises(ValueError, match=r"^x$"), worded([]):
         raise ValueError("x")
 

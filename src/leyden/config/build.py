@@ -10,10 +10,10 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from leyden.config.check import check_values
-from leyden.config.compose import Config, is_node, to_plain
-from leyden.config.static.targets import HYDRA_KEYS, imported, resolve
-from leyden.errors import UserError
+from leyden.config.compose import Config, to_plain
+from leyden.config.nodes import is_node, target_nodes, value_at
+from leyden.config.static.targets import HYDRA_KEYS, bind, imported, resolve
+from leyden.errors import UserError, unexpected
 
 
 def build(config: Config, key: str, kind: type = object, /, **arguments: Any) -> Any:
@@ -34,7 +34,7 @@ def build(config: Config, key: str, kind: type = object, /, **arguments: Any) ->
     """
     node = to_plain(config, resolve=True)[key]
     if not is_node(node):
-        raise UserError(f"{key}: expected a node with a _target_, got {node!r:.80}.")
+        raise unexpected(key, "a node with a _target_", node)
     return build_node(node | arguments, key, kind)
 
 
@@ -47,8 +47,8 @@ def build_all(config: Config, key: str, kind: type = object, /) -> list[Any]:
         UserError: A node cannot be built; see ``build``.
     """
     nodes = to_plain(config, resolve=True).get(key) or {}
-    wanted = {name: node for name, node in nodes.items() if node is not None}
-    return [build_node(node, f"{key}.{name}", kind) for name, node in wanted.items()]
+    named = ((f"{key}.{name}", node) for name, node in nodes.items() if node is not None)
+    return [build_node(node, where, kind) for where, node in named]
 
 
 def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> Any:
@@ -63,7 +63,8 @@ def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> A
     Raises:
         UserError: The node cannot be built; see ``build``.
     """
-    check_values(node, where)
+    for key, _, each in target_nodes(node, node, where):
+        bind(resolve(each["_target_"]), each, where=key)
     target = imported(resolve(node["_target_"]))
     if kind is not object and not (isinstance(target, type) and issubclass(target, kind)):
         raise UserError(f"{where}: expected a subclass of {kind.__name__}, got {node['_target_']}.")
@@ -76,9 +77,7 @@ def class_of(config: Config, key: str) -> type | None:
     Raises:
         UserError: The target is not trusted.
     """
-    node: Any = to_plain(config, resolve=True)
-    for name in key.split("."):
-        node = node.get(name) if isinstance(node, dict) else None
+    node = value_at(to_plain(config, resolve=True), key.split("."))
     found = imported(resolve(node["_target_"])) if is_node(node) else None
     return found if isinstance(found, type) else None
 

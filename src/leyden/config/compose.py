@@ -19,8 +19,9 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.config.data_paths import path_keys
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
+from leyden.config.nodes import is_node
 from leyden.config.projects import CONF, conf_folders
-from leyden.errors import UserError, did_you_mean, near
+from leyden.errors import UserError, did_you_mean, first_line, near
 from leyden.files import written_aside
 
 Config = DictConfig
@@ -140,7 +141,7 @@ def freeze(config: Config) -> Config:
         key = error.full_key
         raise UserError(f"{key} is missing. Expected a value: give {key}=VALUE.") from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}.") from error
+        raise UserError(f"{error.full_key or 'config'}: {first_line(error)}.") from error
     links = OmegaConf.to_container(config, resolve=False)
     plain = _evaluated(links, resolved)
     follow_links(plain)
@@ -223,23 +224,20 @@ def without_places(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    fault = "it does not hold the config of a run"
-    plain = None
+    fault = f"it is not the config of a run, or has more than {LARGEST:,} bytes"
     try:
         if path.stat().st_size <= LARGEST:
             plain = yaml.load(path.read_text(encoding="utf-8"), _FrozenLoader)  # noqa: S506  # a safe one
-        else:
-            fault = f"it has more than {LARGEST:,} bytes"
+            if isinstance(plain, dict):
+                return plain
     except yaml.MarkedYAMLError as error:
         fault = f"{error.problem}, {error.problem_mark}".replace("\n", " ")
     except (yaml.YAMLError, ValueError, OSError) as error:
-        fault = _first_line(error)
-    if not isinstance(plain, dict):
-        raise UserError(
-            f"{path} is damaged: {fault}. Start a new run; the weights of this one are in its "
-            "checkpoints, which `leyden evaluate` and `predict` can read."
-        )
-    return plain
+        fault = first_line(error)
+    raise UserError(
+        f"{path} is damaged: {fault}. Start a new run; the weights of this one are in its "
+        "checkpoints, which `leyden evaluate` and `predict` can read."
+    )
 
 
 class _FrozenLoader(yaml.SafeLoader):
@@ -297,8 +295,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
             OmegaConf.update(changed, key, value, merge=not is_node(value), force_add=True)
         else:
             raise UserError(
-                f"The override {override.input_line} names an unknown key."
-                f"{near(key, known) or did_you_mean(key, changed)}"
+                f"The override {override.input_line} names an unknown key.{hint_at(key, changed)}"
             )
     return freeze(changed)
 
@@ -335,14 +332,22 @@ def select(config: Config, key: str) -> Any:
     return OmegaConf.select(config, key)
 
 
-def is_node(value: Any) -> bool:
-    """Whether a plain value is a node with a ``_target_``."""
-    return isinstance(value, dict) and "_target_" in value
-
-
 def keys(config: Config) -> list[str]:
     """List all dotted keys of a config, without following links."""
     return list(_dotted_keys(to_plain(config)))
+
+
+def hint_at(key: str, config: Config) -> str:
+    """Return a hint at the known keys closest to an unknown one, or at all keys beside it."""
+    known = keys(config)
+    names = key.split(".")
+    parents = (".".join(names[:count]) for count in range(len(names) - 1, 0, -1))
+    prefix = next((f"{parent}." for parent in parents if parent in known), "")
+    name = key.removeprefix(prefix)
+    inside = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
+    inside += [] if prefix else groups()
+    beside = [each for each in inside if not {".", "/"} & set(each)]
+    return near(name, inside, prefix=prefix) or did_you_mean(name, beside, prefix=prefix)
 
 
 def _dotted_keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -375,7 +380,3 @@ def _literal(value: Any, key: str) -> Any:
             "because the config of a run is evaluated again later."
         )
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", maxsplit=1)[0]

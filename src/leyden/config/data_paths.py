@@ -1,6 +1,5 @@
 """Keys of ``data`` that are paths, because its class annotates them as ``DataPath``."""
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +23,5 @@ def path_keys(data: Any) -> list[str]:
         parameters = resolve(str(target)).signature.parameters
     except UserError:
         return []
-    return [f"data.{name}" for name, each in parameters.items() if _is_path(each.annotation)]
-
-
-def _is_path(annotation: Any) -> bool:
-    kinds = members(annotation) if isinstance(annotation, ast.expr) else ()
-    return any(name_of(kind) == "DataPath" for kind in kinds)
+    kinds = ((name, kind) for name, each in parameters.items() for kind in members(each.annotation))
+    return [f"data.{name}" for name, kind in kinds if name_of(kind) == "DataPath"]

@@ -3,18 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from leyden.config.compose import ACROSS_GROUPS, groups, path_keys_of_options
+from leyden.config.compose import ACROSS_GROUPS, NODES, groups, path_keys_of_options
 from leyden.errors import UserError
 from leyden.files import exists
 
-NEEDED = (
-    *("data", "data/splitter", "network", "task", "loss"),
-    *("parameter_groups", "optimizer", "trainer"),
-)
-"""Groups of which every run needs an option."""
-
 NONE = {"scheduler": "constant", "task/mix": "none"}
 """Options that stand for null; for other groups, it is an empty list."""
+
+NEEDED = ("data/splitter", *(key for key in NODES if key not in NONE))
+"""Groups of which every run needs an option."""
 
 IN_EVERY_CONFIG = frozenset({*NEEDED, *NONE, *ACROSS_GROUPS, "callbacks", "logger"})
 """Groups of whose options one can be chosen in every config without a ``+``."""

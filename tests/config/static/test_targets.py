@@ -161,8 +161,8 @@ def test_nothing_is_imported():
         from leyden.config.static.targets import bind, resolve
         from leyden.errors import UserError
 
-        bind(resolve("torch.optim.AdamW"), {"lr": 0.1}, partial=True, where="optimizer")
-        bind(resolve("lightning.pytorch.Trainer"), {"devices": 1}, partial=False, where="trainer")
+        bind(resolve("torch.optim.AdamW"), {"lr": 0.1, "_partial_": True}, where="optimizer")
+        bind(resolve("lightning.pytorch.Trainer"), {"devices": 1}, where="trainer")
         before = set(sys.modules)
         for target in sys.argv[1:]:
             try:
@@ -220,13 +220,13 @@ def test_a_missing_package_is_reported(monkeypatch):
         resolve("not_there.Thing")
 
 
-def bound(target, where="node", *, partial=False, **arguments):
-    bind(resolve(target), arguments, partial=partial, where=where)
+def bound(target, where="node", **arguments):
+    bind(resolve(target), arguments, where=where)
 
 
 def test_bind_accepts_valid_arguments():
     bound("torch.nn.Linear", in_features=3, out_features=4, bias=False, _convert_="all")
-    bound("torch.optim.AdamW", partial=True, lr=1e-3, betas=[0.9, 0.99], _partial_=True)
+    bound("torch.optim.AdamW", lr=1e-3, betas=[0.9, 0.99], _partial_=True)
     bound("torch.nn.Sequential", _args_=[{"_target_": "torch.nn.ReLU"}] * 3)
     bound("torch.nn.Linear", _args_=[3, 4], bias=True)
     bound("torchmetrics.MeanMetric", anything="passes")
@@ -275,7 +275,7 @@ def test_bind_refuses_invalid_arguments(target, arguments, message):
 
 
 def test_partial_nodes_may_lack_arguments():
-    bound("torch.optim.SGD", partial=True)
+    bound("torch.optim.SGD", _partial_=True)
     with pytest.raises(UserError, match=r"set node\.params"):
         bound("torch.optim.SGD")
 

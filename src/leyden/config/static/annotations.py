@@ -6,7 +6,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+from leyden.config.nodes import is_node
 
 _SEQUENCES = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "frozenset"}
 _TUPLES = {"tuple", "Tuple"}
@@ -94,13 +94,13 @@ def _fits(annotation: ast.expr, value: Any) -> bool:
 
 
 def _is_literal(choices: Sequence[ast.expr], value: Any) -> bool:
-    known = [literal(choice, default=...) for choice in choices]
+    known = (literal(choice, default=...) for choice in choices)
     return any(type(value) is type(choice) and value == choice for choice in known)
 
 
 def _is_sequence(arguments: Sequence[ast.expr], value: Any) -> bool:
     if not isinstance(value, (list, tuple)):
-        return _is_node(value)
+        return is_node(value)
     return all(accepts(element, item) for element in arguments[:1] for item in value)
 
 
@@ -112,7 +112,7 @@ def _is_tuple(arguments: Sequence[ast.expr], value: Any) -> bool:
 
 
 def _is_mapping(arguments: Sequence[ast.expr], value: Any) -> bool:
-    if not isinstance(value, Mapping) or _is_node(value) or len(arguments) != 2:
+    if not isinstance(value, Mapping) or is_node(value) or len(arguments) != 2:
         return isinstance(value, Mapping)
     key, item = arguments
     return all(accepts(key, name) and accepts(item, value[name]) for name in value)
@@ -120,11 +120,7 @@ def _is_mapping(arguments: Sequence[ast.expr], value: Any) -> bool:
 
 def _is_object(_: Sequence[ast.expr], value: Any) -> bool:
     plain = value is None or isinstance(value, (bool, int, float, str, list, tuple, Mapping))
-    return _is_node(value) or not plain
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, Mapping) and "_target_" in value
+    return is_node(value) or not plain
 
 
 def _is_number(*types: type) -> Callable[[Sequence[ast.expr], Any], bool]:
@@ -142,7 +138,7 @@ _CHECKS: dict[str, Callable[[Sequence[ast.expr], Any], bool]] = {
     **dict.fromkeys(_SEQUENCES, _is_sequence),
     **dict.fromkeys(_TUPLES, _is_tuple),
     **dict.fromkeys(_MAPPINGS, _is_mapping),
-    **dict.fromkeys(_PATHS, lambda _, value: isinstance(value, (str, Path)) or _is_node(value)),
+    **dict.fromkeys(_PATHS, lambda _, value: isinstance(value, (str, Path)) or is_node(value)),
     **dict.fromkeys(_OBJECTS, _is_object),
 }
 

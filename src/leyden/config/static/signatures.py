@@ -2,10 +2,9 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from inspect import Parameter, Signature
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeGuard
 
 from leyden.config.static.annotations import literal, members, name_of
 
@@ -60,41 +59,25 @@ def signature_of(function: Function, *, method: bool) -> Signature:
     return Signature(parameters)
 
 
-@dataclass(frozen=True)
-class GivenToSuper:
-    """Arguments that a constructor passes to ``super().__init__`` beside its ``**options``.
-
-    Attributes:
-        by_position: Number of positional arguments.
-        by_keyword: Names of keyword arguments.
-    """
-
-    by_position: int
-    by_keyword: frozenset[str]
-
-
-def given_to_super(definition: ast.ClassDef) -> GivenToSuper | None:
-    """Read how the ``__init__`` of a class passes on its ``**options``; ``None`` if it does not."""
+def super_call(definition: ast.ClassDef) -> ast.Call | None:
+    """Find the call of ``super().__init__`` to which a class passes its ``**options``."""
     for method in flat(definition.body):
-        if not isinstance(method, Function) or method.name != "__init__" or not method.args.kwarg:
-            continue
-        for call in filter(_is_super_init, ast.walk(method)):
-            assert isinstance(call, ast.Call)
-            handed_on = [name_of(keyword.value) for keyword in call.keywords if not keyword.arg]
-            if method.args.kwarg.arg in handed_on:
-                names = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
-                return GivenToSuper(len(call.args), names)
+        if isinstance(method, Function) and method.name == "__init__" and method.args.kwarg:
+            for call in filter(_is_super_init, ast.walk(method)):
+                unpacked = [name_of(each.value) for each in call.keywords if not each.arg]
+                if method.args.kwarg.arg in unpacked:
+                    return call
     return None
 
 
-def widened(signature: Signature, base: Signature, given: GivenToSuper) -> Signature:
-    """Replace ``**options`` by the parameters of the base that are not given yet."""
+def widened(signature: Signature, base: Signature, call: ast.Call) -> Signature:
+    """Replace ``**options`` by the parameters of the base that ``super_call`` does not set."""
     own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
-    taken = given.by_keyword | {parameter.name for parameter in own}
+    taken = {keyword.arg for keyword in call.keywords} | {parameter.name for parameter in own}
     inherited = [
-        parameter if parameter.kind is Parameter.VAR_KEYWORD else _by_keyword(parameter)
-        for parameter in list(base.parameters.values())[given.by_position :]
-        if parameter.name not in taken and parameter.kind is not Parameter.VAR_POSITIONAL
+        p if p.kind is Parameter.VAR_KEYWORD else p.replace(kind=Parameter.KEYWORD_ONLY)
+        for p in list(base.parameters.values())[len(call.args) :]
+        if p.name not in taken and p.kind is not Parameter.VAR_POSITIONAL
     ]
     return Signature([*own, *inherited])
 
@@ -119,11 +102,7 @@ def is_real(definition: ast.ClassDef | Function) -> bool:
     return all(name_of(decorator) != "overload" for decorator in definition.decorator_list)
 
 
-def _by_keyword(parameter: Parameter) -> Parameter:
-    return parameter.replace(kind=Parameter.KEYWORD_ONLY)
-
-
-def _is_super_init(node: ast.AST) -> bool:
+def _is_super_init(node: ast.AST) -> TypeGuard[ast.Call]:
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)):
             return name == "__init__"

@@ -258,10 +258,9 @@ def _constructor(lineage: Sequence[Class]) -> Signature:
         signature = signatures.constructor_of(definition.node, bases)
         if signature is None:
             continue
-        given = signatures.given_to_super(definition.node)
-        if given is None:
-            return signature
-        return signatures.widened(signature, _constructor(lineage[place + 1 :]), given)
+        if call := signatures.super_call(definition.node):
+            return signatures.widened(signature, _constructor(lineage[place + 1 :]), call)
+        return signature
     return Signature()
 
 

@@ -23,7 +23,7 @@ from leyden.config.static.sources import (
     lookup,
     signature_of,
 )
-from leyden.errors import FaultyKeyError, UserError, did_you_mean
+from leyden.errors import FaultyKeyError, UserError, did_you_mean, unexpected
 
 # Names that a config may use as targets, and everything defined below them.
 _ROOMS = ("callbacks", "data", "losses", "networks", "optim", "strategies", "tasks")
@@ -45,69 +45,56 @@ TRUSTED_FUNCTIONS: tuple[str, ...] = (
     "torch.optim",
     "torchmetrics.functional",
 )
-# Modules below a trusted name that load or download models, which may contain code.
-DENIED: tuple[str, ...] = (
-    "torchmetrics.audio.dnsmos",
-    "torchmetrics.audio.nisqa",
-    "torchmetrics.audio.srmr",
-    "torchmetrics.detection.helpers",
-    "torchmetrics.functional.audio.dnsmos",
-    "torchmetrics.functional.audio.nisqa",
-    "torchmetrics.functional.audio.srmr",
-    "torchmetrics.functional.image.arniqa",
-    "torchmetrics.functional.image.dists",
-    "torchmetrics.functional.image.lpips",
-    "torchmetrics.functional.image.perceptual_path_length",
-    "torchmetrics.functional.multimodal",
-    "torchmetrics.functional.text.bert",
-    "torchmetrics.functional.text.helper_embedding_metric",
-    "torchmetrics.functional.text.infolm",
-    "torchmetrics.functional.text.rouge",
-    "torchmetrics.functional.text.sacre_bleu",
-    "torchmetrics.functional.video.vmaf",
-    "torchmetrics.image.arniqa",
-    "torchmetrics.image.dists",
-    "torchmetrics.image.fid",
-    "torchmetrics.image.inception",
-    "torchmetrics.image.kid",
-    "torchmetrics.image.lpip",
-    "torchmetrics.image.mifid",
-    "torchmetrics.image.perceptual_path_length",
-    "torchmetrics.multimodal",
-    "torchmetrics.text.bert",
-    "torchmetrics.text.infolm",
-    "torchmetrics.text.rouge",
-    "torchmetrics.text.sacre_bleu",
-    "torchmetrics.video.vmaf",
+# Modules of metrics that load or download models, which may contain code.
+DENIED: tuple[str, ...] = tuple(
+    f"{package}.{module}"
+    for package in ("torchmetrics", "torchmetrics.functional")
+    for module in (
+        "audio.dnsmos",
+        "audio.nisqa",
+        "audio.srmr",
+        "detection.helpers",
+        "image.arniqa",
+        "image.dists",
+        "image.fid",
+        "image.inception",
+        "image.kid",
+        "image.lpip",
+        "image.lpips",
+        "image.mifid",
+        "image.perceptual_path_length",
+        "multimodal",
+        "text.bert",
+        "text.helper_embedding_metric",
+        "text.infolm",
+        "text.rouge",
+        "text.sacre_bleu",
+        "video.vmaf",
+    )
 )
 # Classes of Lightning that write only to the run folder and do not connect to servers. A config of
 # unknown origin may name these; all others must be chosen by the user.
 STAYING: tuple[str, ...] = (
-    *(
-        f"lightning.pytorch.callbacks.{module}"
-        for module in (
-            "device_stats_monitor",
-            "early_stopping",
-            "finetuning",
-            "gradient_accumulation_scheduler",
-            "lr_monitor",
-            "model_summary",
-            "progress",
-            "pruning",
-            "rich_model_summary",
-            "stochastic_weight_avg",
-            "throughput_monitor",
-            "timer",
-            "weight_averaging",
-        )
-    ),
-    *(
-        f"lightning.pytorch.strategies.{module}"
-        for module in ("ddp", "fsdp", "model_parallel", "single_device")
-    ),
     "lightning.fabric.plugins.precision",
     "lightning.pytorch.accelerators",
+    "lightning.pytorch.callbacks.device_stats_monitor",
+    "lightning.pytorch.callbacks.early_stopping",
+    "lightning.pytorch.callbacks.finetuning",
+    "lightning.pytorch.callbacks.gradient_accumulation_scheduler",
+    "lightning.pytorch.callbacks.lr_monitor",
+    "lightning.pytorch.callbacks.model_summary",
+    "lightning.pytorch.callbacks.progress",
+    "lightning.pytorch.callbacks.pruning",
+    "lightning.pytorch.callbacks.rich_model_summary",
+    "lightning.pytorch.callbacks.stochastic_weight_avg",
+    "lightning.pytorch.callbacks.throughput_monitor",
+    "lightning.pytorch.callbacks.timer",
+    "lightning.pytorch.callbacks.weight_averaging",
     "lightning.pytorch.plugins.precision",
+    "lightning.pytorch.strategies.ddp",
+    "lightning.pytorch.strategies.fsdp",
+    "lightning.pytorch.strategies.model_parallel",
+    "lightning.pytorch.strategies.single_device",
     "lightning.pytorch.trainer.trainer.Trainer",
 )
 _LONGEST_HINT = 120
@@ -190,13 +177,12 @@ def stays_in_run_folder(target: Target) -> bool:
     return _within(target.canonical, STAYING)
 
 
-def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: str) -> None:
+def bind(target: Target, node: Mapping[str, Any], *, where: str) -> None:
     """Check the arguments of a node against the signature of its target.
 
     Args:
         target: Class or function that will be called.
-        arguments: The node, with or without Hydra's own keys.
-        partial: Whether further arguments follow at run time, so that none is missing yet.
+        node: The arguments, and Hydra's own keys; with ``_partial_``, arguments may be missing.
         where: Dotted key of the node, with which messages begin.
 
     Raises:
@@ -204,26 +190,22 @@ def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: 
     """
     key = f"{where}." if where else ""
     for name, (kind, expected) in _HYDRA_TYPES.items():
-        if name in arguments and not isinstance(arguments[name], kind):
-            raise FaultyKeyError(
-                f"{key}{name}", f"expected {expected}, got {arguments[name]!r:.80}."
-            )
+        if name in node and not isinstance(node[name], kind):
+            raise unexpected(f"{key}{name}", expected, node[name])
     parameters = target.signature.parameters.values()
     known = {p.name: p for p in parameters if p.kind not in _NAMELESS}
-    given = _by_position(target, arguments.get("_args_", ()), key)
-    given |= {name: value for name, value in arguments.items() if name not in HYDRA_KEYS}
+    given = _by_position(target, node.get("_args_", ()), key)
+    given |= {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in given.items():
         if name in known:
-            fault = annotations.mismatch(known[name], value)
-            if fault:
+            if fault := annotations.mismatch(known[name], value):
                 raise FaultyKeyError(f"{key}{name}", f"{fault}.")
         elif all(p.kind is not Parameter.VAR_KEYWORD for p in parameters):
-            hint = _hint(name, known)
-            fault = f"{target.target} takes no argument {name!r}.{hint}"
+            fault = f"{target.target} takes no argument {name!r}.{_hint(name, known)}"
             raise FaultyKeyError(f"{key}{name}", fault)
     required = (name for name, p in known.items() if p.default is Parameter.empty)
     missing = [f"{key}{name}" for name in required if name not in given]
-    if missing and not partial:
+    if missing and not node.get("_partial_"):
         raise UserError(f"{target.target} lacks required arguments: set {', '.join(missing)}.")
 
 
