@@ -39,7 +39,7 @@ def origin(key: str, *overrides: str) -> str:
         ("callbacks.ema.decay", ["callbacks=[default,ema]"], "conf/callbacks/ema.yaml"),
         ("logger.tensorboard.name", [], "conf/logger/tensorboard.yaml"),
         ("task.mix.alpha", ["task/mix=cutmix"], "conf/task/mix/cutmix.yaml"),
-        ("task.channels_last", [], "conf/task/classification.yaml"),
+        ("task.channels_last", [], "conf/task/_base.yaml"),
         ("data.num_workers", [], "conf/data/_base.yaml"),
         ("data.white", [], "conf/data/_image.yaml"),
         ("data.batch_size", [], "conf/data/digits.yaml"),
