@@ -39,22 +39,20 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
             "or give monitor=train/loss."
         )
     better = known.get(monitor)
-    if mode is None and better is None:
-        # `self.log` in a task may add metrics whose direction is not declared.
-        fault = f"is not measured.{did_you_mean(monitor, known)}"
-        if monitor in known:
-            fault = "does not declare whether lower or higher values are better."
-        raise UserError(
-            f"monitor={monitor} {fault} For a metric of your own, give mode=min or mode=max."
-        )
-    if mode is not None and better is not None and mode != better:
+    if mode and better and mode != better:
         raise UserError(
             f"mode={mode} contradicts monitor={monitor}, of which "
             f"{'lower' if better == 'min' else 'higher'} values are better. Leave mode out."
         )
-    chosen = mode or better
-    assert chosen is not None
-    return chosen
+    if chosen := mode or better:
+        return chosen
+    # `self.log` in a task may add metrics whose direction is not declared.
+    fault = f"is not measured.{did_you_mean(monitor, known)}"
+    if monitor in known:
+        fault = "does not declare whether lower or higher values are better."
+    raise UserError(
+        f"monitor={monitor} {fault} For a metric of your own, give mode=min or mode=max."
+    )
 
 
 def check_measured(monitor: str, measured: "Collection[str]") -> None:

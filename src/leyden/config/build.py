@@ -68,7 +68,7 @@ def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> A
     target = imported(resolve(node["_target_"]))
     if kind is not object and not (isinstance(target, type) and issubclass(target, kind)):
         raise UserError(f"{where}: expected a subclass of {kind.__name__}, got {node['_target_']}.")
-    return _made(node, where, recursive=True)
+    return _made(node, where)
 
 
 def class_of(config: Config, key: str) -> type | None:
@@ -105,19 +105,18 @@ def call(where: str, factory: Any, **arguments: Any) -> Any:
         raise UserError(f"{where}: {error}") from error
 
 
-def _made(value: Any, where: str, *, recursive: bool) -> Any:
+def _made(value: Any, where: str) -> Any:
     """Copy checked containers with the object in place of each node."""
     if isinstance(value, list):
-        return [_made(each, f"{where}[{i}]", recursive=recursive) for i, each in enumerate(value)]
+        return [_made(each, f"{where}[{i}]") for i, each in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    recursive = value.get("_recursive_", recursive)
     if not is_node(value):
-        return {key: _made(value[key], f"{where}.{key}", recursive=recursive) for key in value}
+        return {key: _made(value[key], f"{where}.{key}") for key in value}
     arguments = {key: value[key] for key in value if key not in HYDRA_KEYS}
     by_position = value.get("_args_", [])
-    if recursive:
-        arguments = _made(arguments, where, recursive=True)
-        by_position = _made(by_position, f"{where}._args_", recursive=True)
+    if value.get("_recursive_", True):
+        arguments = _made(arguments, where)
+        by_position = _made(by_position, f"{where}._args_")
     factory = partial(imported(resolve(value["_target_"])), *by_position, **arguments)
     return factory if value.get("_partial_") else call(where, factory)

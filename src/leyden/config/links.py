@@ -23,6 +23,8 @@ LONGEST_SHOWN = 80
 
 _LINK = re.compile(r"(?<!\\)\$\{(\.*)([\w-]+(?:\.[\w-]+)*)\}")
 
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 _Path = tuple[str, ...]
 
 
@@ -143,12 +145,9 @@ def _scalar(value: Any, home: _Path) -> Any:
 
 def _refuse_unwritable(text: str, home: _Path) -> None:
     """Refuse text that neither a YAML file nor a file name can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _fault(home, f"contains {_shown(text)}, which is not Unicode text") from None
-    if "\0" in text:
-        raise _fault(home, f"contains {_shown(text)}, which has a null character")
+    if _UNWRITABLE.search(text):
+        fault = f"contains {_shown(text)}, which has a null character or is not Unicode text"
+        raise _fault(home, fault)
 
 
 def _fault(home: _Path, reason: str) -> UserError:

@@ -69,7 +69,5 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
 
 def _quoted(text: str) -> str:
     r"""Quote a text for Hydra, which escapes backslashes only before quotes and at the end."""
-    escaped = re.sub(
-        r"(\\*)(\"|$)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text
-    )
+    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + m[2].replace('"', '\\"'), text)
     return f'"{escaped}"'
