@@ -301,7 +301,7 @@ def test_a_process_runs_nothing_either(command, trap, shared_run, leyden_process
     done = leyden_process(command, f"run={run}", cwd=victim)
 
     assert done.code == 2
-    assert "only links such as ${seed} are taken" in done.err
+    assert "only links such as ${seed} are allowed" in done.err
     assert done.err.count("\n") == 1
     assert not (victim / "MARK").exists()
 
