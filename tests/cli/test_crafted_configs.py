@@ -301,7 +301,7 @@ def test_foreign_code_is_not_run_in_a_process(command, trap, shared_run, leyden_
     done = leyden_process(command, f"run={run}", cwd=victim)
 
     assert done.code == 2
-    assert "only links such as ${seed} are taken" in done.err
+    assert "only links such as ${seed} are allowed" in done.err
     assert done.err.count("\n") == 1
     assert not (victim / "MARK").exists()
 
