@@ -17,7 +17,7 @@ def sync_batch_norms(module: nn.Module) -> nn.Module:
     """
     for norm in module.modules():
         if (kind := SYNCED.get(type(norm))) is not None:
-            norm.__class__ = kind
+            norm.__class__ = kind  # keeps parameters, buffers, hooks and their names
     return module
 
 
