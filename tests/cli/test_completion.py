@@ -27,7 +27,7 @@ CLEAR = "\x15"
         ("leyden train +network=table_", ["+network=table_mlp "]),
         ("leyden train network=table_mlp network.emb", ["network.embedding_width="]),
         ("leyden train network=null network.chan", ["network.channels="]),
-        ("leyden train -m optimizer=adam,li", ["optimizer=adam,lion "]),
+        ("leyden train -m optimizer=adam,rm", ["optimizer=adam,rmsprop "]),
         ("leyden train callbacks=[default,em", ["callbacks=[default,ema"]),
         ("leyden train 'callbacks=[default,em", ["callbacks=[default,ema"]),
         ("leyden train task/mix=m", ["task/mix=mixup "]),

@@ -255,7 +255,7 @@ def test_each_job_of_a_sweep_has_a_folder(leyden, tmp_path):
         ("callbacks=[default,swa]", "trainer.max_epochs=3"),
         ("network=cnn", "task/mix=cutmix", "trainer=debug"),
         ("scheduler=plateau", "trainer.gradient_clip_val=1.0"),
-        ("optimizer=lion", "task/mix=mixup", "debug=smoke"),
+        ("optimizer=sgd", "task/mix=mixup", "debug=smoke"),
     ],
 )
 def test_options_train(leyden, words):
