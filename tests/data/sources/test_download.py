@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from leyden.data.sources.download import RemoteFile, digest_file, fetch
+from leyden.data.sources.download import RemoteFile, fetch
 from leyden.errors import UserError
 
 CONTENT = bytes(range(256)) * 1024
@@ -293,6 +293,7 @@ def test_a_malformed_description_is_refused(change, message):
         RemoteFile(**good | change)
 
 
-def test_digest_file(tmp_path):
+def test_the_checksum_of_a_file(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert digest_file(tmp_path / "a", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+    file = RemoteFile(name="a", urls=("http://a/b",), checksum="md5:" + "0" * 32)
+    assert file.checksum_of(tmp_path / "a") == "md5:900150983cd24fb0d6963f7d28e17f72"

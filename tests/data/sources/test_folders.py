@@ -146,7 +146,9 @@ def test_a_file_that_is_not_read_is_another_source(tmp_path):
 
 
 def test_a_class_without_files_names_what_it_holds(tmp_path):
-    with pytest.raises(UserError, match=r"b holds no note\. Expected .*\.txt, got \.avif \(2\);"):
+    with pytest.raises(
+        UserError, match=r"No note found below .*b\. Expected .*\.txt, got \.avif \(2\);"
+    ):
         labels(folder_of(tmp_path, "a/1.txt", "a/1.md", "b/1.avif", "b/2.avif"))
 
 

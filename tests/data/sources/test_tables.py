@@ -149,7 +149,7 @@ def test_broken_lines_of_json_are_told(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_quote_that_is_never_closed_is_an_error_and_swallows_nothing(tmp_path, lines, row, end):
+def test_a_quote_that_is_never_closed_is_an_error_and_hides_no_row(tmp_path, lines, row, end):
     (tmp_path / "a.csv").write_text("\n".join(["n,t", "2,x", *lines]) + end, newline="")
 
     with pytest.raises(UserError, match=rf"a quote in row {row} is never closed"):
@@ -245,8 +245,8 @@ def test_a_missing_column_is_an_error_with_the_nearest_one(tmp_path, name):
         ),
         ("a.jsonl", b'[{"a": 1},\n{"a": 2}]\n', "no line of it holds a JSON object; line 1"),
         ("a.parquet", b"PAR1 and no more", "cannot be read as a table"),
-        ("a.xlsx", b"", r"no known format.*\.csv"),
-        ("a.parquet.gz", b"", "no known format"),
+        ("a.xlsx", b"", r"unknown format.*\.csv"),
+        ("a.parquet.gz", b"", "unknown format"),
     ],
 )
 def test_files_that_are_no_tables_say_so(tmp_path, name, content, message):
