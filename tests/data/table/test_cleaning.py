@@ -1,6 +1,6 @@
 """What the log and cleaning.json say of a table."""
 
-from leyden.data.cleaning.steps import table as laid_out
+from leyden.data.cleaning.steps import format_report
 from leyden.data.table.cleaning import TableCleaning
 
 
@@ -11,7 +11,7 @@ def test_every_step_says_what_it_found(table, visits):
     columns["age"][7] = "old"
     columns["state"][8] = ""
 
-    lines = laid_out(table(columns).cleaning_report()).splitlines()
+    lines = format_report(table(columns).cleaning_report()).splitlines()
 
     assert lines[0] == "cleaning: 200 items read, 199 rows kept"
     found = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in lines[1:]}
@@ -26,7 +26,7 @@ def test_a_step_that_is_off_says_so(table, visits):
     steps = TableCleaning(outliers=False, constant_columns=False)
     data = table(visits(hospital=["St. Mary"] * 200), cleaning=steps)
 
-    lines = laid_out(data.cleaning_report()).splitlines()
+    lines = format_report(data.cleaning_report()).splitlines()
 
     assert sum(line.endswith("switched off") for line in lines) == 4  # and what compares rows
     assert "hospital" in {column["name"] for column in data.statistics["columns"]}
