@@ -107,7 +107,9 @@ class _WrittenRows:
         if self.classes.names:
             self.columns.rewrite("targets", partial(np.take, self.classes.places()))
             self.class_names = self.classes.names
-        self._finish_keys()
+        keys = self.compared.map_arrays()["keys"]
+        identify_content = self.has_content_keys and not self.is_grouped
+        self.columns.append("keys", separate_repeats(keys) if identify_content else keys)
         self._clean(steps)
         self.arrays.close()
         self.columns.close()
@@ -141,11 +143,6 @@ class _WrittenRows:
         }
         (self.folder / META).write_text(json.dumps(meta, indent=1))
         (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
-
-    def _finish_keys(self) -> None:
-        keys = self.compared.map_arrays()["keys"]
-        identify_content = self.has_content_keys and not self.is_grouped
-        self.columns.append("keys", separate_repeats(keys) if identify_content else keys)
 
     def _add_keys(self, rows: Rows) -> None:
         """Append the keys by which rows are split, and what distinguishes equal rows."""
