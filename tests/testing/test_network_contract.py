@@ -1,4 +1,4 @@
-"""A sound network passes the contract, and each of its tests finds its own fault."""
+"""A correct network passes the contract, and each test detects the fault that it is for."""
 
 import random
 

@@ -7,7 +7,7 @@ COLUMNS = 64
 
 
 def signatures_of(*shared, seed=0):
-    """Rows that have so many columns in common with a first one."""
+    """Signatures that have given numbers of columns in common with a first one."""
     random = np.random.default_rng(seed)
     rows = random.integers(0, 2**32, (len(shared) + 1, COLUMNS), dtype=np.uint32)
     for row, columns in zip(rows[1:], shared, strict=True):

@@ -12,7 +12,7 @@ OFF = dict.fromkeys(("conflicting_labels", "duplicates", "leakage"), False)
 
 
 def digest(content):
-    """Sixteen bytes of which the last differ, as zeros would hide from a string comparison."""
+    """Return 16 bytes that differ in the last ones; string comparisons would stop at zeros."""
     return bytes(14) + content.to_bytes(2, "big")
 
 
@@ -71,7 +71,7 @@ def test_the_first_of_equal_rows_stays(split):
     [("train", "val"), ("train", "test"), ("val", "test"), ("all", "val"), ("all", "test")],
 )
 @pytest.mark.parametrize("target", [0, 1])
-def test_a_row_that_stands_in_a_later_split_leaks(earlier, later, target):
+def test_a_row_that_is_in_a_later_split_leaks(earlier, later, target):
     kept, report = cleaned((7, 0, earlier), (8, 0, earlier), (7, target, later))
 
     assert kept == [1, 2]

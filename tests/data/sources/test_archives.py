@@ -38,7 +38,7 @@ def special_zip(path, mode):
 
 @pytest.fixture
 def inbox(tmp_path):
-    """A folder for archives, in a place of which every other change is seen."""
+    """Folder of archives, beside which every other change is detected."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     return folder

@@ -80,7 +80,7 @@ def test_numbers_and_dates_keep_their_digits(tmp_path):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_the_separator_is_told_by_the_first_line(tmp_path, separator):
+def test_the_separator_is_detected_in_the_first_line(tmp_path, separator):
     (tmp_path / "a.csv").write_bytes(separated(separator))
 
     assert read(tmp_path / "a.csv")[0] == ROWS
@@ -119,7 +119,7 @@ def test_broken_lines_of_csv_are_told_and_the_others_keep_their_numbers(tmp_path
     assert rejected == {f"a.csv row {n}": "3 cells instead of 2" for n in range(7, 60, 7)}
 
 
-def test_a_file_of_broken_lines_alone_tells_them_all(tmp_path):
+def test_a_file_of_only_broken_lines_reports_all_of_them(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1\n2\n")
 
     rows, _, rejected = read(tmp_path / "a.csv", ["b"])
@@ -201,7 +201,7 @@ def test_rows_of_another_encoding_are_rejected_and_the_rest_is_read(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
-def test_a_byte_order_mark_tells_the_encoding(tmp_path, name, encoding):
+def test_a_byte_order_mark_determines_the_encoding(tmp_path, name, encoding):
     path = write(tmp_path / name)
     path.write_bytes(path.read_bytes().decode().encode(encoding))
 
