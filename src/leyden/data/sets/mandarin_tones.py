@@ -16,9 +16,7 @@ SYSTEM_FOLDER = Path("/usr/share/gcin-voice/ogg")
 """Folder where Debian's package ``gcin-voice`` installs the files."""
 
 NEUTRAL = "1"
-FIRST = "1"
-CONTOURS = ("2", "3", "4")
-"""Tones as the names of folders mark them: 1 is neutral, and the first tone has no mark."""
+"""Mark of the neutral tone at the end of a folder's name; the first tone has no mark."""
 
 INITIALS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
 
@@ -132,4 +130,4 @@ def split_tone(name: str) -> tuple[str, str]:
     """
     syllable = name.rstrip("1234")
     mark = name.removeprefix(syllable)
-    return syllable, "neutral" if mark == NEUTRAL else mark or FIRST
+    return syllable, "neutral" if mark == NEUTRAL else mark or "1"
