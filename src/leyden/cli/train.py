@@ -65,12 +65,12 @@ def _dispatch(arguments: Arguments) -> None:
     if (chosen := arguments.one("run")) and RERUN not in flags:
         arguments.refuse_bare()
         folder = existing_folder(chosen)
-        _log_to(folder)
+        log_to(folder)
         _train(config_to_continue(folder, arguments.overrides), folder)
     elif is_launched() and rank() > 0:
         _import_torch()
         for config, folder in follow():
-            _log_to(folder)
+            log_to(folder)
             _train(config, folder)
     else:
         with _leading() as jobs:
@@ -107,7 +107,7 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     source = existing_folder(arguments.required("run", "leyden train run=runs/digits/TIME --rerun"))
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
-    _log_to(folder)
+    log_to(folder)
     log.info("repeating %s", source.path)
     _train(config, folder, jobs=jobs)
 
@@ -122,7 +122,7 @@ def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
         return
     config, source = compose_and_check(words)
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
-        _log_to(unfinished)
+        log_to(unfinished)
         _train(config, unfinished, jobs=jobs)
     elif is_sweep(source):
         run_hydra(run_job)
@@ -137,7 +137,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         The best value of the monitored metric.
     """
     config, folder = job.config, job.folder
-    _log_to(folder)
+    log_to(folder)
     if job.launcher == "joblib" and config.trainer.devices == 1:
         from leyden.ranks.gpus import take_gpu  # imports torch
 
@@ -147,7 +147,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         log.info("job %s: %s", job.number, " ".join(job.overrides))
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log.info("continuing %s", unfinished.path)
-        _log_to(unfinished)
+        log_to(unfinished)
         return _train(config, unfinished, jobs=jobs)
     if resume and sweeping and (finished := newest_run(config, RUNS, finished=True)):
         log.info("finished before: %s", finished.path)
@@ -175,7 +175,7 @@ def _import_torch() -> None:
     tame_lightning()
 
 
-def _log_to(folder: RunFolder) -> None:
+def log_to(folder: RunFolder) -> None:
     """Log to a run folder, which may come from someone else."""
     folder.refuse_links_and_pipes()
     append_to(folder.log)

@@ -97,7 +97,7 @@ class RunFolder:
 
     def read_status(self) -> dict[str, Any]:
         """Read the status; empty if it is missing or damaged."""
-        return _read_mapping(self.status)
+        return _read_json(self.status)
 
     def write_status(
         self, state: State, *, error: str | None = None, warnings: Sequence[str] = ()
@@ -113,12 +113,12 @@ class RunFolder:
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
-        warnings = _read_mapping(self.cleaning).get("warnings")
+        warnings = _read_json(self.cleaning).get("warnings")
         return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = _read_mapping(self.metrics)
+        metrics = _read_json(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -220,7 +220,7 @@ def _holds(path: Path, config: Config) -> bool:
         return False
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=float) if path.is_file() else {}

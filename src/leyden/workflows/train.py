@@ -20,7 +20,7 @@ from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT
 from leyden.config.compose import Config, to_plain
 from leyden.config.data_paths import path_keys
 from leyden.data.base import DataModule
-from leyden.data.cleaning.steps import table
+from leyden.data.cleaning.steps import format_report
 from leyden.data.rows import SPLITS
 from leyden.errors import InterruptedRunError, UserError
 from leyden.ranks.environment import rank
@@ -217,7 +217,7 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
     report = data.cleaning_report()
     if rank() == 0:
         write_json(folder.cleaning, report.as_dict())
-    log.info(table(report))
+    log.info(format_report(report))
     counts = ", ".join(f"{split} {len(data.row_numbers(split))}" for split in SPLITS)
     classes = f"{len(cached.class_names)} classes" if cached.class_names else "no classes"
     log.info("data: %s, %s; rows: %s", data.name, classes, counts)

@@ -1,6 +1,10 @@
 """The cleaning report of tables."""
 
+<<<<<<< HEAD
 from leyden.data.cleaning.steps import table as format_report
+=======
+from leyden.data.cleaning.steps import format_report
+>>>>>>> core
 from leyden.data.table.cleaning import TableCleaning
 
 
