@@ -19,14 +19,6 @@ class TestEveryDataOption(DataContract):
         data.splitter = splitter or data.splitter
         return data
 
-<<<<<<< HEAD
-    def test_no_row_is_tested_in_two_folds(self):
-        if "data=mandarin_strings" not in self.kind:  # its rows combine clips of a fixed split
-            super().test_no_row_is_tested_in_two_folds()
-=======
     def test_folds_share_no_test_row(self):
-        if (
-            "data=mandarin_strings" not in self.kind
-        ):  # whose clips are split before strings are drawn
+        if "data=mandarin_strings" not in self.kind:  # its rows combine clips of a fixed split
             super().test_folds_share_no_test_row()
->>>>>>> core

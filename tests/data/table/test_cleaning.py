@@ -1,10 +1,6 @@
 """The cleaning report of tables."""
 
-<<<<<<< HEAD
-from leyden.data.cleaning.steps import table as format_report
-=======
 from leyden.data.cleaning.steps import format_report
->>>>>>> core
 from leyden.data.table.cleaning import TableCleaning
 
 
