@@ -31,7 +31,9 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The run's frozen config.
-        crossval: Repeats and jobs of a cross-validation; in no other folder.
+        crossval: Folds, repeats and jobs; like the next two of a cross-validation alone.
+        folds: Counts of rows and metrics of each of its runs.
+        predictions: Out-of-fold predictions.
         metrics: Final metrics by stage and name.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
@@ -48,6 +50,8 @@ class RunFolder:
     def __post_init__(self) -> None:
         self.config = self.path / "config.yaml"
         self.crossval = self.path / "crossval.json"
+        self.folds = self.path / "folds.csv"
+        self.predictions = self.path / "oof.csv"
         self.metrics = self.path / "metrics.json"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
