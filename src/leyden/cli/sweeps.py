@@ -143,12 +143,12 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
 
 def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     """Compose what all jobs share, and list the jobs."""
-    overrides = parse(words)
-    shared = [each for each in overrides if not each.is_sweep_override()]
+    given = {each.key_or_group: each for each in parse(words)}  # the last value counts
+    shared = [each for each in given.values() if not each.is_sweep_override()]
     source = compose([str(each.input_line) for each in shared], with_hydra=True)
     sweeper = source.hydra.sweeper
     params = parse([f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()])
-    varied = [*params, *(each for each in overrides if not each.is_hydra_override())]
+    varied = [*params, *(each for each in given.values() if not each.is_hydra_override())]
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
@@ -161,9 +161,8 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         },
         "config": _digest(without_hydra(source)),
     }
-    is_placed = any(each.key_or_group == "hydra.sweep.dir" for each in shared)
     earlier = None
-    if resume and jobs is not None and not is_placed:
+    if resume and jobs is not None and "hydra.sweep.dir" not in given:
         earlier = _newest(str(source.name), identity)
     return Sweep(
         words=words,
