@@ -39,6 +39,8 @@ CLEAR = "\x15"
         ("leyden train --re", ["--rerun "]),
         ("leyden train resume=", ["resume=auto "]),
         ("leyden predict format=", ["format=csv ", "format=jsonl "]),
+        ("leyden crossval fol", ["folds="]),
+        ("leyden crossval network=table_", ["network=table_mlp "]),
         ("leyden consolidate network", []),
         ("leyden nothing ", []),
         ("leyden train network=nothing_of_the_kind network.chan", ["network.channels="]),

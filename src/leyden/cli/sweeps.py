@@ -30,7 +30,7 @@ from leyden.cli.hydra_jobs import (
     parse,
     run_sweep,
 )
-from leyden.comparison.results import SWEEP, Result, read_results
+from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import as_text, as_word, rank, write_csv
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
@@ -286,7 +286,8 @@ def _run_job(source: Config, *, run: Run, retries: int, count: int | None) -> fl
         if not _record_failure(folder, error, number=number):
             raise
         return math.nan
-    report("no value" if value is None else f"{job.config.monitor} {value:.4g}")
+    monitor = read_result(folder.path).monitor
+    report("no value" if value is None else f"{monitor} {value:.4g}")
     return value
 
 
