@@ -77,7 +77,11 @@ SWEEP: Mapping[str, Sequence[str]] = {"seeds": (), "retries": (), "dry_run": ("t
 OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "train": {"run": (), "resume": ("auto",), **SWEEP},
     "crossval": {
-        **{"run": (), "folds": (), "repeats": (), "jobs": (), "resume": ("auto",)},
+        "run": (),
+        "folds": (),
+        "repeats": (),
+        "jobs": (),
+        "resume": ("auto",),
         **SWEEP,
     },
     "evaluate": {"run": (), "changed_data": ("allow",)},
