@@ -10,7 +10,7 @@ from functools import partial
 from io import StringIO
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train import import_torch, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
@@ -106,15 +106,16 @@ def _start(arguments: Arguments) -> None:
         sys.argv = ["leyden crossval", *words]  # which Hydra reads
         run_hydra(run_job)
         return
-    composed = compose_and_check(words)
-    if composed.sweeps:
+    config, source = compose_and_check(words)
+    if is_multirun(source):
         sweep(arguments, run_job, kind=kind, resume=resume)
         return
     refuse_own_keys(arguments)
-    if resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
-        _crossval(_config(composed.config, plan), unfinished, plan)
+    whole = _config(config, plan)
+    if resume and (unfinished := _earlier(whole, plan, finished=False)):
+        _crossval(whole, unfinished, plan)
     else:
-        run_one(composed, run_job)
+        run_one(config, source, run_job)
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:
@@ -174,6 +175,8 @@ def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
+    if job.launcher == "joblib":
+        _take_gpu(config)
     earlier = None
     if resume and sweeping and not folder.config.exists():
         earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
@@ -252,14 +255,19 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
     """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
     die_with_launcher()
     import_torch()
-    if config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu
-
-        take_gpu()
+    _take_gpu(config)
     nowhere = StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere):
         log_to(folder)
         start(config, folder)
+
+
+def _take_gpu(config: Config) -> None:
+    """Give this process one of several GPUs, unless it is to use more."""
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu  # imports torch
+
+        take_gpu()
 
 
 def _report(folder: RunFolder) -> None:
