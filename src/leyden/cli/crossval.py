@@ -172,6 +172,8 @@ def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
+    if job.launcher == "joblib":
+        _take_gpu(config)
     earlier = None
     if resume and sweeping and not folder.config.exists():
         earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
@@ -250,14 +252,19 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
     """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
     die_with_launcher()
     import_torch()
-    if config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu
-
-        take_gpu()
+    _take_gpu(config)
     nowhere = StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere):
         log_to(folder)
         start(config, folder)
+
+
+def _take_gpu(config: Config) -> None:
+    """Give this process one of several GPUs, unless it is to use more."""
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu  # imports torch
+
+        take_gpu()
 
 
 def _report(folder: RunFolder) -> None:
