@@ -54,7 +54,7 @@ def overrides_of(line):
     _, _, *words = shlex.split(line)
     if "-m" in words:
         words = [re.sub(r"=([^\[{,]*),.*", r"=\1", word) for word in words if word != "-m"]
-    own = ("resume=", "hydra", "folds=", "repeats=", "jobs=")
+    own = ("resume=", "hydra", "folds=", "repeats=", "jobs=", "seeds=", "retries=", "dry_run=")
     return [word for word in words if not word.startswith(own)]
 
 

@@ -71,9 +71,19 @@ complete -c leyden -f -a '(__leyden)'"""
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
+SWEEP: Mapping[str, Sequence[str]] = {"seeds": (), "retries": (), "dry_run": ("true",)}
+"""Keys of the commands that sweep."""
+
 OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "train": {"run": (), "resume": ("auto",)},
-    "crossval": {"run": (), "folds": (), "repeats": (), "jobs": (), "resume": ("auto",)},
+    "train": {"run": (), "resume": ("auto",), **SWEEP},
+    "crossval": {
+        "run": (),
+        "folds": (),
+        "repeats": (),
+        "jobs": (),
+        "resume": ("auto",),
+        **SWEEP,
+    },
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},

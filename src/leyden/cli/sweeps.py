@@ -5,12 +5,15 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -29,10 +32,12 @@ from leyden.cli.hydra_jobs import (
 )
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import as_text, as_word, rank, write_csv
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
-from leyden.errors import UserError, describe, first_line
+from leyden.errors import InterruptedRunError, UserError, describe, first_line
 from leyden.printable import printable
+from leyden.ranks.signals import SIGNALS, exit_code
 from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -41,6 +46,9 @@ OWN_KEYS = ("seeds", "retries", "dry_run")
 """Keys of commands that sweep; none of them is a key of the config."""
 
 FLAGS = {"-m", "--multirun"}
+
+MOST = 9999
+"""Largest number of seeds or retries: more are a typing error."""
 
 RANKING = "ranking.csv"
 
@@ -77,10 +85,10 @@ def expand_seeds(arguments: Arguments) -> None:
     """
     if arguments.one("seeds") is None:
         return
-    count = _whole_number(arguments, "seeds", least=1)
+    count = _integer(arguments, "seeds", least=1)
     given = [word for word in arguments.overrides if word.startswith("seed=")]
     first = given[-1].partition("=")[2] if given else "0"
-    if not first.isdecimal():
+    if not first.isdecimal() or len(first) > len(str(LARGEST_SEED)):
         raise UserError(
             f"{given[-1]} and seeds={count} both choose the seeds. Expected the first seed, such "
             f"as seed=0 seeds={count}, or a list alone: -m {given[-1]}."
@@ -121,7 +129,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     """
     if other := [word for word in arguments.bare if word not in FLAGS]:
         raise UserError(f"{other[0]} cannot be combined with -m or seeds=. Leave out either.")
-    retries = _whole_number(arguments, "retries")
+    retries = _integer(arguments, "retries")
     is_dry = _flag(arguments, "dry_run")
     found = _plan(arguments.overrides, kind=kind, resume=resume)
     _refuse_if_every_job_is(found.jobs or ())
@@ -132,18 +140,19 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
     sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
-    run_sweep(partial(_run_job, run=run, retries=retries, count=count))
+    with _stopped_by_signals():
+        run_sweep(partial(_run_job, run=run, retries=retries, count=count))
     _finish(found.folder, count)
 
 
 def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     """Compose what all jobs share, and list the jobs."""
-    overrides = parse(words)
-    shared = [each for each in overrides if not each.is_sweep_override()]
+    given = {each.key_or_group: each for each in parse(words)}  # the last value counts
+    shared = [each for each in given.values() if not each.is_sweep_override()]
     source = compose([str(each.input_line) for each in shared], with_hydra=True)
     sweeper = source.hydra.sweeper
     params = parse([f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()])
-    varied = [*params, *(each for each in overrides if not each.is_hydra_override())]
+    varied = [*params, *(each for each in given.values() if not each.is_hydra_override())]
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
@@ -156,9 +165,8 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         },
         "config": _digest(without_hydra(source)),
     }
-    is_placed = any(each.key_or_group == "hydra.sweep.dir" for each in shared)
     earlier = None
-    if resume and jobs is not None and not is_placed:
+    if resume and jobs is not None and "hydra.sweep.dir" not in given:
         earlier = _newest(str(source.name), identity)
     return Sweep(
         words=words,
@@ -190,7 +198,7 @@ def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:
 def _digest(config: Config) -> str:
     """Return a hash of a config, without where caches are and downloads come from."""
     plain = without_places(to_plain(config))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _newest(name: str, identity: Mapping[str, Any]) -> Path | None:
@@ -228,6 +236,25 @@ def _words_for_hydra(sweep: Sweep) -> list[str]:
         f"hydra.sweep.dir={quoted(str(sweep.folder))}",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sweep.shared)}]",
     ]
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let a signal that no job handles end the sweep as it ends a run, not the process at once.
+
+    Launchers then end the processes that they have started.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        reason = f"stopped by {signal.Signals(number).name}"
+        raise InterruptedRunError(reason, exit_code=exit_code(number))
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_jobs(sweep: Sweep) -> None:
@@ -284,13 +311,20 @@ def _report(label: str, start: float, what: str) -> None:
 
 
 def _record_failure(folder: RunFolder, error: Exception, *, number: int | None) -> bool:
-    """Record a failure in the folder of a job, and return whether the run in it is the job's."""
+    """Record a failure in the folder of a job, and return whether the run in it is the job's.
+
+    It is not if two jobs were given one folder, or if another process trains there.
+    """
     if not isinstance(error, UserError):
         log.error("job failed", exc_info=error)
-    taken = folder.read_status().get("state") in ("running", "finished")
-    if taken or folder.read_job().get("number") != number:
+    is_own = folder.read_job().get("number") == number
+    if not is_own or folder.read_status().get("state") == "finished":
         return False
-    folder.write_status("failed", error=describe(error))
+    try:
+        with folder.held():
+            folder.write_status("failed", error=describe(error))
+    except UserError:
+        return False
     return True
 
 
@@ -320,15 +354,15 @@ def _first_fault(results: Sequence[Result]) -> str:
     return next(failed, "")
 
 
-def _whole_number(arguments: Arguments, key: str, *, least: int = 0) -> int:
-    """Return the value of one of a command's own keys, 0 if it was not given.
+def _integer(arguments: Arguments, key: str, *, least: int = 0) -> int:
+    """Return the integer that one of ``OWN_KEYS`` was given, 0 without it.
 
     Raises:
-        UserError: It is not a whole number, or less than ``least``.
+        UserError: It is not an integer, less than ``least``, or more than ``MOST``.
     """
     word = arguments.one(key) or "0"
-    if not word.isdecimal() or int(word) < least:
-        raise UserError(f"{key}={word} is refused. Expected a whole number, at least {least}.")
+    if not (word.isdecimal() and len(word) <= len(str(MOST)) and int(word) >= least):
+        raise UserError(f"{key}={word} is refused. Expected an integer from {least} to {MOST}.")
     return int(word)
 
 

@@ -180,10 +180,12 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     config, folder = job.config, job.folder
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
-    if job.launcher == "joblib" and config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu  # imports torch
+    if job.launcher == "joblib":
+        die_with_launcher()
+        if config.trainer.devices == 1:
+            from leyden.ranks.gpus import take_gpu  # imports torch
 
-        take_gpu()
+            take_gpu()
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier

@@ -182,8 +182,10 @@ class RunFolder:
         write_json(self.job, job)
 
     def read_job(self) -> dict[str, Any]:
-        """Read what ``write_job`` recorded; empty if it is missing or damaged."""
-        return read_json(self.job, parse_int=int)
+        """Read what ``write_job`` recorded, without what is missing or damaged."""
+        content = read_json(self.job, parse_int=int)
+        kinds = {"number": int, "overrides": dict, "run": str}
+        return {key: content[key] for key in kinds if isinstance(content.get(key), kinds[key])}
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
