@@ -99,7 +99,7 @@ def crossval(
     return means
 
 
-def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
+def ensemble_config(config: Config, *, folds: int | None = None, repeats: int = 1) -> Config:
     """Return the config of which each fold differs in the fold alone.
 
     It keeps a splitter that has folds, and exchanges any other for ``KFold``, which then has the
@@ -107,7 +107,7 @@ def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
 
     Args:
         config: A frozen config.
-        folds: Number of folds.
+        folds: Number of folds; by default that of the splitter.
         repeats: How often the rows are divided into folds.
 
     Raises:
@@ -125,7 +125,7 @@ def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
         log.info("data/splitter=kfold takes the place of %s", splitter["_target_"])
         kept = {key: splitter[key] for key in SHARED if key in splitter}
         splitter = read_option("data/splitter/kfold") | kept
-    return _changed(config, splitter | {"folds": folds, "fold": None})
+    return _changed(config, splitter | {"folds": folds or splitter["folds"], "fold": None})
 
 
 def list_folds(config: Config, folder: RunFolder, *, repeats: int) -> list[Fold]:
@@ -175,8 +175,11 @@ def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
     unfinished = [fold for fold in folds if not _is_finished(fold)]
     if len(unfinished) < len(folds):
         log.info("%d of %d runs have finished before", len(folds) - len(unfinished), len(folds))
-    done = _in_turn if jobs == 1 else _side_by_side
-    for fold in done(unfinished, jobs, train_fold):
+    if jobs == 1:
+        trained = _in_turn(unfinished, train_fold)
+    else:
+        trained = _side_by_side(unfinished, jobs, train_fold)
+    for fold in trained:
         metrics = fold.folder.read_metrics()
         name = out_of_fold(fold.config.monitor)
         log.info("%s: %s %.4f", fold, name, metrics.get(name, math.nan))
@@ -188,7 +191,7 @@ def _is_finished(fold: Fold) -> bool:
     return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
 
 
-def _in_turn(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> Iterator[Fold]:  # noqa: ARG001
+def _in_turn(folds: Sequence[Fold], train_fold: TrainFold) -> Iterator[Fold]:
     for fold in folds:
         train_fold(fold.config, fold.folder)
         yield fold
