@@ -270,7 +270,12 @@ def _take_gpu(config: Config) -> None:
 
 
 def _report(folder: RunFolder) -> None:
-    """Write the intervals of the metrics, and log them and where the folder is."""
+    """Write what follows from the folds, and log it and where the folder is."""
+    from leyden.comparison.predictions import OUT_OF_FOLD, holds_classes, mark_label_errors
+
     shown = as_text(write_intervals(folder))
     log.info("means over all folds; test is the fold that was left out:\n%s", shown)
+    if holds_classes(file := folder.path / OUT_OF_FOLD):
+        count = mark_label_errors(file)
+        log.info("%d labels are probably wrong: column suggested_class of %s", count, file.name)
     log.info("run folder: %s", os.path.relpath(folder.path))

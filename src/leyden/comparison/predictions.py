@@ -167,7 +167,7 @@ def _parse(
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{file} is damaged: {error}. Remove it, and continue the cross-validation with "
-            f"`leyden crossval run={file.parent}`, which writes it again."
+            f"{file} is damaged: {error!r}. Restore the file, or repeat the cross-validation in a "
+            "new folder."
         ) from error
     return places, predictions
