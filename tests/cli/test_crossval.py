@@ -97,7 +97,7 @@ def test_an_interrupted_one_is_continued_by_the_same_command(own_crossval, leyde
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["crossval", "folds=1"], "folds=1: expected an integer of at least 2"),
+        (["crossval", "folds=1"], "folds=1: expected an integer from 2"),
         (["crossval", "jobs=two"], "jobs=two: expected an integer"),
         (["crossval", "fold=3"], "Did you mean 'folds'"),
         (["crossval", "run={run}", "optimizer.lr=1"], "continued with the config that it has"),

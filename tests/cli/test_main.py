@@ -72,7 +72,7 @@ USER_ERRORS = {
         ["scheduler.monitor: test/loss is refused"],
     ),
     "no seeds": (["train", "seeds=0"], ["seeds=0", "an integer from 1 to 9999"]),
-    "too many seeds": (["train", "seeds=" + "9" * 5000], ["Expected an integer from 1 to 9999"]),
+    "too many seeds": (["train", "seeds=" + "9" * 5000], ["expected an integer from 1 to 9999"]),
     "seeds twice": (["train", "seeds=2", "seed=0,1"], ["seed=0,1 and seeds=2 both"]),
     "seeds of a run": (["train", "run=nowhere", "seeds=2"], ["seeds=2 is for sweeps"]),
     "retries of a run": (["train", "retries=1"], ["retries=1 is for sweeps", "-m"]),

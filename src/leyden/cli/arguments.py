@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from leyden.config.compose import root_keys
 from leyden.errors import UserError, near
 
+MOST = 9999
+"""Largest integer that a key of a command takes: more is a typing error."""
+
 
 @dataclass(kw_only=True)
 class Arguments:
@@ -45,13 +48,13 @@ class Arguments:
         """Return the last value of a key as an integer; the default if it was not given.
 
         Raises:
-            UserError: The value is not an integer, or less than ``least``.
+            UserError: If the value is not an integer, less than ``least`` or more than ``MOST``.
         """
         value = self.one(key)
         if value is None:
             return default
-        if not (value.isascii() and value.isdecimal() and least <= int(value) < 10**9):
-            raise UserError(f"{key}={value}: expected an integer of at least {least}.")
+        if not (value.isascii() and value.isdecimal() and least <= int(value[:20]) <= MOST):
+            raise UserError(f"{key}={value}: expected an integer from {least} to {MOST}.")
         return int(value)
 
     def refuse_bare(self) -> None:

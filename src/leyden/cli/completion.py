@@ -74,7 +74,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 SWEEP: Mapping[str, Sequence[str]] = {"seeds": (), "retries": (), "dry_run": ("true",)}
 """Keys of the commands that sweep."""
 
-OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
+COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "train": {"run": (), "resume": ("auto",), **SWEEP},
     "crossval": {
         "run": (),
@@ -84,6 +84,8 @@ OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
         "resume": ("auto",),
         **SWEEP,
     },
+    "baselines": {"folds": (), "repeats": ()},
+    "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -126,7 +128,7 @@ def candidates(line: str) -> list[str]:
             found: Iterator[str] = (f"{command} " for command in COMMANDS)
         case [_, "completion"]:
             found = (f"{shell} " for shell in SCRIPTS)
-        case [_, command, *rest] if command in OWN:
+        case [_, command, *rest] if command in COMMAND_KEYS:
             found = _of_command(command, rest, word)
         case _:
             found = iter(())
@@ -148,7 +150,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     if equals:
         yield from (f"{key}={each}" for each in _values(command, key, value, before))
         return
-    yield from (f"{each}=" for each in OWN[command])
+    yield from (f"{each}=" for each in COMMAND_KEYS[command])
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
@@ -158,9 +160,9 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
 
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
     """Yield the values of a key; complete ones end with a space."""
-    if key in OWN[command]:
+    if key in COMMAND_KEYS[command]:
         runs = [run for run in _runs() if run.startswith(value)] if key == "run" else []
-        yield from (f"{each} " for each in (*runs, *OWN[command][key]))
+        yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
         if key in ("run", "input", "to") and not runs:
             yield from _paths(value)
         return

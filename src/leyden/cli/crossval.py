@@ -146,15 +146,12 @@ def _plan(arguments: Arguments, default: Plan) -> Plan:
     Raises:
         UserError: One is not an integer, or is too small.
     """
-    given = {key: _number(key, arguments.one(key)) for key in LEAST if key in arguments.own}
-    return Plan(**{**vars(default), **given})
-
-
-def _number(key: str, text: str | None) -> int:
-    number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if number < LEAST[key]:
-        raise UserError(f"{key}={text}: expected an integer of at least {LEAST[key]}.")
-    return number
+    return Plan(
+        **{
+            key: arguments.integer(key, default=getattr(default, key), least=least)
+            for key, least in LEAST.items()
+        }
+    )
 
 
 def _read_plan(folder: RunFolder) -> Plan:

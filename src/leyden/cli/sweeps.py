@@ -47,9 +47,6 @@ OWN_KEYS = ("seeds", "retries", "dry_run")
 
 FLAGS = {"-m", "--multirun"}
 
-MOST = 9999
-"""Largest number of seeds or retries: more are a typing error."""
-
 RANKING = "ranking.csv"
 
 
@@ -85,7 +82,7 @@ def expand_seeds(arguments: Arguments) -> None:
     """
     if arguments.one("seeds") is None:
         return
-    count = _integer(arguments, "seeds", least=1)
+    count = arguments.integer("seeds", default=1)
     given = [word for word in arguments.overrides if word.startswith("seed=")]
     first = given[-1].partition("=")[2] if given else "0"
     if not first.isdecimal() or len(first) > len(str(LARGEST_SEED)):
@@ -129,7 +126,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     """
     if other := [word for word in arguments.bare if word not in FLAGS]:
         raise UserError(f"{other[0]} cannot be combined with -m or seeds=. Leave out either.")
-    retries = _integer(arguments, "retries")
+    retries = arguments.integer("retries", default=0, least=0)
     is_dry = _flag(arguments, "dry_run")
     found = _plan(arguments.overrides, kind=kind, resume=resume)
     _refuse_if_every_job_is(found.jobs or ())
@@ -352,18 +349,6 @@ def _first_fault(results: Sequence[Result]) -> str:
     """Return the name and the error of the first job that failed."""
     failed = (f"; {each.name}: {each.error}".rstrip(".") for each in results if each.error)
     return next(failed, "")
-
-
-def _integer(arguments: Arguments, key: str, *, least: int = 0) -> int:
-    """Return the integer that one of ``OWN_KEYS`` was given, 0 without it.
-
-    Raises:
-        UserError: It is not an integer, less than ``least``, or more than ``MOST``.
-    """
-    word = arguments.one(key) or "0"
-    if not (word.isdecimal() and len(word) <= len(str(MOST)) and int(word) >= least):
-        raise UserError(f"{key}={word} is refused. Expected an integer from {least} to {MOST}.")
-    return int(word)
 
 
 def _flag(arguments: Arguments, key: str) -> bool:
