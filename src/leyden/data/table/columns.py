@@ -24,8 +24,8 @@ from leyden.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["numeric", "categorical", "boolean", "date", "ignored"]
-KINDS: tuple[str, ...] = get_args(Kind)
+ColumnKind = Literal["numeric", "categorical", "boolean", "date", "ignored"]
+KINDS: tuple[str, ...] = get_args(ColumnKind)
 
 FORMED = ("date", "numeric")
 """Kinds that may be declared with a form."""
@@ -56,7 +56,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     form: str | None = None
     position: int = field(default=0, compare=False)
 
@@ -196,7 +196,7 @@ class Evidence:
                 self.sample[text] += count
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ColumnKind:
         """Kind that fits best; a column without cells is ignored."""
         if self.present == 0:
             return "ignored"
