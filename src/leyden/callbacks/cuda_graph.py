@@ -155,7 +155,7 @@ class GraphedForward:
 
 
 class PositionalInputs(nn.Module):
-    """A network that takes its inputs by position, as ``make_graphed_callables`` gives them."""
+    """A network that takes its inputs by position, as ``make_graphed_callables`` passes them."""
 
     def __init__(self, *, network: nn.Module, forward: Any, names: list[str]) -> None:
         super().__init__()
