@@ -189,6 +189,6 @@ def _check(trainer: Trainer, module: LightningModule) -> None:
     ):
         if given:
             raise UserError(
-                "callbacks.cuda_graph takes a network that one device holds and that is not "
+                "callbacks.cuda_graph needs a network that is on one device and is not "
                 f"compiled. Give {remedy}, or leave cuda_graph out of callbacks."
             )

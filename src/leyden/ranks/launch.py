@@ -136,7 +136,7 @@ def _failure(error: "ChildFailedError", count: int, folder: Path) -> BaseExcepti
         return UserError(f"{cause.removesuffix('.')}. All {count} ranks were stopped.")
     return ChildProcessError(
         f"{cause.removesuffix('.')}. All {count} ranks were stopped; the output above and the logs "
-        f"in {folder} say more."
+        f"in {folder} have details."
     )
 
 

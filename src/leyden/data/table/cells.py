@@ -179,7 +179,7 @@ def missing_warnings(
         if count > MANY * rows:
             yield (
                 f"{count} of {rows} rows are left out because {word!r} in {name} counts as "
-                "missing. To take it for a value: "
+                "missing. To treat it as a value: "
                 + missing_override(other for other in missing if other != word)
             )
 
