@@ -1,7 +1,5 @@
 """The checkpoints of a run: the best ones, the last one and the one before it."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import math
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """CUDA graphs, which launch all kernels of a small network together."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 import warnings
 from types import MethodType

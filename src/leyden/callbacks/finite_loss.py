@@ -1,7 +1,5 @@
 """Handling of a loss that is NaN or infinite."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple

@@ -1,7 +1,5 @@
 """The metrics of each epoch, in ``metrics.csv``."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import csv
 import logging
 import math

@@ -1,7 +1,5 @@
 """The record of the run in each of its checkpoints, which makes them self-contained."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Stochastic weight averaging."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 import math
 from collections.abc import Iterator

@@ -17,7 +17,8 @@ from torchmetrics import Metric, MetricCollection
 from leyden.batch import Batch, DataSpec
 from leyden.errors import UserError
 from leyden.monitor import Mode, mode_of
-from leyden.optim.parameter_groups import ParameterGroups, check_groups, decay_matrices
+from leyden.optim.decay_matrices import decay_matrices
+from leyden.optim.parameter_groups import ParameterGroups, check_groups
 from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
 from leyden.tasks.metrics import MeanLoss
 from leyden.tasks.trainer_fixes import (
