@@ -8,9 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SEPARATOR = ";"
-"""Separates the labels of a row where they are written as text."""
-
 
 class Batch(NamedTuple):
     """Batch of rows, raw or normalised.

@@ -9,7 +9,8 @@ READERS = (
     "leyden.data.audio.cleaning",
     "leyden.data.audio.files",
     "leyden.data.audio.transcripts",
-    "leyden.data.image.files",
+    "leyden.data.image.reader",
+    "leyden.serving.predictor",
 )
 
 

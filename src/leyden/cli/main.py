@@ -18,8 +18,9 @@ COMMANDS = {
     "crossval": "train and test on every fold, then one ensemble of all; -m sweeps",
     "baselines": "measure models that are not networks on the same rows",
     "evaluate": "measure a finished run",
-    "predict": "predict raw files, as CSV or JSON lines",
+    "predict": "predict raw files with a run or an export, as CSV or JSON lines",
     "calibrate": "fit the probabilities of a finished run to the frequencies of the classes",
+    "export": "write a finished run as a folder that predicts without torch",
     "consolidate": "write one ordinary checkpoint file from a sharded one",
     "completion": "print a script for tab completion in bash, zsh or fish",
 }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from leyden.batch import Batch, DataSpec
+from leyden.batch import Batch, DataSpec, as_tensors
 from leyden.data import targets
 from leyden.data.batches.cached_rows import (
     CPU,
@@ -31,7 +31,7 @@ from leyden.data.cache.preparation import prepare
 from leyden.data.cache.prepared import Cache, read_cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport
 from leyden.data.features import Features, concatenate
-from leyden.data.inputs import Inputs
+from leyden.data.inputs import Inputs, Reader
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.split_checks import check_splits
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
@@ -47,8 +47,8 @@ class DataModule(LightningDataModule, ABC):
     """Base class of data modules, which cache, clean and split rows and fetch whole batches.
 
     A data set implements ``source_settings`` and ``read``, which define its source. A kind of data
-    implements ``fit``, ``normalisation``, ``network_sizes`` and ``read_inputs``, which define how
-    raw rows become network inputs.
+    implements ``fit``, ``normalisation``, ``network_sizes`` and ``reader``, which define how raw
+    rows become network inputs.
 
     Args:
         name: Name of the cache's folder, and the default name of runs.
@@ -167,9 +167,32 @@ class DataModule(LightningDataModule, ABC):
             ``num_outputs``, and for instance ``input_shape`` or ``vocabulary_size``.
         """
 
-    @abstractmethod
+    def reader(self) -> Reader:
+        """Return the reader of files to predict on, which an exported network comes with.
+
+        Raises:
+            UserError: If this kind of data does not implement it.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot read files to predict on. Implement `reader`, or "
+            "`read_inputs` if the network is not to be exported."
+        )
+
+    def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Convert the values of ``reader``, ``(batch, ...)``, to raw fields of the same rows."""
+        return dict(values)
+
+    def values_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return what ``reader`` would have read for cached rows ``(n,)``, once ``setup`` has run.
+
+        Returns:
+            Arrays ``(n, ...)`` by name.
+        """
+        raw = self.dataset(self.cached)[0, torch.from_numpy(rows)].inputs
+        return {value.name: raw[value.name].numpy() for value in self.reader().values}
+
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read rows to predict on, chunk by chunk.
+        """Read rows to predict on, chunk by chunk, with ``reader``.
 
         Args:
             paths: Paths of files, and of folders whose files are read.
@@ -180,6 +203,13 @@ class DataModule(LightningDataModule, ABC):
         Raises:
             UserError: If a path does not exist, or a folder holds no file of this kind.
         """
+        return map(self._with_raw_fields, self.reader().read(paths))
+
+    def _with_raw_fields(self, chunk: Inputs) -> Inputs:
+        if not chunk.names:
+            return chunk
+        raw = self.raw_fields(as_tensors(chunk.fields))
+        return replace(chunk, fields={name: field.numpy() for name, field in raw.items()})
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Convert predictions that are in units of the data, such as token ids, to plain values.
@@ -237,9 +267,20 @@ class DataModule(LightningDataModule, ABC):
             device = next(iter(raw.values())).device
             modules = self.normalisation()
             self._normalise = {field: module.to(device) for field, module in modules.items()}
+        return self.normalise(raw, self._normalise)
+
+    def normalise(
+        self, raw: Mapping[str, Tensor], modules: Mapping[str, nn.Module]
+    ) -> dict[str, Tensor]:
+        """Convert the fields of a raw batch with some modules, as ``network_inputs`` does.
+
+        Args:
+            raw: Fields ``(batch, ...)`` by name, in the dtypes of the cache.
+            modules: Module by name of the field, as ``normalisation`` returns them.
+        """
         return {
-            self.input_names.get(field, field): self._normalise[field](values)
-            if field in self._normalise
+            self.input_names.get(field, field): modules[field](values)
+            if field in modules
             else values
             for field, values in raw.items()
         }

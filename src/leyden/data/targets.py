@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leyden.batch import SEPARATOR
 from leyden.data.cache.prepared import Cache
 from leyden.data.values import matcher
 from leyden.errors import UserError
+from leyden.schema import SEPARATOR
 
 
 def count_targets(targets: NDArray[np.generic], num_classes: int) -> dict[str, Any]:

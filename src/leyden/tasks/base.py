@@ -22,6 +22,7 @@ from leyden.optim.parameter_groups import ParameterGroups, check_groups
 from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.metrics import MeanLoss
+from leyden.tasks.readings import Reading
 from leyden.tasks.trainer_fixes import (
     attach_data,
     cast_batches_again,
@@ -135,6 +136,29 @@ class Task(LightningModule, ABC):
             Named columns of ``batch`` plain values each.
         """
         return self.predictions(self(inputs))
+
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:  # noqa: ARG002
+        """Compute what an exported network returns; ``reading`` describes and reads it.
+
+        Args:
+            inputs: Normalised inputs, ``(batch, ...)`` each.
+
+        Returns:
+            Tensors ``(batch, ...)`` by name.
+
+        Raises:
+            UserError: If the task does not implement it.
+        """
+        raise _not_exported(self)
+
+    @property
+    def reading(self) -> Reading:
+        """The reading of ``answers`` as columns, without torch.
+
+        Raises:
+            UserError: If the task does not implement it.
+        """
+        raise _not_exported(self)
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Return the function that averages the outputs of an ensemble of networks.
@@ -338,6 +362,13 @@ class Task(LightningModule, ABC):
             # Epochs without validation have no new value.
             schedule["frequency"] *= self.trainer.check_val_every_n_epoch or 1
         return schedule
+
+
+def _not_exported(task: Task) -> UserError:
+    return UserError(
+        f"{type(task).__name__} does not define what an exported network returns. Implement "
+        "Task.answers and Task.reading."
+    )
 
 
 def _drain(accumulated: nn.Module) -> Any:

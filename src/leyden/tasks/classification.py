@@ -13,6 +13,7 @@ from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
+from leyden.tasks.readings import ClassReading
 
 TINY = 1e-6
 
@@ -126,18 +127,21 @@ class Classification(Task):
         Args:
             logits: ``(batch, num_classes)``, floating.
         """
-        probabilities = self._probabilities(logits)
-        index = self._decided(probabilities).argmax(dim=1)
-        probability = probabilities.gather(1, index[:, None]).squeeze(1)
-        names = self.spec.class_names
-        columns: dict[str, list[Any]] = {
-            "class": [names[i] for i in index.tolist()],
-            "probability": probability.tolist(),
-        }
+        probabilities = self._probabilities(logits).cpu().numpy()
+        columns = self.reading.columns({"probabilities": probabilities})
         if self.every_probability:
-            each = zip(names, probabilities.T.tolist(), strict=True)
+            each = zip(self.spec.class_names, probabilities.T.tolist(), strict=True)
             columns |= {f"probability of {name}": column for name, column in each}
         return columns
+
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the calibrated probabilities of the classes, ``(batch, num_classes)``."""
+        return {"probabilities": self._probabilities(self(inputs))}
+
+    @property
+    def reading(self) -> ClassReading:
+        """The class of each row, by the threshold if there is one."""
+        return ClassReading(names=self.spec.class_names, threshold=self.threshold)
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         """Return calibrated probabilities for logits ``(batch, num_classes)``."""

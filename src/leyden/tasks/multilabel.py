@@ -8,11 +8,12 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelExactMatch
 
-from leyden.batch import SEPARATOR, Batch, DataSpec
+from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.averaging import Averaging, average_labels
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import LabelAUROC, LabelF1
+from leyden.tasks.readings import LabelReading
 
 
 class Multilabel(Task):
@@ -69,19 +70,17 @@ class Multilabel(Task):
         Args:
             logits: ``(batch, labels)``, floating.
         """
-        probabilities = logits.float().sigmoid()
-        names = self.spec.class_names
-        columns: dict[str, list[Any]] = {
-            "labels": [
-                SEPARATOR.join(name for name, has in zip(names, row, strict=True) if has)
-                for row in (probabilities >= self.threshold).tolist()
-            ]
-        }
-        columns |= {
-            f"probability of {name}": probabilities[:, index].tolist()
-            for index, name in enumerate(names)
-        }
-        return columns
+        probabilities = logits.float().sigmoid().cpu().numpy()
+        return self.reading.columns({"probabilities": probabilities})
+
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the probabilities of the labels, ``(batch, labels)``."""
+        return {"probabilities": self(inputs).float().sigmoid()}
+
+    @property
+    def reading(self) -> LabelReading:
+        """The labels of each row."""
+        return LabelReading(names=self.spec.class_names, threshold=self.threshold)
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the labels, which all folds of data share."""

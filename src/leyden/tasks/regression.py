@@ -1,6 +1,5 @@
 """Regression: one number per row."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,7 @@ from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
-
-SIGNIFICANT = 7
-"""Significant digits of a prediction, relative to the standard deviation of the targets."""
+from leyden.tasks.readings import NumberReading
 
 
 class Regression(Task):
@@ -71,9 +68,19 @@ class Regression(Task):
         Args:
             logits: Standardised predictions, ``(batch, 1)`` floating.
         """
-        values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
-        decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
-        return {"value": [round(value, decimals) for value in values.tolist()]}
+        return self.reading.columns({"value": self._values(logits).cpu().numpy()})
+
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute numbers in the unit of the targets, ``(batch,)`` float64."""
+        return {"value": self._values(self(inputs))}
+
+    @property
+    def reading(self) -> NumberReading:
+        """The number of each row."""
+        return NumberReading(std=self.std)
+
+    def _values(self, logits: Tensor) -> Tensor:
+        return logits.double().squeeze(1) * self.std + self.mean + self.centre
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
         """Average numbers in the unit of the targets, by which each network has its own scale."""

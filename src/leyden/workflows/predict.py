@@ -8,8 +8,7 @@ from lightning.pytorch import Trainer
 
 from leyden.batch import Batch, as_tensors
 from leyden.data.base import DataModule
-from leyden.data.inputs import Inputs
-from leyden.data.rows import RejectedItem
+from leyden.data.inputs import Inputs, chunks_with_rows
 from leyden.errors import UserError
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, inference_trainer, load_run
@@ -35,19 +34,21 @@ def predict(
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     finished = load_run(run, overrides)
-    trainer = inference_trainer(finished)
-    rejected: list[RejectedItem] = []
-    for chunk in finished.data.read_inputs(inputs):
-        rejected.extend(chunk.rejected)
-        if chunk.names:
-            yield from _predict_chunk(finished, trainer, chunk)
-    if rejected:
-        raise _unreadable(rejected)
+    yield from predict_files(finished, inference_trainer(finished), inputs)
 
 
-def _predict_chunk(
+def predict_files(
+    finished: FinishedRun, trainer: Trainer, inputs: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Predict files with a restored run, as ``predict`` does."""
+    for chunk in chunks_with_rows(finished.data.read_inputs(inputs)):
+        yield from predict_chunk(finished, trainer, chunk)
+
+
+def predict_chunk(
     finished: FinishedRun, trainer: Trainer, chunk: Inputs
 ) -> Iterator[dict[str, Any]]:
+    """Predict a chunk of raw rows, of which there is one at least."""
     batches = _batches(chunk, finished.data, trainer.strategy.root_device)
     predicted: Any = trainer.predict(finished.task, batches)
     names = iter(chunk.names)
@@ -67,12 +68,3 @@ def _batches(
         raw = as_tensors({name: values[rows] for name, values in chunk.fields.items()})
         batch = Batch(inputs=raw, targets=None, rows=numbers[rows], seed=0).to(device)
         yield batch._replace(inputs=data.network_inputs(batch.inputs))
-
-
-def _unreadable(rejected: Sequence[RejectedItem]) -> UserError:
-    first, others = rejected[0], len(rejected) - 1
-    more = f", nor can {others} more" if others else ""
-    return UserError(
-        f"{first.source} can't be read: {first.reason}{more}. Fix the inputs that have no row "
-        "here, or leave them out of input=."
-    )

@@ -88,6 +88,44 @@ class LogMel(nn.Module):
         power = torch.view_as_real(spectrum).square().sum(dim=3)  # (batch, fourier // 2 + 1, t)
         return torch.log(self.filters @ power + FLOOR).unsqueeze(1)
 
+    def by_matrices(self) -> "LogMelByMatrices":
+        """Return a module of the same values, whose operations every runtime has."""
+        return LogMelByMatrices(self)
+
+
+class LogMelByMatrices(nn.Module):
+    """Compute the spectrogram of a ``LogMel`` with framing and matrix products, without an FFT.
+
+    Exporters and runtimes support the short-time Fourier transform only for fixed batches. Products
+    are in float64, so that rounding noise of loud bins does not reach quiet ones.
+
+    Args:
+        spectrogram: The spectrogram.
+    """
+
+    def __init__(self, spectrogram: LogMel) -> None:
+        super().__init__()
+        size = len(spectrogram.window)
+        self.hop, self.size = spectrogram.hop, size
+        # The window is in the middle of the samples that are transformed.
+        self.before = spectrogram.fourier // 2 - (spectrogram.fourier - size) // 2
+        bins = torch.arange(spectrogram.fourier // 2 + 1, dtype=torch.float64)
+        samples = torch.arange(size, dtype=torch.float64)
+        angles = 2 * torch.pi * samples[:, None] * bins / spectrogram.fourier  # (size, bins)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1)
+        self.waves = nn.Buffer(spectrogram.window.double()[:, None] * waves)
+        self.filters = nn.Buffer(spectrogram.filters.double().T)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Map waveforms ``(batch, samples)`` to ``(batch, 1, mels, frames)`` float32."""
+        frames = 1 + waveforms.shape[1] // self.hop
+        padded = nn.functional.pad(waveforms, (self.before, self.size))
+        starts = self.hop * torch.arange(frames).unsqueeze(1)
+        framed = padded[:, starts + torch.arange(self.size)]  # (batch, frames, size)
+        cosine, sine = (framed.double() @ self.waves).chunk(2, dim=2)
+        energies = (cosine.square() + sine.square()) @ self.filters  # (batch, frames, mels)
+        return torch.log(energies + FLOOR).float().transpose(1, 2).unsqueeze(1)
+
 
 def mel_filters(
     mels: int, *, fourier: int, sample_rate: int, min_hertz: float, max_hertz: float

@@ -1,7 +1,6 @@
 """The data module of images."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +12,7 @@ from leyden.data.base import DataModule
 from leyden.data.features import Features
 from leyden.data.image.cleaning import ImageCleaning
 from leyden.data.image.normalise import NormaliseImages, channel_statistics
-from leyden.data.inputs import Inputs, read_files
+from leyden.data.image.reader import ImageReader
 
 BASELINE_SIDE = 32
 """Most pixels on a side of the images that baselines learn from."""
@@ -83,16 +82,8 @@ class ImageData(DataModule):
             images = interpolate(images, size=(BASELINE_SIDE, BASELINE_SIDE), mode="area")
         return Features(numbers=images.flatten(1))
 
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read image files, and those below folders: ``(rows, channels, height, width)`` uint8."""
-        from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
-
-        read = partial(
-            read_image,
-            shape=self.image_shape,
-            background=self.background,
-            white=self.white_level(),
-        )
-        return read_files(
-            IMAGE_FILES.inputs(paths), read, lambda images: {"images": np.stack(images)}
+    def reader(self) -> ImageReader:
+        """Return the reader of image files of this shape."""
+        return ImageReader(
+            shape=self.image_shape, background=self.background, white=self.white_level()
         )

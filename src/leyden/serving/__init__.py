@@ -1,0 +1,1 @@
+"""Exported networks: writing them, and predicting with them without torch."""

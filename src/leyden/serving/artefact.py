@@ -1,0 +1,134 @@
+"""The folder of an exported network, and the session that runs it. Without torch."""
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leyden.data.inputs import Reader
+from leyden.errors import UserError, first_line
+from leyden.tasks.readings import READINGS, Arrays, Reading
+
+FORMAT = 1
+"""Version of the folder."""
+
+RECORD, ONNX = "model.json", "model.onnx"
+
+READERS = {
+    "image": "leyden.data.image.reader.ImageReader",
+}
+"""Class of each kind of reader; a kind is imported when it is used."""
+
+
+def is_artefact(path: Path) -> bool:
+    """Whether a path is the folder of an exported network."""
+    return (path / RECORD).is_file()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """An exported network on disk.
+
+    Attributes:
+        path: Its folder.
+        record: The content of ``model.json``.
+        reader: Reads files as the values that the graph takes.
+        reading: Reads the answers of the graph.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    reader: Reader
+    reading: Reading
+
+
+def read_artefact(path: Path) -> Artefact:
+    """Read the description of an exported network.
+
+    Raises:
+        UserError: If it is missing, damaged, or of another version.
+    """
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not an exported network: {first_line(error)}.") from error
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        raise UserError(
+            f"{path / RECORD} has format {found}, expected {FORMAT}. Export the run again with "
+            "this version of Leyden."
+        )
+    try:
+        return Artefact(
+            path=path,
+            record=record,
+            reader=_read_reader(record["preprocessing"]),
+            reading=READINGS[record["reading"]["kind"]].from_json(record["reading"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path / RECORD} is damaged: {first_line(error)}. Export the run again."
+        ) from error
+
+
+def describe_reader(reader: Reader) -> dict[str, Any]:
+    """Return what ``read_artefact`` builds the reader from."""
+    return {"kind": reader.kind, **reader.to_json()}
+
+
+def _read_reader(described: Mapping[str, Any]) -> Reader:
+    settings = dict(described)
+    module, _, name = READERS[settings.pop("kind")].rpartition(".")
+    reader: type[Reader] = getattr(importlib.import_module(module), name)
+    return reader.from_json(settings)
+
+
+class Session:
+    """Runs the graph of an exported network with ONNX Runtime.
+
+    Args:
+        path: The graph.
+        threads: Threads of one call; ``None`` for one per core.
+
+    Raises:
+        UserError: If ONNX Runtime is not installed, or cannot read the graph.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        runtime = _runtime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.log_severity_level = 3  # errors
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime has its own errors
+            raise UserError(
+                f"ONNX Runtime cannot read {path}: {first_line(error)}. Export the run again."
+            ) from error
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, values: Arrays) -> dict[str, np.ndarray[Any, Any]]:
+        """Compute the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
+        given = {name: values[name] for name in self._inputs}
+        answers = self._session.run(self._outputs, given)
+        return dict(zip(self._outputs, answers, strict=True))
+
+
+def _runtime() -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would write into the home folder
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "Exported networks are run by the package onnxruntime, which is not installed. "
+            "Install it with pip install 'leyden[export]'."
+        ) from error
+    return onnxruntime

@@ -1,0 +1,189 @@
+"""Exporting a finished run: a folder that predicts without torch, and is compared before."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from leyden.batch import as_tensors
+from leyden.checkpoints.record import DATA_FINGERPRINT
+from leyden.data.base import DataModule
+from leyden.data.inputs import Reader
+from leyden.errors import UserError
+from leyden.files import written_aside
+from leyden.runs.folder import write_json
+from leyden.schema import Field
+from leyden.serving.artefact import FORMAT, ONNX, RECORD, Session, describe_reader, is_artefact
+from leyden.serving.graph import Graph, compute_answers
+from leyden.serving.predictor import as_rows
+from leyden.tasks.base import Task
+from leyden.tasks.readings import Arrays, Reading
+from leyden.workflows.finished import FinishedRun, load_run
+
+TOLERANCE = 1e-5
+"""Largest difference between the export and the checkpoint: of probabilities, or of numbers in
+standard deviations of the target."""
+
+BATCHES = (1, 2, 7, 64)
+"""Numbers of rows with which an export is compared with its checkpoint."""
+
+FLOAT32 = ("trainer.precision=32-true", "trainer.accelerator=cpu")
+"""Overrides with which the checkpoint is compared: the precision of the graph."""
+
+
+def export(
+    run: str,
+    folder: Path,
+    *,
+    inputs: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the network of a run as a folder that predicts without torch.
+
+    The folder appears once its answers are those of the checkpoint on real rows.
+
+    Args:
+        run: Run folder or checkpoint.
+        folder: The folder to write; an existing one is replaced if it is an exported network.
+        inputs: Files whose rows are compared; the validation rows of the run by default.
+        overrides: Changes to the run's own config.
+
+    Returns:
+        The content of ``model.json``.
+
+    Raises:
+        UserError: If the run cannot be restored or exported, its data cannot be read, the answers
+            differ, or the folder cannot be written.
+    """
+    if folder.exists() and not is_artefact(folder):
+        raise UserError(f"to={folder} exists, and is not an exported network. Give another folder.")
+    finished = load_run(run, [*overrides, *FLOAT32])
+    task, data = finished.task.eval(), finished.data
+    if not isinstance(data, DataModule):
+        raise UserError(f"{run} is an ensemble. Export one of its members: run={run}/fold-0.")
+    batches = _real_batches(data, inputs)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        _write_onnx(task, data, batches[-1], aside / ONNX)
+        network = Session(aside / ONNX)
+        record = {
+            **_describe(finished, data.reader(), task.reading),
+            "parity": _compare(task, data, network, batches),
+            "example": _example(network, data.reader(), task.reading, batches[0]),
+        }
+        write_json(aside / RECORD, record)
+    return record
+
+
+def _real_batches(data: DataModule, inputs: Sequence[str]) -> list[Arrays]:
+    """Return values of real rows in batches of ``BATCHES`` rows; rows are repeated if necessary.
+
+    Args:
+        data: Data module with the fitted preprocessing.
+        inputs: Files to read the rows from; the validation rows of the run if there are none.
+    """
+    if inputs:
+        chunks = (chunk.fields for chunk in data.reader().read(inputs) if chunk.names)
+        rows = next(chunks, None)
+        if rows is None:
+            raise UserError(f"No row of {', '.join(inputs)} can be read. Expected other files.")
+        count = len(next(iter(rows.values())))
+        numbers = [np.arange(start, start + size) % count for start, size in enumerate(BATCHES)]
+        return [{name: values[each] for name, values in rows.items()} for each in numbers]
+    try:
+        data.prepare_data()
+        data.setup("validate")
+    except UserError as error:
+        raise UserError(
+            f"The export is compared with the checkpoint on validation rows, which cannot be read: "
+            f"{error} Or give files to compare on: input=PATH."
+        ) from error
+    known = data.row_numbers("val")
+    drawn = np.resize(known, sum(BATCHES))
+    return [data.values_of(rows) for rows in np.split(drawn, np.cumsum(BATCHES)[:-1])]
+
+
+def _write_onnx(task: Task, data: DataModule, values: Arrays, path: Path) -> None:
+    """Write the graph of a network for batches of any size, traced with some values."""
+    graph = Graph(task, data)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of torch's own code
+        program = torch.onnx.export(
+            graph,
+            tuple(as_tensors(values)[name] for name in graph.values),
+            dynamo=True,
+            dynamic_shapes={"values": _dynamic_shapes(data.reader().values)},
+            input_names=list(graph.values),
+            output_names=[answer.name for answer in task.reading.answers],
+            verbose=False,
+        )
+    assert program is not None
+    program.save(path)
+
+
+def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
+    """Return the sizes that vary, by position in each shape."""
+    names = {size for field in fields for size in field.shape if isinstance(size, str)}
+    sizes = {name: torch.export.Dim(name) for name in names}
+    return tuple(
+        {axis: sizes[size] for axis, size in enumerate(field.shape) if isinstance(size, str)}
+        for field in fields
+    )
+
+
+def _compare(
+    task: Task, data: DataModule, network: Session, batches: Sequence[Arrays]
+) -> dict[str, Any]:
+    """Compare the answers of the graph with those of the checkpoint.
+
+    Raises:
+        UserError: If they differ by more than ``TOLERANCE``.
+    """
+    largest = 0.0
+    for values in batches:
+        answers, expected = network(values), compute_answers(task, data, values)
+        deviation = task.reading.deviation(answers, expected)
+        if not deviation <= TOLERANCE:
+            rows = len(next(iter(values.values())))
+            raise UserError(
+                f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
+                f"of {rows} rows; expected at most {TOLERANCE:g}. Nothing was written. A network "
+                "whose operations depend on other rows of the batch cannot be exported."
+            )
+        largest = max(largest, deviation)
+    return {"tolerance": TOLERANCE, "deviation": largest, "batches": list(BATCHES)}
+
+
+def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[str, Any]:
+    metrics = finished.folder.metrics
+    packages = ("leyden", "torch", "onnx", "onnxruntime")
+    return {
+        "format": FORMAT,
+        "kind": reader.kind,
+        "task": reading.kind,
+        "class_names": list(reading.names),
+        "inputs": [asdict(field) for field in reader.values],
+        "outputs": [asdict(field) for field in reading.answers],
+        "preprocessing": describe_reader(reader),
+        "reading": reading.to_json(),
+        "metrics": json.loads(metrics.read_text()) if metrics.is_file() else {},
+        "data_fingerprint": finished.record.get(DATA_FINGERPRINT),
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def _example(network: Session, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
+    """Return a row as JSON, and what is predicted for it."""
+    columns = reader.readable(reading.predict(network, values))
+    rows = {name: array.tolist() for name, array in values.items()}
+    return {
+        "request": {"inputs": list(as_rows(rows))},
+        "response": {"predictions": list(as_rows(columns))},
+    }

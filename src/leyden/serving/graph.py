@@ -1,0 +1,60 @@
+"""A trained network as one module, from the values that a client sends to the answers it gets."""
+
+import torch
+from torch import Tensor, nn
+
+from leyden.batch import as_tensors
+from leyden.data.audio.spectrogram import LogMel
+from leyden.data.base import DataModule
+from leyden.tasks.base import Task
+from leyden.tasks.readings import Arrays
+
+
+class Graph(nn.Module):
+    """Normalisation, network and probabilities in one module, whose operations can be exported.
+
+    Args:
+        task: Task with the trained weights, in evaluation mode.
+        data: Data module with the fitted preprocessing.
+    """
+
+    def __init__(self, task: Task, data: DataModule) -> None:
+        super().__init__()
+        self.task = task
+        self.normalisation = nn.ModuleDict(
+            {name: _exportable(module) for name, module in data.normalisation().items()}
+        )
+        self.values = tuple(value.name for value in data.reader().values)
+        self._raw_fields, self._normalise = data.raw_fields, data.normalise
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Map the values of ``data.reader()``, in their order, to the answers of the task."""
+        raw = self._raw_fields(dict(zip(self.values, values, strict=True)))
+        modules = dict(self.normalisation.items())
+        answers = self.task.answers(self._normalise(raw, modules))
+        return tuple(answers[field.name] for field in self.task.reading.answers)
+
+
+@torch.inference_mode()
+def compute_answers(task: Task, data: DataModule, values: Arrays) -> Arrays:
+    """Compute the answers of a checkpoint with the code of training and evaluation.
+
+    Args:
+        task: Task with the trained weights, in evaluation mode.
+        data: Data module with the fitted preprocessing.
+        values: Values ``(batch, ...)`` by name.
+
+    Returns:
+        Answers ``(batch, ...)`` by name.
+    """
+    inputs = data.network_inputs(data.raw_fields(as_tensors(values)))
+    return {name: answer.numpy() for name, answer in task.answers(inputs).items()}
+
+
+def _exportable(module: nn.Module) -> nn.Module:
+    """Replace modules whose operations cannot be exported by equal ones."""
+    if isinstance(module, LogMel):
+        return module.by_matrices()
+    for name, child in module.named_children():
+        setattr(module, name, _exportable(child))
+    return module

@@ -1,0 +1,40 @@
+"""``leyden.load``: a trained network from a run, a checkpoint or an export."""
+
+from pathlib import Path
+
+from leyden.errors import UserError
+from leyden.serving.artefact import is_artefact
+from leyden.serving.predictor import ArtefactPredictor, PathName, Predictor
+
+
+def load(path: PathName, *, threads: int | None = None) -> Predictor:
+    """Load a trained network to predict with.
+
+    An exported network needs ONNX Runtime, NumPy and the decoder of its files; torch is imported
+    only for a run or a checkpoint.
+
+    Args:
+        path: Run folder, whose best checkpoint is loaded; checkpoint; or folder that ``leyden
+            export`` wrote.
+        threads: Threads of one call of an exported network; ``None`` for one per core. A run takes
+            those of torch.
+
+    Returns:
+        An object with ``predict``.
+
+    Raises:
+        UserError: If the path does not exist, is neither of these, or is damaged.
+
+    Example:
+        >>> network = load("exports/digits")  # doctest: +SKIP
+        >>> network.predict("seven.png")  # doctest: +SKIP
+        [{'file': 'seven.png', 'class': '7', 'probability': 0.9987}]
+    """
+    path = Path(path).expanduser()
+    if is_artefact(path):
+        return ArtefactPredictor(path, threads=threads)
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Expected a run, a checkpoint or an export.")
+    from leyden.serving.run_predictor import RunPredictor  # imports torch
+
+    return RunPredictor(str(path))

@@ -1,0 +1,154 @@
+"""Predicting with an exported network, without torch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.data.inputs import chunks_with_rows
+from leyden.errors import UserError
+from leyden.schema import Field
+from leyden.serving.artefact import ONNX, Session, read_artefact
+from leyden.tasks.readings import Arrays
+
+BATCH_SIZE = 64
+
+PathName: TypeAlias = str | PathLike[str]
+
+
+class Predictor(ABC):
+    """A trained network, as ``leyden.load`` returns it.
+
+    Attributes:
+        classes: Names of the classes or labels by index; empty for other targets.
+        inputs: Description of the values that the network takes.
+        answers: Description of the arrays that it returns.
+    """
+
+    classes: tuple[str, ...]
+    inputs: tuple[Field, ...]
+    answers: tuple[Field, ...]
+
+    def predict(
+        self, inputs: PathName | Sequence[PathName] | NDArray[Any] | Arrays
+    ) -> list[dict[str, Any]]:
+        """Predict files or arrays.
+
+        Args:
+            inputs: A file or folder, or several; or the values that ``self.inputs`` describes,
+                ``(rows, ...)`` by name. The name may be left out if there is one.
+
+        Returns:
+            One dictionary per row, such as ``{"class": "cat", "probability": 0.9}``, with the
+            ``file`` of a row that was read from one.
+
+        Raises:
+            UserError: If some input cannot be read, or arrays are not as described.
+        """
+        if isinstance(inputs, Mapping):
+            return list(self.stream_values(self._checked(inputs)))
+        if isinstance(inputs, np.ndarray):
+            return list(self.stream_values(self._checked({self.inputs[0].name: inputs})))
+        paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
+        return list(self.stream([fspath(path) for path in paths]))
+
+    @abstractmethod
+    def stream(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Predict files chunk by chunk.
+
+        Args:
+            paths: Files, or folders of files.
+
+        Yields:
+            One dictionary per row: ``file``, and the columns of the task.
+
+        Raises:
+            UserError: If some inputs cannot be read; raised after all other rows.
+        """
+
+    @abstractmethod
+    def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
+        """Predict values ``(rows, ...)`` by name, which are as ``inputs`` describes them."""
+
+    def _checked(self, values: Arrays) -> Arrays:
+        """Return arrays of the described names, dtypes and shapes.
+
+        Raises:
+            UserError: If an array is missing or of another shape, or there are others.
+        """
+        expected = {field.name: field for field in self.inputs}
+        if set(values) != set(expected):
+            raise UserError(
+                f"The network takes the arrays {', '.join(expected)}, got "
+                f"{', '.join(map(str, values)) or 'none'}."
+            )
+        checked = {
+            name: _checked_array(np.asarray(values[name]), expected[name]) for name in values
+        }
+        if len({len(value) for value in checked.values()}) > 1:
+            lengths = ", ".join(f"{name}: {len(value)}" for name, value in checked.items())
+            raise UserError(f"Expected arrays with equal numbers of rows, got {lengths}.")
+        return checked
+
+
+class ArtefactPredictor(Predictor):
+    """An exported network, run by ONNX Runtime.
+
+    Args:
+        path: Folder that ``leyden export`` wrote.
+        threads: Threads of one call; ``None`` for one per core.
+
+    Raises:
+        UserError: If the folder is not an exported network, or a package is missing.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        self.artefact = read_artefact(path)
+        self.network = Session(path / ONNX, threads=threads)
+        self.classes = self.artefact.reading.names
+        self.inputs = self.artefact.reader.values
+        self.answers = self.artefact.reading.answers
+
+    def stream(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Predict files chunk by chunk."""
+        for chunk in chunks_with_rows(self.artefact.reader.read(paths)):
+            predicted = self.stream_values(chunk.fields)
+            for name, row in zip(chunk.names, predicted, strict=True):
+                yield {"file": name, **row}
+
+    def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
+        """Predict values in batches."""
+        reader, reading = self.artefact.reader, self.artefact.reading
+        for batch in _batches(values):
+            yield from as_rows(reader.readable(reading.predict(self.network, batch)))
+
+
+def as_rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of columns of equal length."""
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _batches(values: Arrays) -> Iterator[Arrays]:
+    rows = len(next(iter(values.values()))) if values else 0
+    for start in range(0, rows, BATCH_SIZE):
+        yield {name: array[start : start + BATCH_SIZE] for name, array in values.items()}
+
+
+def _checked_array(array: NDArray[Any], field: Field) -> NDArray[Any]:
+    fits = array.ndim == len(field.shape) and all(
+        isinstance(size, str) or size == found
+        for size, found in zip(field.shape, array.shape, strict=True)
+    )
+    dtype = np.dtype(field.dtype)
+    if not fits or not np.can_cast(array.dtype, dtype, "safe"):
+        shape = ", ".join(map(str, field.shape))
+        raise UserError(
+            f"{field.name}: expected ({shape}) {field.dtype}, {field.meaning}, got "
+            f"{array.shape} {array.dtype}."
+        )
+    return np.require(array, dtype, ["C", "W"])

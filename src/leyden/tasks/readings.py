@@ -1,0 +1,191 @@
+"""Readings: what the answers of a network mean, as columns of plain values, without torch."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leyden.schema import SEPARATOR, Field
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays ``(batch, ...)`` by name."""
+
+SIGNIFICANT = 7
+"""Significant digits of a number, relative to the standard deviation of the targets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(ABC):
+    """Reads the answers of a network; it can be written as JSON.
+
+    Attributes:
+        names: Names of the classes or labels by index; empty for other targets.
+    """
+
+    kind: ClassVar[str]
+    """Name of the reading in an exported network."""
+
+    names: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def answers(self) -> tuple[Field, ...]:
+        """Description of the answers, each ``(batch, ...)``."""
+
+    @abstractmethod
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Convert answers to named columns of ``batch`` plain values each."""
+
+    def predict(self, network: Callable[[Arrays], Arrays], values: Arrays) -> dict[str, list[Any]]:
+        """Predict a batch; a reading that needs the network several times overrides this.
+
+        Args:
+            network: Computes the answers for values.
+            values: Arrays ``(batch, ...)`` by name.
+        """
+        return self.columns(network(values))
+
+    def deviation(self, answers: Arrays, expected: Arrays) -> float:
+        """Return the largest difference of two answers, in probability."""
+        return max(
+            float(np.abs(answers[name] - expected[name]).max(initial=0.0)) for name in expected
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as values that JSON can hold."""
+        return {"kind": self.kind, **vars(self)}
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> Self:
+        """Build the reading from the result of ``to_json``."""
+        own = {name: value for name, value in settings.items() if name != "kind"}
+        return cls(**own | {"names": tuple(own["names"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassReading(Reading):
+    """One class per row.
+
+    Attributes:
+        threshold: Probability from which the second of two classes is predicted; ``None`` for the
+            more probable class.
+    """
+
+    kind: ClassVar = "classification"
+
+    threshold: float | None = None
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """The probability of each class."""
+        return (_probabilities("class", len(self.names)),)
+
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Return the predicted class and its probability.
+
+        Args:
+            answers: ``probabilities`` of the classes, ``(batch, classes)`` float32.
+
+        Example:
+            >>> reading = ClassReading(names=("cat", "dog"), threshold=0.2)
+            >>> reading.columns({"probabilities": np.array([[0.75, 0.25]])})
+            {'class': ['dog'], 'probability': [0.25]}
+        """
+        probabilities = answers["probabilities"]
+        if self.threshold is None:
+            chosen = probabilities.argmax(axis=1)
+        else:
+            chosen = (probabilities[:, 1] >= self.threshold).astype(np.int64)
+        return {
+            "class": [self.names[index] for index in chosen.tolist()],
+            "probability": probabilities[np.arange(len(chosen)), chosen].tolist(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelReading(Reading):
+    """Any number of labels per row.
+
+    Attributes:
+        threshold: Probability from which a label is predicted.
+    """
+
+    kind: ClassVar = "multilabel"
+
+    threshold: float = 0.5
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """The probability of each label."""
+        return (_probabilities("label", len(self.names)),)
+
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Return the labels of each row, and the probability of every label.
+
+        Args:
+            answers: ``probabilities`` of the labels, ``(batch, labels)`` float32.
+        """
+        probabilities = answers["probabilities"]
+        labels = [
+            SEPARATOR.join(name for name, has in zip(self.names, row, strict=True) if has)
+            for row in (probabilities >= self.threshold).tolist()
+        ]
+        each = zip(self.names, probabilities.T.tolist(), strict=True)
+        return {"labels": labels} | {f"probability of {name}": column for name, column in each}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberReading(Reading):
+    """One number per row.
+
+    Attributes:
+        std: Standard deviation of the training targets, in their unit.
+    """
+
+    kind: ClassVar = "regression"
+
+    std: float
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """The number."""
+        return (
+            Field(
+                name="value",
+                dtype="float64",
+                shape=("batch",),
+                meaning="predicted number, in the unit of the target",
+            ),
+        )
+
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Return the numbers, rounded to the precision of float32.
+
+        Args:
+            answers: ``value``, ``(batch,)`` float64.
+        """
+        decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
+        return {"value": [round(value, decimals) for value in answers["value"].tolist()]}
+
+    def deviation(self, answers: Arrays, expected: Arrays) -> float:
+        """Return the largest difference, in standard deviations of the targets."""
+        return super().deviation(answers, expected) / self.std
+
+
+def _probabilities(noun: str, count: int) -> Field:
+    return Field(
+        name="probabilities",
+        dtype="float32",
+        shape=("batch", count),
+        meaning=f"probability of each {noun}",
+    )
+
+
+READINGS: dict[str, type[Reading]] = {
+    each.kind: each for each in (ClassReading, LabelReading, NumberReading)
+}
+"""Readings by the name that an exported network records."""

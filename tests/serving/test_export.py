@@ -1,0 +1,166 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import leyden
+from leyden.config.compose import compose, freeze
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder
+from leyden.serving.export import TOLERANCE, export
+from leyden.serving.predictor import ArtefactPredictor
+from leyden.workflows.train import train
+
+SHORT = ["trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true"]
+
+MEASURED = """
+import json, sys
+import leyden
+rows = leyden.load(sys.argv[1]).predict(sys.argv[2:])
+status = dict(line.split(":") for line in open("/proc/self/status"))
+kilobytes = int(status["VmHWM"].split()[0])
+print(json.dumps({"rows": rows, "torch": "torch" in sys.modules, "MiB": kilobytes / 1024}))
+"""
+
+
+def trained(folder: Path, *words: str) -> Path:
+    train(freeze(compose([*SHORT, *words])), RunFolder(folder))
+    return folder
+
+
+def in_a_fresh_process(exported: Path, *inputs: Path) -> dict:
+    command = [sys.executable, "-c", MEASURED, str(exported), *map(str, inputs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exports") / "digits"
+    export(str(run), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digit(tmp_path_factory):
+    path = tmp_path_factory.mktemp("png") / "a.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_an_export_predicts_as_its_run(run, exported, digit):
+    (by_run,), (by_export,) = (leyden.load(each).predict(digit) for each in (run, exported))
+
+    assert by_export.keys() == by_run.keys() == {"file", "class", "probability"}
+    assert by_export["class"] == by_run["class"]
+    assert by_export["probability"] == pytest.approx(by_run["probability"], abs=TOLERANCE)
+
+
+def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
+    pixels = np.asarray(Image.open(digit))[np.newaxis, np.newaxis]
+    for path in (run, exported):
+        network = leyden.load(path)
+        (of_file,), (of_array,) = network.predict([digit]), network.predict(pixels)
+
+        assert of_array == {name: of_file[name] for name in ("class", "probability")}
+        assert network.predict({"images": pixels}) == [of_array]
+        assert network.classes == tuple("0123456789")
+
+
+def test_the_example_is_a_row_and_its_prediction(exported):
+    record = json.loads((exported / "model.json").read_text())
+    (row,) = record["example"]["request"]["inputs"]
+    values = {"images": np.array([row["images"]], np.uint8)}
+
+    assert leyden.load(exported).predict(values) == record["example"]["response"]["predictions"]
+    assert record["task"] == "classification"
+    assert record["metrics"]["test/accuracy"] > 0
+    assert record["data_fingerprint"]
+
+
+@pytest.mark.slow
+def test_a_fresh_process_needs_no_torch_and_little_memory(run, exported, digit):
+    measured = in_a_fresh_process(exported, digit)
+
+    assert not measured["torch"]
+    assert measured["MiB"] <= 200
+    assert measured["rows"][0]["class"] == leyden.load(run).predict(digit)[0]["class"]
+
+
+def test_nothing_is_left_if_the_answers_differ(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "leyden.serving.export.compute_answers",
+        lambda *_: {"probabilities": np.zeros((1, 10))},
+    )
+
+    with pytest.raises(UserError, match=r"differs from the checkpoint by .* on a batch of 1 rows"):
+        export(str(run), tmp_path / "digits")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_may_be_those_of_given_files(run, tmp_path, digit):
+    record = export(str(run), tmp_path / "digits", inputs=[str(digit)])
+
+    assert record["parity"]["deviation"] <= TOLERANCE
+    assert np.shape(record["example"]["request"]["inputs"]) == (1,)
+
+
+def test_only_an_export_is_replaced(run, tmp_path):
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(UserError, match="is not an exported network"):
+        export(str(run), tmp_path / "notes")
+    assert list(tmp_path.iterdir()) == [tmp_path / "notes"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pixels": np.zeros(3)}, r"takes the arrays images, got pixels"),
+        (np.zeros((1, 8, 8), np.uint8), r"expected \(batch, 1, 8, 8\) uint8"),
+        (np.zeros((1, 1, 8, 9), np.uint8), r"got \(1, 1, 8, 9\) uint8"),
+        (np.zeros((1, 1, 8, 8)), r"got \(1, 1, 8, 8\) float64"),
+    ],
+)
+def test_other_arrays_are_refused_by_name(exported, values, message):
+    with pytest.raises(UserError, match=message):
+        leyden.load(exported).predict(values)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not an exported network"),
+        ('{"format": 0}', "has format 0, expected 1"),
+        ('{"format": 1}', "is damaged"),
+        ("[]", "has format None"),
+    ],
+)
+def test_damaged_exports_are_refused(tmp_path, content, message):
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        ArtefactPredictor(tmp_path)
+
+
+def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
+    done = leyden("export", f"run={run}", f"to={tmp_path}/network")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["deviation"] <= TOLERANCE
+
+    done = leyden("predict", f"export={tmp_path}/network", digit)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "file,class,probability"
+
+    done = leyden("predict", f"export={tmp_path}/network", digit, "trainer=cpu")
+    assert done.code == 2
+    assert "has no config" in done.err
