@@ -8,6 +8,7 @@ import pytest
 READERS = (
     "leyden.data.audio.cleaning",
     "leyden.data.audio.files",
+    "leyden.data.audio.reader",
     "leyden.data.audio.transcripts",
     "leyden.data.image.reader",
     "leyden.serving.predictor",

@@ -20,7 +20,9 @@ FORMAT = 1
 RECORD, ONNX = "model.json", "model.onnx"
 
 READERS = {
+    "audio": "leyden.data.audio.reader.ClipReader",
     "image": "leyden.data.image.reader.ImageReader",
+    "speech": "leyden.data.audio.reader.SpeechReader",
 }
 """Class of each kind of reader; a kind is imported when it is used."""
 

@@ -1,6 +1,7 @@
 """Exporting a finished run: a folder that predicts without torch, and is compared before."""
 
 import json
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -113,6 +114,7 @@ def _real_batches(data: DataModule, inputs: Sequence[str]) -> list[Arrays]:
 def _write_onnx(task: Task, data: DataModule, values: Arrays, path: Path) -> None:
     """Write the graph of a network for batches of any size, traced with some values."""
     graph = Graph(task, data)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch's own code
         program = torch.onnx.export(

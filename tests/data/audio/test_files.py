@@ -19,7 +19,8 @@ CONTAINERS = {
 
 def read(path, *, seconds=0.5):
     data = AudioFolder(name="sounds", root="missing", sample_rate=RATE, seconds=seconds)
-    return data.batch_waveforms([data.hear(path).waveform])["waveforms"][0]
+    reader = data.reader()
+    return reader.join([reader.hear(path).waveform])["waveforms"][0]
 
 
 def tone(hertz, *, seconds=0.5, loudness=0.5):

@@ -100,3 +100,17 @@ def test_normalisation_is_per_mel_and_only_centres_constant_bins():
     image = torch.tensor([[[[3.0, 1.0], [3.0, 2.0]]]])
 
     assert normalise(image).tolist() == [[[[1.0, 0.0], [1.0, 0.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("window_seconds", "samples"), [(0.025, 8000), (0.0251, 3999), (0.032, 100), (0.025, 1)]
+)
+@pytest.mark.parametrize("loudness", [1.0, 30000.0])
+def test_matrices_compute_the_same_spectrogram(window_seconds, samples, loudness):
+    log_mel = Spectrogram(window_seconds=window_seconds).of(16000)
+    noise = np.random.default_rng(0).uniform(-loudness, loudness, (3, samples))
+    waveforms = torch.from_numpy(noise.astype(np.int16))
+
+    torch.testing.assert_close(
+        log_mel.by_matrices()(waveforms), log_mel(waveforms), rtol=0, atol=2e-5
+    )

@@ -1,8 +1,6 @@
 """The audio kind: waveforms in the cache, log-mel spectrograms for the network."""
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.cleaning import AudioCleaning, SoundCleaning, report_fault, warn_of_fault
-from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
+from leyden.data.audio.cleaning import AudioCleaning, SoundCleaning, report_fault
 from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
+from leyden.data.audio.reader import ClipReader
 from leyden.data.audio.spectrogram import LogMel, Spectrogram
 from leyden.data.base import DataModule
 from leyden.data.features import Features
-from leyden.data.inputs import Inputs, read_files
 from leyden.data.rows import RejectedItem, Rows
 from leyden.data.sources.folders import LabelledFile
 from leyden.data.sources.read_items import read_items, require_every_class
@@ -49,18 +46,6 @@ class SoundData(DataModule):
         self.spectrogram = spectrogram or Spectrogram()
         self.log_mel()  # raises for impossible settings before any file is read
 
-    @abstractmethod
-    def hear(self, path: Path) -> Sound:
-        """Read a file, or the part of it that is cached.
-
-        Raises:
-            UnreadableError: If the file is damaged or not a sound.
-        """
-
-    @abstractmethod
-    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
-        """Pad waveforms ``(samples,)`` to raw inputs ``(batch, ...)`` by field."""
-
     def log_mel(self) -> LogMel:
         """Build the module that computes spectrograms."""
         return self.spectrogram.of(self.sample_rate)
@@ -69,16 +54,6 @@ class SoundData(DataModule):
         """Build the spectrogram and the fitted scaling of its bins."""
         scaling = NormaliseMels(mean=self.statistics["mean"], std=self.statistics["std"])
         return {"waveforms": nn.Sequential(self.log_mel(), scaling)}
-
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders, as waveforms ``(rows, samples)`` int16."""
-
-        def read(file: Path) -> NDArray[np.int16]:
-            sound = self.hear(file)
-            warn_of_fault(self.cleaning, sound, file)
-            return sound.waveform
-
-        return read_files(SOUND_FILES.inputs(paths), read, self.batch_waveforms)
 
 
 class AudioData(SoundData):
@@ -95,7 +70,7 @@ class AudioData(SoundData):
     def __init__(self, *, seconds: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
         self.seconds = seconds
-        self.samples = sample_count(self.sample_rate, seconds)
+        self.samples = self.reader().samples
 
     def fit(self, arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Fit the mean and standard deviation of each mel bin on evenly spaced training rows."""
@@ -117,17 +92,11 @@ class AudioData(SoundData):
         std, mean = torch.std_mean(spectrograms, dim=2, correction=0)
         return Features(numbers=torch.cat([mean, std], dim=1))
 
-    def hear(self, path: Path) -> Sound:
-        """Read the middle of a file, or the whole file if it is shorter."""
-        return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)
-
-    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
-        """Pad waveforms ``(samples,)`` with silence on both sides to clips of equal length."""
-        clips = np.zeros((len(waveforms), self.samples), dtype=np.int16)
-        for clip, waveform in zip(clips, waveforms, strict=True):
-            start = (self.samples - len(waveform)) // 2
-            clip[start : start + len(waveform)] = waveform
-        return {"waveforms": clips}
+    def reader(self) -> ClipReader:
+        """Return the reader of clips of this length."""
+        return ClipReader(
+            sample_rate=self.sample_rate, seconds=self.seconds, cleaning=self.cleaning
+        )
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
         """Decode files chunk by chunk, and run the cleaning steps that examine single files.
@@ -136,7 +105,7 @@ class AudioData(SoundData):
             UserError: If no file of some class is left.
         """
         chunks = read_items(files, self._decode, per_chunk=CLIPS_PER_CHUNK)
-        rows = (chunk.rows(self.batch_waveforms(chunk.values)) for chunk in chunks)
+        rows = (chunk.rows(self.reader().join(chunk.values)) for chunk in chunks)
         return require_every_class(files, rows, name=str(self.name))
 
     def source_shape(self) -> dict[str, Any]:
@@ -144,6 +113,6 @@ class AudioData(SoundData):
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
     def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
-        sound = self.hear(file.path)
+        sound = self.reader().hear(file.path)
         found = self.cleaning.fault(sound)
         return sound.waveform, report_fault(found, source=file.source, split=file.split)

@@ -119,7 +119,7 @@ class LogMelByMatrices(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Map waveforms ``(batch, samples)`` to ``(batch, 1, mels, frames)`` float32."""
         frames = 1 + waveforms.shape[1] // self.hop
-        padded = nn.functional.pad(waveforms, (self.before, self.size))
+        padded = nn.functional.pad(waveforms.float(), (self.before, self.size))
         starts = self.hop * torch.arange(frames).unsqueeze(1)
         framed = padded[:, starts + torch.arange(self.size)]  # (batch, frames, size)
         cosine, sine = (framed.double() @ self.waves).chunk(2, dim=2)

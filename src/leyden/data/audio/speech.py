@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leyden.data.audio.batches import SpeechBatches, pad_recordings
+from leyden.data.audio.batches import SpeechBatches
 from leyden.data.audio.cleaning import SpeechCleaning, report_fault
 from leyden.data.audio.files import Sound, read_sound
 from leyden.data.audio.module import SoundData
 from leyden.data.audio.normalise import mel_statistics, rows_to_fit
+from leyden.data.audio.reader import SpeechReader
 from leyden.data.audio.transcripts import clean_transcript, code_points, token_numbers, vocabulary
 from leyden.data.cache.prepared import Cache
 from leyden.data.rows import GivenSplit, Ragged, RejectedItem, Rows, Split
@@ -101,15 +102,17 @@ class SpeechData(SoundData):
             self._has_warned = True
             for split in ("val", "test"):
                 self._warn_of_unknown(split, cached.arrays["sequences"], self.tokens())
-        return SpeechBatches(cached, log_mel=self.log_mel(), tokens=self.tokens())
+        return SpeechBatches(cached, reader=self.reader(), tokens=self.tokens())
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the number of samples of each row, ``(rows,)``."""
         return torch.from_numpy(np.diff(self.cached.arrays["waveforms"].offsets)[rows])
 
-    def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
-        """Pad waveforms to the longest; ``frames`` has their own numbers of frames."""
-        return pad_recordings(waveforms, self.log_mel())
+    def reader(self) -> SpeechReader:
+        """Return the reader of whole files."""
+        return SpeechReader(
+            sample_rate=self.sample_rate, hop=self.log_mel().hop, cleaning=self.cleaning
+        )
 
     def hear(self, path: Path, max_seconds: float | None = None) -> Sound:
         """Read a whole file, or the beginning of one that is longer than ``max_seconds``."""

@@ -1,0 +1,42 @@
+"""Every data set can be trained, exported, and predicted with from files."""
+
+import numpy as np
+import pytest
+
+import leyden
+from leyden.config.compose import compose, freeze
+from leyden.runs.folder import RunFolder
+from leyden.serving.export import BATCHES, TOLERANCE, export
+from leyden.workflows.finished import load_run
+from leyden.workflows.train import train
+
+DEBUG = ["trainer=debug", "trainer.precision=32-true"]
+
+
+@pytest.mark.slow
+def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
+    train(freeze(compose([*DEBUG, *kind])), RunFolder(tmp_path / "run"))
+
+    record = export(str(tmp_path / "run"), tmp_path / "network")
+
+    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["batches"] == list(BATCHES)
+    data = load_run(str(tmp_path / "run")).data
+    data.prepare_data()
+    data.setup("test")
+    values = data.values_of(data.row_numbers("test")[:3])
+    by_run, by_export = (
+        leyden.load(tmp_path / name).predict(values) for name in ("run", "network")
+    )
+    assert len(by_export) == len(by_run) == len(next(iter(values.values())))
+    for ours, theirs in zip(by_export, by_run, strict=True):
+        assert_same(ours, theirs)
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        if isinstance(value, float):
+            np.testing.assert_allclose(value, theirs[name], rtol=1e-5, atol=TOLERANCE)
+        else:
+            assert value == theirs[name]
