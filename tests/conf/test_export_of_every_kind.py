@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import leyden
+import shipped
 from leyden.config.compose import compose, freeze
+from leyden.config.origins import options_that_accept
 from leyden.runs.folder import RunFolder
 from leyden.serving.export import BATCHES, TOLERANCE, export
+from leyden.workflows.assembly import build_data
 from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
 
@@ -15,7 +18,8 @@ DEBUG = ["trainer=debug", "trainer.precision=32-true"]
 
 @pytest.mark.slow
 def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
-    train(freeze(compose([*DEBUG, *kind])), RunFolder(tmp_path / "run"))
+    words = [*DEBUG, *kind, f"network={some_network(kind)}"]
+    train(freeze(compose(words)), RunFolder(tmp_path / "run"))
 
     record = export(str(tmp_path / "run"), tmp_path / "network")
 
@@ -31,6 +35,16 @@ def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
     assert len(by_export) == len(by_run) == len(next(iter(values.values())))
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert_same(ours, theirs)
+
+
+def some_network(kind):
+    """Return a network that takes the data; data sets of one kind get different ones."""
+    data = build_data(freeze(compose(kind)))
+    data.prepare_data()
+    data.setup()
+    fitting = sorted(options_that_accept("network", data.network_sizes()))
+    place = shipped.OPTIONS["data"].index(kind[0].removeprefix("data="))
+    return fitting[place % len(fitting)]
 
 
 def assert_same(ours, theirs):

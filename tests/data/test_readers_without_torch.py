@@ -11,6 +11,8 @@ READERS = (
     "leyden.data.audio.reader",
     "leyden.data.audio.transcripts",
     "leyden.data.image.reader",
+    "leyden.data.table.reader",
+    "leyden.data.text.reader",
     "leyden.serving.predictor",
 )
 

@@ -44,6 +44,9 @@ class Reader(ABC):
     kind: ClassVar[str]
     """Name of the reader in an exported network."""
 
+    attachments: ClassVar[Mapping[str, str]] = {}
+    """File of its own for a setting that is a long text, by name of the setting."""
+
     @abstractmethod
     def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read rows chunk by chunk; their ``fields`` are those that ``values`` describes.

@@ -51,7 +51,7 @@ class BagMLP(nn.Module):
         Returns:
             Logits, ``(batch, num_outputs)``.
         """
-        counts = torch.zeros(len(tokens), self.vocab_size, device=tokens.device)
+        counts = torch.zeros(tokens.shape[0], self.vocab_size, device=tokens.device)
         counts = counts.scatter_add(1, tokens, mask.to(counts.dtype))
         bag = functional.normalize(counts.log1p(), dim=1)  # (batch, vocab_size)
         logits: Tensor = self.output_layer(self.hidden_layers(self.input_layer(bag)))

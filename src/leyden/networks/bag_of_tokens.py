@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from leyden.networks.layers import check_dropout, check_positive, fully_connected
 
@@ -75,7 +76,7 @@ class BagOfTokens(nn.Module):
         ids, is_token = tokens, mask
         if self.pair_buckets:
             ids = torch.cat([tokens, self._pairs(tokens)], dim=1)
-            is_token = torch.cat([mask, mask[:, 1:]], dim=1)
+            is_token = torch.cat([mask, _next(mask)], dim=1)
         # The norm of a sum of n independent embeddings grows with the square root of n.
         weights = is_token / is_token.sum(dim=1, keepdim=True).sqrt()
         features = self.input_layer(ids, per_sample_weights=weights)  # (batch, width)
@@ -83,6 +84,14 @@ class BagOfTokens(nn.Module):
         return logits
 
     def _pairs(self, tokens: Tensor) -> Tensor:
-        """Return the embedding index of each bigram, ``(batch, length - 1)`` int64."""
-        pair = tokens[:, :-1] * self.vocab_size + tokens[:, 1:]
+        """Return the embedding index of each bigram, ``(batch, length)`` int64.
+
+        The last one is padding, so that all sizes are those of the tokens when this is exported.
+        """
+        pair = tokens * self.vocab_size + _next(tokens)
         return self.vocab_size + (pair * HASH_FACTOR % 2**32 >> 8) % self.pair_buckets
+
+
+def _next(values: Tensor) -> Tensor:
+    """Return the value after each one, ``(batch, length)``; 0 after the last."""
+    return functional.pad(values, (0, 1))[:, 1:]

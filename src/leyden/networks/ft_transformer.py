@@ -103,7 +103,7 @@ class ColumnTokens(nn.Module):
         scaled = numbers.unsqueeze(2) * self.number_weight
         embedded = [layer(categories[:, i]).unsqueeze(1) for i, layer in enumerate(self.embeddings)]
         features = torch.cat([scaled, *embedded], dim=1) + self.column_bias
-        return torch.cat([self.row.expand(len(numbers), -1, -1), features], dim=1)
+        return torch.cat([self.row.expand(numbers.shape[0], -1, -1), features], dim=1)
 
 
 def _embedding(values: int, width: int) -> nn.Embedding:

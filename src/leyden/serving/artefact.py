@@ -23,6 +23,8 @@ READERS = {
     "audio": "leyden.data.audio.reader.ClipReader",
     "image": "leyden.data.image.reader.ImageReader",
     "speech": "leyden.data.audio.reader.SpeechReader",
+    "table": "leyden.data.table.reader.TableReader",
+    "text": "leyden.data.text.reader.TextReader",
 }
 """Class of each kind of reader; a kind is imported when it is used."""
 
@@ -69,24 +71,29 @@ def read_artefact(path: Path) -> Artefact:
         return Artefact(
             path=path,
             record=record,
-            reader=_read_reader(record["preprocessing"]),
+            reader=_read_reader(record["preprocessing"], path),
             reading=READINGS[record["reading"]["kind"]].from_json(record["reading"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(
             f"{path / RECORD} is damaged: {first_line(error)}. Export the run again."
         ) from error
 
 
-def describe_reader(reader: Reader) -> dict[str, Any]:
-    """Return what ``read_artefact`` builds the reader from."""
-    return {"kind": reader.kind, **reader.to_json()}
+def write_reader(reader: Reader, folder: Path) -> dict[str, Any]:
+    """Write the attachments of a reader, and return what ``read_artefact`` builds it from."""
+    settings = {"kind": reader.kind, **reader.to_json()}
+    for name, file in reader.attachments.items():
+        (folder / file).write_text(settings.pop(name), encoding="utf-8")
+    return settings
 
 
-def _read_reader(described: Mapping[str, Any]) -> Reader:
+def _read_reader(described: Mapping[str, Any], folder: Path) -> Reader:
     settings = dict(described)
     module, _, name = READERS[settings.pop("kind")].rpartition(".")
     reader: type[Reader] = getattr(importlib.import_module(module), name)
+    for attached, file in reader.attachments.items():
+        settings[attached] = (folder / file).read_text(encoding="utf-8")
     return reader.from_json(settings)
 
 

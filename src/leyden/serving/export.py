@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.export import ExportedProgram
 
 from leyden.batch import as_tensors
 from leyden.checkpoints.record import DATA_FINGERPRINT
 from leyden.data.base import DataModule
 from leyden.data.inputs import Reader
-from leyden.errors import UserError
+from leyden.errors import UserError, first_line
 from leyden.files import written_aside
 from leyden.runs.folder import write_json
 from leyden.schema import Field
-from leyden.serving.artefact import FORMAT, ONNX, RECORD, Session, describe_reader, is_artefact
+from leyden.serving.artefact import FORMAT, ONNX, RECORD, Session, is_artefact, write_reader
+from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.graph import Graph, compute_answers
 from leyden.serving.predictor import as_rows
 from leyden.tasks.base import Task
@@ -72,10 +75,11 @@ def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(folder) as aside:
         aside.mkdir()
-        _write_onnx(task, data, batches[-1], aside / ONNX)
+        _write_onnx(_trace(task, data, batches[-1]), data, task.reading, aside / ONNX)
         network = Session(aside / ONNX)
         record = {
             **_describe(finished, data.reader(), task.reading),
+            "preprocessing": write_reader(data.reader(), aside),
             "parity": _compare(task, data, network, batches),
             "example": _example(network, data.reader(), task.reading, batches[0]),
         }
@@ -111,23 +115,45 @@ def _real_batches(data: DataModule, inputs: Sequence[str]) -> list[Arrays]:
     return [data.values_of(rows) for rows in np.split(drawn, np.cumsum(BATCHES)[:-1])]
 
 
-def _write_onnx(task: Task, data: DataModule, values: Arrays, path: Path) -> None:
-    """Write the graph of a network for batches of any size, traced with some values."""
+def _trace(task: Task, data: DataModule, values: Arrays) -> ExportedProgram:
+    """Trace the graph of a network for batches of any size.
+
+    Raises:
+        UserError: If the network cannot be traced.
+    """
     graph = Graph(task, data)
+    given = tuple(as_tensors(values)[name] for name in graph.values)
+    shapes = {"values": _dynamic_shapes(data.reader().values)}
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of torch's own code
+            return torch.export.export(graph, given, dynamic_shapes=shapes)
+    except Exception as error:  # of the tracer, or of the network where it is traced
+        raise UserError(
+            f"The network cannot be exported: {first_line(error)}. Expected tensor operations for "
+            "any size of the batch: tensor.shape[0] instead of len(tensor), no branches on values."
+        ) from error
+
+
+def _write_onnx(program: ExportedProgram, data: DataModule, reading: Reading, path: Path) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch's own code
-        program = torch.onnx.export(
-            graph,
-            tuple(as_tensors(values)[name] for name in graph.values),
-            dynamo=True,
-            dynamic_shapes={"values": _dynamic_shapes(data.reader().values)},
-            input_names=list(graph.values),
-            output_names=[answer.name for answer in task.reading.answers],
-            verbose=False,
-        )
-    assert program is not None
-    program.save(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's own code
+            converted = torch.onnx.export(
+                program.run_decompositions(DECOMPOSITIONS),
+                dynamo=True,
+                input_names=[value.name for value in data.reader().values],
+                output_names=[answer.name for answer in reading.answers],
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise UserError(
+            f"The network cannot be written in ONNX: {first_line(error.__cause__ or error)}. "
+            "Expected operations that ONNX has."
+        ) from error
+    assert converted is not None
+    converted.save(path)
 
 
 def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
@@ -173,7 +199,6 @@ def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[s
         "class_names": list(reading.names),
         "inputs": [asdict(field) for field in reader.values],
         "outputs": [asdict(field) for field in reading.answers],
-        "preprocessing": describe_reader(reader),
         "reading": reading.to_json(),
         "metrics": json.loads(metrics.read_text()) if metrics.is_file() else {},
         "data_fingerprint": finished.record.get(DATA_FINGERPRINT),
@@ -184,8 +209,15 @@ def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[s
 def _example(network: Session, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
     """Return a row as JSON, and what is predicted for it."""
     columns = reader.readable(reading.predict(network, values))
-    rows = {name: array.tolist() for name, array in values.items()}
+    rows = {name: _as_json(array) for name, array in values.items()}
     return {
         "request": {"inputs": list(as_rows(rows))},
         "response": {"predictions": list(as_rows(columns))},
     }
+
+
+def _as_json(array: NDArray[Any]) -> Any:
+    """Return nested lists, with ``None`` for NaN, which JSON lacks."""
+    values = array.astype(object)
+    values[array != array] = None
+    return values.tolist()

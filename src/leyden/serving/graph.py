@@ -1,5 +1,8 @@
 """A trained network as one module, from the values that a client sends to the answers it gets."""
 
+from copy import deepcopy
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +23,7 @@ class Graph(nn.Module):
 
     def __init__(self, task: Task, data: DataModule) -> None:
         super().__init__()
-        self.task = task
+        self.task = _exportable(deepcopy(task))
         self.normalisation = nn.ModuleDict(
             {name: _exportable(module) for name, module in data.normalisation().items()}
         )
@@ -51,10 +54,25 @@ def compute_answers(task: Task, data: DataModule, values: Arrays) -> Arrays:
     return {name: answer.numpy() for name, answer in task.answers(inputs).items()}
 
 
-def _exportable(module: nn.Module) -> nn.Module:
-    """Replace modules whose operations cannot be exported by equal ones."""
+class SumOfEmbeddings(nn.Module):
+    """Compute an ``EmbeddingBag`` that sums, for which exporters loop over the rows."""
+
+    def __init__(self, bag: nn.EmbeddingBag) -> None:
+        super().__init__()
+        self.weight = bag.weight
+
+    def forward(self, ids: Tensor, per_sample_weights: Tensor) -> Tensor:
+        """Map ids and weights ``(batch, length)`` to ``(batch, features)``."""
+        embedded = nn.functional.embedding(ids, self.weight)
+        return (per_sample_weights.unsqueeze(1) @ embedded).squeeze(1)
+
+
+def _exportable(module: Any) -> Any:
+    """Replace modules whose operations are not exported well by equal ones."""
     if isinstance(module, LogMel):
         return module.by_matrices()
+    if isinstance(module, nn.EmbeddingBag) and module.mode == "sum":
+        return SumOfEmbeddings(module)
     for name, child in module.named_children():
         setattr(module, name, _exportable(child))
     return module

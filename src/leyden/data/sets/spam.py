@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data.rows import Rows
-from leyden.data.sets.mail import subject_and_body
+from leyden.data.text.mail import subject_and_body
 from leyden.data.text.module import TextData
 from leyden.data.text.rows import Text, text_rows
 from leyden.errors import UserError
@@ -36,6 +36,7 @@ class Spam(TextData):
     """
 
     text_columns = ("subject", "body")
+    file_content = "mail"
 
     def __init__(self, *, root: DataPath | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -58,10 +59,6 @@ class Spam(TextData):
             UserError: If the archive is missing or damaged.
         """
         return text_rows(self._mails(), self.cleaning)
-
-    def file_content(self, text: str) -> str:
-        """Return the subject and body of a raw e-mail to predict on."""
-        return subject_and_body(text)
 
     def _mails(self) -> Iterator[Text]:
         archive = self._archive()

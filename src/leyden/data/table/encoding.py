@@ -124,7 +124,7 @@ class Layout:
         numbers, categories = map(_places, split_columns(fitted), split_columns(columns))
         return cls(
             numbers=numbers,
-            centres=statistics["numbers"]["centres"].numpy(),
+            centres=np.asarray(statistics["numbers"]["centres"]),
             categories=categories,
             tables=[code_table(known, values[n]) for n, known in statistics["values"].items()],
         )
@@ -148,11 +148,17 @@ class Layout:
             ``numbers``, float32 ``(batch, columns)``, measured from the centres, and
             ``categories``, int64 ``(batch, columns)``, which are network inputs.
         """
-        centred = (numbers[:, self.numbers] - self.centres).astype(np.float32)
+        values = self.values(numbers, categories)
+        return values | {"numbers": (values["numbers"] - self.centres).astype(np.float32)}
+
+    def values(
+        self, numbers: NDArray[np.float64], categories: NDArray[np.int32]
+    ) -> dict[str, NDArray[Any]]:
+        """Return what ``inputs`` does, with ``numbers`` in float64 as they are in the table."""
         known = np.empty((len(categories), len(self.tables)), np.int64)
         for column, (place, table) in enumerate(zip(self.categories, self.tables, strict=True)):
             known[:, column] = table[categories[:, place]]
-        return {"numbers": centred, "categories": known}
+        return {"numbers": numbers[:, self.numbers], "categories": known}
 
 
 def _places(fitted: Sequence[Column], columns: Sequence[Column]) -> NDArray[np.int64]:

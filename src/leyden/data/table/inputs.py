@@ -88,7 +88,10 @@ class _Reading:
 
     def __init__(self, statistics: Mapping[str, Any], written: CellFormat) -> None:
         fitted = statistics["numbers"]
-        low, high = ((fitted["centres"] + fitted[name]).tolist() for name in ("low", "high"))
+        low, high = (
+            (np.asarray(fitted["centres"]) + np.asarray(fitted[name])).tolist()
+            for name in ("low", "high")
+        )
         self.rows = 0
         self.columns = load_columns(statistics)
         self._statistics = statistics
@@ -141,12 +144,12 @@ class _Reading:
     def encode(
         self, chunk: Chunk, cells: Cells
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-        """Return the numbers ``(rows, columns)`` of a chunk, and its raw fields."""
+        """Return the numbers ``(rows, columns)`` of a chunk, and its fitted columns."""
         rows = len(chunk.sources)
         numbers = self._encoder.numbers(cells, rows)
         categories = self._encoder.categories(cells, rows)
         layout = Layout.of(self._statistics, self.columns, self._encoder.values)
-        return numbers, layout.inputs(numbers, categories)
+        return numbers, layout.values(numbers, categories)
 
     def _expected(self, column: Column) -> str:
         if column.is_number:

@@ -17,15 +17,15 @@ from leyden.data.batches.fetched_rows import FetchedRows
 from leyden.data.cache.prepared import Cache
 from leyden.data.cleaning.steps import CleaningReport
 from leyden.data.features import Features
-from leyden.data.inputs import Inputs
 from leyden.data.rows import SPLITS, Rows
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import MISSING_CELLS, CellFormat
 from leyden.data.table.cleaning import TableCleaning, add_table_steps, target_outliers
 from leyden.data.table.columns import describe_columns, load_columns
 from leyden.data.table.encoding import Layout
-from leyden.data.table.inputs import read_rows, unknown_cells
+from leyden.data.table.inputs import unknown_cells
 from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers, Scaling, fit_table
+from leyden.data.table.reader import TableReader
 from leyden.data.table.roles import Roles, TargetType
 from leyden.data.table.rows import TableReading
 from leyden.data.table.screening import Training
@@ -114,9 +114,9 @@ class TableData(DataModule):
                 in the encoding of the table.
         """
 
-    def input_file(self, path: str) -> TableFile:
-        """Open a file to predict on."""
-        return TableFile(path=Path(path), title=path)
+    def input_file(self) -> TableFile:
+        """Return the format of files to predict on, with any path."""
+        return TableFile(path=Path())
 
     def source_settings(self) -> dict[str, Any]:
         """Return the state of the table, and the settings by which its columns are read."""
@@ -201,10 +201,20 @@ class TableData(DataModule):
         cardinalities = self.network_sizes()["cardinalities"]
         return Features(**inputs, cardinalities=cardinalities)
 
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read the rows of tables, which need not hold the target."""
-        files = [self.input_file(path) for path in paths]
-        return read_rows(files, self.statistics, self.written)
+    def reader(self) -> TableReader:
+        """Return the reader of tables with the fitted columns, which need not hold the target."""
+        return TableReader(statistics=self.statistics, written=self.written, file=self.input_file())
+
+    def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Measure numbers from the medians, in float64."""
+        centres = self.statistics["numbers"]["centres"].to(values["numbers"].device)
+        return {**values, "numbers": (values["numbers"] - centres).float()}
+
+    def values_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the numbers and the codes of cached rows."""
+        arrays = self.cached.arrays
+        layout = self._layout(self.cached)
+        return layout.values(arrays["numbers"][rows], arrays["categories"][rows])
 
     def cleaning_report(self) -> CleaningReport:
         """Return the report of all cleaning steps, those on the training rows included."""

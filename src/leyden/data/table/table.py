@@ -1,7 +1,7 @@
 """Tables in files."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,9 @@ class Table(TableData):
             comment=comment,
         )
 
-    def input_file(self, path: str) -> TableFile:
-        """Open a file in the format of the table."""
-        return replace(self.file, path=Path(path), title=path)
+    def input_file(self) -> TableFile:
+        """Return the format of the table."""
+        return self.file
 
     def table_settings(self) -> dict[str, Any]:
         """Return the state of the file, and the settings by which it is read."""

@@ -1,10 +1,8 @@
 """The data module of texts."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,13 @@ from leyden.data.batches.fetched_rows import FetchedRows
 from leyden.data.cache import store
 from leyden.data.cache.prepared import Cache
 from leyden.data.features import Features
-from leyden.data.inputs import Inputs
-from leyden.data.rows import Ragged, RejectedItem, Split, UnreadableError
+from leyden.data.rows import Ragged, Split
 from leyden.data.sources.encodings import check_encoding
-from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.features import TfIdf
-from leyden.data.text.files import TEXT_FILES, read_text
-from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
+from leyden.data.text.reader import FileContent, TextReader
 from leyden.data.text.tokens import cache_tokens, decode_texts, pad_tokens
-from leyden.data.text.vocabulary import SMALLEST, encode, load_vocabulary, train_vocabulary
+from leyden.data.text.vocabulary import PADDING, SMALLEST, load_vocabulary, train_vocabulary
 
 
 class TextData(DataModule):
@@ -55,6 +50,9 @@ class TextData(DataModule):
 
     separator: str | None = None
     """Separator of cells in such tables; ``None`` for the likeliest."""
+
+    file_content: FileContent = "text"
+    """What other files to predict on hold."""
 
     def __init__(
         self,
@@ -105,11 +103,7 @@ class TextData(DataModule):
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Decode predicted token ids in the column ``text``."""
-        vocabulary = load_vocabulary(self.statistics["vocabulary"])
-        return {
-            name: [vocabulary.decode(ids).strip() for ids in values] if name == "text" else values
-            for name, values in columns.items()
-        }
+        return self.reader().readable(columns)
 
     def dataset(self, cached: Cache) -> FetchedRows:
         """Build the dataset of padded token ids and their mask."""
@@ -126,53 +120,21 @@ class TextData(DataModule):
         rows = self.row_numbers(split)
         return Features(numbers=torch.empty(len(rows), 0), sparse=tf_idf(decode_texts(texts, rows)))
 
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read the texts of files, one per file, or one per row of a table."""
-        files = TEXT_FILES.inputs(paths)
-        cleaned = (self._clean(item) for file in files for item in self._input_texts(file))
-        while chunk := list(islice(cleaned, TEXTS_PER_CHUNK)):
-            texts = [item for item in chunk if isinstance(item, Text)]
-            yield Inputs(
-                names=[text.source for text in texts],
-                fields=self._encode([text.content for text in texts]) if texts else {},
-                rejected=[item for item in chunk if isinstance(item, RejectedItem)],
-            )
+    def reader(self) -> TextReader:
+        """Return the reader of text files, and of tables of texts."""
+        return TextReader(
+            vocabulary=self.statistics["vocabulary"],
+            max_tokens=self.max_tokens,
+            encoding=self.encoding,
+            columns=self.text_columns,
+            separator=self.separator,
+            content=self.file_content,
+            cleaning=self.cleaning,
+        )
 
-    def file_content(self, text: str) -> str:
-        """Return the part of a file to predict on that is the text: all of it by default."""
-        return text
-
-    def _input_texts(self, file: Path) -> Iterator[Text | RejectedItem]:
-        if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            table = TableFile(
-                path=file, title=str(file), encoding=self.encoding, separator=self.separator
-            )
-            for chunk in table.chunks(self.text_columns):
-                contents = join_columns(chunk, self.text_columns)
-                for source, content in zip(chunk.sources, contents, strict=True):
-                    yield Text(content=content, source=source)
-                yield from chunk.rejected
-            return
-        try:
-            content = self.file_content(read_text(file, self.encoding))
-        except UnreadableError as error:
-            yield RejectedItem(source=str(file), reason=str(error))
-        else:
-            yield Text(content=content, source=str(file))
-
-    def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
-        if isinstance(item, RejectedItem):
-            return item
-        content, _ = self.cleaning.clean_text(item.content)
-        if not content.strip():
-            return RejectedItem(source=item.source, reason="holds no text")
-        return replace(item, content=content)
-
-    def _encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
-        tokenizer = load_vocabulary(self.statistics["vocabulary"])
-        ids = encode(tokenizer, texts, max_tokens=self.max_tokens)
-        rows = Ragged.of(ids, dtype=np.dtype(np.int32))
-        return pad_tokens(rows, np.arange(len(ids)))
+    def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Add the mask of the tokens, none of which has the id of padding."""
+        return {"tokens": values["tokens"], "mask": values["tokens"] != PADDING}
 
     def _tokens(self, cached: Cache) -> Ragged:
         if self._token_rows is None:

@@ -1,6 +1,6 @@
 import pytest
 
-from leyden.data.sets.mail import subject_and_body
+from leyden.data.text.mail import subject_and_body
 
 TEXT = (
     "Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: {encoding}\n\n{body}"

@@ -1,0 +1,94 @@
+"""Reading of tables to predict on."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from leyden.data.inputs import Inputs, Reader
+from leyden.data.sources.tables import TableFile
+from leyden.data.table.cells import CellFormat
+from leyden.data.table.columns import load_columns, split_columns
+from leyden.data.table.inputs import read_rows
+from leyden.schema import Field
+
+FITTED = ("centres", "low", "high")
+"""Statistics of numbers that reading needs, one value per column each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableReader(Reader):
+    """Reads rows of tables as numbers and codes of categories.
+
+    Attributes:
+        statistics: Fitted ``columns``, ``values`` of the categorical ones, and ``numbers``.
+        written: Format of the cells.
+        file: Format of the files; its path is replaced.
+    """
+
+    kind: ClassVar = "table"
+
+    statistics: Mapping[str, Any]
+    written: CellFormat
+    file: TableFile = field(default_factory=lambda: TableFile(path=Path()))
+
+    @property
+    def values(self) -> tuple[Field, ...]:
+        """The numbers and the codes of each row."""
+        numbers, categories = split_columns(load_columns(self.statistics))
+        units = {"boolean": " (0 or 1)", "date": " (days since 2000 in UTC)"}
+        named = ", ".join(f"{column.name}{units.get(column.kind, '')}" for column in numbers)
+        return (
+            Field(
+                name="numbers",
+                dtype="float64",
+                shape=("batch", len(numbers)),
+                meaning=f"numbers, NaN if missing: {named or 'none'}",
+            ),
+            Field(
+                name="categories",
+                dtype="int64",
+                shape=("batch", len(categories)),
+                meaning="1 + place in preprocessing.statistics.values, 0 if it is not there: "
+                f"{', '.join(column.name for column in categories) or 'none'}",
+            ),
+        )
+
+    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read the rows of tables, which need not hold the target."""
+        files = [replace(self.file, path=Path(path), title=path) for path in paths]
+        return read_rows(files, self.statistics, self.written)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings; bounds that are infinite are null."""
+        numbers = {
+            name: [value if math.isfinite(value) else None for value in values.tolist()]
+            for name, values in self.statistics["numbers"].items()
+            if name in FITTED
+        }
+        kept = {name: self.statistics[name] for name in ("columns", "values")}
+        file = {each.name: getattr(self.file, each.name) for each in fields(TableFile)}
+        del file["path"], file["title"]
+        return {
+            "statistics": kept | {"numbers": numbers},
+            "written": vars(self.written),
+            "file": file,
+        }
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> Self:
+        """Build the reader from the result of ``to_json``."""
+        statistics = settings["statistics"]
+        missing = {"centres": math.nan, "low": -math.inf, "high": math.inf}
+        numbers = {
+            name: np.array([missing[name] if value is None else value for value in values])
+            for name, values in statistics["numbers"].items()
+        }
+        return cls(
+            statistics={**statistics, "numbers": numbers},
+            written=CellFormat(**settings["written"]),
+            file=TableFile(path=Path(), **settings["file"]),
+        )
