@@ -80,7 +80,10 @@ class Regression(Task):
         return NumberReading(std=self.std)
 
     def _values(self, logits: Tensor) -> Tensor:
-        return logits.double().squeeze(1) * self.std + self.mean + self.centre
+        # As tensors: exporters round plain numbers to float32.
+        moments = logits.new_tensor([self.std, self.mean, self.centre], dtype=torch.float64)
+        std, mean, centre = moments.unbind()
+        return logits.double().squeeze(1) * std + mean + centre
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
         """Average numbers in the unit of the targets, by which each network has its own scale."""
