@@ -1,5 +1,6 @@
 """Descriptions of what a network takes and returns, which do not need torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +19,24 @@ class Field:
         dtype: Its NumPy dtype.
         shape: Its sizes; a name, such as ``batch``, stands for a size that may vary.
         meaning: What it holds, with units.
+        least: Smallest value of its varying sizes other than ``batch``.
     """
 
     name: str
     dtype: Dtype
     shape: tuple[int | str, ...]
     meaning: str
+    least: int = 0
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape is as described.
+
+        Example:
+            >>> field = Field(name="x", dtype="bool", shape=("batch", 3), meaning="")
+            >>> field.fits((0, 3)), field.fits((1, 4)), field.fits((3,))
+            (True, False, False)
+        """
+        return len(shape) == len(self.shape) and all(
+            found == size if isinstance(size, int) else size == "batch" or found >= self.least
+            for size, found in zip(self.shape, shape, strict=True)
+        )

@@ -127,7 +127,13 @@ def _trace(task: Task, data: DataModule, values: Arrays) -> ExportedProgram:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch's own code
-            return torch.export.export(graph, given, dynamic_shapes=shapes)
+            # The solver cannot prove some guards, such as those of numbers of frames.
+            return torch.export.export(
+                graph,
+                given,
+                dynamic_shapes=shapes,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )
     except Exception as error:  # of the tracer, or of the network where it is traced
         raise UserError(
             f"The network cannot be exported: {first_line(error)}. Expected tensor operations for "
@@ -158,8 +164,12 @@ def _write_onnx(program: ExportedProgram, data: DataModule, reading: Reading, pa
 
 def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
     """Return the sizes that vary, by position in each shape."""
-    names = {size for field in fields for size in field.shape if isinstance(size, str)}
-    sizes = {name: torch.export.Dim(name) for name in names}
+    least = {size: field.least for field in fields for size in field.shape} | {"batch": 0}
+    sizes = {
+        name: torch.export.Dim(name, min=smallest)
+        for name, smallest in least.items()
+        if isinstance(name, str)
+    }
     return tuple(
         {axis: sizes[size] for axis, size in enumerate(field.shape) if isinstance(size, str)}
         for field in fields

@@ -140,12 +140,8 @@ def _batches(values: Arrays) -> Iterator[Arrays]:
 
 
 def _checked_array(array: NDArray[Any], field: Field) -> NDArray[Any]:
-    fits = array.ndim == len(field.shape) and all(
-        isinstance(size, str) or size == found
-        for size, found in zip(field.shape, array.shape, strict=True)
-    )
     dtype = np.dtype(field.dtype)
-    if not fits or not np.can_cast(array.dtype, dtype, "safe"):
+    if not field.fits(array.shape) or not np.can_cast(array.dtype, dtype, "safe"):
         shape = ", ".join(map(str, field.shape))
         raise UserError(
             f"{field.name}: expected ({shape}) {field.dtype}, {field.meaning}, got "

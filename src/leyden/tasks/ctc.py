@@ -13,7 +13,8 @@ from leyden.errors import UserError
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import MEASURED, BatchLoss, Stage, Task
-from leyden.tasks.ctc_decoding import BLANK, beam_search, greedy
+from leyden.tasks.ctc_decoding import BLANK
+from leyden.tasks.readings import TranscriptReading
 
 
 class CTC(Task):
@@ -83,6 +84,15 @@ class CTC(Task):
         """
         return {"transcript": self._transcripts(logits)}
 
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the log probabilities of the tokens in each step, ``(batch, steps, tokens)``."""
+        return {"log_probabilities": self(inputs).float().log_softmax(dim=2)}
+
+    @property
+    def reading(self) -> TranscriptReading:
+        """The transcript of each row."""
+        return TranscriptReading(tokens=self.spec.tokens, beam_width=self.beam_width)
+
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
         """Average the probabilities of the tokens in each frame.
 
@@ -98,10 +108,8 @@ class CTC(Task):
         return average_classes
 
     def _transcripts(self, logits: Tensor) -> list[str]:
-        rows = logits.detach().float().log_softmax(dim=2).cpu().numpy()
-        if self.beam_width == 1:
-            return [self._text(greedy(row)) for row in rows]
-        return [self._text(beam_search(row, width=self.beam_width)) for row in rows]
+        log_probabilities = logits.detach().float().log_softmax(dim=2).cpu().numpy()
+        return self.reading.columns({"log_probabilities": log_probabilities})["transcript"]
 
     def _text(self, ids: list[int] | tuple[int, ...]) -> str:
         return "".join(self.spec.tokens[token] for token in ids)

@@ -13,6 +13,7 @@ from leyden.errors import UserError
 from leyden.losses.reduction import Loss, check_loss, denominator
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import BatchLoss, Stage, Task
+from leyden.tasks.readings import ContinuationReading
 
 START = 0
 """Token id that precedes the first token of a text: that of padding, which no text contains."""
@@ -105,6 +106,24 @@ class LanguageModelling(Task):
         """
         rows = zip(inputs["tokens"], inputs["mask"], strict=True)
         return {"text": [self._continue(tokens[mask]).tolist() for tokens, mask in rows]}
+
+    def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the probabilities of the token after each text, ``(batch, vocab_size)``."""
+        tokens, mask = inputs["tokens"], inputs["mask"]
+        logits = self({"tokens": nn.functional.pad(tokens, (1, 0), value=START)})
+        ends = mask.sum(dim=1)[:, None, None].expand(-1, 1, logits.shape[2])
+        return {"probabilities": logits.gather(1, ends).squeeze(1).float().softmax(dim=1)}
+
+    @property
+    def reading(self) -> ContinuationReading:
+        """The continuation of each text."""
+        return ContinuationReading(
+            vocab_size=self.spec.network_sizes["vocab_size"],
+            new_tokens=self.new_tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            sampling_seed=self.sampling_seed,
+        )
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
         """Refuse to average: every network has a vocabulary of its own.

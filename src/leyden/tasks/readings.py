@@ -2,14 +2,16 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.schema import SEPARATOR, Field
+from leyden.tasks.ctc_decoding import beam_search, greedy
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays ``(batch, ...)`` by name."""
@@ -176,6 +178,120 @@ class NumberReading(Reading):
         return super().deviation(answers, expected) / self.std
 
 
+@dataclass(frozen=True, kw_only=True)
+class TranscriptReading(Reading):
+    """One transcript per row, decoded from the tokens in each step.
+
+    Attributes:
+        tokens: Tokens by id; 0 is the blank.
+        beam_width: Number of prefixes that beam search keeps; 1 decodes greedily.
+    """
+
+    kind: ClassVar = "ctc"
+
+    tokens: Sequence[str]
+    beam_width: int = 1
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """The logarithm of the probability of each token in each step."""
+        return (
+            Field(
+                name="log_probabilities",
+                dtype="float32",
+                shape=("batch", "steps", len(self.tokens)),
+                meaning="natural logarithm of the probability of each token in each step; token 0 "
+                "separates repeated tokens",
+            ),
+        )
+
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Return the decoded transcripts.
+
+        Args:
+            answers: ``log_probabilities``, ``(batch, steps, tokens)`` float32.
+        """
+        decode = greedy if self.beam_width == 1 else partial(beam_search, width=self.beam_width)
+        rows = (decode(row) for row in answers["log_probabilities"])
+        return {"transcript": ["".join(self.tokens[token] for token in row) for row in rows]}
+
+    def deviation(self, answers: Arrays, expected: Arrays) -> float:
+        """Return the largest difference of two answers, in probability."""
+        return super().deviation(
+            *({k: np.exp(v) for k, v in a.items()} for a in (answers, expected))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuationReading(Reading):
+    """One continuation per text, of which the network predicts token by token.
+
+    Attributes:
+        vocab_size: Number of tokens in the vocabulary.
+        new_tokens: Number of tokens that continue a text.
+        temperature: Divisor of the logarithms of the probabilities before sampling; 0 takes the
+            most probable token.
+        top_k: Number of the most probable tokens to sample from.
+        sampling_seed: Seed of the sampling, the same for each text.
+    """
+
+    kind: ClassVar = "language_modelling"
+
+    vocab_size: int
+    new_tokens: int
+    temperature: float
+    top_k: int
+    sampling_seed: int
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """The probability of each token after the text."""
+        return (_probabilities("token after the text", self.vocab_size),)
+
+    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+        """Return the id of the most probable next token as the column ``text``."""
+        return {"text": answers["probabilities"].argmax(axis=1)[:, np.newaxis].tolist()}
+
+    def predict(self, network: Callable[[Arrays], Arrays], values: Arrays) -> dict[str, list[Any]]:
+        """Continue each text by ``new_tokens`` tokens.
+
+        Samples are others than those of torch, whose random generator differs.
+
+        Args:
+            network: Computes the ``probabilities`` of the next tokens.
+            values: ``tokens``, ``(batch, length)`` int64, with 0 after each text.
+
+        Returns:
+            ``text``: token ids of each text and its continuation.
+        """
+        lengths = (values["tokens"] != 0).sum(axis=1)
+        tokens = np.pad(values["tokens"], [(0, 0), (0, self.new_tokens)])
+        rows = np.arange(len(tokens))
+        generators = [np.random.default_rng(self.sampling_seed) for _ in rows]
+        for _ in range(self.new_tokens):
+            given = np.ascontiguousarray(tokens[:, : lengths.max() or 1])
+            probabilities = network({"tokens": given})["probabilities"]
+            drawn = map(self._sample, probabilities, generators)
+            tokens[rows, lengths] = list(drawn)
+            lengths = lengths + 1
+        return {
+            "text": [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
+        }
+
+    def _sample(self, probabilities: NDArray[np.float32], generator: np.random.Generator) -> int:
+        """Sample a token id from probabilities ``(vocab_size,)``."""
+        if self.temperature == 0:
+            return int(probabilities.argmax())
+        likely = np.argsort(-probabilities)[: self.top_k]
+        weights = probabilities[likely].astype(np.float64)
+        weights = (weights / weights.max()) ** (1 / self.temperature)
+        return int(generator.choice(likely, p=weights / weights.sum()))
+
+
+def _exponentials(arrays: Arrays) -> Arrays:
+    return {name: np.exp(array) for name, array in arrays.items()}
+
+
 def _probabilities(noun: str, count: int) -> Field:
     return Field(
         name="probabilities",
@@ -186,6 +302,13 @@ def _probabilities(noun: str, count: int) -> Field:
 
 
 READINGS: dict[str, type[Reading]] = {
-    each.kind: each for each in (ClassReading, LabelReading, NumberReading)
+    each.kind: each
+    for each in (
+        ClassReading,
+        ContinuationReading,
+        LabelReading,
+        NumberReading,
+        TranscriptReading,
+    )
 }
 """Readings by the name that an exported network records."""

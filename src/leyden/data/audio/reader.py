@@ -14,6 +14,9 @@ from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.inputs import Inputs, Reader, read_files
 from leyden.schema import Field
 
+SHORTEST_FRAMES = 8
+"""Frames of the shortest batch of recordings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SoundReader(Reader):
@@ -80,7 +83,14 @@ class ClipReader(SoundReader):
     @property
     def values(self) -> tuple[Field, ...]:
         """The samples of the clips."""
-        return (_waveforms(self.samples, f"{self.sample_rate} Hz"),)
+        return (
+            Field(
+                name="waveforms",
+                dtype="int16",
+                shape=("batch", self.samples),
+                meaning=f"samples of one channel at {self.sample_rate} Hz",
+            ),
+        )
 
     def hear(self, path: Path) -> Sound:
         """Read the middle of a file, or the whole file if it is shorter."""
@@ -111,7 +121,14 @@ class SpeechReader(SoundReader):
     def values(self) -> tuple[Field, ...]:
         """The samples of the recordings, and their lengths in frames."""
         return (
-            _waveforms("samples", f"{self.sample_rate} Hz, followed by zeros up to the longest"),
+            Field(
+                name="waveforms",
+                dtype="int16",
+                shape=("batch", "samples"),
+                meaning=f"samples of one channel at {self.sample_rate} Hz, followed by zeros up to "
+                "the longest recording of the batch",
+                least=self.least,
+            ),
             Field(
                 name="frames",
                 dtype="int64",
@@ -120,6 +137,11 @@ class SpeechReader(SoundReader):
             ),
         )
 
+    @property
+    def least(self) -> int:
+        """Samples of the shortest batch, of some frames, so that networks may reduce their rate."""
+        return SHORTEST_FRAMES * self.hop
+
     def hear(self, path: Path) -> Sound:
         """Read a whole file."""
         return read_sound(path, sample_rate=self.sample_rate)
@@ -127,21 +149,14 @@ class SpeechReader(SoundReader):
     def join(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
         """Pad waveforms ``(samples,)`` to the longest; ``frames`` has their own lengths."""
         samples = np.array([len(waveform) for waveform in waveforms])
-        return {"waveforms": pad_rows(waveforms), "frames": 1 + samples // self.hop}
+        padded = pad_rows(waveforms, least=self.least)
+        return {"waveforms": padded, "frames": 1 + samples // self.hop}
 
 
-def pad_rows(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Pad rows ``(length,)`` with zeros to ``(batch, longest)``."""
-    joined = np.zeros((len(rows), max(len(row) for row in rows)), dtype=rows[0].dtype)
+def pad_rows(rows: Sequence[NDArray[Any]], *, least: int = 0) -> NDArray[Any]:
+    """Pad rows ``(length,)`` with zeros to ``(batch, longest)``, or to ``(batch, least)``."""
+    longest = max(least, *(len(row) for row in rows))
+    joined = np.zeros((len(rows), longest), dtype=rows[0].dtype)
     for row, values in zip(joined, rows, strict=True):
         row[: len(values)] = values
     return joined
-
-
-def _waveforms(samples: int | str, rate: str) -> Field:
-    return Field(
-        name="waveforms",
-        dtype="int16",
-        shape=("batch", samples),
-        meaning=f"samples of one channel at {rate}",
-    )
