@@ -1,5 +1,9 @@
 """Every data set can be trained, exported, and predicted with from files."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -14,6 +18,16 @@ from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
 
 DEBUG = ["trainer=debug", "trainer.precision=32-true"]
+
+PREDICT = """
+import json, sys
+import numpy as np
+import leyden
+values = dict(np.load(sys.argv[1] + "/values.npz"))
+rows = leyden.load(sys.argv[1]).predict(values)
+assert "torch" not in sys.modules
+print(json.dumps(rows))
+"""
 
 
 @pytest.mark.slow
@@ -31,12 +45,19 @@ def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
     data.prepare_data()
     data.setup("test")
     values = data.values_of(data.row_numbers("test")[:3])
-    by_run, by_export = (
-        leyden.load(tmp_path / name).predict(values) for name in ("run", "network")
-    )
+    by_run = leyden.load(tmp_path / "run").predict(values)
+    by_export = predict_in_a_fresh_process(tmp_path / "network", values)
     assert len(by_export) == len(by_run) == len(next(iter(values.values())))
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert_same(ours, theirs)
+
+
+def predict_in_a_fresh_process(network, values):
+    np.savez(network / "values.npz", **values)
+    command = [sys.executable, "-c", PREDICT, str(network)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def some_network(kind):

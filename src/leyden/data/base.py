@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -203,13 +204,7 @@ class DataModule(LightningDataModule, ABC):
         Raises:
             UserError: If a path does not exist, or a folder holds no file of this kind.
         """
-        return map(self._with_raw_fields, self.reader().read(paths))
-
-    def _with_raw_fields(self, chunk: Inputs) -> Inputs:
-        if not chunk.names:
-            return chunk
-        raw = self.raw_fields(as_tensors(chunk.fields))
-        return replace(chunk, fields={name: field.numpy() for name, field in raw.items()})
+        return map(partial(convert_inputs, convert=self.raw_fields), self.reader().read(paths))
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Convert predictions that are in units of the data, such as token ids, to plain values.
@@ -511,6 +506,21 @@ class DataModule(LightningDataModule, ABC):
             keep_on_device=self.keep_on_device,
             data=self,
         )
+
+
+def convert_inputs(
+    chunk: Inputs, *, convert: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+) -> Inputs:
+    """Return a chunk with other fields, if it has rows.
+
+    Args:
+        chunk: Chunk of a reader.
+        convert: Function of its fields as tensors ``(rows, ...)``.
+    """
+    if not chunk.names:
+        return chunk
+    fields = convert(as_tensors(chunk.fields))
+    return replace(chunk, fields={name: field.numpy() for name, field in fields.items()})
 
 
 def _check_node(key: str, value: Any, kind: type) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from leyden.data.inputs import Reader
+from leyden.data.joined import JoinedReader
 from leyden.errors import UserError, first_line
 from leyden.tasks.readings import READINGS, Arrays, Reading
 
 FORMAT = 1
 """Version of the folder."""
 
-RECORD, ONNX = "model.json", "model.onnx"
+RECORD, ONNX, CARD = "model.json", "model.onnx", "README.md"
 
 READERS = {
     "audio": "leyden.data.audio.reader.ClipReader",
@@ -80,20 +81,36 @@ def read_artefact(path: Path) -> Artefact:
         ) from error
 
 
-def write_reader(reader: Reader, folder: Path) -> dict[str, Any]:
-    """Write the attachments of a reader, and return what ``read_artefact`` builds it from."""
+def write_reader(reader: Reader, folder: Path, *, prefix: str = "") -> dict[str, Any]:
+    """Write the attachments of a reader, and return what ``read_artefact`` builds it from.
+
+    Args:
+        reader: The reader.
+        folder: Folder of the exported network.
+        prefix: Beginning of the names of attachments.
+    """
     settings = {"kind": reader.kind, **reader.to_json()}
+    if isinstance(reader, JoinedReader):
+        settings["members"] = [
+            write_reader(member, folder, prefix=f"{prefix}{i}-")
+            for i, member in enumerate(reader.members)
+        ]
     for name, file in reader.attachments.items():
-        (folder / file).write_text(settings.pop(name), encoding="utf-8")
+        (folder / f"{prefix}{file}").write_text(settings.pop(name), encoding="utf-8")
     return settings
 
 
-def _read_reader(described: Mapping[str, Any], folder: Path) -> Reader:
+def _read_reader(described: Mapping[str, Any], folder: Path, *, prefix: str = "") -> Reader:
     settings = dict(described)
+    if settings["kind"] == JoinedReader.kind:
+        members = enumerate(settings["members"])
+        return JoinedReader(
+            members=[_read_reader(each, folder, prefix=f"{prefix}{i}-") for i, each in members]
+        )
     module, _, name = READERS[settings.pop("kind")].rpartition(".")
     reader: type[Reader] = getattr(importlib.import_module(module), name)
     for attached, file in reader.attachments.items():
-        settings[attached] = (folder / file).read_text(encoding="utf-8")
+        settings[attached] = (folder / f"{prefix}{file}").read_text(encoding="utf-8")
     return reader.from_json(settings)
 
 

@@ -16,18 +16,21 @@ from torch.export import ExportedProgram
 
 from leyden.batch import as_tensors
 from leyden.checkpoints.record import DATA_FINGERPRINT
+from leyden.config.compose import to_plain
 from leyden.data.base import DataModule
 from leyden.data.inputs import Reader
 from leyden.errors import UserError, first_line
 from leyden.files import written_aside
 from leyden.runs.folder import write_json
 from leyden.schema import Field
-from leyden.serving.artefact import FORMAT, ONNX, RECORD, Session, is_artefact, write_reader
+from leyden.serving.artefact import CARD, FORMAT, ONNX, RECORD, Session, is_artefact, write_reader
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.graph import Graph, compute_answers
+from leyden.serving.model_card import model_card
 from leyden.serving.predictor import as_rows
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays, Reading
+from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
 
 TOLERANCE = 1e-5
@@ -69,13 +72,12 @@ def export(
         raise UserError(f"to={folder} exists, and is not an exported network. Give another folder.")
     finished = load_run(run, [*overrides, *FLOAT32])
     task, data = finished.task.eval(), finished.data
-    if not isinstance(data, DataModule):
-        raise UserError(f"{run} is an ensemble. Export one of its members: run={run}/fold-0.")
     batches = _real_batches(data, inputs)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(folder) as aside:
         aside.mkdir()
-        _write_onnx(_trace(task, data, batches[-1]), data, task.reading, aside / ONNX)
+        program = _trace(task, data, batches[-1])
+        _write_onnx(program, data.reader(), task.reading, aside / ONNX)
         network = Session(aside / ONNX)
         record = {
             **_describe(finished, data.reader(), task.reading),
@@ -84,10 +86,13 @@ def export(
             "example": _example(network, data.reader(), task.reading, batches[0]),
         }
         write_json(aside / RECORD, record)
+        name = finished.folder.path.resolve().parent.name
+        card = model_card(record, name=name, config=to_plain(finished.config))
+        (aside / CARD).write_text(card, encoding="utf-8")
     return record
 
 
-def _real_batches(data: DataModule, inputs: Sequence[str]) -> list[Arrays]:
+def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> list[Arrays]:
     """Return values of real rows in batches of ``BATCHES`` rows; rows are repeated if necessary.
 
     Args:
@@ -111,11 +116,13 @@ def _real_batches(data: DataModule, inputs: Sequence[str]) -> list[Arrays]:
             f"{error} Or give files to compare on: input=PATH."
         ) from error
     known = data.row_numbers("val")
+    if not len(known):  # as of an ensemble
+        known = data.row_numbers("test")
     drawn = np.resize(known, sum(BATCHES))
     return [data.values_of(rows) for rows in np.split(drawn, np.cumsum(BATCHES)[:-1])]
 
 
-def _trace(task: Task, data: DataModule, values: Arrays) -> ExportedProgram:
+def _trace(task: Task, data: DataModule | EnsembleData, values: Arrays) -> ExportedProgram:
     """Trace the graph of a network for batches of any size.
 
     Raises:
@@ -141,7 +148,7 @@ def _trace(task: Task, data: DataModule, values: Arrays) -> ExportedProgram:
         ) from error
 
 
-def _write_onnx(program: ExportedProgram, data: DataModule, reading: Reading, path: Path) -> None:
+def _write_onnx(program: ExportedProgram, reader: Reader, reading: Reading, path: Path) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     try:
         with warnings.catch_warnings():
@@ -149,7 +156,7 @@ def _write_onnx(program: ExportedProgram, data: DataModule, reading: Reading, pa
             converted = torch.onnx.export(
                 program.run_decompositions(DECOMPOSITIONS),
                 dynamo=True,
-                input_names=[value.name for value in data.reader().values],
+                input_names=[value.name for value in reader.values],
                 output_names=[answer.name for answer in reading.answers],
                 verbose=False,
             )
@@ -177,7 +184,7 @@ def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
 
 
 def _compare(
-    task: Task, data: DataModule, network: Session, batches: Sequence[Arrays]
+    task: Task, data: DataModule | EnsembleData, network: Session, batches: Sequence[Arrays]
 ) -> dict[str, Any]:
     """Compare the answers of the graph with those of the checkpoint.
 

@@ -11,6 +11,7 @@ from leyden.data.audio.spectrogram import LogMel
 from leyden.data.base import DataModule
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays
+from leyden.workflows.ensemble import EnsembleData
 
 
 class Graph(nn.Module):
@@ -21,7 +22,7 @@ class Graph(nn.Module):
         data: Data module with the fitted preprocessing.
     """
 
-    def __init__(self, task: Task, data: DataModule) -> None:
+    def __init__(self, task: Task, data: DataModule | EnsembleData) -> None:
         super().__init__()
         self.task = _exportable(deepcopy(task))
         self.normalisation = nn.ModuleDict(
@@ -39,7 +40,7 @@ class Graph(nn.Module):
 
 
 @torch.inference_mode()
-def compute_answers(task: Task, data: DataModule, values: Arrays) -> Arrays:
+def compute_answers(task: Task, data: DataModule | EnsembleData, values: Arrays) -> Arrays:
     """Compute the answers of a checkpoint with the code of training and evaluation.
 
     Args:

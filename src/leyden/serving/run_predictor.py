@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from leyden.batch import as_tensors
-from leyden.data.base import DataModule
 from leyden.data.inputs import Inputs
-from leyden.errors import UserError
 from leyden.serving.predictor import Predictor
 from leyden.tasks.readings import Arrays
 from leyden.workflows.finished import inference_trainer, load_run
@@ -26,9 +24,9 @@ class RunPredictor(Predictor):
     def __init__(self, run: str) -> None:
         self.finished = load_run(run)
         self._trainer = inference_trainer(self.finished)
-        data, reading = self.finished.data, self.finished.task.reading
+        reading = self.finished.task.reading
         self.classes = reading.names
-        self.inputs = data.reader().values if isinstance(data, DataModule) else ()
+        self.inputs = self.finished.data.reader().values
         self.answers = reading.answers
 
     def stream(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -36,15 +34,8 @@ class RunPredictor(Predictor):
         return predict_files(self.finished, self._trainer, paths)
 
     def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
-        """Predict values.
-
-        Raises:
-            UserError: If the run is an ensemble, whose members take different arrays.
-        """
-        data = self.finished.data
-        if not isinstance(data, DataModule):
-            raise UserError("The members of an ensemble take different arrays. Predict files.")
-        raw = data.raw_fields(as_tensors(values))
+        """Predict values."""
+        raw = self.finished.data.raw_fields(as_tensors(values))
         names = [str(row) for row in range(len(next(iter(raw.values()))))]
         chunk = Inputs(names=names, fields={name: field.numpy() for name, field in raw.items()})
         for row in predict_chunk(self.finished, self._trainer, chunk):

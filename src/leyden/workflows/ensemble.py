@@ -1,13 +1,10 @@
 """Ensembles: several networks of one config, each with its own fitted preprocessing, as one."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from pathlib import Path
-from tempfile import NamedTemporaryFile
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
@@ -15,11 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch
-from leyden.data.base import DataModule
+from leyden.data.base import DataModule, convert_inputs
 from leyden.data.batches.loader import ResumableLoader
-from leyden.data.inputs import Inputs
+from leyden.data.inputs import Inputs, Reader
+from leyden.data.joined import JoinedReader, different_rows, join_fields, separate_fields
 from leyden.data.rows import Split
-from leyden.errors import UserError
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import Task
 
@@ -53,23 +50,9 @@ class AveragedNetworks(nn.Module):
         self.average = average
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        """Average the outputs for inputs ``(batch, ...)``, named by ``joined``."""
-        own = _separated(inputs)
+        """Average the outputs for inputs ``(batch, ...)``, named by ``join_fields``."""
+        own = separate_fields(inputs)
         return self.average([network(**own[i]) for i, network in enumerate(self.networks)])
-
-
-def _joined(fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the fields of all members into one mapping, such as ``0/images`` and ``1/images``."""
-    return {f"{i}/{name}": value for i, own in enumerate(fields) for name, value in own.items()}
-
-
-def _separated(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the fields of each member, as they were before ``_joined``."""
-    own: dict[int, dict[str, Any]] = {}
-    for key, value in fields.items():
-        member, _, name = key.partition("/")
-        own.setdefault(int(member), {})[name] = value
-    return [own[i] for i in range(len(own))]
 
 
 class EnsembleData(LightningDataModule):
@@ -85,6 +68,7 @@ class EnsembleData(LightningDataModule):
         self.members = list(members)
         self.batch_size = members[0].batch_size
         self.readable = members[0].readable
+        self._reader: Reader | None = None
 
     @property
     def tests_all_rows(self) -> bool:
@@ -111,7 +95,7 @@ class EnsembleData(LightningDataModule):
         for member in self.members[1:]:
             member.split_rows(stage)  # without the warnings, which are the same
         if len({member.split_fingerprint() for member in self.members}) > 1:
-            raise UserError(_other_rows("of these data"))
+            raise different_rows("of these data")
 
     def fingerprint(self) -> str:
         """Return the digest of all prepared rows and their targets."""
@@ -153,28 +137,51 @@ class EnsembleData(LightningDataModule):
 
     def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Turn the fields of a raw batch, of all members, into inputs of ``AveragedNetworks``."""
-        fields = zip(self.members, _separated(raw), strict=True)
-        return _joined([member.network_inputs(own) for member, own in fields])
+        fields = zip(self.members, separate_fields(raw), strict=True)
+        return join_fields([member.network_inputs(own) for member, own in fields])
+
+    def normalisation(self) -> dict[str, nn.Module]:
+        """Build the modules of all members, such as ``0/images``."""
+        return join_fields([member.normalisation() for member in self.members])
+
+    def normalise(
+        self, raw: Mapping[str, Tensor], modules: Mapping[str, nn.Module]
+    ) -> dict[str, Tensor]:
+        """Convert the raw fields of all members with some modules."""
+        fields = []
+        for i, own in enumerate(separate_fields(raw)):
+            of_member = {name: modules[f"{i}/{name}"] for name in own if f"{i}/{name}" in modules}
+            fields.append(self.members[i].normalise(own, of_member))
+        return join_fields(fields)
+
+    def reader(self) -> Reader:
+        """Return the reader that all members share, or one that reads once for each member."""
+        if self._reader is None:
+            readers = [member.reader() for member in self.members]
+            shared = all(reader.to_json() == readers[0].to_json() for reader in readers)
+            self._reader = readers[0] if shared else JoinedReader(members=readers)
+        return self._reader
+
+    def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Convert the values of ``reader`` to the raw fields of all members."""
+        joined = isinstance(self.reader(), JoinedReader)
+        own = separate_fields(values) if joined else [values] * len(self.members)
+        members = zip(self.members, own, strict=True)
+        return join_fields([member.raw_fields(values) for member, values in members])
+
+    def values_of(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return what ``reader`` would have read for cached rows ``(n,)``."""
+        if isinstance(self.reader(), JoinedReader):
+            return join_fields([member.values_of(rows) for member in self.members])
+        return self.members[0].values_of(rows)
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read files to predict on, chunk by chunk, once for each member.
+        """Read files to predict on, chunk by chunk.
 
         Raises:
             UserError: Members can read other rows of the files than the first.
         """
-        with _pipes_copied(paths) as copies:
-            readers = (member.read_inputs(list(copies)) for member in self.members)
-            for chunks in zip(*readers, strict=True):
-                if any(list(chunk.names) != list(chunks[0].names) for chunk in chunks):
-                    raise UserError(_other_rows(f"of {', '.join(paths)}"))
-                yield Inputs(
-                    names=[_renamed(name, copies) for name in chunks[0].names],
-                    fields=_joined([chunk.fields for chunk in chunks]),
-                    rejected=[
-                        replace(item, source=_renamed(item.source, copies))
-                        for item in chunks[0].rejected
-                    ],
-                )
+        return map(partial(convert_inputs, convert=self.raw_fields), self.reader().read(paths))
 
 
 class _JoinedRows(Dataset[Batch]):
@@ -185,41 +192,4 @@ class _JoinedRows(Dataset[Batch]):
 
     def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
         batches = [rows[key] for rows in self.members]
-        return batches[0]._replace(inputs=_joined([batch.inputs for batch in batches]))
-
-
-@contextmanager
-def _pipes_copied(paths: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Copy the content of pipes, such as ``/dev/stdin``, which can be read only once.
-
-    Yields:
-        The paths as they were given, by those to read.
-    """
-    with ExitStack() as copies:
-        readable = {}
-        for path in paths:
-            if Path(path).is_fifo():
-                copy = copies.enter_context(NamedTemporaryFile(prefix="leyden-"))
-                with Path(path).open("rb") as stream:
-                    shutil.copyfileobj(stream, copy)
-                copy.flush()
-                readable[copy.name] = path
-            else:
-                readable[path] = path
-        yield readable
-
-
-def _renamed(name: str, copies: Mapping[str, str]) -> str:
-    """Return the name of a row, or of a file, with the path of a copy as it was given."""
-    for copy, path in copies.items():
-        if copy != path and name.startswith(copy):
-            return path + name.removeprefix(copy)
-    return name
-
-
-def _other_rows(what: str) -> str:
-    return (
-        f"The members of the ensemble can read different rows {what}, because each knows the "
-        "columns and values that it has learned from. Expected data like those of the run; or give "
-        "one of its members, such as run=RUN/fold-0."
-    )
+        return batches[0]._replace(inputs=join_fields([batch.inputs for batch in batches]))

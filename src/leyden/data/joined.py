@@ -1,0 +1,115 @@
+"""Values and fields of several networks that predict the same rows, in one mapping."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, ClassVar
+
+from leyden.data.inputs import Inputs, Reader
+from leyden.errors import UserError
+from leyden.schema import Field
+
+
+def join_fields(fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the fields of all members into one mapping, such as ``0/images`` and ``1/images``."""
+    return {f"{i}/{name}": value for i, own in enumerate(fields) for name, value in own.items()}
+
+
+def separate_fields(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of each member, as they were before ``join_fields``."""
+    own: dict[int, dict[str, Any]] = {}
+    for key, value in fields.items():
+        member, _, name = key.partition("/")
+        own.setdefault(int(member), {})[name] = value
+    return [own[i] for i in range(len(own))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedReader(Reader):
+    """Reads the same files once for each member, whose columns or vocabularies differ.
+
+    Attributes:
+        members: Readers of the members.
+    """
+
+    kind: ClassVar = "ensemble"
+
+    members: Sequence[Reader]
+
+    @property
+    def values(self) -> tuple[Field, ...]:
+        """The values of all members; sizes other than the batch vary on their own."""
+        return tuple(
+            replace(
+                field,
+                name=f"{i}/{field.name}",
+                shape=tuple(
+                    f"{size}_{i}" if isinstance(size, str) and size != "batch" else size
+                    for size in field.shape
+                ),
+                meaning=f"of member {i}: {field.meaning}",
+            )
+            for i, member in enumerate(self.members)
+            for field in member.values
+        )
+
+    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read files chunk by chunk, once for each member.
+
+        Raises:
+            UserError: Members can read other rows of the files than the first.
+        """
+        with _pipes_copied(paths) as copies:
+            readers = (member.read(list(copies)) for member in self.members)
+            for chunks in zip(*readers, strict=True):
+                if any(list(chunk.names) != list(chunks[0].names) for chunk in chunks):
+                    raise different_rows(f"of {', '.join(paths)}")
+                yield Inputs(
+                    names=[_renamed(name, copies) for name in chunks[0].names],
+                    fields=join_fields([chunk.fields for chunk in chunks]),
+                    rejected=[
+                        replace(item, source=_renamed(item.source, copies))
+                        for item in chunks[0].rejected
+                    ],
+                )
+
+
+@contextmanager
+def _pipes_copied(paths: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Copy the content of pipes, such as ``/dev/stdin``, which can be read only once.
+
+    Yields:
+        The paths as they were given, by those to read.
+    """
+    with ExitStack() as copies:
+        readable = {}
+        for path in paths:
+            if Path(path).is_fifo():
+                copy = copies.enter_context(NamedTemporaryFile(prefix="leyden-"))
+                with Path(path).open("rb") as stream:
+                    shutil.copyfileobj(stream, copy)
+                copy.flush()
+                readable[copy.name] = path
+            else:
+                readable[path] = path
+        yield readable
+
+
+def _renamed(name: str, copies: Mapping[str, str]) -> str:
+    """Return the name of a row, or of a file, with the path of a copy as it was given."""
+    for copy, path in copies.items():
+        if copy != path and name.startswith(copy):
+            return path + name.removeprefix(copy)
+    return name
+
+
+def different_rows(what: str) -> UserError:
+    """Return the error for files or data of which members can read different rows."""
+    return UserError(
+        f"The members of the ensemble can read different rows {what}, because each knows the "
+        "columns and values that it has learned from. Expected data like those of the run; or give "
+        "one of its members, such as run=RUN/fold-0."
+    )
