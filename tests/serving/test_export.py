@@ -12,7 +12,6 @@ from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
 from leyden.serving.export import TOLERANCE, export
-from leyden.serving.predictor import ArtefactPredictor
 from leyden.workflows.train import train
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true"]
@@ -149,7 +148,7 @@ def test_other_arrays_are_refused_by_name(exported, values, message):
 def test_damaged_exports_are_refused(tmp_path, content, message):
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(UserError, match=message):
-        ArtefactPredictor(tmp_path)
+        leyden.load(tmp_path)
 
 
 def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
@@ -164,3 +163,22 @@ def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
     done = leyden("predict", f"export={tmp_path}/network", digit, "trainer=cpu")
     assert done.code == 2
     assert "has no config" in done.err
+
+
+def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
+    record = export(str(run), tmp_path / "network", form="pt2")
+
+    assert record["parity"]["deviation"] <= TOLERANCE
+    (by_torch,), (by_onnx,) = (
+        leyden.load(each).predict(digit) for each in (tmp_path / "network", exported)
+    )
+    assert by_torch["class"] == by_onnx["class"]
+    assert by_torch["probability"] == pytest.approx(by_onnx["probability"], abs=TOLERANCE)
+    (tmp_path / "network" / "model.pt2").write_bytes(b"")
+    with pytest.raises(UserError, match="torch cannot read"):
+        leyden.load(tmp_path / "network")
+
+
+def test_values_that_the_graph_cannot_take_are_refused(exported):
+    with pytest.raises(UserError, match="cannot compute these values"):
+        leyden.load(exported).network({"images": np.zeros((1, 2), np.uint8)})

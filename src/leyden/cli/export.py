@@ -11,16 +11,17 @@ from leyden.config.shorthands import written_out
 from leyden.errors import UserError, did_you_mean
 from leyden.runs.folder import as_json, find_run
 
-USAGE = """usage: leyden export run=RUN [to=FOLDER] [format=onnx] [input=PATH …] [KEY=VALUE …]
+USAGE = """usage: leyden export run=RUN [to=FOLDER] [format=onnx|pt2] [input=PATH …] [KEY=VALUE …]
 
 Writes the network of a run as a folder that predicts without torch: the graph, from raw values to
 probabilities, and model.json, which describes them. RUN is a run folder or a checkpoint; FOLDER is
 exports/NAME by default, where NAME is that of the run. An exported network there is replaced.
+format=pt2 writes a graph of torch.export, which needs torch to predict.
 
 The folder appears once its answers are those of the checkpoint on real rows: the validation rows of
 the run, or those of input=PATH. Prints how far they differ, as JSON."""
 
-FORMATS = ("onnx",)
+FORMATS = ("onnx", "pt2")
 
 
 def run(words: Sequence[str]) -> None:
@@ -46,6 +47,7 @@ def run(words: Sequence[str]) -> None:
         record = export(
             chosen,
             to.expanduser(),
+            form=form,
             inputs=arguments.own.get("input", ()),
             overrides=written_out(arguments.overrides),
         )

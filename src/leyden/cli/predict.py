@@ -65,9 +65,9 @@ def _predict_with_export(arguments: Arguments, inputs: Sequence[str]) -> Iterato
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
     quiet()
     with importing():
-        from leyden.serving.predictor import ArtefactPredictor
+        from leyden.serving.loading import open_export
 
-    return ArtefactPredictor(Path(arguments.required("export", "")).expanduser()).stream(inputs)
+    return open_export(Path(arguments.required("export", "")).expanduser()).stream(inputs)
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,13 @@ from leyden.tasks.readings import READINGS, Arrays, Reading
 FORMAT = 1
 """Version of the folder."""
 
-RECORD, ONNX, CARD = "model.json", "model.onnx", "README.md"
+RECORD, CARD = "model.json", "README.md"
+
+GRAPHS = {"onnx": "model.onnx", "pt2": "model.pt2"}
+"""File of the graph by format."""
+
+Network = Callable[[Arrays], Arrays]
+"""Computes the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
 
 READERS = {
     "audio": "leyden.data.audio.reader.ClipReader",
@@ -144,7 +150,13 @@ class Session:
     def __call__(self, values: Arrays) -> dict[str, np.ndarray[Any, Any]]:
         """Compute the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
         given = {name: values[name] for name in self._inputs}
-        answers = self._session.run(self._outputs, given)
+        try:
+            answers = self._session.run(self._outputs, given)
+        except Exception as error:  # the runtime has its own errors
+            raise UserError(
+                f"The exported network cannot compute these values: {first_line(error)}. Expected "
+                f"values as {RECORD} describes them."
+            ) from error
         return dict(zip(self._outputs, answers, strict=True))
 
 

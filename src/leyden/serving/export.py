@@ -23,11 +23,13 @@ from leyden.errors import UserError, first_line
 from leyden.files import written_aside
 from leyden.runs.folder import write_json
 from leyden.schema import Field
-from leyden.serving.artefact import CARD, FORMAT, ONNX, RECORD, Session, is_artefact, write_reader
+from leyden.serving.artefact import CARD, FORMAT, GRAPHS, RECORD, Network, is_artefact, write_reader
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.graph import Graph, compute_answers
+from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.predictor import as_rows
+from leyden.serving.program import write_program
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays, Reading
 from leyden.workflows.ensemble import EnsembleData
@@ -48,6 +50,7 @@ def export(
     run: str,
     folder: Path,
     *,
+    form: str = "onnx",
     inputs: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -58,6 +61,7 @@ def export(
     Args:
         run: Run folder or checkpoint.
         folder: The folder to write; an existing one is replaced if it is an exported network.
+        form: Format of the graph: ``onnx``, or ``pt2`` of ``torch.export``, which needs torch.
         inputs: Files whose rows are compared; the validation rows of the run by default.
         overrides: Changes to the run's own config.
 
@@ -76,9 +80,13 @@ def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(folder) as aside:
         aside.mkdir()
-        program = _trace(task, data, batches[-1])
-        _write_onnx(program, data.reader(), task.reading, aside / ONNX)
-        network = Session(aside / ONNX)
+        WRITERS[form](
+            _trace(task, data, batches[-1]),
+            aside / GRAPHS[form],
+            values=[value.name for value in data.reader().values],
+            answers=[answer.name for answer in task.reading.answers],
+        )
+        network = open_graph(aside)
         record = {
             **_describe(finished, data.reader(), task.reading),
             "preprocessing": write_reader(data.reader(), aside),
@@ -148,7 +156,9 @@ def _trace(task: Task, data: DataModule | EnsembleData, values: Arrays) -> Expor
         ) from error
 
 
-def _write_onnx(program: ExportedProgram, reader: Reader, reading: Reading, path: Path) -> None:
+def _write_onnx(
+    program: ExportedProgram, path: Path, *, values: Sequence[str], answers: Sequence[str]
+) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     try:
         with warnings.catch_warnings():
@@ -156,10 +166,15 @@ def _write_onnx(program: ExportedProgram, reader: Reader, reading: Reading, path
             converted = torch.onnx.export(
                 program.run_decompositions(DECOMPOSITIONS),
                 dynamo=True,
-                input_names=[value.name for value in reader.values],
-                output_names=[answer.name for answer in reading.answers],
+                input_names=values,
+                output_names=answers,
                 verbose=False,
             )
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"format=onnx needs the package {error.name}, which is not installed. Install it with "
+            "pip install 'leyden[export]', or give format=pt2."
+        ) from error
     except torch.onnx.OnnxExporterError as error:
         raise UserError(
             f"The network cannot be written in ONNX: {first_line(error.__cause__ or error)}. "
@@ -167,6 +182,10 @@ def _write_onnx(program: ExportedProgram, reader: Reader, reading: Reading, path
         ) from error
     assert converted is not None
     converted.save(path)
+
+
+WRITERS = {"onnx": _write_onnx, "pt2": write_program}
+"""Function that writes a traced graph, by format."""
 
 
 def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
@@ -184,7 +203,7 @@ def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
 
 
 def _compare(
-    task: Task, data: DataModule | EnsembleData, network: Session, batches: Sequence[Arrays]
+    task: Task, data: DataModule | EnsembleData, network: Network, batches: Sequence[Arrays]
 ) -> dict[str, Any]:
     """Compare the answers of the graph with those of the checkpoint.
 
@@ -223,7 +242,7 @@ def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[s
     }
 
 
-def _example(network: Session, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
+def _example(network: Network, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
     """Return a row as JSON, and what is predicted for it."""
     columns = reader.readable(reading.predict(network, values))
     rows = {name: _as_json(array) for name, array in values.items()}

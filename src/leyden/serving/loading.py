@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from leyden.errors import UserError
-from leyden.serving.artefact import is_artefact
+from leyden.serving.artefact import GRAPHS, Network, Session, is_artefact, read_artefact
 from leyden.serving.predictor import ArtefactPredictor, PathName, Predictor
 
 
@@ -32,9 +32,39 @@ def load(path: PathName, *, threads: int | None = None) -> Predictor:
     """
     path = Path(path).expanduser()
     if is_artefact(path):
-        return ArtefactPredictor(path, threads=threads)
+        return open_export(path, threads=threads)
     if not path.exists():
         raise UserError(f"{path} does not exist. Expected a run, a checkpoint or an export.")
     from leyden.serving.run_predictor import RunPredictor  # imports torch
 
     return RunPredictor(str(path))
+
+
+def open_export(path: Path, *, threads: int | None = None) -> ArtefactPredictor:
+    """Load an exported network.
+
+    Args:
+        path: Folder that ``leyden export`` wrote.
+        threads: Threads of one call; ``None`` for one per core.
+
+    Raises:
+        UserError: If the folder is not an exported network, or is damaged.
+    """
+    return ArtefactPredictor(read_artefact(path), open_graph(path, threads=threads))
+
+
+def open_graph(folder: Path, *, threads: int | None = None) -> Network:
+    """Open the graph of an exported network; torch is imported for one in its own format.
+
+    Args:
+        folder: Folder of the exported network.
+        threads: Threads of one call; ``None`` for one per core. torch has its own setting.
+
+    Raises:
+        UserError: If the graph cannot be read, or a package is missing.
+    """
+    if (folder / GRAPHS["pt2"]).is_file():
+        from leyden.serving.program import Program  # imports torch
+
+        return Program(folder / GRAPHS["pt2"])
+    return Session(folder / GRAPHS["onnx"], threads=threads)

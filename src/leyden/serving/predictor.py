@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from leyden.data.inputs import chunks_with_rows
 from leyden.errors import UserError
 from leyden.schema import Field
-from leyden.serving.artefact import ONNX, Session, read_artefact
+from leyden.serving.artefact import Artefact, Network
 from leyden.tasks.readings import Arrays
 
 BATCH_SIZE = 64
@@ -96,19 +95,16 @@ class Predictor(ABC):
 
 
 class ArtefactPredictor(Predictor):
-    """An exported network, run by ONNX Runtime.
+    """An exported network, run by ONNX Runtime, or by torch if it is in torch's format.
 
     Args:
-        path: Folder that ``leyden export`` wrote.
-        threads: Threads of one call; ``None`` for one per core.
-
-    Raises:
-        UserError: If the folder is not an exported network, or a package is missing.
+        artefact: Description of the exported network.
+        network: Runs its graph.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        self.artefact = read_artefact(path)
-        self.network = Session(path / ONNX, threads=threads)
+    def __init__(self, artefact: Artefact, network: Network) -> None:
+        self.artefact = artefact
+        self.network = network
         self.classes = self.artefact.reading.names
         self.inputs = self.artefact.reader.values
         self.answers = self.artefact.reading.answers
