@@ -179,6 +179,15 @@ def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
         leyden.load(tmp_path / "network")
 
 
+@pytest.mark.parametrize("form", ["onnx", "pt2"])
+def test_no_path_of_this_machine_is_in_an_export(run, tmp_path, form):
+    export(str(run), tmp_path / "network", form=form)
+
+    for path in (tmp_path / "network").iterdir():
+        for place in (Path(leyden.__file__).parent, run, Path(sys.prefix)):
+            assert str(place).encode() not in path.read_bytes(), (path, place)
+
+
 def test_values_that_the_graph_cannot_take_are_refused(exported):
     with pytest.raises(UserError, match="cannot compute these values"):
         leyden.load(exported).network({"images": np.zeros((1, 2), np.uint8)})

@@ -143,7 +143,7 @@ def _trace(task: Task, data: DataModule | EnsembleData, values: Arrays) -> Expor
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch's own code
             # The solver cannot prove some guards, such as those of numbers of frames.
-            return torch.export.export(
+            program = torch.export.export(
                 graph,
                 given,
                 dynamic_shapes=shapes,
@@ -154,6 +154,9 @@ def _trace(task: Task, data: DataModule | EnsembleData, values: Arrays) -> Expor
             f"The network cannot be exported: {first_line(error)}. Expected tensor operations for "
             "any size of the batch: tensor.shape[0] instead of len(tensor), no branches on values."
         ) from error
+    for node in program.graph.nodes:  # paths of this machine
+        node.meta.pop("stack_trace", None)
+    return program
 
 
 def _write_onnx(
@@ -161,6 +164,8 @@ def _write_onnx(
 ) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     try:
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own code
             converted = torch.onnx.export(
@@ -181,6 +186,7 @@ def _write_onnx(
             "Expected operations that ONNX has."
         ) from error
     assert converted is not None
+    ClearMetadataAndDocStringPass()(converted.model)  # paths of this machine
     converted.save(path)
 
 
