@@ -12,7 +12,8 @@ import shipped
 from leyden.config.compose import compose, freeze
 from leyden.config.origins import options_that_accept
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import BATCHES, TOLERANCE, export
+from leyden.serving.export import BATCHES, export
+from leyden.serving.precision import TOLERANCES
 from leyden.workflows.assembly import build_data
 from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
@@ -39,7 +40,7 @@ def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
 
     record = export(str(tmp_path / "run"), tmp_path / "network")
 
-    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert record["parity"]["batches"] == list(BATCHES)
     data = load_run(str(tmp_path / "run")).data
     data.prepare_data()
@@ -74,6 +75,6 @@ def assert_same(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         if isinstance(value, float):
-            np.testing.assert_allclose(value, theirs[name], rtol=1e-5, atol=TOLERANCE)
+            np.testing.assert_allclose(value, theirs[name], rtol=1e-5, atol=TOLERANCES["fp32"])
         else:
             assert value == theirs[name]

@@ -9,7 +9,8 @@ import leyden
 from leyden.config.compose import compose, freeze
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import TOLERANCE, export
+from leyden.serving.export import export
+from leyden.serving.precision import TOLERANCES
 from leyden.workflows.crossval import crossval, ensemble_config
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def assert_same_predictions(folder, path, column):
 
     assert [row["file"] for row in by_export] == [row["file"] for row in by_run]
     for ours, theirs in zip(by_export, by_run, strict=True):
-        assert ours[column] == pytest.approx(theirs[column], abs=TOLERANCE)
+        assert ours[column] == pytest.approx(theirs[column], abs=TOLERANCES["fp32"])
 
 
 def test_members_of_images_share_the_pixels(tmp_path):

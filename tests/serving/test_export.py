@@ -11,7 +11,8 @@ import leyden
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import TOLERANCE, export
+from leyden.serving.export import export
+from leyden.serving.precision import TOLERANCES
 from leyden.workflows.train import train
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true"]
@@ -62,7 +63,7 @@ def test_an_export_predicts_as_its_run(run, exported, digit):
 
     assert by_export.keys() == by_run.keys() == {"file", "class", "probability"}
     assert by_export["class"] == by_run["class"]
-    assert by_export["probability"] == pytest.approx(by_run["probability"], abs=TOLERANCE)
+    assert by_export["probability"] == pytest.approx(by_run["probability"], abs=TOLERANCES["fp32"])
 
 
 def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
@@ -111,7 +112,7 @@ def test_nothing_is_left_if_the_answers_differ(run, tmp_path, monkeypatch):
 def test_rows_may_be_those_of_given_files(run, tmp_path, digit):
     record = export(str(run), tmp_path / "digits", inputs=[str(digit)])
 
-    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert np.shape(record["example"]["request"]["inputs"]) == (1,)
 
 
@@ -154,7 +155,7 @@ def test_damaged_exports_are_refused(tmp_path, content, message):
 def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
     done = leyden("export", f"run={run}", f"to={tmp_path}/network")
     assert done.code == 0, done.err
-    assert json.loads(done.out)["deviation"] <= TOLERANCE
+    assert json.loads(done.out)["deviation"] <= TOLERANCES["fp32"]
 
     done = leyden("predict", f"export={tmp_path}/network", digit)
     assert done.code == 0, done.err
@@ -168,12 +169,12 @@ def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
 def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
     record = export(str(run), tmp_path / "network", form="pt2")
 
-    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     (by_torch,), (by_onnx,) = (
         leyden.load(each).predict(digit) for each in (tmp_path / "network", exported)
     )
     assert by_torch["class"] == by_onnx["class"]
-    assert by_torch["probability"] == pytest.approx(by_onnx["probability"], abs=TOLERANCE)
+    assert by_torch["probability"] == pytest.approx(by_onnx["probability"], abs=TOLERANCES["fp32"])
     (tmp_path / "network" / "model.pt2").write_bytes(b"")
     with pytest.raises(UserError, match="torch cannot read"):
         leyden.load(tmp_path / "network")
@@ -191,3 +192,20 @@ def test_no_path_of_this_machine_is_in_an_export(run, tmp_path, form):
 def test_values_that_the_graph_cannot_take_are_refused(exported):
     with pytest.raises(UserError, match="cannot compute these values"):
         leyden.load(exported).network({"images": np.zeros((1, 2), np.uint8)})
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_lower_precision_records_what_it_costs(digit, tmp_path, precision):
+    run = trained(tmp_path / "run", "network=mlp")
+    export(str(run), tmp_path / "original")
+
+    record = export(str(run), tmp_path / "network", precision=precision)
+
+    assert TOLERANCES["fp32"] < record["parity"]["deviation"] <= TOLERANCES[precision]
+    before, after = record["metrics_before"], record["metrics"]
+    original = json.loads((tmp_path / "original" / "model.json").read_text())["metrics"]
+    assert before["val/accuracy"] == pytest.approx(original["val/accuracy"], abs=1e-6)
+    assert after["val/accuracy"] == pytest.approx(before["val/accuracy"], abs=0.05)
+    sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("network", "original")]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert leyden.load(tmp_path / "network").predict(digit)

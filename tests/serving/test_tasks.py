@@ -9,7 +9,8 @@ import leyden
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import TOLERANCE, export
+from leyden.serving.export import export
+from leyden.serving.precision import TOLERANCES
 from leyden.workflows.train import train
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true", "data.batch_size=16"]
@@ -47,7 +48,7 @@ def test_numbers_far_from_zero_are_predicted_in_their_unit(pets, tmp_path):
 
     by_run, by_export = both(tmp_path, pets)
 
-    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert by_export[0]["value"] == pytest.approx(1e9, abs=10)
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert ours["value"] == pytest.approx(theirs["value"], abs=2e-5)
@@ -63,7 +64,7 @@ def test_labels_have_a_probability_each(pets, tmp_path):
 
     by_run, by_export = both(tmp_path, pets)
 
-    assert record["parity"]["deviation"] <= TOLERANCE
+    assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert list(by_export[0]) == ["file", "labels", "probability of fast", "probability of loud"]
     assert [row["labels"] for row in by_export] == [row["labels"] for row in by_run]
     assert json.loads((tmp_path / "network" / "model.json").read_text())["class_names"] == [
@@ -98,7 +99,9 @@ def test_texts_of_any_length(tmp_path, network):
     for index, text in enumerate(lengths):
         (tmp_path / f"{index}.txt").write_text(text)
         by_run, by_export = both(tmp_path, tmp_path / f"{index}.txt")
-        assert by_export[0]["probability"] == pytest.approx(by_run[0]["probability"], abs=TOLERANCE)
+        assert by_export[0]["probability"] == pytest.approx(
+            by_run[0]["probability"], abs=TOLERANCES["fp32"]
+        )
     assert (
         len(leyden.load(tmp_path / "network").predict([tmp_path / "0.txt", tmp_path / "texts"]))
         == 41

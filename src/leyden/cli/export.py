@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from leyden.cli.arguments import split
+from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
 from leyden.config.origins import worded
@@ -11,17 +11,21 @@ from leyden.config.shorthands import written_out
 from leyden.errors import UserError, did_you_mean
 from leyden.runs.folder import as_json, find_run
 
-USAGE = """usage: leyden export run=RUN [to=FOLDER] [format=onnx|pt2] [input=PATH …] [KEY=VALUE …]
+USAGE = """usage: leyden export run=RUN [to=FOLDER] [format=onnx|pt2] [precision=fp32|fp16|int8]
+                                [input=PATH …] [KEY=VALUE …]
 
 Writes the network of a run as a folder that predicts without torch: the graph, from raw values to
 probabilities, and model.json, which describes them. RUN is a run folder or a checkpoint; FOLDER is
 exports/NAME by default, where NAME is that of the run. An exported network there is replaced.
-format=pt2 writes a graph of torch.export, which needs torch to predict.
+format=pt2 writes a graph of torch.export, which needs torch to predict. precision=fp16 halves the
+weights, precision=int8 quantises those of matrix products; metrics before and after are recorded.
 
 The folder appears once its answers are those of the checkpoint on real rows: the validation rows of
 the run, or those of input=PATH. Prints how far they differ, as JSON."""
 
 FORMATS = ("onnx", "pt2")
+
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def run(words: Sequence[str]) -> None:
@@ -30,12 +34,13 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: An argument is not understood, or the run cannot be exported.
     """
-    arguments = split(words, "run", "to", "format", "input")
+    arguments = split(words, "run", "to", "format", "precision", "input")
     chosen = arguments.required("run", "leyden export run=runs/digits/TIME")
     arguments.refuse_bare()
-    form = arguments.one("format") or FORMATS[0]
-    if form not in FORMATS:
-        raise UserError(f"format={form} is unknown.{did_you_mean(form, FORMATS)}")
+    form = _choice(arguments, "format", FORMATS)
+    precision = _choice(arguments, "precision", PRECISIONS)
+    if form == "pt2" and precision == "int8":
+        raise UserError("precision=int8 is quantised in ONNX. Expected format=onnx.")
     folder, _ = find_run(chosen)  # reports a wrong path before the slow import of torch
     to = Path(arguments.one("to") or Path("exports") / folder.path.resolve().parent.name)
     quiet()
@@ -48,7 +53,16 @@ def run(words: Sequence[str]) -> None:
             chosen,
             to.expanduser(),
             form=form,
+            precision=precision,
             inputs=arguments.own.get("input", ()),
             overrides=written_out(arguments.overrides),
         )
     print(as_json({"export": str(to), **record["parity"]}))
+
+
+def _choice(arguments: Arguments, key: str, choices: Sequence[str]) -> str:
+    """Return the last value of a key, by default the first choice."""
+    value = arguments.one(key) or choices[0]
+    if value not in choices:
+        raise UserError(f"{key}={value} is unknown.{did_you_mean(value, choices)}")
+    return value

@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,13 @@ from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.graph import Graph, compute_answers
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
+from leyden.serving.precision import TOLERANCES, measure, quantise
 from leyden.serving.predictor import as_rows
 from leyden.serving.program import write_program
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays, Reading
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
-
-TOLERANCE = 1e-5
-"""Largest difference between the export and the checkpoint: of probabilities, or of numbers in
-standard deviations of the target."""
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
@@ -51,6 +49,7 @@ def export(
     folder: Path,
     *,
     form: str = "onnx",
+    precision: str = "fp32",
     inputs: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -62,6 +61,8 @@ def export(
         run: Run folder or checkpoint.
         folder: The folder to write; an existing one is replaced if it is an exported network.
         form: Format of the graph: ``onnx``, or ``pt2`` of ``torch.export``, which needs torch.
+        precision: ``fp32``; ``fp16`` for half the size; or ``int8``, in ONNX alone, for matrix
+            products with 8-bit weights. The metrics before and after are recorded.
         inputs: Files whose rows are compared; the validation rows of the run by default.
         overrides: Changes to the run's own config.
 
@@ -81,18 +82,25 @@ def export(
     with written_aside(folder) as aside:
         aside.mkdir()
         WRITERS[form](
-            _trace(task, data, batches[-1]),
+            _trace(task, data, batches[-1], half=precision == "fp16"),
             aside / GRAPHS[form],
             values=[value.name for value in data.reader().values],
             answers=[answer.name for answer in task.reading.answers],
         )
+        if precision == "int8":
+            quantise(aside / GRAPHS[form])
         network = open_graph(aside)
         record = {
             **_describe(finished, data.reader(), task.reading),
             "preprocessing": write_reader(data.reader(), aside),
-            "parity": _compare(task, data, network, batches),
+            "precision": precision,
+            "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
             "example": _example(network, data.reader(), task.reading, batches[0]),
         }
+        if precision != "fp32" and isinstance(data, DataModule) and not inputs:
+            checkpoint = partial(compute_answers, task, data)
+            record["metrics_before"] = measure(finished.config, task, data, checkpoint)
+            record["metrics"] = measure(finished.config, task, data, network)
         write_json(aside / RECORD, record)
         name = finished.folder.path.resolve().parent.name
         card = model_card(record, name=name, config=to_plain(finished.config))
@@ -130,13 +138,15 @@ def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> lis
     return [data.values_of(rows) for rows in np.split(drawn, np.cumsum(BATCHES)[:-1])]
 
 
-def _trace(task: Task, data: DataModule | EnsembleData, values: Arrays) -> ExportedProgram:
+def _trace(
+    task: Task, data: DataModule | EnsembleData, values: Arrays, *, half: bool
+) -> ExportedProgram:
     """Trace the graph of a network for batches of any size.
 
     Raises:
         UserError: If the network cannot be traced.
     """
-    graph = Graph(task, data)
+    graph = Graph(task, data, dtype=torch.float16 if half else torch.float32)
     given = tuple(as_tensors(values)[name] for name in graph.values)
     shapes = {"values": _dynamic_shapes(data.reader().values)}
     try:
@@ -209,26 +219,31 @@ def _dynamic_shapes(fields: Sequence[Field]) -> tuple[dict[int, Any], ...]:
 
 
 def _compare(
-    task: Task, data: DataModule | EnsembleData, network: Network, batches: Sequence[Arrays]
+    task: Task,
+    data: DataModule | EnsembleData,
+    network: Network,
+    batches: Sequence[Arrays],
+    *,
+    tolerance: float,
 ) -> dict[str, Any]:
     """Compare the answers of the graph with those of the checkpoint.
 
     Raises:
-        UserError: If they differ by more than ``TOLERANCE``.
+        UserError: If they differ by more than the tolerance.
     """
     largest = 0.0
     for values in batches:
         answers, expected = network(values), compute_answers(task, data, values)
         deviation = task.reading.deviation(answers, expected)
-        if not deviation <= TOLERANCE:
+        if not deviation <= tolerance:
             rows = len(next(iter(values.values())))
             raise UserError(
                 f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
-                f"of {rows} rows; expected at most {TOLERANCE:g}. Nothing was written. A network "
+                f"of {rows} rows; expected at most {tolerance:g}. Nothing was written. A network "
                 "whose operations depend on other rows of the batch cannot be exported."
             )
         largest = max(largest, deviation)
-    return {"tolerance": TOLERANCE, "deviation": largest, "batches": list(BATCHES)}
+    return {"tolerance": tolerance, "deviation": largest, "batches": list(BATCHES)}
 
 
 def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[str, Any]:

@@ -20,11 +20,18 @@ class Graph(nn.Module):
     Args:
         task: Task with the trained weights, in evaluation mode.
         data: Data module with the fitted preprocessing.
+        dtype: Dtype of the weights and of what the network computes.
     """
 
-    def __init__(self, task: Task, data: DataModule | EnsembleData) -> None:
+    def __init__(
+        self,
+        task: Task,
+        data: DataModule | EnsembleData,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
-        self.task = _exportable(deepcopy(task))
+        self.task = _exportable(deepcopy(task)).to(dtype)
         self.normalisation = nn.ModuleDict(
             {name: _exportable(module) for name, module in data.normalisation().items()}
         )
