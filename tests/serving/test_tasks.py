@@ -35,6 +35,14 @@ def exported(folder, *words):
     return export(str(folder / "run"), folder / "network")
 
 
+def assert_measured(folder, record, metric):
+    """Compare the metric of the checkpoint that fp16 records with that of the run."""
+    half = export(str(folder / "run"), folder / "half", precision="fp16")
+    expected = record["metrics"][metric]
+    assert half["metrics_before"][metric] == pytest.approx(expected, rel=1e-4)
+    assert half["metrics"][metric] == pytest.approx(expected, rel=0.05)
+
+
 def both(folder, *inputs):
     return [leyden.load(folder / name).predict(list(inputs)) for name in ("run", "network")]
 
@@ -50,6 +58,7 @@ def test_numbers_far_from_zero_are_predicted_in_their_unit(pets, tmp_path):
 
     assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert by_export[0]["value"] == pytest.approx(1e9, abs=10)
+    assert_measured(tmp_path, record, "val/rmse")
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert ours["value"] == pytest.approx(theirs["value"], abs=2e-5)
         assert ours["file"] == theirs["file"]
@@ -65,6 +74,7 @@ def test_labels_have_a_probability_each(pets, tmp_path):
     by_run, by_export = both(tmp_path, pets)
 
     assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
+    assert_measured(tmp_path, record, "val/auroc")
     assert list(by_export[0]) == ["file", "labels", "probability of fast", "probability of loud"]
     assert [row["labels"] for row in by_export] == [row["labels"] for row in by_run]
     assert json.loads((tmp_path / "network" / "model.json").read_text())["class_names"] == [

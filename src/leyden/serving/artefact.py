@@ -81,7 +81,7 @@ def read_artefact(path: Path) -> Artefact:
             reader=_read_reader(record["preprocessing"], path),
             reading=READINGS[record["reading"]["kind"]].from_json(record["reading"]),
         )
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(
             f"{path / RECORD} is damaged: {first_line(error)}. Export the run again."
         ) from error
