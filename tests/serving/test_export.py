@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import leyden
+from leyden.comparison.calibrate import calibrate
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
@@ -209,3 +210,17 @@ def test_lower_precision_records_what_it_costs(digit, tmp_path, precision):
     sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("network", "original")]
     assert sizes[0] < 0.6 * sizes[1]
     assert leyden.load(tmp_path / "network").predict(digit)
+
+
+def test_calibrated_probabilities_are_exported(digit, tmp_path):
+    run = trained(tmp_path / "run", "network=linear")
+    (before,) = leyden.load(run).predict(digit)
+    settings = calibrate(str(run))
+    export(str(run), tmp_path / "network")
+
+    (by_run,), (by_export,) = (
+        leyden.load(tmp_path / name).predict(digit) for name in ("run", "network")
+    )
+    assert settings["temperature"] != 1
+    assert by_run["probability"] != before["probability"]
+    assert by_export["probability"] == pytest.approx(by_run["probability"], abs=1e-5)
