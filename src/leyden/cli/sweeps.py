@@ -7,9 +7,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +147,15 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
+    swept = {
+        each.key_or_group: str(each.input_line).partition("=")[2]
+        for each in varied
+        if each.is_sweep_override()
+    }
     identity = {
         "kind": kind,
-        "swept": {
-            each.key_or_group: str(each.input_line).partition("=")[2]
-            for each in varied
-            if each.is_sweep_override()
-        },
+        "swept": swept,
+        "defaults": _defaults(source, swept),
         "config": _digest(without_hydra(source)),
     }
     is_placed = any(each.key_or_group == "hydra.sweep.dir" for each in shared)
@@ -167,6 +169,19 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         folder=earlier or Path(source.hydra.sweep.dir),
         identity=identity,
     )
+
+
+def _defaults(source: Config, swept: Iterable[str]) -> dict[str, Any]:
+    """Return the option of each group, and the value of each key, without the sweep."""
+    plain, choices = to_plain(without_hydra(source)), source.hydra.runtime.choices
+
+    def find(node: Any, name: str) -> Any:
+        return node.get(name) if isinstance(node, Mapping) else None
+
+    return {
+        key: choices[key] if key in choices else reduce(find, key.split("."), plain)
+        for key in swept
+    }
 
 
 def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,14 +129,7 @@ class RunFolder:
         """Read the status; empty if it is missing or damaged."""
         return read_json(self.status)
 
-    def write_status(
-        self,
-        state: State,
-        *,
-        error: str | None = None,
-        warnings: Sequence[str] = (),
-        mode: str | None = None,
-    ) -> None:
+    def write_status(self, state: State, *, error: str | None = None, **notes: Any) -> None:
         """Record a change of state.
 
         The time of the first start is kept, and ``seconds`` is the sum over all starts: a run may
@@ -145,9 +138,9 @@ class RunFolder:
         Args:
             state: The new state.
             error: What ended the run, unless it finished.
-            warnings: What was not measured.
-            mode: Whether lower (``min``) or higher (``max``) values of the monitored metric are
-                better.
+            notes: Facts about the run, in JSON's types; empty ones are left out. ``warnings`` say
+                what was not measured, ``mode`` whether lower (``min``) or higher (``max``) values
+                of the monitored metric are better.
         """
         before, now = self.read_status(), datetime.now(UTC)
         stamp = now.isoformat(timespec="milliseconds")
@@ -159,8 +152,7 @@ class RunFolder:
             "seconds": _seconds(before, None if state == "running" else now),
             "error": error,
         }
-        optional = {"warnings": list(warnings), "mode": mode}
-        write_json(self.status, status | {key: value for key, value in optional.items() if value})
+        write_json(self.status, status | {key: value for key, value in notes.items() if value})
 
     def write_job(
         self, overrides: Mapping[str, Any], *, number: int | None = None, run: Path | None = None
