@@ -37,11 +37,14 @@ test: $(STAMP) ## run the fast tests
 test-all: $(STAMP) ## run all tests, those marked slow too
 	$(PYTEST) $(ARGS)
 
-soak: $(STAMP) ## kill a run 200 times, and compare it with one that nobody touched
+soak: $(STAMP) ## kill a run 200 times and a cross-validation 10 times, and compare them with untouched ones
 	OMP_NUM_THREADS=1 $(BIN)/python tests/workflows/crashes.py $$(mktemp -d) 200 1 0 \
 	  network.channels=[4,8] network.dropout=0.2 data.batch_size=64 trainer.max_epochs=150 \
 	  trainer.accumulate_grad_batches=2 'callbacks=[default,ema]' callbacks.early_stopping=null \
 	  callbacks.checkpoint.save_every_steps=3 task/mix=mixup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/workflows/crossval_crashes.py $$(mktemp -d) 10 0 \
+	  folds=3 network=mlp network.hidden_widths=[16] network.dropout=0.2 data.batch_size=64 \
+	  trainer.max_epochs=6 callbacks.checkpoint.save_every_steps=3
 
 fuzz: $(STAMP) ## damage files of every kind, thousands of times, and read them
 	OMP_NUM_THREADS=1 LEYDEN_FUZZ_ROUNDS=5000 $(BIN)/python -m pytest -n 2 -k damaged tests/data

@@ -14,7 +14,11 @@ from leyden.cli.main import main
 
 sys.path.append(str(Path(__file__).parent))  # for shipped.py
 
-collect_ignore = ["workflows/mixed_ranks.py", "workflows/same_answer.py"]  # run by tests
+collect_ignore = [  # run by tests
+    "workflows/crossval_crashes.py",
+    "workflows/mixed_ranks.py",
+    "workflows/same_answer.py",
+]
 
 HARMLESS_WARNINGS = (
     "ignore:.*LeafSpec.* is deprecated:FutureWarning",  # Lightning's own use of torch

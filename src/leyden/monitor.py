@@ -57,6 +57,18 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
     return chosen
 
 
+def out_of_fold(monitor: str) -> str:
+    """Return the metric that a cross-validation is judged by: the monitored one, out of fold.
+
+    What is monitored chose the best epoch, and is therefore too good.
+
+    >>> out_of_fold("val/loss")
+    'test/loss'
+    """
+    stage, slash, name = monitor.partition("/")
+    return f"test/{name}" if stage == "val" else f"{stage}{slash}{name}"
+
+
 def check_measured(monitor: str, measured: "Collection[str]") -> None:
     """Check that a monitored metric has been logged.
 

@@ -231,7 +231,7 @@ def test_folds_of_time_are_tested_on_later_rows(rows, tmp_path):
 
 
 def test_repeats_of_time_are_refused_before_anything_is_trained(rows, tmp_path):
-    with pytest.raises(UserError, match=r"repeat 1, fold 0: .* in one way only"):
+    with pytest.raises(UserError, match=r"repeat-1-fold-0: .* in one way only"):
         cross_validated(tmp_path / "crossval", *numbers(rows, "data.time=day"), repeats=2)
 
     assert not list(tmp_path.glob("crossval/fold-*"))

@@ -11,12 +11,15 @@ from io import StringIO
 
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train import import_torch, log_to, wants_resume
+from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
 from leyden.config.origins import worded
 from leyden.config.shorthands import written_out
 from leyden.errors import UserError
+from leyden.monitor import out_of_fold
 from leyden.ranks.environment import die_with_launcher, is_launched
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
@@ -37,7 +40,8 @@ kept apart: `leyden evaluate run=RUN` measures the ensemble of all networks on i
   jobs=N       train N folds side by side; needs leyden[launchers]
   run=RUN      continue this cross-validation in its own folder; what has finished stays
   resume=auto  continue the newest unfinished cross-validation of this config, or start a new one
-  -m           cross-validate every combination of lists of values: KEY=VALUE,VALUE,…
+  -m           cross-validate every combination of lists of values: KEY=VALUE,VALUE,…, and rank
+               them; with seeds=, retries= and dry_run= as in `leyden train`
 
 GROUP, OPTION, KEY and VALUE are those of `leyden train`, which --help of that command lists."""
 
@@ -78,7 +82,8 @@ def run(words: Sequence[str]) -> None:
         )
     logging.raiseExceptions = False  # see leyden train
     record_command(["crossval", *words])
-    arguments = split(words, "run", "resume", *LEAST)
+    arguments = split(words, "run", "resume", *LEAST, *OWN_KEYS)
+    expand_seeds(arguments)
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if chosen := arguments.one("run"):
@@ -89,15 +94,25 @@ def run(words: Sequence[str]) -> None:
 
 def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
+    plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
+    run_job = partial(_run_job, plan=plan, resume=resume)
+    kind = f"crossval folds={plan.folds} repeats={plan.repeats}"
+    if is_sweep(arguments):
+        sweep(arguments, run_job, kind=kind, resume=resume)
+        return
     words = [*arguments.bare, FOLDER, *arguments.overrides]
-    sys.argv = ["leyden crossval", *words]  # which Hydra reads
-    run_job = partial(_run_job, plan=_plan(arguments, Plan()), resume=wants_resume(arguments))
     if any(word.startswith("-") for word in arguments.bare):
+        refuse_own_keys(arguments)
+        sys.argv = ["leyden crossval", *words]  # which Hydra reads
         run_hydra(run_job)
         return
     composed = compose_and_check(words)
     if composed.sweeps:
-        run_hydra(run_job)
+        sweep(arguments, run_job, kind=kind, resume=resume)
+        return
+    refuse_own_keys(arguments)
+    if resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
+        _crossval(_config(composed.config, plan), unfinished, plan)
     else:
         run_one(composed, run_job)
 
@@ -105,6 +120,7 @@ def _start(arguments: Arguments) -> None:
 def _continue(chosen: str, arguments: Arguments) -> None:
     """Continue a cross-validation in its own folder."""
     arguments.refuse_bare()
+    refuse_own_keys(arguments)
     folder = existing_folder(chosen)
     if not folder.crossval.is_file():
         raise UserError(
@@ -156,39 +172,50 @@ def _read_plan(folder: RunFolder) -> Plan:
 
 def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
+    sweeping = job.number is not None
+    config, folder = _config(job.config, plan), job.folder
+    earlier = None
+    if resume and sweeping and not folder.config.exists():
+        earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
+    place = None if earlier is None else earlier.path
+    if not folder.config.exists():
+        folder.write_job(job.overrides, number=job.number, run=place)
+    return _crossval(config, earlier or folder, plan, quiet=sweeping)
+
+
+def _config(config: Config, plan: Plan) -> Config:
+    """Return the checked config of the ensemble."""
     import_torch()
     from leyden.workflows.crossval import ensemble_config
 
-    log_to(job.folder)
-    if job.number is not None:
-        log.info("job %s: %s", job.number, " ".join(job.overrides))
-    config = ensemble_config(job.config, folds=plan.folds, repeats=plan.repeats)
+    config = ensemble_config(config, folds=plan.folds, repeats=plan.repeats)
     check(config)
-    folder = job.folder
-    if resume:
-        folder = (
-            newest_run(config, RUNS, finished=False)
-            or (newest_run(config, RUNS, finished=True) if job.number is not None else None)
-            or folder
-        )
-    return _crossval(config, folder, plan)
+    return config
 
 
-def _crossval(config: Config, folder: RunFolder, plan: Plan) -> float | None:
+def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
+    """Find the newest cross-validation of the same config."""
+    folder = newest_run(config, RUNS, finished=finished)
+    return folder if folder and _read_plan(folder).repeats == plan.repeats else None
+
+
+def _crossval(
+    config: Config, folder: RunFolder, plan: Plan, *, quiet: bool = False
+) -> float | None:
     """Start or continue a cross-validation in a folder."""
     import_torch()
-    from leyden.workflows.crossval import crossval, objective
+    from leyden.workflows.crossval import crossval
 
-    log_to(folder)
+    log_to(folder, quiet=quiet)
     _claim(folder, config, plan)
     if folder.read_status().get("state") == "finished":
         log.info("finished before: %s", folder.path)
     else:
-        train_fold = partial(_train_here, log_after=folder) if plan.jobs == 1 else _train_aside
-        options = {"repeats": plan.repeats, "jobs": plan.jobs}
-        crossval(config, folder, train_fold=train_fold, **options)
+        here = partial(_train_here, log_after=folder, quiet=quiet)
+        train_fold = here if plan.jobs == 1 else _train_aside
+        crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
     _report(folder)
-    return folder.read_metrics().get(objective(str(config.monitor)))
+    return folder.read_metrics().get(out_of_fold(str(config.monitor)))
 
 
 def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
@@ -211,14 +238,14 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
     claim(folder, config)
 
 
-def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder) -> None:
+def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder, quiet: bool) -> None:
     """Train a fold in this process; it logs into its own folder."""
-    log_to(folder)
+    log_to(folder, quiet=quiet)
     try:
         forget_sources()
         start(config, folder)
     finally:
-        log_to(log_after)
+        log_to(log_after, quiet=quiet)
 
 
 def _train_aside(config: Config, folder: RunFolder) -> None:
@@ -236,8 +263,7 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
 
 
 def _report(folder: RunFolder) -> None:
-    """Log the mean of each metric and where the folder is."""
-    metrics = folder.read_metrics()
-    shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
-    log.info("means over all folds; test is the fold left out:\n%s", shown)
+    """Write the intervals of the metrics, and log them and where the folder is."""
+    shown = as_text(write_intervals(folder))
+    log.info("means over all folds; test is the fold that was left out:\n%s", shown)
     log.info("run folder: %s", os.path.relpath(folder.path))

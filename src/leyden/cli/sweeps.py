@@ -27,12 +27,12 @@ from leyden.cli.hydra_jobs import (
     parse,
     run_sweep,
 )
-from leyden.printable import printable
-from leyden.comparison.results import SWEEP, Result, read_results
+from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import as_text, as_word, rank, write_csv
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
 from leyden.errors import UserError, describe, first_line
+from leyden.printable import printable
 from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -278,7 +278,8 @@ def _run_job(source: Config, *, run: Run, retries: int, count: int | None) -> fl
         if not _record_failure(folder, error, number=number):
             raise
         return math.nan
-    report("no value" if value is None else f"{job.config.monitor} {value:.4g}")
+    monitor = read_result(folder.path).monitor
+    report("no value" if value is None else f"{monitor} {value:.4g}")
     return value
 
 

@@ -24,12 +24,15 @@ class LabelErrors:
             reason to doubt it.
         margins: ``(rows,)`` float64 probability of the label minus the highest of the other
             classes, in [-1, 1]; NaN if a probability is not finite.
-        suspects: ``(suspects,)`` int64 numbers of the rows whose label is probably wrong, the
-            most certain first.
+        ranking: ``(rows,)`` int64 numbers of all rows by margin, the most doubtful label first;
+            without those of NaN.
+        suspects: ``(suspects,)`` int64 numbers of the rows whose label is probably wrong, in the
+            same order.
     """
 
     suggested: Classes
     margins: NDArray[np.float64]
+    ranking: Classes
     suspects: Classes
 
 
@@ -57,9 +60,9 @@ def find_label_errors(probabilities: Probabilities, targets: Classes) -> LabelEr
     margins = label_margins(probabilities, targets)
     is_confident = (confident.max(axis=1) >= 0) & np.isfinite(margins)
     suggested = np.where(is_confident, confident.argmax(axis=1), targets)
-    suspects = np.flatnonzero(suggested != targets)
-    ranked = suspects[np.argsort(margins[suspects], kind="stable")]
-    return LabelErrors(suggested=suggested, margins=margins, suspects=ranked)
+    ranking = np.argsort(margins, kind="stable")[: np.isfinite(margins).sum()]
+    suspects = ranking[suggested[ranking] != targets[ranking]]
+    return LabelErrors(suggested=suggested, margins=margins, ranking=ranking, suspects=suspects)
 
 
 def class_thresholds(probabilities: Probabilities, targets: Classes) -> NDArray[np.float64]:

@@ -11,16 +11,11 @@ from typing import Any
 from leyden.comparison.statistics import Replicate
 from leyden.config.compose import read_plain
 from leyden.errors import UserError
+from leyden.monitor import out_of_fold
 from leyden.runs.folder import RunFolder, read_json
 
 SWEEP = "sweep.json"
 """File in the folder of a sweep that names the swept keys."""
-
-CROSSVAL = "crossval.json"
-"""File in the folder of a cross-validation."""
-
-FOLDS = "folds.csv"
-"""File in the folder of a cross-validation with a row per run, among others ``n_train, n_test``."""
 
 FOLD = re.compile(r"(?:repeat-(\d+)-)?fold-(\d+)")
 """Name of the folder of a run in a cross-validation."""
@@ -43,7 +38,8 @@ class Result:
         state: State of the run, ``"missing"`` before its start.
         error: Why it ended, unless it finished.
         seconds: Running time without pauses.
-        monitor: Name of the monitored metric.
+        monitor: Metric that the run is judged by: the monitored one, and of a cross-validation
+            its counterpart on the folds left out.
         mode: Whether lower (``min``) or higher (``max``) values of it are better, if known.
         metrics: Final metrics by stage and name; of a cross-validation, their means.
         folds: Runs of a cross-validation, in order; empty for a run.
@@ -121,7 +117,8 @@ def read_results(path: Path) -> list[Result]:
         jobs = [folder.parent for folder in path.glob("*/job.json")]
         results = [read_result(job) for job in jobs]
         return sorted(results, key=lambda each: (each.number is None, each.number, each.name))
-    if not any((path / name).is_file() for name in ("config.yaml", "job.json", CROSSVAL)):
+    folder = RunFolder(path)
+    if not any(file.is_file() for file in (folder.config, folder.job)):
         raise UserError(
             f"{path} is not the folder of a run, a cross-validation or a sweep. Expected a folder "
             "below runs/ as `leyden train` or `leyden crossval` left it."
@@ -139,7 +136,8 @@ def read_result(path: Path) -> Result:
     place = (path / str(job["run"])).resolve() if job.get("run") else path
     folder = RunFolder(place)
     config, status = _read_config(folder), folder.read_status()
-    folds = _read_folds(place)
+    folds = _read_folds(folder)
+    monitor = config.get("monitor")
     found = FOLD.fullmatch(place.name)
     overrides = job.get("overrides") or {}
     return Result(
@@ -153,25 +151,25 @@ def read_result(path: Path) -> Result:
         state=str(status.get("state", "missing")),
         error=status.get("error"),
         seconds=sum(each.seconds for each in folds) or float(status.get("seconds", 0)),
-        monitor=config.get("monitor"),
+        monitor=out_of_fold(monitor) if folds and monitor else monitor,
         mode=next((each.mode for each in folds if each.mode), status.get("mode")),
         metrics=folder.read_metrics(),
         folds=folds,
-        test_ratio=_test_ratio(place, folds),
+        test_ratio=_test_ratio(folder, folds),
     )
 
 
-def _read_folds(path: Path) -> tuple[Result, ...]:
+def _read_folds(folder: RunFolder) -> tuple[Result, ...]:
     """Read the runs of a cross-validation; nothing for a run."""
-    folders = path.glob("*fold-*") if (path / CROSSVAL).is_file() else ()
+    folders = folder.path.glob("*fold-*") if folder.crossval.is_file() else ()
     folds = [read_result(each) for each in folders if FOLD.fullmatch(each.name)]
     return tuple(sorted(folds, key=lambda each: (each.repeat, each.fold)))
 
 
-def _test_ratio(path: Path, folds: Sequence[Result]) -> float:
-    """Return the mean test rows per training row of a cross-validation."""
+def _test_ratio(folder: RunFolder, folds: Sequence[Result]) -> float:
+    """Return the test rows per training row of a cross-validation."""
     with suppress(OSError, ValueError, KeyError, ZeroDivisionError):
-        with (path / FOLDS).open(newline="", encoding="utf-8") as stream:
+        with folder.folds.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         return sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
     count = len({each.fold for each in folds})

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,9 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The run's frozen config.
-        crossval: Repeats and jobs of a cross-validation; in no other folder.
+        crossval: Folds, repeats and jobs; like the next two of a cross-validation alone.
+        folds: Counts of rows and metrics of each of its runs.
+        predictions: Out-of-fold predictions.
         metrics: Final metrics by stage and name.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
@@ -48,6 +50,8 @@ class RunFolder:
     def __post_init__(self) -> None:
         self.config = self.path / "config.yaml"
         self.crossval = self.path / "crossval.json"
+        self.folds = self.path / "folds.csv"
+        self.predictions = self.path / "oof.csv"
         self.metrics = self.path / "metrics.json"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
@@ -171,7 +175,7 @@ class RunFolder:
 
     def read_job(self) -> dict[str, Any]:
         """Read what ``write_job`` recorded; empty if it is missing or damaged."""
-        return read_json(self.job)
+        return read_json(self.job, parse_int=int)
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
@@ -180,7 +184,7 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = read_json(self.metrics, parse_int=float)
+        metrics = read_json(self.metrics)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -293,10 +297,10 @@ def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
     return round(seconds, 3)
 
 
-def read_json(path: Path, **options: Any) -> dict[str, Any]:
+def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
-        content = json.loads(path.read_text(), **options) if path.is_file() else {}
+        content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -16,6 +16,7 @@ from leyden.config.compose import Config, from_plain, read_option, to_plain
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.files import written_aside
+from leyden.monitor import out_of_fold
 from leyden.printable import cell, predicted_cell
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RunFolder, write_json
@@ -51,7 +52,7 @@ class Fold:
     folder: RunFolder
 
     def __str__(self) -> str:
-        return f"repeat {self.repeat}, fold {self.fold}"
+        return self.folder.path.name
 
 
 def crossval(
@@ -156,16 +157,6 @@ def _changed(config: Config, splitter: Mapping[str, Any], **others: Any) -> Conf
     return from_plain(plain | others | {"data": data}, own=True)
 
 
-def objective(monitor: str) -> str:
-    """Return the metric that a cross-validation is judged by.
-
-    >>> objective("val/loss")
-    'test/loss'
-    """
-    stage, slash, name = monitor.partition("/")
-    return f"test/{name}" if stage == "val" else f"{stage}{slash}{name}"
-
-
 def _count_rows(fold: Fold) -> dict[str, int]:
     """Prepare the data and count the rows of each split, before anything is trained."""
     data = build_data(fold.config)
@@ -184,7 +175,7 @@ def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
     done = _in_turn if jobs == 1 else _side_by_side
     for fold in done(unfinished, jobs, train_fold):
         metrics = fold.folder.read_metrics()
-        name = objective(fold.config.monitor)
+        name = out_of_fold(fold.config.monitor)
         log.info("%s: %s %.4f", fold, name, metrics.get(name, math.nan))
 
 
@@ -233,7 +224,7 @@ def _write_folds(
         | {name: values.get(name, math.nan) for name in names}
         for fold, size, values in zip(folds, sizes, metrics, strict=True)
     )
-    _write_csv(folder.path / "folds.csv", rows)
+    _write_csv(folder.folds, rows)
 
 
 def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -264,7 +255,7 @@ def _predict_and_average(config: Config, folder: RunFolder, folds: Sequence[Fold
         _write_ensemble(config, folder, runs)
     if runs[0].task.predicts_targets:
         rows = [row for fold, run in zip(folds, runs, strict=True) for row in _predict(fold, run)]
-        _write_csv(folder.path / "oof.csv", [row for _, _, row in sorted(rows, key=_order)])
+        _write_csv(folder.predictions, [row for _, _, row in sorted(rows, key=_order)])
     else:
         kind = type(runs[0].task).__name__
         warnings.append(f"There is no oof.csv: {kind} has no targets to compare predictions with.")

@@ -65,8 +65,8 @@ def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[s
     """Train, and record the state of the run in its folder."""
     try:
         with folder.state_recorded() as notes:
-            metrics, measured = _fit_and_test(config, folder, request)
-            notes |= measured
+            metrics, found = _fit_and_test(config, folder, request)
+            notes.update(found)
             write_json(folder.metrics, metrics)
     except MisconfigurationException as error:
         raise UserError(f"Lightning refused the config: {error}") from error

@@ -1,0 +1,51 @@
+"""Intervals of the metrics of a cross-validation."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean
+
+from leyden.comparison.statistics import Estimate, Replicate, summarise
+from leyden.runs.folder import RunFolder, write_json
+
+INTERVALS = "intervals.json"
+"""File in the folder of a cross-validation with the interval of each metric."""
+
+NOT_METRICS = ("repeat", "fold", "seed", "n_train", "n_test")
+"""Columns of ``folds.csv`` before those of the metrics."""
+
+
+def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
+    """Compute the interval of each metric from ``folds.csv``, and write ``intervals.json``.
+
+    Args:
+        folder: Folder of a cross-validation whose runs have finished.
+
+    Returns:
+        An estimate by the name of the metric.
+    """
+    with folder.folds.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    ratio = fmean(int(row["n_test"]) / int(row["n_train"]) for row in rows)
+    names = [name for name in rows[0] if name not in NOT_METRICS]
+    estimates = {name: summarise(_scores(rows, name), test_ratio=ratio) for name in names}
+    write_json(folder.path / INTERVALS, {name: asdict(each) for name, each in estimates.items()})
+    return estimates
+
+
+def _scores(rows: Sequence[Mapping[str, str]], name: str) -> dict[Replicate, float]:
+    return {
+        Replicate(fold=int(row["fold"]), repeat=int(row["repeat"])): float(row[name] or math.nan)
+        for row in rows
+    }
+
+
+def as_text(estimates: Mapping[str, Estimate]) -> str:
+    """Format one line per metric: mean, standard deviation over the folds, and interval."""
+    width = max(map(len, estimates), default=0)
+    return "\n".join(
+        f"  {name:<{width}}  {each.mean:.4f} ± {each.deviation:.4f}"
+        f"  95 % interval {each.low:.4f} to {each.high:.4f}"
+        for name, each in estimates.items()
+    )
