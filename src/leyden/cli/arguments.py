@@ -41,6 +41,19 @@ class Arguments:
             raise UserError(f"{key}= is missing. Expected for example: {example}")
         return value
 
+    def integer(self, key: str, *, default: int, least: int = 1) -> int:
+        """Return the last value of a key as an integer; the default if it was not given.
+
+        Raises:
+            UserError: The value is not an integer, or less than ``least``.
+        """
+        value = self.one(key)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdecimal() and least <= int(value) < 10**9):
+            raise UserError(f"{key}={value}: expected an integer of at least {least}.")
+        return int(value)
+
     def refuse_bare(self) -> None:
         """Raise if there are words that are not of the form ``KEY=VALUE``.
 

@@ -16,6 +16,7 @@ from leyden.ranks.signals import INTERRUPTED, OK, USER_ERROR, is_interrupt
 COMMANDS = {
     "train": "train a network, then test its best checkpoint; -m sweeps",
     "crossval": "train and test on every fold, then one ensemble of all; -m sweeps",
+    "baselines": "measure models that are not networks on the same rows",
     "evaluate": "measure a finished run",
     "predict": "predict raw files, as CSV or JSON lines",
     "calibrate": "fit the probabilities of a finished run to the frequencies of the classes",

@@ -84,11 +84,11 @@ def crossval(
     folds = list_folds(config, folder, repeats=repeats)
     with folder.held(), folder.state_recorded() as notes:
         record_provenance(folder)
-        sizes = [_count_rows(fold) for fold in folds]
+        sizes = [count_rows(fold) for fold in folds]
         _train(folds, jobs, train_fold)
         metrics = [fold.folder.read_metrics() for fold in folds]
-        _write_folds(folder, folds, sizes, metrics)
-        means = _means(metrics)
+        write_folds(folder, folds, sizes, metrics)
+        means = mean_metrics(metrics)
         write_json(folder.metrics, means)
         notes["warnings"] = _predict_and_average(config, folder, folds)
     for warning in notes["warnings"]:
@@ -157,7 +157,7 @@ def _changed(config: Config, splitter: Mapping[str, Any], **others: Any) -> Conf
     return from_plain(plain | others | {"data": data}, own=True)
 
 
-def _count_rows(fold: Fold) -> dict[str, int]:
+def count_rows(fold: Fold) -> dict[str, int]:
     """Prepare the data and count the rows of each split, before anything is trained."""
     data = build_data(fold.config)
     data.prepare_data()
@@ -210,7 +210,7 @@ def _side_by_side(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> It
         yield folds[number]
 
 
-def _write_folds(
+def write_folds(
     folder: RunFolder,
     folds: Sequence[Fold],
     sizes: Sequence[Mapping[str, int]],
@@ -227,7 +227,7 @@ def _write_folds(
     _write_csv(folder.folds, rows)
 
 
-def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each metric over all runs; NaN if it is undefined in one of them."""
     return {
         name: sum(values.get(name, math.nan) for values in metrics) / len(metrics)

@@ -1,7 +1,8 @@
-"""Fitting baselines to the data of a config, and measuring them on its splits."""
+"""Fitting baselines to the data of a config, and measuring them on its splits or folds."""
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,16 +14,22 @@ from leyden.comparison.baselines.models import (
     fit_constant,
     fit_linear,
 )
-from leyden.config.compose import Config
+from leyden.comparison.results import SWEEP
+from leyden.config.compose import Config, save
 from leyden.data.base import DataModule
 from leyden.data.features import Features  # noqa: TC001  # in a local annotation
 from leyden.data.rows import Split
 from leyden.data.targets import centre_targets
 from leyden.errors import UserError
+from leyden.runs.folder import RunFolder, write_json
 from leyden.workflows.assembly import build_data, set_global_state
+from leyden.workflows.crossval import count_rows, list_folds, mean_metrics, write_folds
 from leyden.workflows.outputs import measure_outputs
 
 log = logging.getLogger(__name__)
+
+KEY = "model"
+"""Key of the baseline's name among the overrides of its job."""
 
 Fit = Callable[[Problem], Predictor]
 
@@ -44,6 +51,54 @@ def baselines() -> dict[str, Fit]:
         "gradient_boosting": scikit_learn.fit_gradient_boosting,
         "nearest_neighbours": scikit_learn.fit_nearest_neighbours,
     }
+
+
+def run_baselines(config: Config, path: Path, *, repeats: int = 1, crosses: bool = False) -> None:
+    """Measure each baseline, and write a folder for each, in the format of the jobs of a sweep.
+
+    Args:
+        config: Frozen and checked config; for folds, the one of ``ensemble_config``.
+        path: Folder of the folders.
+        repeats: How often the rows are divided into folds.
+        crosses: Whether baselines are measured on folds instead of the splits of the config.
+
+    Raises:
+        UserError: If the targets of the data are sequences, or their kind has no features.
+    """
+    save(config, path / "config.yaml")
+    names = list(baselines())
+    write_json(path / SWEEP, {"swept": {KEY: names}})
+    folders = {name: RunFolder(path / name) for name in names}
+    for number, (name, folder) in enumerate(folders.items()):
+        folder.path.mkdir(exist_ok=True)
+        folder.write_job({KEY: name}, number=number)
+        save(config, folder.config)
+        folder.write_status("running")
+    folds = list_folds(config, RunFolder(path), repeats=repeats) if crosses else []
+    results = [_measure_all(fold.config, str(fold)) for fold in folds] or [_measure_all(config)]
+    sizes = [count_rows(fold) for fold in folds]
+    for name, folder in folders.items():
+        metrics = [result[name] for result in results]
+        if crosses:
+            write_json(folder.crossval, {"folds": len(folds) // repeats, "repeats": repeats})
+            write_folds(folder, folds, sizes, metrics)
+            for fold, measured in zip(folds, metrics, strict=True):
+                own = RunFolder(folder.path / fold.folder.path.name)
+                own.path.mkdir(exist_ok=True)
+                save(fold.config, own.config)
+                write_json(own.metrics, measured)
+                own.write_status("finished")
+        write_json(folder.metrics, mean_metrics(metrics))
+        folder.write_status("finished")
+
+
+def _measure_all(config: Config, title: str = "baselines") -> dict[str, dict[str, float]]:
+    found = {}
+    for name, metrics in measure_baselines(config):
+        shown = ", ".join(f"{key} {value:.4f}" for key, value in metrics.items() if "test/" in key)
+        log.info("%s: %s: %s", title, name, shown)
+        found[name] = metrics
+    return found
 
 
 def measure_baselines(config: Config) -> Iterator[tuple[str, dict[str, float]]]:

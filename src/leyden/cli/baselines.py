@@ -1,0 +1,69 @@
+"""``leyden baselines``: other models than networks, measured on the same rows."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from leyden.cli.arguments import Arguments, split
+from leyden.cli.hydra_jobs import Job, compose_and_check, run_one
+from leyden.cli.train import import_torch, log_to
+from leyden.comparison.results import read_results
+from leyden.comparison.table import as_text, rank, write_csv
+from leyden.config.origins import worded
+from leyden.config.shorthands import written_out
+from leyden.runs.provenance import record_command
+
+log = logging.getLogger(__name__)
+
+USAGE = """usage: leyden baselines [folds=K] [repeats=R] [GROUP=OPTION …] [KEY=VALUE …]
+
+Measures models that are not networks on the very same rows, splits and metrics as `leyden train`
+with the same words, or with folds=K as `leyden crossval`: the frequencies of the classes (or the
+mean), a linear model and, with leyden[baselines], gradient boosting and nearest neighbours. They
+learn from pixels, log-mel means and deviations, TF-IDF of words and character n-grams, or columns.
+
+  folds=K     measure on K folds of the training rows instead of the validation and test splits
+  repeats=R   divide the rows into folds R times
+
+GROUP, OPTION, KEY and VALUE are those of `leyden train`, which --help of that command lists."""
+
+FOLDER = "hydra.run.dir=runs/${name}/${now:%Y-%m-%d_%H-%M-%S_%f}-baselines"
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: The config or another input is refused.
+    """
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    record_command(["baselines", *words])
+    arguments = split(words, "folds", "repeats")
+    arguments.refuse_bare()
+    arguments.overrides = written_out(arguments.overrides)
+    with worded(arguments.overrides):
+        overrides = [FOLDER, *arguments.overrides]
+        sys.argv = ["leyden baselines", *overrides]  # which Hydra reads
+        run_one(compose_and_check(overrides), partial(_run_job, arguments=arguments))
+
+
+def _run_job(job: Job, *, arguments: Arguments) -> None:
+    import_torch()
+    from leyden.comparison.baselines.run import run_baselines
+    from leyden.workflows.crossval import ensemble_config
+
+    log_to(job.folder)
+    config, crosses = job.config, arguments.one("folds") is not None
+    repeats = arguments.integer("repeats", default=1)
+    if crosses:
+        folds = arguments.integer("folds", default=5, least=2)
+        config = ensemble_config(config, folds=folds, repeats=repeats)
+    run_baselines(config, job.folder.path, repeats=repeats, crosses=crosses)
+    rows = rank(read_results(job.folder.path))
+    write_csv(rows, job.folder.path / "ranking.csv")
+    log.info("baselines:\n%s", as_text(rows))
+    log.info("folder: %s", os.path.relpath(job.folder.path))
