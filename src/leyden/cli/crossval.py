@@ -95,26 +95,26 @@ def run(words: Sequence[str]) -> None:
 def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
-    run_job = partial(_run_job, plan=plan, resume=resume)
+    run_each = partial(run_job, plan=plan, resume=resume)
     kind = f"crossval folds={plan.folds} repeats={plan.repeats}"
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     words = [*arguments.bare, FOLDER, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden crossval", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     composed = compose_and_check(words)
     if composed.sweeps:
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     refuse_own_keys(arguments)
     if resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
         _crossval(_config(composed.config, plan), unfinished, plan)
     else:
-        run_one(composed, run_job)
+        run_one(composed, run_each)
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:
@@ -132,7 +132,7 @@ def _continue(chosen: str, arguments: Arguments) -> None:
             f"{arguments.overrides[0]}: a cross-validation is continued with the config that it "
             "has, because folds of several configs cannot be compared. Start a new one with it."
         )
-    before = _read_plan(folder)
+    before = read_plan(folder)
     plan = _plan(arguments, before)
     if (plan.folds, plan.repeats) != (before.folds, before.repeats):
         raise UserError(
@@ -159,7 +159,12 @@ def _number(key: str, text: str | None) -> int:
     return number
 
 
-def _read_plan(folder: RunFolder) -> Plan:
+def read_plan(folder: RunFolder) -> Plan:
+    """Read the plan of a cross-validation.
+
+    Raises:
+        UserError: It is damaged.
+    """
     content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
     if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
@@ -170,7 +175,7 @@ def _read_plan(folder: RunFolder) -> Plan:
     return Plan(**{key: int(number) for key, number in plan.items()})
 
 
-def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
+def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
@@ -196,7 +201,7 @@ def _config(config: Config, plan: Plan) -> Config:
 def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
     """Find the newest cross-validation of the same config."""
     folder = newest_run(config, RUNS, finished=finished)
-    return folder if folder and _read_plan(folder).repeats == plan.repeats else None
+    return folder if folder and read_plan(folder).repeats == plan.repeats else None
 
 
 def _crossval(
@@ -229,10 +234,10 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
         raise UserError(
             f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
         )
-    if folder.config.exists() and _read_plan(folder).repeats != plan.repeats:
+    if folder.config.exists() and read_plan(folder).repeats != plan.repeats:
         raise UserError(
-            f"{folder.path} holds a cross-validation of {_read_plan(folder).repeats} repeats, not "
-            f"{plan.repeats}. Expected a new folder, or repeats={_read_plan(folder).repeats}."
+            f"{folder.path} holds a cross-validation of {read_plan(folder).repeats} repeats, not "
+            f"{plan.repeats}. Expected a new folder, or repeats={read_plan(folder).repeats}."
         )
     write_json(folder.crossval, vars(plan))
     claim(folder, config)

@@ -142,30 +142,35 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
     """Start a run or a sweep, or continue the newest unfinished run of the same config."""
-    run_job = partial(_run_job, resume=resume, jobs=jobs)
+    run_each = partial(run_job, resume=resume, jobs=jobs)
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     words = [*arguments.bare, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden train", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     composed = compose_and_check(words)
     if composed.sweeps:
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     refuse_own_keys(arguments)
     if resume and (unfinished := newest_run(composed.config, RUNS, finished=False)):
         log_to(unfinished)
         _train(composed.config, unfinished, jobs=jobs)
     else:
-        run_one(composed, run_job)
+        run_one(composed, run_each)
 
 
-def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
+def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> float | None:
     """Run a job in its folder, unless ``resume`` finds it started or finished in another one.
+
+    Args:
+        job: What to train, and where.
+        resume: Whether an earlier run of the same config takes its place.
+        jobs: The jobs of the first rank, see ``start``.
 
     Returns:
         The best value of the monitored metric.

@@ -86,12 +86,17 @@ class Result:
         return dict(_flat(_read_config(RunFolder(self.path))))
 
     def history(self) -> list[dict[str, float]]:
-        """Read the metrics of each epoch; cells of what an epoch did not measure are left out."""
+        """Read the metrics of each epoch; cells of what an epoch did not measure are left out.
+
+        It is empty if the file is missing or damaged.
+        """
         file = self.path / "metrics.csv"
-        if not file.is_file():
-            return []
-        with file.open(newline="", encoding="utf-8") as stream:
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+        with suppress(OSError, ValueError, TypeError, csv.Error):
+            if file.is_file():  # not a pipe, which would never end
+                with file.open(newline="", encoding="utf-8") as stream:
+                    rows = list(csv.DictReader(stream))
+                return [{k: float(v) for k, v in row.items() if v} for row in rows]
+        return []
 
 
 def is_sweep(path: Path) -> bool:

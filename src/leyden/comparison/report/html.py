@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from leyden.comparison.pictures import Svg
+from leyden.comparison.report.pictures import Svg
 from leyden.printable import printable
 
 NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%| s| min| h| [KMGT]?i?B)?|–")
@@ -217,7 +217,9 @@ def _pictures(pictures: Pictures) -> str:
         f'<span class="{tone}"><i></i>{_text(name)}</span>'
         for name, tone in pictures.legend.items()
     )
-    return f'<p class="legend">{legend}</p>\n' * bool(legend) + f'<div class="panels">{panels}</div>'
+    return (
+        f'<p class="legend">{legend}</p>\n' * bool(legend) + f'<div class="panels">{panels}</div>'
+    )
 
 
 def _text(text: str) -> str:

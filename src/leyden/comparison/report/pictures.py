@@ -193,9 +193,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, flo
 
 def _path(points: Sequence[tuple[float, float]], x: Axis, y: Axis) -> str:
     """Draw a line through finite points; a single one as a dot."""
-    usable = [
-        (x(a), y(b)) for a, b in points if math.isfinite(a) and y.low <= b <= y.high
-    ]
+    usable = [(x(a), y(b)) for a, b in points if math.isfinite(a) and y.low <= b <= y.high]
     if len(usable) == 1:
         return f'<circle cx="{usable[0][0]}" cy="{usable[0][1]}" r="2.5"/>'
     return f'<polyline points="{" ".join(f"{a},{b}" for a, b in usable)}"/>'

@@ -1,0 +1,147 @@
+"""``leyden report path=SWEEP``: what the results in a folder say, in the terminal and as a page."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from leyden.cli.arguments import split
+from leyden.cli.hydra_jobs import Job, compose_and_check
+from leyden.comparison.report.confirmation import (
+    DEFAULT,
+    new_seeds,
+    read_confirmation,
+    run_folder,
+)
+from leyden.comparison.report.page import PAGE, report, write_ranking
+from leyden.comparison.report.pair import pair_file, report_pair
+from leyden.comparison.report.study import Study, read_study, relative, shared_words
+from leyden.config.compose import Config, from_plain, to_plain
+from leyden.errors import UserError, did_you_mean
+from leyden.printable import printable
+from leyden.runs.folder import RunFolder
+
+USAGE = """usage: leyden report path=FOLDER [confirm=N]
+       leyden report path=RUN,RUN
+
+Ranks the jobs of a sweep, or reports on a run or a cross-validation, and says which differences are
+noise. Prints the ranking, and writes report.html, which needs no network, into the folder; for a
+sweep ranking.csv too. Baselines of the same data in a folder beside it, as `leyden baselines`
+leaves them, are ranked too. Two runs, or two cross-validations, are compared.
+
+  confirm=N    train the best config of a sweep and the default one with N new seeds first, because
+               the best was chosen by its values; give it again to continue"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: An argument is not understood, or a folder holds no results.
+    """
+    if {"-h", "--help"} & set(words):
+        print(USAGE)
+        return
+    arguments = split(words, "path", "confirm")
+    arguments.refuse_bare()
+    if arguments.overrides:
+        raise UserError(
+            f"{arguments.overrides[0]} is not understood. Expected for example: leyden report "
+            "path=runs/digits/TIME-sweep confirm=5"
+        )
+    paths = list(_paths(arguments.required("path", "leyden report path=runs/digits/TIME-sweep")))
+    studies = [read_study(path) for path in paths]
+    count = arguments.integer("confirm", default=0)
+    if len(studies) == 2:
+        _report_pair(*studies, count=count)
+    else:
+        _report(studies[0], count=count)
+
+
+def _paths(given: str) -> Iterator[Path]:
+    """Yield one or two folders; a comma may be part of a name.
+
+    Raises:
+        UserError: A folder does not exist, or there are more than two.
+    """
+    whole = Path(given).expanduser()
+    parts = [whole] if whole.exists() else [Path(each).expanduser() for each in given.split(",")]
+    if len(parts) > 2:
+        raise UserError(
+            f"path={given} names {len(parts)} folders. Expected one, or two runs to be compared; "
+            "many are ranked as the jobs of one sweep."
+        )
+    for path in parts:
+        if not path.is_dir():
+            beside = path.parent.iterdir() if path.parent.is_dir() else ()
+            names = [each.name for each in beside if each.is_dir()]
+            hint = did_you_mean(path.name, names) if names else ""
+            raise UserError(
+                f"path={path} is not a folder. Expected that of a sweep or a run.{hint}"
+            )
+        yield path
+
+
+def _report(study: Study, *, count: int) -> None:
+    if count:
+        _confirm(study, count)
+    found = report(study, read_confirmation(study))
+    file = study.path / PAGE
+    found.write(file)
+    print(printable(found.text))
+    if study.kind == "sweep":
+        print(f"ranking: {relative(write_ranking(study))}")
+    print(f"report: {relative(file)}")
+
+
+def _report_pair(first: Study, second: Study, *, count: int) -> None:
+    if count:
+        raise UserError("confirm= is for one sweep. Leave it out.")
+    found = report_pair(first, second)
+    file = pair_file(first, second)
+    found.write(file)
+    print(printable(found.text))
+    print(f"report: {relative(file)}")
+
+
+def _confirm(study: Study, count: int) -> None:
+    """Train the best config of a sweep and the default one with new seeds; what is done stays.
+
+    Raises:
+        UserError: There is no best config, or a config is refused.
+    """
+    if study.kind != "sweep" or study.best is None:
+        raise UserError(
+            f"confirm={count} trains the best job of a sweep again, but {study.path} holds none "
+            "that was measured. Leave it out."
+        )
+    from leyden.workflows.start import load_config
+
+    best = study.best.results[0]
+    configs = {best.name: load_config(RunFolder(best.path)), DEFAULT: _default_config(study)}
+    for seed in new_seeds(study, count):
+        for name, config in configs.items():
+            _train(study, name, config, seed)
+
+
+def _default_config(study: Study) -> Config:
+    """Compose the config that the command of a sweep has without the sweep."""
+    return compose_and_check(shared_words(study)).config
+
+
+def _train(study: Study, name: str, config: Config, seed: int) -> None:
+    folder = RunFolder(run_folder(study, name, seed))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    job = Job(
+        config=from_plain(to_plain(config) | {"seed": seed}, own=True),
+        folder=folder,
+        overrides={"seed": seed},
+        launcher="basic",
+        number=None,
+    )
+    from leyden.cli import crossval, train
+
+    assert study.best is not None
+    source = RunFolder(study.best.results[0].path)
+    if source.crossval.is_file():
+        crossval.run_job(job, plan=crossval.read_plan(source))
+    else:
+        train.run_job(job)

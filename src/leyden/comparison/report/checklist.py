@@ -1,0 +1,161 @@
+"""Answers to the questions of the reproducibility checklists of conferences.
+
+The questions are those that the lists of ACL and NeurIPS have in common. What a run does not know
+is said to be unknown, not left out.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from leyden.comparison.report.pictures import number
+from leyden.comparison.report.study import Study
+from leyden.comparison.report.wording import duration, interval, plural, size, words
+from leyden.comparison.results import SWEEP, Result
+from leyden.comparison.statistics import Estimate
+from leyden.comparison.table import Row
+from leyden.runs.folder import RunFolder, read_json
+
+UNKNOWN = "not recorded"
+
+
+def checklist(study: Study, row: Row) -> dict[str, str]:
+    """Answer the questions about a study, and about one of its rows, by their words.
+
+    Args:
+        study: All runs.
+        row: The row that is reported; the best one.
+    """
+    result = row.results[0]
+    run = RunFolder((result.folds or (result,))[0].path)
+    status, provenance = run.read_status(), read_json(run.provenance)
+    return {
+        "Number of runs": _runs(study),
+        "Method and bounds of the search": _search(study),
+        "Configuration of the best": words(row.overrides) or f"{result.path.name}/config.yaml",
+        "Seeds": ", ".join(sorted({str(each.seed) for each in row.results}, key=_natural)),
+        "Validation and test, mean and spread": _metrics(row.metrics),
+        "Compute": _compute(study, provenance),
+        "Parameters": f"{status['parameters']:,}" if status.get("parameters") else UNKNOWN,
+        "Split": _split(result, status),
+        "Rows left out, and why": _cleaning(run),
+        "Data": _data(result, status),
+        "Code and versions": _code(provenance),
+    }
+
+
+def _natural(text: str) -> tuple[int, str]:
+    return len(text), text
+
+
+def _runs(study: Study) -> str:
+    finished = sum(each.is_finished for each in study.results)
+    folds = sum(len(each.folds) for each in study.results)
+    jobs = f"{len(study.results)}, of which {finished} finished"
+    return f"{jobs}; {plural(folds, 'fold')} trained" if folds else jobs
+
+
+def _search(study: Study) -> str:
+    swept = read_json(study.path / SWEEP).get("swept")
+    if study.kind != "sweep" or not isinstance(swept, dict):
+        return "none: the config was given"
+    bounds = "\n".join(f"{key}: {values}" for key, values in swept.items())
+    return f"all combinations that were given, {len(study.rows)} points\n{bounds}"
+
+
+def _metrics(metrics: Mapping[str, Estimate]) -> str:
+    return "\n".join(
+        f"{name}: {number(each.mean)}"
+        + (f" ± {number(each.deviation)} (95 % {interval(each)})" if interval(each) else "")
+        for name, each in metrics.items()
+        if not name.startswith("train/")
+    )
+
+
+def _compute(study: Study, provenance: Mapping[str, Any]) -> str:
+    total = sum(each.seconds for each in study.results)
+    hardware = provenance.get("hardware") or {}
+    gpus = ", ".join(map(str, hardware.get("gpus") or ())) or "no GPU"
+    machine = f"{hardware.get('processor', UNKNOWN)}, {hardware.get('cores', '?')} cores, {gpus}"
+    lines = [f"{duration(total)} in total", machine, f"{provenance.get('platform', UNKNOWN)}"]
+    return "\n".join([*lines, *memory_lines(study.results)])
+
+
+def memory_lines(results: Iterable[Result]) -> list[str]:
+    """Return the peak of each kind of memory over all runs, in words."""
+    peaks: dict[str, float] = {}
+    for each in results:
+        for name, count in peak_memory(each).items():
+            peaks[name] = max(peaks.get(name, 0.0), count)
+    names = {"main": "main memory", "gpu": "memory of one GPU"}
+    return [f"at most {size(peaks[key])} of {name}" for key, name in names.items() if key in peaks]
+
+
+def peak_memory(result: Result) -> dict[str, float]:
+    """Return the most bytes that a run has held, by the kind of memory; of folds, the largest."""
+    peaks: dict[str, float] = {}
+    for each in result.folds or (result,):
+        found = RunFolder(each.path).read_status().get("peak_memory")
+        for name, count in found.items() if isinstance(found, dict) else ():
+            if isinstance(count, int | float) and math.isfinite(count):
+                peaks[str(name)] = max(peaks.get(str(name), 0.0), float(count))
+    return peaks
+
+
+def _split(result: Result, status: Mapping[str, Any]) -> str:
+    config = result.config()
+    prefix = "data.splitter."
+    splitter = {
+        key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)
+    }
+    name = str(splitter.pop("_target_", UNKNOWN)).rpartition(".")[2]
+    rule = ", ".join(f"{key} {value}" for key, value in splitter.items() if value is not None)
+    rows = status.get("rows")
+    counts = (
+        ", ".join(f"{split} {count}" for split, count in rows.items())
+        if isinstance(rows, dict)
+        else UNKNOWN
+    )
+    of_fold = " of the first fold" if result.folds else ""
+    return f"{name}: {rule}\nrows{of_fold}: {counts}"
+
+
+def _cleaning(run: RunFolder) -> str:
+    report = read_json(run.cleaning)
+    steps = report.get("steps")
+    if not isinstance(steps, dict):
+        return UNKNOWN
+    dropped = [
+        f"{name}: {step['dropped']} of {step.get('found', '?')} found"
+        for name, step in steps.items()
+        if isinstance(step, dict) and step.get("dropped")
+    ]
+    kept = f"{report.get('rows_kept', '?')} of {report.get('items_read', '?')} items are kept"
+    return "\n".join([kept, *(dropped or ["no step left any out"])])
+
+
+def _data(result: Result, status: Mapping[str, Any]) -> str:
+    config = result.config()
+    places = [f"{key}: {config[key]}" for key in ("data.root", "data.path") if config.get(key)]
+    prints = [
+        f"{key.replace('_', ' ')} {status[key]}"
+        for key in ("data_fingerprint", "split_fingerprint")
+        if status.get(key)
+    ]
+    return "\n".join([str(config.get("data.name", UNKNOWN)), *places, *prints])
+
+
+def _code(provenance: Mapping[str, Any]) -> str:
+    return "\n".join(code_lines(provenance).values()) or UNKNOWN
+
+
+def code_lines(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return the revision of the code and the versions of packages, by their names."""
+    git, versions = provenance.get("git"), provenance.get("versions")
+    lines = {}
+    if isinstance(git, dict):
+        changed = ", with uncommitted changes (changes.diff)" if git.get("modified") else ""
+        lines["git"] = f"git {git.get('revision')}{changed}"
+    for package, version in versions.items() if isinstance(versions, dict) else ():
+        lines[str(package)] = f"{package} {version}"
+    return lines

@@ -1,0 +1,235 @@
+"""What a report is about: the results in a folder, ranked beside the baselines of the same data."""
+
+import os
+import re
+import shlex
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from math import isnan
+from pathlib import Path
+from typing import Any, Literal
+
+from leyden.comparison.results import SWEEP, Result, is_sweep, read_results, swept_keys
+from leyden.comparison.statistics import LEVEL, Estimate, compare, holm
+from leyden.comparison.table import Row, as_word, rank
+from leyden.config.compose import read_plain, without_places
+from leyden.config.shorthands import quoted
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder, read_json
+
+BASELINES = "-baselines"
+"""End of the name of a folder of baselines."""
+
+OF_SWEEPS = ("seeds", "retries", "dry_run", "resume", "jobs")
+"""Keys of commands that do not change what one job trains."""
+
+OF_CROSSVAL = ("folds", "repeats")
+"""Keys of ``leyden crossval`` that are no keys of the config."""
+
+PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)$)[A-Za-z_][\w./-]*", re.IGNORECASE)
+"""Text that Hydra reads as itself without quotes."""
+
+Kind = Literal["sweep", "crossval", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far a row is from the best one.
+
+    Attributes:
+        estimate: Mean of this row minus the best, paired by fold and seed.
+        p_value: Of no difference, adjusted by Holm for all rows that are compared with the best;
+            NaN if there are too few pairs.
+    """
+
+    estimate: Estimate
+    p_value: float
+
+    @property
+    def verdict(self) -> Literal["noise", "differs", "untested"]:
+        """Whether the difference can be told from noise at the level of 5 %."""
+        if isnan(self.p_value):
+            return "untested"
+        return "differs" if self.p_value < 1 - LEVEL else "noise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A sweep, a cross-validation or a run.
+
+    Attributes:
+        path: Its folder.
+        kind: Which of them it is.
+        results: Its results, in the order in which they were started.
+        baselines: Results of the baselines of the same data.
+    """
+
+    path: Path
+    kind: Kind
+    results: Sequence[Result]
+    baselines: Sequence[Result]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The points of the sweep, the best first."""
+        return rank(self.results)
+
+    @cached_property
+    def all_rows(self) -> list[Row]:
+        """The points of the sweep and the baselines, the best first."""
+        return rank([*self.results, *self.baselines])
+
+    def is_baseline(self, row: Row) -> bool:
+        """Whether a row holds a baseline."""
+        return any(row.results[0] is each for each in self.baselines)
+
+    @property
+    def best(self) -> Row | None:
+        """The best point; ``None`` if none was measured."""
+        return next((row for row in self.rows if row.monitor in row.metrics), None)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The swept keys and groups, without the seed, in the order in which they were given."""
+        found = {key for row in self.rows for key in row.overrides}
+        given = [key for key in swept_keys(self.path) if key in found]
+        return [*given, *sorted(found - set(given))] if self.kind == "sweep" else []
+
+    @cached_property
+    def default(self) -> Row | None:
+        """The point whose swept keys have the values that they have without the sweep."""
+        defaults = read_json(self.path / SWEEP).get("defaults")
+        if not isinstance(defaults, dict) or not self.keys:
+            return None
+        wanted = {key: defaults.get(key) for key in self.keys}
+        return next((row for row in self.rows if dict(row.overrides) == wanted), None)
+
+    @cached_property
+    def differences(self) -> dict[int, Difference]:
+        """How far each other row of ``all_rows`` is from the best, by the row's place."""
+        best = self.best
+        if best is None:
+            return {}
+        places = [place for place, row in enumerate(self.all_rows) if not _is_same(row, best)]
+        estimates = [difference(self.all_rows[place], best) for place in places]
+        adjusted = holm([each.p_value for each in estimates])
+        return {
+            place: Difference(estimate=estimate, p_value=p)
+            for place, estimate, p in zip(places, estimates, adjusted, strict=True)
+        }
+
+    @property
+    def mode(self) -> str | None:
+        """Whether lower (``min``) or higher (``max``) values are better, if it is known."""
+        return next((each.mode for each in self.results if each.mode), None)
+
+
+def _is_same(row: Row, other: Row) -> bool:
+    return row.results[0] is other.results[0]
+
+
+def difference(row: Row, other: Row, metric: str | None = None) -> Estimate:
+    """Estimate the mean of a metric of one row minus that of another.
+
+    Args:
+        row: Minuend.
+        other: Subtrahend; also decides which metric is monitored.
+        metric: Name of the metric; ``None`` for the monitored one.
+    """
+    name = metric or other.monitor
+    ratio = max(row.test_ratio, other.test_ratio)
+    return compare(row.scores(name), other.scores(name), test_ratio=ratio)
+
+
+def read_study(path: Path) -> Study:
+    """Read what is in a folder, and the baselines in the folders beside it.
+
+    Raises:
+        UserError: It is the folder of neither a run, a cross-validation nor a sweep.
+    """
+    results = read_results(path)
+    kind: Kind = "run"
+    if is_sweep(path):
+        kind = "sweep"
+    elif RunFolder(path).crossval.is_file():
+        kind = "crossval"
+    if not results:
+        raise UserError(f"{path} is the folder of a sweep, but holds no jobs yet. Run it first.")
+    return Study(path=path, kind=kind, results=results, baselines=_read_baselines(path, results))
+
+
+def _read_baselines(path: Path, results: Sequence[Result]) -> list[Result]:
+    """Read the newest measurement of each baseline on the same data and splits."""
+    wanted = [data for each in results if (data := _data(each)) is not None]
+    found: dict[str, Result] = {}
+    for folder in sorted(path.resolve().parent.glob(f"*{BASELINES}")):
+        with suppress(UserError):
+            for each in read_results(folder):
+                if each.is_finished and _data(each) in wanted and path.resolve() != folder:
+                    found[str(each.overrides.get("model", each.name))] = each
+    return list(found.values())
+
+
+def _data(result: Result) -> Any:
+    """Return the part of a config that says which rows are in which split; ``None`` if unknown."""
+    with suppress(UserError):
+        plain = without_places(read_plain(RunFolder(result.path).config))
+        data = plain.get("data")
+        return data if isinstance(data, Mapping) else None
+    return None
+
+
+def repeat_command(study: Study, result: Result) -> list[str]:
+    """Return the words that train a result again: as they were given, without the sweep."""
+    program, command, *words = _command(result)
+    if study.kind != "sweep":
+        return [program, command, *words]
+    marks = {_key(word): word[: len(word) - len(word.lstrip("+"))] for word in words}
+    own = [f"{marks.get(key, '')}{key}={_word(value)}" for key, value in result.overrides.items()]
+    return [program, command, *_shared(words, result.overrides), *own]
+
+
+def shared_words(study: Study) -> list[str]:
+    """Return the overrides of the command of a sweep that all of its jobs have."""
+    _, _, *words = _command(study.results[0])
+    swept = {*swept_keys(study.path), *study.results[0].overrides, *OF_CROSSVAL}
+    return _shared(words, swept)
+
+
+def _command(result: Result) -> list[str]:
+    """Read the command that started a result, in words."""
+    command = read_json(RunFolder(result.path).provenance).get("command")
+    with suppress(ValueError):
+        words = shlex.split(str(command or ""))
+        if len(words) > 1:
+            return words
+    return ["leyden", "crossval" if result.folds else "train"]
+
+
+def _shared(words: Iterable[str], swept: Container[str]) -> list[str]:
+    """Return the words that are left without a sweep."""
+    return [
+        word
+        for word in words
+        if word not in ("-m", "--multirun")
+        and (key := _key(word)) not in swept
+        and key not in OF_SWEEPS
+        and not key.startswith("hydra")
+    ]
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        return quoted(value)
+    return as_word(value)
+
+
+def relative(path: Path) -> str:
+    """Return a path as it is given in a command here."""
+    return os.path.relpath(path)
