@@ -51,7 +51,7 @@ def reset_peak_memory() -> None:
     """Forget the peaks of what this process did before, such as an earlier job of a sweep."""
     with suppress(OSError):  # it is a file of Linux alone
         Path("/proc/self/clear_refs").write_text("5")
-    if torch.cuda.is_initialized():
+    if _uses_gpus():
         torch.cuda.reset_peak_memory_stats()
 
 
@@ -62,7 +62,11 @@ def peak_memory() -> dict[str, int]:
     """
     unit = 1 if sys.platform == "darwin" else 1024
     peaks = {"main": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    if torch.cuda.is_initialized():
+    if _uses_gpus():
         gpus = range(torch.cuda.device_count())
         peaks["gpu"] = max(torch.cuda.max_memory_allocated(number) for number in gpus)
     return peaks
+
+
+def _uses_gpus() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -74,7 +74,7 @@ def _fold(fold: Result, names: Sequence[str]) -> list[Cell]:
     return [
         fold.name,
         str(fold.seed),
-        *(str(counts.get(split, "–")) for split in ("train", "test")),
+        *(str(counts.get(split, "-")) for split in ("train", "test")),
         *map(number, values),
         duration(fold.seconds),
         state,

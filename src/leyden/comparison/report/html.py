@@ -12,7 +12,7 @@ from html import escape
 from leyden.comparison.report.pictures import Svg
 from leyden.printable import printable
 
-NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%| s| min| h| [KMGT]?i?B)?|–")
+NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%| s| min| h| [MG]iB)?|-")
 """Text of a cell that is aligned to the right."""
 
 
@@ -198,6 +198,7 @@ def _is_numeric(table: Table, place: int) -> bool:
 
 
 def _cell(content: Cell, is_numeric: bool) -> str:  # noqa: FBT001  # it is mapped
+    inner: str
     match content:
         case Svg():
             inner = content
@@ -263,7 +264,7 @@ a { color: var(--best); text-decoration: none; }
 a:hover { text-decoration: underline; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 12px; text-align: left; vertical-align: middle; white-space: nowrap; }
+th, td { padding: 5px 9px; text-align: left; vertical-align: middle; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 4px; }
 th { color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--line); }
 td { border-bottom: 1px solid var(--line); max-width: 420px; overflow: hidden;
@@ -288,7 +289,8 @@ dd { white-space: pre-line; }
 figure { margin: 0; min-width: 0; }
 figure:has(svg.scroll) { grid-column: 1 / -1; overflow-x: auto; }
 figcaption { font-size: 14px; font-weight: 600; margin-bottom: 2px; overflow-wrap: anywhere; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13.5px; color: var(--muted); }
+.legend { margin: 14px 0 8px; display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13.5px;
+  color: var(--muted); }
 .legend i { display: inline-block; width: 14px; height: 4px; border-radius: 2px; margin-right: 6px;
   vertical-align: middle; background: currentColor; }
 .legend .best i { color: var(--best); } .legend .default i { color: var(--default); }

@@ -111,7 +111,8 @@ def _findings(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
         return
     estimate = measured(best.metrics[best.monitor])
     if study.kind == "sweep":
-        yield f"Best of {plural(len(study.rows), 'config')}: {words(best.overrides)}, with {best.monitor} {estimate}."
+        count = plural(len(study.rows), "config")
+        yield f"Best of {count}: {words(best.overrides)}, with {best.monitor} {estimate}."
         yield from _noise(study)
         yield from _default(study, confirmation)
     else:
@@ -157,7 +158,8 @@ def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
     again = "confirm=5 trains both again with new seeds."
     if default is None:
         yield (
-            f"The default config is not among the jobs: whether the best beats it is unknown. {again}"
+            "The default config is not among the jobs, so whether the best beats it is unknown: "
+            f"{again}"
         )
     elif default.results[0] is best.results[0]:
         yield "The best is the default config."

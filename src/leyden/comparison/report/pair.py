@@ -94,9 +94,9 @@ def _unequal(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
 
 def _estimate(a: Result, b: Result, name: str) -> Estimate:
     """Estimate the second minus the first, paired by fold; seeds need not be the same ones."""
-    scores = []
-    for each in (a, b):
-        scores.append({at._replace(seed=0): value for at, value in each.scores(name).items()})
+    scores = [
+        {at._replace(seed=0): value for at, value in each.scores(name).items()} for each in (a, b)
+    ]
     return compare(scores[1], scores[0], test_ratio=max(a.test_ratio, b.test_ratio))
 
 
@@ -124,7 +124,7 @@ def _metrics(a: Result, b: Result, names: Sequence[str]) -> Section:
     )
     cost = [["running time", *(duration(each.seconds) for each in (a, b)), "", "", ""]]
     peaks = [sum(peak_memory(each).values()) for each in (a, b)]
-    cost += [["peak memory", *(size(each) if each else "–" for each in peaks), "", "", ""]]
+    cost += [["peak memory", *(size(each) if each else "-" for each in peaks), "", "", ""]]
     header = ["", *names, "difference", "95 % interval", "p"]
     return Section(
         title="Metrics", blocks=[Text(text=text), Table(header=header, rows=[*rows, *cost])]
@@ -186,7 +186,7 @@ def _differences(
     """List the keys whose values differ."""
     keys = _unequal(first, second)
     rows: list[list[Cell]] = [
-        [key, *(word(each[key]) if key in each else "–" for each in (first, second))]
+        [key, *(word(each[key]) if key in each else "-" for each in (first, second))]
         for key in keys
     ]
     same = len({*first, *second}) - len(keys)

@@ -105,9 +105,9 @@ def number(value: float) -> str:
     """Return a number in four digits.
 
     >>> number(0.98765), number(1e-05), number(float("nan"))
-    ('0.9877', '1e-05', '–')
+    ('0.9877', '1e-05', '-')
     """
-    return f"{value:.4g}" if math.isfinite(value) else "–"
+    return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
 def cut(text: str, width: int = LABEL) -> str:
@@ -286,7 +286,7 @@ class Point:
 
 def draw_parallel(axes: Sequence[str], points: Sequence[Point]) -> Svg:
     """Draw parallel coordinates: one upright axis per name, and one line per point."""
-    gap, top, height = 150, 34, 230
+    gap, top, height = 190, 34, 230
     width = gap * len(axes)
     scales = [
         _upright([point.values[place] for point in points], start=top + height, end=top)
@@ -309,7 +309,7 @@ def draw_parallel(axes: Sequence[str], points: Sequence[Point]) -> Svg:
         + "".join(_text(label, x + 5, y + 4, kind="tick halo") for label, y in labels)
         for x, name, (_, labels) in zip(across, axes, scales, strict=True)
     )
-    return _svg(lines + frames, width, top + height + 14, "parallel coordinates", kind="wide")
+    return _svg(lines + frames, width, top + height + 14, "parallel coordinates", kind="scroll")
 
 
 def _upright(

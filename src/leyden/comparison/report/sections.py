@@ -53,7 +53,7 @@ MOST_AXES = 12
 VERDICTS = {
     "noise": "within noise",
     "differs": "differs",
-    "untested": "one run: unknown",
+    "untested": "unknown",
 }
 
 TONES = {"best": "best", "default": "default config", "other": "all others"}
@@ -64,7 +64,7 @@ def ranking(study: Study) -> Section:
     rows = study.all_rows[:LONGEST_TABLE]
     axis = _interval_axis(rows)
     monitor = study.best.monitor if study.best else "monitored metric"
-    header = ["", *study.keys, "", "runs", monitor, "95 % interval", ""]
+    header = ["", "", *(study.keys or ["model"]), "runs", monitor, "95 % interval", ""]
     header += ["minus best", "p", "", "time", "memory"]
     table = Table(
         header=header,
@@ -101,17 +101,15 @@ def _interval_axis(rows: Sequence[Row]) -> Axis | None:
         for end in (each.low, each.high)
         if middle - spread <= end <= middle + 2 * spread
     ]
-    return axis_of([*means, *ends], start=6, end=154)
+    return axis_of([*means, *ends], start=6, end=114)
 
 
 def _ranked(study: Study, place: int, row: Row, axis: Axis | None) -> list[Cell]:
     estimate = row.metrics.get(row.monitor)
     tone = tone_of(study, row)
-    cells: list[Cell] = [str(place + 1)]
-    cells += [word(row.overrides[key]) if key in row.overrides else "" for key in study.keys]
-    cells += [_mark(study, row), _runs(row)]
+    cells: list[Cell] = [str(place + 1), _mark(study, row), *_config(study, row), _runs(row)]
     if estimate is None:
-        cells += ["–", "", ""]
+        cells += ["-", "", ""]
     else:
         cells += [number(estimate.mean), interval(estimate)]
         cells.append(
@@ -123,6 +121,16 @@ def _ranked(study: Study, place: int, row: Row, axis: Axis | None) -> list[Cell]
     largest = max((sum(each.values()) for each in peaks), default=0.0)
     memory = size(largest) if largest else ""
     return [*cells, *_against_best(study, place), duration(row.seconds), memory]
+
+
+def _config(study: Study, row: Row) -> list[str]:
+    """Return the swept values, or the name of a model if none were swept."""
+    if study.is_baseline(row):
+        name = str(row.overrides.get("model", row.results[0].name))
+        return [name, *[""] * (len(study.keys) - 1)]
+    if not study.keys:
+        return [f"this {study.kind}"]
+    return [word(row.overrides[key]) if key in row.overrides else "" for key in study.keys]
 
 
 def _runs(row: Row) -> str:
@@ -141,7 +149,7 @@ def _against_best(study: Study, place: int) -> list[Cell]:
 
 def _mark(study: Study, row: Row) -> Cell:
     if study.is_baseline(row):
-        return Badge(text=f"baseline {row.overrides.get('model', '')}", tone="noise")
+        return Badge(text="baseline", tone="noise")
     tone = tone_of(study, row)
     if not row.finished:
         return Badge(text=row.results[0].state, tone="failed")
