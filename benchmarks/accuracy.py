@@ -1,7 +1,7 @@
-"""Whole ``leyden train`` commands: what they reach, in how many seconds, imports included.
+"""Metrics and duration of whole ``leyden train`` commands.
 
-Names of kinds choose a split, and overrides are handed on, as to data that can't be fetched:
-``python benchmarks/accuracy.py texts data.root=PATH``.
+Arguments select kinds of data, and overrides are passed to every command, such as the path of a
+local copy of the data: ``python benchmarks/accuracy.py texts data.root=PATH``.
 """
 
 import shutil
@@ -24,7 +24,7 @@ HEADER = ["command", "n", "repeated with", "metric", "mean", "first", "range", "
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A command, the words that it is repeated with, and the metrics that it is judged by."""
+    """A command, the overrides of its repetitions, and the metrics to report."""
 
     words: Sequence[str] = ()
     repeats: Sequence[str]
@@ -32,7 +32,7 @@ class Experiment:
 
 
 def seeds(count: int) -> list[str]:
-    """Repeat with several seeds, the default first."""
+    """Return overrides for several seeds, the default first."""
     return [f"seed={seed}" for seed in range(count)]
 
 
@@ -75,7 +75,7 @@ KINDS = {
 
 
 def main() -> None:
-    """Run every experiment of the kinds that are asked for, else of all that the machine can."""
+    """Run the experiments of the given kinds, by default of all kinds that the machine supports."""
     more = [word for word in sys.argv[1:] if "=" in word]
     able = [kind for kind in KINDS if kind != GPU or shutil.which("nvidia-smi")]
     for kind in [word for word in sys.argv[1:] if "=" not in word] or able:

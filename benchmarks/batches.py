@@ -1,4 +1,4 @@
-"""Batches alone: from the mapped cache to normalised rows on the device, without a network."""
+"""Throughput of batches, from the mapped cache to normalised rows on the device."""
 
 import statistics
 import time
@@ -15,7 +15,7 @@ from measure import write_section
 ROUNDS = 7
 
 NOTE = (
-    "Fashion-MNIST, batches of 128 in a drawn order, one thread. Rows per CPU second, median "
+    "Fashion-MNIST, batches of 128 in random order, one thread. Rows per CPU second, median "
     f"(least to greatest) of n = {ROUNDS} epochs, in which the variants take turns."
 )
 
@@ -28,7 +28,7 @@ VARIANTS: dict[str, Sequence[str]] = {
 
 
 def main() -> None:
-    """Measure every variant."""
+    """Measure the throughput of every variant."""
     torch.set_num_threads(1)
     modules = {name: _prepared(words) for name, words in VARIANTS.items()}
     speeds: dict[str, list[float]] = {name: [] for name in VARIANTS}

@@ -1,4 +1,4 @@
-"""From the start of a process to the end of its first training step, against bare Lightning."""
+"""CPU time of a process until its first training step, compared with bare Lightning."""
 
 import statistics
 import tempfile
@@ -54,24 +54,24 @@ from leyden.cli import train
 from leyden.cli.main import main
 from leyden.cli.startup import importing
 
-go_on = train._train
+train_run = train._train
 
 
-def stop_behind_the_first_step(*args, **options):
+def stop_after_the_first_step(*args, **options):
     with importing():
         from leyden.tasks.base import Task
     Task.on_train_batch_end = lambda *args: os._exit(0)
-    return go_on(*args, **options)
+    return train_run(*args, **options)
 
 
-train._train = stop_behind_the_first_step
+train._train = stop_after_the_first_step
 sys.argv = ["leyden", "train", "network=mlp", "trainer=cpu"]
 main()
 """
 
 
 def main() -> None:
-    """Take turns."""
+    """Measure both programs in turn."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python(LEYDEN, folder=folder)  # prepares the rows

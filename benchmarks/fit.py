@@ -1,4 +1,4 @@
-"""Leyden's complete fit compared with a hand-written loop over the same batches.
+"""Throughput of a whole fit, compared with a hand-written loop over the same batches.
 
 Both train the same network with the same optimizer on the same rows in the same order, normalise
 each batch, and compute the validation accuracy once an epoch. Leyden also computes F1 and AUROC,
@@ -176,7 +176,7 @@ def _ratio(reference: Sequence[float], own: Sequence[float]) -> float:
 
 
 class Turns(Callback):
-    """Lets the other variants continue every few batches."""
+    """Callback that lets the other variants continue every few batches."""
 
     def __init__(self, *, pass_on: Callable[[], None]) -> None:
         self.pass_on = pass_on
@@ -216,7 +216,7 @@ def raw_loop(
     fused: bool = False,
     mixed: bool = False,
 ) -> None:
-    """Fit by a hand-written loop."""
+    """Fit in a hand-written training loop."""
     network: nn.Module = build(config, "network")(**data.spec.network_sizes).to(DEVICE)
     precision: Any = nullcontext()
     if mixed:

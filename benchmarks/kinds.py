@@ -1,4 +1,4 @@
-"""What each kind of data costs: preparing rows once, and fetching batches of them ever after."""
+"""CPU time of preparing each kind of data, and throughput of its batches."""
 
 import json
 import tempfile
@@ -18,16 +18,16 @@ from leyden.data.audio.folder import AudioFolder
 from leyden.data.base import DataModule
 from leyden.data.image.augment import Flip, Shift
 from leyden.data.image.folder import ImageFolder
-from leyden.data.table.files import Table
+from leyden.data.table.table import Table
 from leyden.data.text.augment import TokenDropout
 from leyden.data.text.table import TextTable
 from leyden.testing.data_contract import attach_trainer
 from measure import write_section
 
 NOTE = (
-    "Rows are made up, and prepared on an empty cache: reading, every cleaning step, the split and "
-    "what is fitted. Then one epoch of training batches, augmented and normalised, without a "
-    "network. Seconds of CPU time, one thread; the wall time of preparation behind it."
+    "Synthetic rows, prepared with an empty cache: reading, every cleaning step, the split and the "
+    "fitted preprocessing. Then one epoch of training batches, augmented and normalised, without a "
+    "network. CPU seconds on one thread, and wall-clock seconds of the preparation."
 )
 
 WORDS = 20_000
@@ -36,7 +36,7 @@ BATCH_SIZE = 128
 
 
 def main() -> None:
-    """Measure every kind in a folder that is thrown away."""
+    """Measure every kind in a temporary folder."""
     torch.set_num_threads(1)
     rows = []
     for name, make in KINDS.items():
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def short_texts(folder: Path, count: int = 100_000) -> DataModule:
-    """Texts of some 40 words, frequent ones and rare ones, a row each of JSON lines."""
+    """Return texts of about 40 words with Zipf-distributed frequencies, as JSON lines."""
     random = np.random.default_rng(0)
     words = np.array([f"word{number:x}" for number in range(WORDS)])
     lengths = random.integers(20, 60, count)
@@ -69,7 +69,7 @@ def short_texts(folder: Path, count: int = 100_000) -> DataModule:
 
 
 def png_images(folder: Path, count: int = 5_000) -> DataModule:
-    """Colour images of 80x60 pixels in folders, brought to 64x64."""
+    """Return colour images of 80x60 pixels in class folders, resized to 64x64."""
     random = np.random.default_rng(0)
     for row in range(count):
         path = folder / "images" / f"class{row % 4}" / f"{row}.png"
@@ -85,7 +85,7 @@ def png_images(folder: Path, count: int = 5_000) -> DataModule:
 
 
 def sounds(folder: Path, count: int = 2_000) -> DataModule:
-    """Noise of one second at 16 kHz, a wav file each, in folders."""
+    """Return one second of noise at 16 kHz per row, as wav files in class folders."""
     random = np.random.default_rng(0)
     for row in range(count):
         path = folder / "sounds" / f"class{row % 4}" / f"{row}.wav"
@@ -106,7 +106,7 @@ def sounds(folder: Path, count: int = 2_000) -> DataModule:
 
 
 def table(folder: Path, count: int = 100_000) -> DataModule:
-    """Six columns of numbers, three of categories and one of dates, as CSV."""
+    """Return a CSV file of six numeric columns, three categorical ones and one of dates."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=(count, 6)).round(4)
     columns = {f"number{place}": column for place, column in enumerate(numbers.T)}

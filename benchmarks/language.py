@@ -1,4 +1,4 @@
-"""A language model of docstrings, and what it has to beat."""
+"""Perplexity of a language model of docstrings, compared with n-gram models."""
 
 import os
 from collections import Counter
@@ -14,8 +14,8 @@ from leyden.workflows.assembly import build_data
 from measure import train, write_section
 
 NOTE = (
-    "Perplexity per token of the docstrings in modules that no training text came from. The "
-    "baselines count the same tokens of the same training split, with interpolated Kneser-Ney "
+    "Perplexity per token of docstrings from modules that are not in the training split. The "
+    "baselines count the tokens of the same training split, with interpolated Kneser-Ney "
     "smoothing. One thread."
 )
 
@@ -26,19 +26,19 @@ Text = Sequence[int]
 
 def main() -> None:
     """Measure the baselines, then train."""
-    header = ["what", "n", "test perplexity", "CPU s"]
+    header = ["model", "n", "test perplexity", "CPU s"]
     write_section("Language modelling", NOTE, header, [*baselines(), trained()])
 
 
 def trained() -> list[str]:
-    """Run the experiment."""
+    """Train the experiment, and return its row of the table."""
     metrics, done = train(["experiment=docstrings"])
     name = "`leyden train experiment=docstrings`"
     return [name, "1", f"{metrics['test/perplexity']:.1f}", f"{done.cpu:.0f}"]
 
 
 def baselines() -> Iterator[list[str]]:
-    """Count the training split, and measure the test split."""
+    """Fit n-gram models on the training split, and yield a row for each."""
     data = build_data(freeze(compose(["experiment=docstrings"])))
     data.prepare_data()
     data.setup()
@@ -50,7 +50,7 @@ def baselines() -> Iterator[list[str]]:
 
 
 def texts(data: DataModule, split: str) -> Iterator[Text]:
-    """List the tokens of each text of a split."""
+    """Yield the token ids of each text of a split."""
     fetched = data.dataset(data.cached)
     for row in data.row_numbers(split).tolist():
         (tokens,) = fetched[0, torch.tensor([row])].inputs["tokens"].tolist()
@@ -61,9 +61,9 @@ class KneserNey:
     """N-grams with interpolated Kneser-Ney smoothing (Chen & Goodman 1999, section 4).
 
     Args:
-        texts: to count.
-        order: tokens of the longest n-grams.
-        vocab_size: of the uniform distribution that the shortest n-grams fall back on.
+        texts: Token ids of the training texts.
+        order: Length of the longest n-grams.
+        vocab_size: Number of tokens; unigrams are interpolated with the uniform distribution.
     """
 
     def __init__(self, texts: Iterable[Text], *, order: int, vocab_size: int) -> None:
@@ -73,16 +73,16 @@ class KneserNey:
         self.levels = []
         for _ in range(order):
             self.levels.append(Level(counts))
-            # A shorter n-gram counts as often as there are tokens that it has stood behind.
+            # The count of a shorter n-gram is the number of distinct tokens that precede it.
             counts = Counter(gram[1:] for gram in counts)
 
     def perplexity(self, texts: Iterable[Text]) -> float:
-        """Give the exponential of the mean surprise per token."""
-        surprises = [-log(self.probability(g)) for text in texts for g in grams(text, self.order)]
-        return exp(sum(surprises) / len(surprises))
+        """Return the exponential of the mean negative log likelihood per token."""
+        losses = [-log(self.probability(g)) for text in texts for g in grams(text, self.order)]
+        return exp(sum(losses) / len(losses))
 
     def probability(self, gram: tuple[int, ...]) -> float:
-        """Give the probability of the last token behind those before it."""
+        """Return the probability of the last token given those before it."""
         probability = 1 / self.vocab_size
         for length, level in enumerate(reversed(self.levels), start=1):
             probability = level.interpolated(gram[-length:], probability)
@@ -103,7 +103,7 @@ class Level:
         self.discount = seen[1] / (seen[1] + 2 * seen[2])
 
     def interpolated(self, gram: tuple[int, ...], shorter: float) -> float:
-        """Join this length's probability with that of the shorter n-gram."""
+        """Return the probability of an n-gram, interpolated with that of the shorter n-gram."""
         context = gram[:-1]
         if context not in self.totals:
             return shorter
@@ -112,7 +112,7 @@ class Level:
 
 
 def grams(text: Text, order: int) -> Iterator[tuple[int, ...]]:
-    """List each token with those before it; texts begin behind starts."""
+    """Return the n-gram that ends in each token of a text, which is padded with ``START``."""
     tokens = [START] * (order - 1) + list(text)
     return zip(*(tokens[i:] for i in range(order)), strict=False)
 

@@ -1,4 +1,4 @@
-"""Timing whole commands, and writing what came out with the hardware it came from."""
+"""Timing of processes, and tables of results with the hardware and the versions."""
 
 import json
 import os
@@ -26,7 +26,15 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A finished process: seconds of wall and of CPU time, peak memory in MiB, what it printed."""
+    """A finished process.
+
+    Attributes:
+        wall: Wall-clock time in seconds.
+        cpu: User and system time in seconds.
+        peak_memory: Maximum resident set size in MiB.
+        returncode: Exit code.
+        output: Standard output and standard error.
+    """
 
     wall: float
     cpu: float
@@ -36,12 +44,12 @@ class Measured:
 
 
 def command(words: Sequence[str], *, folder: Path) -> Measured:
-    """Run ``leyden`` with these words in a folder, as a process of its own."""
+    """Run ``leyden`` with these arguments in a folder, in a new process."""
     return _process(["-m", "leyden", *words], folder)
 
 
 def python(program: str, *words: str, folder: Path) -> Measured:
-    """Run a program that is given as text in a folder, as a process of its own."""
+    """Run the source of a program in a folder, in a new process."""
     return _process(["-c", program, *words], folder)
 
 
@@ -68,7 +76,11 @@ def _process(words: Sequence[str], folder: Path) -> Measured:
 
 
 def train(words: Sequence[str]) -> tuple[dict[str, float], Measured]:
-    """Run ``leyden train`` with these words in a folder that is thrown away."""
+    """Run ``leyden train`` with these arguments in a temporary folder.
+
+    Raises:
+        SystemExit: If the command fails, with its output.
+    """
     with tempfile.TemporaryDirectory() as folder:
         done = command(["train", *words], folder=Path(folder))
         if done.returncode:
@@ -80,14 +92,14 @@ def take_turns(
     runs: Mapping[str, Callable[[Callable[[], None]], None]],
     clock: Callable[[], float] = time.process_time,
 ) -> dict[str, float]:
-    """Run functions side by side, one at a time, so that a slow moment of the machine hits all.
+    """Interleave functions, one at a time, so that other load on the machine affects all equally.
 
     Args:
-        runs: functions that call what they are given wherever the next one may go on.
-        clock: tells the seconds, of CPU time unless told otherwise.
+        runs: Functions by name; each calls its argument to let the next one continue.
+        clock: Returns the time in seconds, by default the CPU time of the process.
 
     Returns:
-        Seconds of each.
+        Seconds that each function took.
     """
     seconds = dict.fromkeys(runs, 0.0)
     turn = {name: Semaphore(0) for name in runs}
@@ -120,14 +132,14 @@ def take_turns(
 
 
 def metrics_of(folder: Path) -> dict[str, float]:
-    """Read the metrics of the only run below a folder."""
+    """Read the metrics of the only run in a folder."""
     (path,) = folder.glob("runs/**/metrics.json")
     metrics: dict[str, float] = json.loads(path.read_text())
     return metrics
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Give the median with the least and the greatest value."""
+    """Format the median with the minimum and the maximum."""
     middle = statistics.median(values)
     if len(values) == 1:
         return f"{middle:.{digits}f}"
@@ -137,7 +149,14 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 def write_section(
     title: str, note: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Replace one section of RESULTS.md, leaving the others as they are."""
+    """Print a table, and replace its section of RESULTS.md.
+
+    Args:
+        title: Title of the section.
+        note: How the numbers were measured.
+        header: Names of the columns.
+        rows: Cells of each row.
+    """
     table = [header, ["---"] * len(header), *rows]
     lines = [f"## {title}", "", note, "", hardware(), ""]
     lines += ["| " + " | ".join(row) + " |" for row in table]
@@ -153,7 +172,7 @@ def write_section(
 
 
 def hardware() -> str:
-    """Describe the machine, the versions and the day in one line."""
+    """Return the machine, the versions of packages and the date in one line."""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     day = datetime.now(UTC).date().isoformat()
     return (
@@ -163,13 +182,13 @@ def hardware() -> str:
 
 
 def _gpu() -> str:
-    """Name the first GPU, with a comma before it."""
+    """Return the name of the first GPU after a comma, or nothing without one."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ""
-    asked = [tool, "--query-gpu=name", "--format=csv,noheader"]
-    named = subprocess.run(asked, capture_output=True, text=True, check=True)
-    return f", {named.stdout.splitlines()[0]}"
+    query = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    names = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    return f", {names.splitlines()[0]}"
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Peak memory of whole commands, and the cost of rows as they grow."""
+"""Peak memory of whole commands, and time and memory by number of rows."""
 
 import json
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from measure import command, python, write_section
 
-PEAK_NOTE = "Greatest resident memory of the whole process, n = 1."
+PEAK_NOTE = "Maximum resident set size of the whole process, n = 1."
 
 COMMANDS = (
     "train trainer.max_epochs=2",
@@ -15,11 +15,11 @@ COMMANDS = (
 )
 
 ROWS_NOTE = (
-    "Grey images of 8x8 pixels, n = 1: CPU seconds to read, clean and cache them; then, in another "
-    "process, CPU seconds from the data module to the first batch. Behind each the greatest "
-    "memory, in MiB above what the process held before, while they are prepared and through 100 "
-    "batches of 128. No file stands behind anonymous memory (sampled every 5 ms); the total counts "
-    "the pages of the cache too, which the kernel takes back where it needs them."
+    "Greyscale images of 8x8 pixels, n = 1: CPU seconds to read, clean and cache them; then, in "
+    "another process, CPU seconds from the data module to the first batch. After each, the peak "
+    "memory in MiB above that before, during preparation and during 100 batches of 128, sampled "
+    "every 5 ms. Anonymous memory is not backed by a file; the total includes mapped pages of the "
+    "cache, which the kernel can reclaim."
 )
 
 SIZES = (10**3, 10**4, 10**5, 10**6, 10**7)
@@ -85,13 +85,13 @@ print(json.dumps([seconds, *(peak - before)]))
 
 
 def main() -> None:
-    """Measure commands, then rows."""
+    """Measure commands, then numbers of rows."""
     commands()
     rows()
 
 
 def commands() -> None:
-    """Measure whole commands."""
+    """Measure the peak memory of every command."""
     peaks = []
     for words in COMMANDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def commands() -> None:
 
 
 def rows() -> None:
-    """Measure data sets of more and more rows."""
+    """Measure data sets of increasing size."""
     steps = ("prepare, CPU s", "first batch, CPU s")
     header = ["rows", *(name for step in steps for name in (step, "anonymous", "total"))]
     measured = [[f"{size:,}", *_measured(size)] for size in SIZES]

@@ -1,4 +1,4 @@
-"""Recognition of strings of spoken syllables, and what it has to beat."""
+"""Error rates of a recogniser of spoken syllables, compared with baselines."""
 
 import os
 import tempfile
@@ -23,24 +23,24 @@ FRAMES = 12
 PENALTY = 100.0
 
 Model = Callable[[NDArray[np.float32]], NDArray[np.str_]]
-"""Gives the symbol of each row of features."""
+"""Maps features ``(rows, features)`` to symbols ``(rows,)``."""
 
 NOTE = (
-    "Strings of 2 to 4 Mandarin syllables, none of which was heard in training; the word error "
-    "rate counts syllables. The baselines are told where each syllable begins and ends: they "
-    "classify its log-mel spectrogram once for each place in zhuyin (initial, medial, final, "
-    "tone). The constant answer is the likeliest symbol of each place. One thread."
+    "Strings of 2 to 4 Mandarin syllables, none of which is in the training split; the word error "
+    "rate counts syllables. The baselines are given the boundaries of each syllable and classify "
+    "its log-mel spectrogram once for each position in zhuyin (initial, medial, final, tone). The "
+    "constant baseline predicts the most frequent symbol of each position. One thread."
 )
 
 
 def main() -> None:
     """Measure the baselines, then train."""
-    header = ["what", "n", "test CER", "test WER", "CPU s"]
+    header = ["model", "n", "test CER", "test WER", "CPU s"]
     write_section("Speech recognition", NOTE, header, [*baselines(), trained()])
 
 
 def trained() -> list[str]:
-    """Run the experiment."""
+    """Train the experiment, and return its row of the table."""
     words = ["train", "experiment=mandarin_strings"]
     with tempfile.TemporaryDirectory() as folder:
         done = command(words, folder=Path(folder))
@@ -48,11 +48,11 @@ def trained() -> list[str]:
             raise SystemExit(done.output)
         metrics = metrics_of(Path(folder))
     name = f"`{' '.join(['leyden', *words])}`"
-    return [name, "1", *_shares(metrics["test/cer"], metrics["test/wer"]), f"{done.cpu:.0f}"]
+    return [name, "1", *_percent(metrics["test/cer"], metrics["test/wer"]), f"{done.cpu:.0f}"]
 
 
 def baselines() -> Iterator[list[str]]:
-    """Fit on the clips of the training strings, and measure the strings of the test split."""
+    """Fit classifiers of syllables on the training split, and yield a row for each."""
     data = build_data(freeze(compose(["data=mandarin_strings"])))
     assert isinstance(data, MandarinStrings)
     log_mel = data.log_mel()
@@ -67,63 +67,64 @@ def baselines() -> Iterator[list[str]]:
         split: [each for each in data.utterances() if each.split == split]
         for split in ("train", "test")
     }
-    learnt = {
+    training_words = {
         path: word
         for each in strings["train"]
         for path, word in zip(each.paths, each.transcript.split(), strict=True)
     }
-    inputs = np.stack([features(path) for path in learnt])
-    places = np.array([split(word) for word in learnt.values()])
+    inputs = np.stack([features(path) for path in training_words])
+    places = np.array([split(word) for word in training_words.values()])
     tested = [[features(path) for path in each.paths] for each in strings["test"]]
-    said = [each.transcript for each in strings["test"]]
+    references = [each.transcript for each in strings["test"]]
     for name, fit in {
-        "constant": likeliest,
+        "constant": most_frequent,
         "logistic regression, boundaries given": logistic_regression,
     }.items():
         models = [fit(inputs, symbols) for symbols in places.T]
         found = [model(np.concatenate(tested)) for model in models]
         words = ["".join(row) for row in zip(*found, strict=True)]
         ends = np.cumsum([len(string) for string in tested])
-        heard = [" ".join(split) for split in np.split(np.array(words), ends[:-1])]
-        cer, wer = char_error_rate(heard, said), word_error_rate(heard, said)
-        yield [name, "1", *_shares(float(cer), float(wer)), ""]
+        predicted = [" ".join(string) for string in np.split(np.array(words), ends[:-1])]
+        cer = char_error_rate(predicted, references)
+        wer = word_error_rate(predicted, references)
+        yield [name, "1", *_percent(float(cer), float(wer)), ""]
 
 
-def likeliest(inputs: NDArray[np.float32], symbols: NDArray[np.str_]) -> Model:  # noqa: ARG001
-    """Answer with the most frequent symbol."""
+def most_frequent(inputs: NDArray[np.float32], symbols: NDArray[np.str_]) -> Model:  # noqa: ARG001
+    """Return a model that predicts the most frequent symbol."""
     found, counts = np.unique(symbols, return_counts=True)
     return lambda features: np.repeat(found[counts.argmax()], len(features))
 
 
 def logistic_regression(inputs: NDArray[np.float32], symbols: NDArray[np.str_]) -> Model:
-    """Fit on standardised features, with an L2 penalty."""
+    """Fit a logistic regression on standardised features, with an L2 penalty."""
     found, targets = np.unique(symbols, return_inverse=True)
     mean, std = inputs.mean(axis=0), inputs.std(axis=0)
 
-    def standard(features: NDArray[np.float32]) -> torch.Tensor:
+    def standardise(features: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy((features - mean) / std)
 
-    features, classes = standard(inputs), torch.from_numpy(targets)
+    features, classes = standardise(inputs), torch.from_numpy(targets)
     layer = torch.nn.Linear(inputs.shape[1], len(found))
     solver = torch.optim.LBFGS(layer.parameters(), max_iter=300, line_search_fn="strong_wolfe")
 
     def objective() -> torch.Tensor:
         solver.zero_grad()
-        misfit = torch.nn.functional.cross_entropy(layer(features), classes, reduction="sum")
-        loss = misfit + PENALTY / 2 * layer.weight.square().sum()
+        error = torch.nn.functional.cross_entropy(layer(features), classes, reduction="sum")
+        loss = error + PENALTY / 2 * layer.weight.square().sum()
         loss.backward()
         return loss
 
     solver.step(objective)
-    return lambda rows: found[layer(standard(rows)).argmax(dim=1).numpy()]
+    return lambda rows: found[layer(standardise(rows)).argmax(dim=1).numpy()]
 
 
-def _shares(*shares: float) -> list[str]:
-    return [f"{100 * share:.1f} %" for share in shares]
+def _percent(*fractions: float) -> list[str]:
+    return [f"{100 * fraction:.1f} %" for fraction in fractions]
 
 
 def split(word: str) -> tuple[str, str, str, str]:
-    """Split a syllable in zhuyin into initial, medial, final and tone, of which some are empty."""
+    """Split a syllable in zhuyin into initial, medial, final and tone; some may be empty."""
     syllable, tone = word[:-1], word[-1]
     initial = syllable[0] if syllable[0] in INITIALS else ""
     rest = syllable.removeprefix(initial)

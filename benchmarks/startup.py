@@ -1,4 +1,4 @@
-"""What commands cost before any training: help, printing the config, refusing a mistake."""
+"""CPU time of commands that do not train: help, printing the config, refusing mistakes."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ RUNS = 7
 
 
 def main() -> None:
-    """Time every command several times, in turn."""
+    """Measure every command several times, in turn."""
     with tempfile.TemporaryDirectory() as folder:
         measured = [
             [command(words.split(), folder=Path(folder)) for words in COMMANDS] for _ in range(RUNS)

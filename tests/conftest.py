@@ -70,6 +70,7 @@ def alone_on_this_machine(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEYDEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONFAULTHANDLER", "1")  # a process that crashes prints its traceback
         torch.set_num_threads(1)
         yield
 

@@ -1,7 +1,7 @@
-"""The options that come with Leyden, as docs/training.md lists them; others are a user's own.
+"""Options that come with Leyden, as listed in docs/training.md.
 
-Tests that walk ``conf/`` cover these only, so that no file of a user makes them fail. A test that
-only ``-m release`` runs checks that the list is complete.
+Tests of ``conf/`` cover these only, so that files of users cannot make them fail. A test that is
+marked ``release`` checks that the list is complete.
 """
 
 import re
@@ -21,4 +21,4 @@ OPTIONS: dict[str, list[str]] = {
     for group, options in groups().items()
     if group in SHOWN
 }
-"""Those that exist; a user may have removed some."""
+"""Listed options that exist, as users may have removed some."""

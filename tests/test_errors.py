@@ -10,15 +10,15 @@ from leyden.errors import FaultyKeyError, did_you_mean
         ("zzz", " Known: adam, adamw, sgd."),
     ],
 )
-def test_the_nearest_names_are_told_or_else_all(name, hint):
+def test_hints_name_close_names_or_all(name, hint):
     assert did_you_mean(name, ["sgd", "adamw", "adam"]) == hint
 
 
-def test_nothing_is_told_where_nothing_is_known():
+def test_there_is_no_hint_without_known_names():
     assert did_you_mean("adam", []) == ""
 
 
-def test_a_faulty_key_is_named_first():
+def test_messages_begin_with_the_faulty_key():
     error = FaultyKeyError("optimizer.lr", "expected a float, got high")
 
     assert str(error) == "optimizer.lr: expected a float, got high"

@@ -14,7 +14,7 @@ def make(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
-def test_what_is_removed_is_gone(kind, tmp_path):
+def test_files_and_folders_are_removed(kind, tmp_path):
     make(tmp_path / "it", kind)
 
     remove(tmp_path / "it")
@@ -32,7 +32,7 @@ def test_a_link_is_removed_and_its_target_stays(tmp_path):
 
 
 @pytest.mark.parametrize("before", ["file", "folder", "nothing"])
-def test_a_file_takes_its_place_when_it_is_written(before, tmp_path):
+def test_the_destination_is_replaced_at_the_end(before, tmp_path):
     make(tmp_path / "it", before)
 
     with written_aside(tmp_path / "it") as aside:
@@ -44,7 +44,7 @@ def test_a_file_takes_its_place_when_it_is_written(before, tmp_path):
 
 
 @pytest.mark.parametrize("before", ["file", "folder", "nothing"])
-def test_what_fails_leaves_the_old_one(before, tmp_path):
+def test_errors_leave_the_destination_unchanged(before, tmp_path):
     make(tmp_path / "it", before)
     listed = sorted(tmp_path.rglob("*"))
 
@@ -55,7 +55,7 @@ def test_what_fails_leaves_the_old_one(before, tmp_path):
     assert sorted(tmp_path.rglob("*")) == listed
 
 
-def test_what_a_killed_process_left_is_replaced(tmp_path):
+def test_leftovers_of_a_killed_process_are_replaced(tmp_path):
     (tmp_path / "elsewhere").write_text("mine")
     (tmp_path / "it.unfinished").symlink_to(tmp_path / "elsewhere")
 

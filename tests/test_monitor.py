@@ -35,24 +35,24 @@ def test_the_mode_follows_from_the_metric(name):
         ("test/accuracy", "max", "not measured while training"),
     ],
 )
-def test_what_cannot_be_monitored_is_refused(monitor, mode, message):
+def test_invalid_monitors_are_refused(monitor, mode, message):
     with pytest.raises(UserError, match=message):
         mode_of(trainer(), monitor, mode)
 
 
 @pytest.mark.parametrize("monitor", ["val/own", "own", "val/undecided"])
-def test_a_metric_of_ones_own_takes_the_mode_that_is_given(monitor):
+def test_undeclared_metrics_use_the_given_mode(monitor):
     assert mode_of(trainer(), monitor, "max") == "max"
 
 
-def test_validation_has_to_measure_it():
+def test_validation_metrics_need_validation():
     with pytest.raises(UserError, match=r"limit_val_batches=0.*monitor=train/loss"):
         mode_of(trainer(limit=0), "val/loss", None)
 
     assert mode_of(trainer(limit=0), "train/loss", None) == "min"
 
 
-def test_a_module_without_modes_needs_one():
+def test_modules_without_modes_need_a_mode():
     foreign = SimpleNamespace(lightning_module=object(), limit_val_batches=1.0)
 
     assert mode_of(foreign, "val/loss", "min") == "min"

@@ -1,4 +1,4 @@
-"""The package as a whole: a wheel that carries its configs, and projects that build on it."""
+"""Tests of the built wheel, and of projects that use it."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ ADDED = {
         "# A task of a project.\ndefaults: [classification, _self_]\n",
     ),
 }
-"""What is added to each group: one Python file and one YAML file."""
+"""One Python file and one YAML file for each group."""
 
 
 def python(*words, cwd, site):
@@ -74,7 +74,7 @@ def install(source, site):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Install the built wheel in a folder of its own."""
+    """Install the built wheel in a temporary folder; return the folder."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(folder)]
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
@@ -85,7 +85,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["checkout", "installed"])
 def project(request, site, tmp_path_factory):
-    """Write a project; return where commands are given, and what Python finds packages in."""
+    """Write a project; return the current directory and ``PYTHONPATH`` of its commands."""
     folder = tmp_path_factory.mktemp("tides")
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "src" / "tides").mkdir(parents=True)

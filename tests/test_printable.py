@@ -30,7 +30,7 @@ def test_no_cell_is_a_formula(text):
         assert not each.startswith(FORMULA) or float(each) is not None
 
 
-def test_directions_are_not_reversed():
+def test_reordering_characters_are_escaped():
     assert printable("a\u202egnp.exe") == "a\\u202egnp.exe"
     assert printable("\u0646\u200c\u0647") == "\u0646\u200c\u0647"  # Persian needs the joiner
 

@@ -43,7 +43,7 @@ INLINE = [" ".join(words.split()) for words in re.findall(r"`(leyden train [^`]+
 TRAINING = [
     line
     for line in dict.fromkeys(COMMANDS + INLINE)
-    if re.match(r"leyden train (?!--cfg|--help|run=)", line)
+    if re.match(r"leyden (?:train|crossval) (?!--cfg|--help|run=)", line)
 ]
 OF_ADDED = [line for line in TRAINING if ADDED & set(re.findall(r"\w+", line))]
 OF_A_RUN = [line for line in dict.fromkeys(COMMANDS) if re.match(r"leyden \w+ run=RUN", line)]
@@ -51,10 +51,11 @@ OF_A_RUN = [line for line in dict.fromkeys(COMMANDS) if re.match(r"leyden \w+ ru
 
 def overrides_of(line):
     """Return the overrides of a command; of a sweep, those of its first job."""
-    words = shlex.split(line.removeprefix("leyden train"))
+    _, _, *words = shlex.split(line)
     if "-m" in words:
         words = [re.sub(r"=([^\[{,]*),.*", r"=\1", word) for word in words if word != "-m"]
-    return [word for word in words if not word.startswith(("resume=", "hydra"))]
+    own = ("resume=", "hydra", "folds=", "repeats=", "jobs=")
+    return [word for word in words if not word.startswith(own)]
 
 
 def console(page):

@@ -1,4 +1,4 @@
-"""Interface between data modules and tasks: a batch, and the sizes of a data set."""
+"""Interface between data modules and tasks: batches, and the sizes of a data set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ SEPARATOR = ";"
 
 
 class Batch(NamedTuple):
-    """One batch of rows.
+    """Batch of rows, raw or normalised.
 
     Attributes:
         inputs: Keyword arguments of the network's ``forward``, each ``(batch, ...)``.
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     seed: int
 
     def to(self, device: torch.device) -> "Batch":
-        """Copy the tensors to a device asynchronously."""
+        """Return the batch on a device, to which tensors are copied asynchronously if necessary."""
         if device == self.rows.device:
             return self
         targets = None if self.targets is None else self.targets.to(device, non_blocking=True)

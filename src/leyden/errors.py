@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how they are worded."""
+"""Errors that users can fix, and hints for their messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,24 +6,25 @@ from functools import partial
 from typing import Any
 
 NEAREST = 3
-"""Names that a hint gives at most."""
+"""Maximum number of names in a hint."""
 
 
 class UserError(Exception):
-    """The input is at fault, not the program.
+    """An error in the input rather than in the program.
 
-    The message is one paragraph: what was expected, what came, the remedy. The command line prints
-    it without a traceback and exits with status 2.
+    The message is one paragraph: what was expected, what was found, the remedy. The command line
+    prints it without a traceback and exits with status 2.
     """
 
 
 class InterruptedRunError(BaseException):
-    """A run was asked to stop and did, so that it can be continued.
+    """Raised when a run has stopped on request and can be resumed.
 
-    Like ``KeyboardInterrupt`` it is no ``Exception``: nothing on its way may take it for a failure.
+    Like ``KeyboardInterrupt``, it isn't an ``Exception``, so that no handler of failures catches
+    it.
 
     Attributes:
-        exit_code: the command's.
+        exit_code: Exit status of the command.
     """
 
     def __init__(self, reason: str, *, exit_code: int) -> None:
@@ -36,10 +37,10 @@ class InterruptedRunError(BaseException):
 
 
 class FaultyKeyError(UserError):
-    """One key of the config is at fault.
+    """An error in one key of the config.
 
     Attributes:
-        key: its dotted name.
+        key: Dotted name of the key.
     """
 
     def __init__(self, key: str, fault: str) -> None:
@@ -50,29 +51,60 @@ class FaultyKeyError(UserError):
         return ": ".join(self.args)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Word a hint with the known names nearest to a mistaken one.
+def unexpected(key: str, expected: str, value: object) -> FaultyKeyError:
+    """Return the error of a key with a wrong value.
 
-    Names are also near whose last part is the mistaken one, as of ``optimizer.lr`` and ``lr``.
+    Example:
+        >>> print(unexpected("seed", "an int", "x"))
+        seed: expected an int, got 'x' (str).
+    """
+    return FaultyKeyError(key, f"expected {expected}, got {value!r:.80} ({type(value).__name__}).")
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Return a hint at the known names closest to a mistyped one.
+
+    Dotted names whose last component is the mistyped name come first, such as ``optimizer.lr``
+    for ``lr``.
+
+    Args:
+        name: Mistyped name.
+        known: Known names.
+        prefix: Text that is put before each name.
 
     Returns:
-        ``" Did you mean 'adamw'?"`` with its leading space, or the sorted known names where none
-        is near, or an empty string where nothing is known.
+        The hint with a leading space; all known names if none is close, or an empty string if no
+        name is known.
+
+    Example:
+        >>> did_you_mean("adamm", ["sgd", "adamw"])
+        " Did you mean 'adamw'?"
+        >>> did_you_mean("zzz", ["sgd", "adamw"])
+        ' Known: adamw, sgd.'
     """
     candidates = sorted(set(known))
-    return near(name, candidates) or (f" Known: {', '.join(candidates)}." if candidates else "")
+    everything = ", ".join(f"{prefix}{each}" for each in candidates)
+    return near(name, candidates, prefix=prefix) or (everything and f" Known: {everything}.")
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Return the first half of ``did_you_mean``; an empty string if no name is near."""
+def near(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Return a hint at the closest known names, or an empty string if none is close."""
     candidates = sorted(set(known))
     found = [each for each in candidates if each.rpartition(".")[2] == name][:NEAREST]
-    found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+    # Less similar names distract from those in which only a letter or two differ.
+    for cutoff in (0.9, 0.6):
+        found = found or get_close_matches(name, candidates, n=NEAREST, cutoff=cutoff)
+    hint = " or ".join(repr(f"{prefix}{each}") for each in found)
+    return hint and f" Did you mean {hint}?"
 
 
 def first_line(error: BaseException) -> str:
-    """Give what an error says first, without its full stop; its name where it says nothing."""
+    r"""Return the first line of the message without its full stop; the class name if it is empty.
+
+    Example:
+        >>> first_line(ValueError("No such column.\nSee the manual."))
+        'No such column'
+    """
     return str(error).strip().split("\n")[0].strip(" .") or type(error).__name__
 
 

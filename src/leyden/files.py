@@ -1,4 +1,4 @@
-"""Files on the disk: replaced as a whole, never changed in place."""
+"""Files and folders that are replaced as a whole."""
 
 import os
 import shutil
@@ -8,28 +8,29 @@ from pathlib import Path
 from typing import TypeAlias
 
 DataPath: TypeAlias = str | Path
-"""Annotation of the parameters of a data module that are paths of its data, files or folders."""
+"""Annotation of those parameters of a data module that are paths of its files or folders."""
 
 
 def exists(path: str) -> bool:
-    """Whether there is something at a path of any length, in which ``~`` is the home folder."""
+    """Whether a path exists, whatever its length; a leading ``~`` is the home folder."""
     return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  # pathlib's raise
 
 
 def file_state(path: Path) -> tuple[int, int, int]:
-    """Return a file's size in bytes and its times in ns, which change with it; zeros if it is gone.
+    """Return the size of a file in bytes and its mtime and ctime in ns; zeros if it is missing.
 
-    A copy may keep the time of its content (``cp -p``, ``rsync -t``), but not that of its inode.
+    Any change of the file changes the result. The ctime is included because copying may preserve
+    the mtime (``cp -p``, ``rsync -t``).
     """
     try:
         state = path.stat()
-    except OSError:  # a link that leads nowhere, or in a circle
+    except OSError:  # a broken or circular link
         return 0, 0, 0
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder if it is there."""
+    """Remove a file, a link or a folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -38,19 +39,19 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a free path beside ``path``; what the block writes there takes its place at the end.
+    """Yield a temporary path beside ``path``, which replaces ``path`` when the block ends.
 
-    Readers see the old file or folder or the new one, never half of it. If the block raises, what
-    it has written is removed and the old one stays.
+    Readers see either the old file or folder or the complete new one. If the block raises, the
+    temporary one is removed and the old one stays.
 
     Args:
-        path: Where the file or folder belongs. What is there is replaced; a folder, by a file too.
+        path: Destination of the file or folder. A file may replace a folder, and a folder a file.
     """
     aside = path.with_name(f"{path.name}.unfinished")
-    remove(aside)  # of a process that was killed, or a link to elsewhere
+    remove(aside)  # left by a killed process; it may be a link
     try:
         yield aside
-        if path.is_dir():  # which cannot be replaced at once
+        if path.is_dir():  # a folder cannot be replaced atomically
             remove(path)
         aside.replace(path)
     except BaseException:
@@ -60,7 +61,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where a folder can be opened."""
+    """Flush the entries of a folder to disk, on systems that can open folders."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Whether lower or higher values of a monitored metric are better."""
+"""The direction in which a monitored metric improves."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -15,16 +15,16 @@ Mode = Literal["min", "max"]
 def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
     """Return whether lower or higher values of a monitored metric are better.
 
-    The task knows this of its own metrics, see ``Task.modes``.
+    Tasks declare the directions of their own metrics in ``Task.modes``.
 
     Args:
-        trainer: The trainer, before training starts.
-        monitor: Name of the metric, as it is logged, such as ``val/accuracy``.
-        mode: The user's choice; ``None`` follows the metric.
+        trainer: Trainer with a task, before training starts.
+        monitor: Name under which the metric is logged, such as ``val/accuracy``.
+        mode: Mode that the user has chosen; ``None`` uses the direction that the task declares.
 
     Raises:
-        UserError: If the metric is not measured while training, is unknown and ``mode`` is not
-            given, or contradicts ``mode``.
+        UserError: The metric is not measured while training, is unknown and ``mode`` is not given,
+            or contradicts ``mode``.
     """
     known: Mapping[str, Mode | None] = getattr(trainer.lightning_module, "modes", {})
     known = {name: better for name, better in known.items() if not name.startswith("test/")}
@@ -39,22 +39,20 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
             "or give monitor=train/loss."
         )
     better = known.get(monitor)
-    if mode is None and better is None:
-        # A task's own `self.log` may add metrics whose direction nobody declares.
-        fault = f"is not measured.{did_you_mean(monitor, known)}"
-        if monitor in known:
-            fault = "does not declare whether lower or higher values are better."
-        raise UserError(
-            f"monitor={monitor} {fault} For a metric of your own, give mode=min or mode=max."
-        )
-    if mode is not None and better is not None and mode != better:
+    if mode and better and mode != better:
         raise UserError(
             f"mode={mode} contradicts monitor={monitor}, of which "
             f"{'lower' if better == 'min' else 'higher'} values are better. Leave mode out."
         )
-    chosen = mode or better
-    assert chosen is not None
-    return chosen
+    if chosen := mode or better:
+        return chosen
+    # `self.log` in a task may add metrics whose direction is not declared.
+    fault = f"is not measured.{did_you_mean(monitor, known)}"
+    if monitor in known:
+        fault = "does not declare whether lower or higher values are better."
+    raise UserError(
+        f"monitor={monitor} {fault} For a metric of your own, give mode=min or mode=max."
+    )
 
 
 def out_of_fold(monitor: str) -> str:
@@ -70,10 +68,10 @@ def out_of_fold(monitor: str) -> str:
 
 
 def check_measured(monitor: str, measured: "Collection[str]") -> None:
-    """Check that a monitored metric has been logged.
+    """Raise if a monitored metric has not been logged.
 
     Raises:
-        UserError: If it is not among the names of the logged metrics.
+        UserError: The metric is not among the logged ones.
     """
     if monitor not in measured:
         names = [name for name in measured if "/" in name]

@@ -1,4 +1,4 @@
-"""Escaping text from files and their names for terminals and spreadsheets."""
+"""Escaping text from files and file names for terminals and spreadsheets."""
 
 import unicodedata
 from typing import Any
@@ -30,7 +30,7 @@ def cell(text: str) -> str:
 
 
 def file_cell(name: str) -> str:
-    """Escape the path of a file as a cell of CSV, so that it still is a path of the file.
+    """Escape a path as a cell of CSV, so that it remains a valid path.
 
     >>> file_cell("=1+1.png"), file_cell("a.png")
     ('./=1+1.png', 'a.png')
@@ -45,7 +45,7 @@ def rounded(value: float) -> float:
     >>> rounded(0.5909090638160706), rounded(1700000283.25)
     (0.59090906, 1700000283.25)
     """
-    import numpy as np  # slow, and what was computed has imported it already
+    import numpy as np  # slow to import, and already imported when a network has run
 
     with np.errstate(over="ignore"):
         single = np.float32(value)

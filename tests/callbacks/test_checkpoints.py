@@ -7,7 +7,7 @@ from leyden.callbacks.checkpoints import Checkpoints, is_resumable
 
 
 class Epochs:
-    """As much of a trainer as writes the number of its epoch where checkpoints belong."""
+    """A trainer whose checkpoints hold nothing but the epoch."""
 
     def __init__(self, folder):
         self.default_root_dir = folder
@@ -36,7 +36,7 @@ def after_epochs(callback, folder, scores):
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", "1"), ("max", "2")])
-def test_the_best_the_last_and_the_one_before_are_kept(tmp_path, mode, best):
+def test_best_last_and_previous_are_kept(tmp_path, mode, best):
     callback = Checkpoints(monitor="val/loss", mode=mode)
 
     files = after_epochs(callback, tmp_path, [2.0, 1.0, 3.0, 1.0])
@@ -44,7 +44,7 @@ def test_the_best_the_last_and_the_one_before_are_kept(tmp_path, mode, best):
     assert files == {"best.ckpt": best, "last.ckpt": "3", "previous.ckpt": "2"}
 
 
-def test_several_good_ones_are_kept(tmp_path):
+def test_save_top_k_keeps_several(tmp_path):
     callback = Checkpoints(monitor="val/loss", save_top_k=2)
 
     files = after_epochs(callback, tmp_path, [2.0, 1.0, 3.0, 1.5])
@@ -54,13 +54,13 @@ def test_several_good_ones_are_kept(tmp_path):
     assert len(files) == 5
 
 
-def test_a_value_that_is_no_number_is_never_the_best(tmp_path):
+def test_nan_is_never_the_best(tmp_path):
     files = after_epochs(Checkpoints(monitor="val/loss"), tmp_path, [2.0, float("nan")])
 
     assert files["best.ckpt"] == "0"
 
 
-def test_the_best_so_far_is_remembered(tmp_path):
+def test_the_best_value_is_restored(tmp_path):
     before, after = (Checkpoints(monitor="val/loss") for _ in range(2))
     (tmp_path / "a").mkdir()
     after_epochs(before, tmp_path / "a", [1.0])
@@ -70,7 +70,7 @@ def test_the_best_so_far_is_remembered(tmp_path):
     assert "best.ckpt" not in after_epochs(after, tmp_path, [2.0])
 
 
-def test_a_wrong_interval_is_refused():
+def test_an_invalid_interval_is_refused():
     with pytest.raises(ValueError, match="save_every_steps must be above 0 or null, got 0"):
         Checkpoints(monitor="val/loss", save_every_steps=0)
 
@@ -86,7 +86,7 @@ def test_a_wrong_interval_is_refused():
         ({"should_stop": True}, False),
     ],
 )
-def test_checkpoints_wait_for_a_place_where_nothing_is_pending(changed, expected):
+def test_checkpoints_are_written_only_where_training_can_resume(changed, expected):
     usual = {"accumulate_grad_batches": 2, "is_last_batch": False, "val_check_batch": 10}
     usual |= {"max_steps": -1, "global_step": 7, "should_stop": False}
 

@@ -1,4 +1,4 @@
-"""Training by a graph is training, on a GPU, and on the CPU by what keeps to a graph's ways."""
+"""Training with a CUDA graph on a GPU, and with an imitation of one on the CPU."""
 
 from copy import deepcopy
 from unittest.mock import patch
@@ -188,7 +188,7 @@ def test_a_graph_learns_the_same(task, callbacks, options, replays, graphs):
     assert graphs.replays == replays
 
 
-def test_evaluation_and_copies_go_their_own_way(graphs):
+def test_evaluation_and_copies_do_not_replay(graphs):
     network = Network()
     network.forward = GraphedForward(network)
     network.forward.can_replay = True
@@ -205,7 +205,7 @@ def test_evaluation_and_copies_go_their_own_way(graphs):
 
 
 @pytest.mark.usefixtures("graphs")
-def test_what_was_put_out_stays():
+def test_earlier_outputs_are_not_overwritten():
     network = Network()
     network.forward = GraphedForward(network)
     outputs = []
@@ -216,7 +216,7 @@ def test_what_was_put_out_stays():
     assert not torch.equal(*outputs)
 
 
-def test_what_cannot_be_captured_is_told(monkeypatch):
+def test_a_failed_capture_is_reported(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_captured_is_told(monkeypatch):
     ("word", "remedy"),
     [("task.compile_network=true", "task.compile_network=false"), ("trainer=ddp", "trainer=auto")],
 )
-def test_what_a_graph_cannot_take_is_refused(word, remedy, leyden_process, tmp_path):
+def test_unsupported_settings_are_refused(word, remedy, leyden_process, tmp_path):
     words = (*WORDS, "network=linear", word, "trainer.accelerator=cpu", "trainer.devices=1")
 
     done = leyden_process("train", *words, cwd=tmp_path)
@@ -239,7 +239,7 @@ def test_what_a_graph_cannot_take_is_refused(word, remedy, leyden_process, tmp_p
     assert f"Give {remedy}" in done.err
 
 
-def test_it_is_passed_by_where_there_is_no_gpu(leyden):
+def test_it_does_nothing_without_a_gpu(leyden):
     done = leyden("train", *WORDS, "trainer=cpu", "network=linear", "trainer.max_epochs=1")
 
     assert done.code == 0

@@ -23,7 +23,7 @@ def trainer():
 
 
 def stopped_after(monitor, values, hook="on_validation_end", **options):
-    """Count the values until it asks to stop."""
+    """Return the number of values after which it asks to stop."""
     callback, run = EarlyStopping(monitor=monitor, **options), trainer()
     callback.setup(run, run.lightning_module, "fit")
     for count, value in enumerate(values, start=1):
@@ -43,12 +43,12 @@ def stopped_after(monitor, values, hook="on_validation_end", **options):
         ("val/accuracy", [0.3, 0.2, 0.1], 3),
     ],
 )
-def test_it_waits_for_what_is_better(monitor, values, expected):
+def test_the_mode_follows_from_the_metric(monitor, values, expected):
     assert stopped_after(monitor, values, patience=2) == expected
 
 
 @pytest.mark.parametrize("monitor", ["val/loss", "val/accuracy"])
-def test_small_changes_are_no_improvement_either_way(monitor):
+def test_changes_below_min_delta_are_no_improvement_in_either_mode(monitor):
     assert stopped_after(monitor, [0.5, 0.5, 0.5], patience=3, min_delta=0.1) is None
     sign = 1 if MODES[monitor] == "max" else -1
     rising = [0.5 + sign * 0.05 * step for step in range(6)]
@@ -60,7 +60,7 @@ def test_nan_is_no_improvement():
     assert stopped_after("val/accuracy", [0.5, torch.nan, torch.nan], patience=2) == 3
 
 
-def test_the_loss_of_training_is_looked_at_when_its_epoch_ends():
+def test_a_training_metric_is_checked_at_the_end_of_the_epoch():
     rising = [1.0, 2.0, 3.0]
 
     assert stopped_after("train/loss", rising, "on_train_epoch_end", patience=2) == 3

@@ -1,4 +1,4 @@
-"""Real trainings on rows of which one is broken."""
+"""Training on rows of which one gives a loss that is not finite."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
-from leyden.callbacks.idle_hooks import leave_out_idle
+from leyden.callbacks.idle_hooks import remove_idle_hooks
 from leyden.errors import UserError
 from leyden.tasks.base import MeanLoss
 
@@ -54,7 +54,7 @@ class PassingBy(Line):
 
 
 class ByHand(Line):
-    """Optimises by itself, and tells nobody its loss."""
+    """Optimises manually and does not return its loss."""
 
     automatic_optimization = False
 
@@ -67,7 +67,7 @@ class ByHand(Line):
 
 def fit(tmp_path, callback, broken=BROKEN, kind=Line, **options):
     module = kind(broken)
-    leave_out_idle(callback, module)
+    remove_idle_hooks(callback, module)
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -92,14 +92,14 @@ def test_the_step_and_its_rows_are_named(tmp_path, check_every, kind):
 
 
 @pytest.mark.filterwarnings(PASSED_BY)
-def test_what_a_module_passes_by_breaks_nothing(tmp_path):
+def test_a_step_that_returns_none_is_ignored(tmp_path):
     module, trainer = fit(tmp_path, FiniteLoss(), broken=24, kind=PassingBy)
 
     assert trainer.global_step == 10
     assert module.train_loss.weight == 20
 
 
-def test_whole_rows_pass(tmp_path):
+def test_finite_rows_pass(tmp_path):
     module, _ = fit(tmp_path, FiniteLoss(), broken=None)
 
     assert module.train_loss.compute().isfinite()
@@ -114,7 +114,7 @@ def test_a_broken_batch_is_skipped_without_a_trace(tmp_path, accumulate):
     assert module.train_loss.weight == 36
 
 
-def test_a_rollback_names_the_batch_and_the_next_try_leaves_it_out(tmp_path):
+def test_a_rollback_names_the_batch_and_the_next_attempt_skips_it(tmp_path):
     with pytest.raises(RollbackError) as caught:
         fit(tmp_path, FiniteLoss(on_nan="rollback"))
 
@@ -127,7 +127,7 @@ def test_a_rollback_names_the_batch_and_the_next_try_leaves_it_out(tmp_path):
         assert torch.equal(value, module.state_dict()[name]), name
 
 
-def test_broken_weights_get_into_no_checkpoint(tmp_path):
+def test_non_finite_weights_are_never_saved(tmp_path):
     module, trainer = fit(tmp_path, FiniteLoss(), broken=None)
     with torch.no_grad():
         module.network[1].bias.fill_(float("inf"))

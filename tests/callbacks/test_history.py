@@ -47,7 +47,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_an_epoch_is_a_row(tmp_path: Path) -> None:
+def test_each_epoch_is_one_row(tmp_path: Path) -> None:
     callback = history()
 
     end_epoch(callback, trainer(tmp_path, 0, val_loss=2.0, lr=9.0))
@@ -80,7 +80,7 @@ def test_every_validation_within_an_epoch_may_be_the_best(tmp_path: Path) -> Non
     assert (row["best/val/loss"], row["val/loss"]) == ("1.0", "2.0")
 
 
-def test_a_value_that_is_nan_is_told_and_never_the_best(
+def test_nan_is_reported_and_never_the_best(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     callback = history()
@@ -116,7 +116,7 @@ def test_the_best_value_survives_a_resume(mode: str, best: float, tmp_path: Path
     assert [row["epoch"] for row in rows_of(tmp_path)] == ["0", "1", "2", "3"]
 
 
-def test_rows_that_a_crash_made_obsolete_are_written_over(tmp_path: Path) -> None:
+def test_rows_that_a_crash_made_obsolete_are_removed(tmp_path: Path) -> None:
     crashed = history()
     end_epoch(crashed, trainer(tmp_path, 0, val_loss=1.0))
     saved = history()
@@ -137,7 +137,7 @@ def test_only_the_first_rank_writes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_monitoring_what_nobody_measures_is_refused(tmp_path: Path) -> None:
+def test_monitoring_an_unknown_metric_is_refused(tmp_path: Path) -> None:
     history().on_validation_end(trainer(tmp_path, val_loss=1.0), None)
     sanity = trainer(tmp_path)
     sanity.sanity_checking = True
@@ -147,12 +147,12 @@ def test_monitoring_what_nobody_measures_is_refused(tmp_path: Path) -> None:
         history().on_validation_end(trainer(tmp_path, val_los=1.0), None)
 
 
-def test_metrics_of_the_stages_alone_are_picked() -> None:
+def test_stage_metrics_selects_metrics_of_stages() -> None:
     metrics = {"train/loss": torch.tensor(1.0), "lr-Adam": torch.tensor(2.0), "epoch": 3}
 
     assert stage_metrics(metrics) == {"train/loss": 1.0}
 
 
-def test_a_history_takes_the_name_of_no_other_file_of_a_run():
+def test_a_filename_without_csv_is_refused():
     with pytest.raises(ValueError, match=r"must end in \.csv, got config\.yaml"):
         MetricHistory(monitor="val/loss", filename="config.yaml")

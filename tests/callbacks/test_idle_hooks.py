@@ -2,7 +2,7 @@ import pytest
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import LearningRateMonitor
 
-from leyden.callbacks.idle_hooks import IN_TRAINING, OUTSIDE_TRAINING, idle_when, leave_out_idle
+from leyden.callbacks.idle_hooks import IN_TRAINING, OUTSIDE_TRAINING, idle_when, remove_idle_hooks
 from leyden.config.compose import compose, freeze
 from leyden.workflows.assembly import build_data, build_task, build_trainer
 
@@ -34,11 +34,11 @@ def called(owner: Callback | LightningModule) -> set[str]:
     return {name for name in names if callable(getattr(owner, name))}
 
 
-def test_only_hooks_that_a_class_overrides_are_left() -> None:
+def test_hooks_that_no_class_overrides_are_removed() -> None:
     counting, module = Counting(), LightningModule()
 
-    leave_out_idle(counting, module)
-    leave_out_idle(module, module)
+    remove_idle_hooks(counting, module)
+    remove_idle_hooks(module, module)
 
     assert called(counting) == {"on_train_batch_end"}
     assert called(module) == set(OUTSIDE_TRAINING)
@@ -53,13 +53,13 @@ def test_only_hooks_that_a_class_overrides_are_left() -> None:
         (Awake(asleep=True), True, True),
     ],
 )
-def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
+def test_an_idle_hook_is_removed_unless_a_subclass_overrides_it(
     callback: Callback, automatic: bool, is_kept: bool
 ) -> None:
     module = LightningModule()
     module.automatic_optimization = automatic
 
-    leave_out_idle(callback, module)
+    remove_idle_hooks(callback, module)
 
     kept = {"on_train_batch_end"} if is_kept else set()
     assert called(callback) == {"on_train_batch_start"} | kept
@@ -68,24 +68,24 @@ def test_an_idle_hook_is_left_out_until_a_subclass_gives_it_work(
 @pytest.mark.parametrize(
     ("interval", "kept"), [("step", {"on_train_batch_start"}), ("epoch", set())]
 )
-def test_the_learning_rate_monitor_is_called_each_step_if_it_logs_each(interval, kept) -> None:
+def test_the_learning_rate_monitor_is_called_per_step_if_it_logs_steps(interval, kept) -> None:
     monitor = LearningRateMonitor(logging_interval=interval)
 
-    leave_out_idle(monitor, LightningModule())
+    remove_idle_hooks(monitor, LightningModule())
 
     assert called(monitor) == kept
 
 
-def test_a_hook_that_an_instance_was_given_is_kept() -> None:
+def test_a_hook_assigned_to_an_instance_is_kept() -> None:
     callback = Callback()
     callback.on_before_backward = print  # type: ignore[method-assign, assignment]
 
-    leave_out_idle(callback, LightningModule())
+    remove_idle_hooks(callback, LightningModule())
 
     assert called(callback) == {"on_before_backward"}
 
 
-def test_a_run_calls_what_is_overridden_and_nothing_else(tmp_path) -> None:
+def test_a_run_calls_only_overridden_hooks(tmp_path) -> None:
     words = ("network=linear", "trainer=debug", "callbacks.summary=null")
     config = freeze(compose(words))
     data = build_data(config)

@@ -14,7 +14,7 @@ def trainer(**changes: Any) -> Any:
     return SimpleNamespace(**usual | changes)
 
 
-def test_an_epoch_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_epoch_logs_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         progress = EpochProgress()
         progress.on_validation_end(trainer(), None)
@@ -28,14 +28,14 @@ def test_an_epoch_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_run_without_a_last_epoch_numbers_its_epochs(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unlimited_run_shows_no_total(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         EpochProgress().on_train_epoch_end(trainer(max_epochs=-1), None)
 
     assert caplog.messages == ["epoch 2  train/loss 0.5000"]
 
 
-def test_disabled_it_is_silent_until_enabled(
+def test_it_can_be_disabled_and_enabled(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -63,7 +63,7 @@ def test_there_is_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_gets_a_bar_that_moves_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_is_updated_at_the_refresh_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     progress = EpochProgress(refresh_rate=20)
     progress.on_train_epoch_start(trainer())

@@ -30,7 +30,7 @@ class Module(LightningModule):
 
 
 class Seen(Callback):
-    """Keeps the weights of every epoch, as they are trained and as they are validated."""
+    """Keeps the trained and the validated weights of every epoch."""
 
     def __init__(self):
         self.trained, self.validated = [], []
@@ -93,7 +93,7 @@ def test_batch_norms_have_the_statistics_of_the_average(fit, rows):
     assert torch.equal(module.network[1].running_mean, seen.validated[-1]["1.running_mean"])
 
 
-def test_training_itself_is_left_alone(fit):
+def test_averaging_does_not_change_training(fit):
     _, averaged = fit(StochasticWeightAveraging(swa_epoch_start=2))
     _, plain = fit(Callback())
 
@@ -102,7 +102,7 @@ def test_training_itself_is_left_alone(fit):
 
 
 @pytest.mark.parametrize(("start", "epochs", "first"), [(0.5, 4, 2), (0.8, 10, 8), (0.0, 2, 0)])
-def test_a_share_of_the_epochs_comes_before(fit, start, epochs, first):
+def test_a_fraction_selects_the_first_averaged_epoch(fit, start, epochs, first):
     callback = StochasticWeightAveraging(swa_epoch_start=start)
 
     fit(callback, epochs=epochs)
@@ -112,12 +112,12 @@ def test_a_share_of_the_epochs_comes_before(fit, start, epochs, first):
 
 
 @pytest.mark.parametrize("start", [0, -1, 1.0, 1.5])
-def test_a_start_that_is_no_epoch_and_no_share_is_refused(start):
+def test_a_start_that_is_neither_epoch_nor_fraction_is_refused(start):
     with pytest.raises(ValueError, match="swa_epoch_start"):
         StochasticWeightAveraging(swa_epoch_start=start)
 
 
 @pytest.mark.parametrize(("start", "epochs"), [(5, 4)])
-def test_a_start_behind_the_end_is_refused(fit, start, epochs):
-    with pytest.raises(UserError, match="names no epoch"):
+def test_a_start_after_the_last_epoch_is_refused(fit, start, epochs):
+    with pytest.raises(UserError, match="is not an epoch of"):
         fit(StochasticWeightAveraging(swa_epoch_start=start), epochs=epochs)

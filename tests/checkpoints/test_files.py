@@ -12,7 +12,7 @@ def test_files_and_folders_may_be_checkpoints(tmp_path):
     assert sorted(found) == ["file.ckpt", "folder.ckpt"]
 
 
-def test_what_could_not_be_written_says_how_to_continue(tmp_path):
+def test_the_error_of_a_failed_write_says_how_to_continue(tmp_path):
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
 
     error = unwritable(checkpoint, OSError("No space left.\nAnd more."))

@@ -34,7 +34,7 @@ class Harmful:
         return Path.touch, (self.file,)
 
 
-def test_objects_are_refused_and_not_made(tmp_path: Path) -> None:
+def test_objects_are_refused_and_not_created(tmp_path: Path) -> None:
     torch.save({"leyden": Harmful(tmp_path / "made")}, tmp_path / "a.ckpt")
 
     with pytest.raises(UserError, match=r"is refused: it holds more than tensors"):
@@ -53,7 +53,7 @@ def test_objects_are_refused_and_not_made(tmp_path: Path) -> None:
         lambda _: b"not a checkpoint",
     ],
 )
-def test_damage_is_told(damage: Callable[[bytes], bytes], written: Path) -> None:
+def test_damage_is_reported(damage: Callable[[bytes], bytes], written: Path) -> None:
     written.write_bytes(damage(written.read_bytes()))
 
     with pytest.raises(UserError, match=r"a\.ckpt .*damaged") as caught:
@@ -63,7 +63,7 @@ def test_damage_is_told(damage: Callable[[bytes], bytes], written: Path) -> None
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2]], ids=str)
-def test_checkpoints_of_others_are_refused(content: object, tmp_path: Path) -> None:
+def test_checkpoints_without_a_record_are_refused(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.ckpt")
 
     with pytest.raises(UserError, match="holds no record of a run"):
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none.ckpt")
 
 
-def test_a_flipped_bit_never_goes_unnoticed(written: Path) -> None:
+def test_a_flipped_bit_is_detected(written: Path) -> None:
     content, expected = written.read_bytes(), load_checkpoint(written)
     for position in range(0, len(content), 997):
         flipped = bytearray(content)
@@ -90,7 +90,7 @@ def test_a_flipped_bit_never_goes_unnoticed(written: Path) -> None:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Let writing more to a file fail, as on a full disk."""
+    """Limit the size of files, so that writing fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -99,7 +99,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_the_checkpoint_that_was_there(written: Path) -> None:
+def test_a_full_disk_keeps_the_old_checkpoint(written: Path) -> None:
     whole = written.read_bytes()
 
     with files_of_at_most(1000), pytest.raises(UserError, match=f"to the folder {written.parent}"):
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(written: Path) -> None
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Take root, whom no mode of a folder stops, for nobody."""
+    """Drop the privileges of root, which may write to any folder."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
@@ -121,7 +121,7 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_a_folder_without_the_right_to_write_is_named() -> None:
+def test_a_folder_without_write_permission_is_named() -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
         folder = Path(name)
         SafeCheckpointIO().save_checkpoint({"leyden": {}, "x": 1}, folder / "a.ckpt")
@@ -144,11 +144,11 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_the_last_checkpoint_is_continued(folder: RunFolder) -> None:
+def test_a_run_continues_its_last_checkpoint(folder: RunFolder) -> None:
     assert newest_intact([folder.last, folder.previous]) == folder.last
 
 
-def test_a_torn_last_checkpoint_gives_way_to_the_one_before(
+def test_a_damaged_last_checkpoint_is_replaced_by_the_previous_one(
     folder: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.last.write_bytes(folder.last.read_bytes()[:-20])
@@ -157,7 +157,7 @@ def test_a_torn_last_checkpoint_gives_way_to_the_one_before(
     assert "last.ckpt is left out" in caplog.text
 
 
-def test_a_run_without_any_whole_checkpoint_is_not_begun_anew(folder: RunFolder) -> None:
+def test_a_run_with_only_damaged_checkpoints_does_not_start_again(folder: RunFolder) -> None:
     for path in (folder.previous, folder.last):
         path.write_bytes(b"torn")
 
@@ -165,5 +165,5 @@ def test_a_run_without_any_whole_checkpoint_is_not_begun_anew(folder: RunFolder)
         newest_intact([folder.last, folder.previous])
 
 
-def test_a_run_without_checkpoints_begins(tmp_path: Path) -> None:
+def test_a_run_without_checkpoints_starts(tmp_path: Path) -> None:
     assert newest_intact([tmp_path / "last.ckpt"]) is None

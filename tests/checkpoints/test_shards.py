@@ -1,4 +1,4 @@
-"""Sharded checkpoints: whole or not there, verified, and without anything that runs code."""
+"""Sharded checkpoints are atomic, verified, and cannot run code."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ MOMENTS = torch.arange(12.0, 24.0).view(4, 3)
 
 
 def checkpoint(mesh, step=1):
-    """Give what a rank has of a checkpoint."""
+    """Return the checkpoint of one rank."""
     weight, moments = (
         distribute_tensor(each + step, mesh, [Shard(0)]) for each in (WEIGHT, MOMENTS)
     )
@@ -50,7 +50,7 @@ def written(tmp_path, alone):
 
 
 def values(path):
-    """Give the only folder of values in a checkpoint."""
+    """Return the only folder of values in a checkpoint."""
     (folder,) = (each for each in path.iterdir() if each.is_dir())
     return folder
 
@@ -74,7 +74,7 @@ def test_entries_are_left_empty_on_demand(written):
     assert read["optimizer_states"][0]["state"][0]["exp_avg"].is_meta
 
 
-def test_ranks_read_their_parts(written, alone):
+def test_ranks_read_their_shards(written, alone):
     meta = SafeCheckpointIO().load_checkpoint(written / META)
 
     read = shards.fill(meta, written, mesh=alone)
@@ -93,7 +93,7 @@ def test_ranks_read_their_parts(written, alone):
         (META, "cut"),
     ],
 )
-def test_damage_is_told(name, damage, written):
+def test_damage_is_reported(name, damage, written):
     path = written / name if name == META else values(written) / name
     content = bytearray(path.read_bytes())
     path.unlink()
@@ -107,7 +107,7 @@ def test_damage_is_told(name, damage, written):
         load_checkpoint(written)
 
 
-def test_a_torn_one_gives_way_to_the_one_before(written, alone, caplog):
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(written, alone, caplog):
     folder = RunFolder(written.parent.parent)
     write(folder.previous, alone, step=0)
     assert newest_intact([folder.last, folder.previous]) == folder.last
@@ -128,7 +128,7 @@ class Harmful:
 
 
 def crafted(written, index):
-    """Put another index into a checkpoint, with the checksum that it needs."""
+    """Replace the index of a checkpoint and its checksum."""
     path = values(written) / ".metadata"
     path.write_bytes(index)
     meta = torch.load(written / META, weights_only=True)
@@ -146,7 +146,7 @@ def test_an_index_runs_no_code(written, tmp_path):
 
 
 def test_a_value_runs_no_code(written, tmp_path):
-    """An index can say that an object stands where a tensor is wanted; torch would unpickle it."""
+    """An index can declare an object in place of a tensor; torch would unpickle it."""
     folder = tmp_path / "evil"
     harmful = {"state_dict/weight": Harmful(tmp_path / "made")}
     save(harmful, storage_writer=FileSystemWriter(folder))
@@ -184,7 +184,7 @@ def meta_changed(written, **changes):
     ["/dev/zero", "../secret", "..", ".", "", "a/b", "link", "fifo", "absent", 3, b"x", None],
 )
 def test_no_file_outside_the_checkpoint_is_read(name, written):
-    """An endless file would be read for ever, and a pipe waited for."""
+    """Reading an endless file or a pipe would never return."""
     (written.parent / "secret").write_text("x")
     (values(written) / "link").symlink_to("/dev/zero")
     os.mkfifo(values(written) / "fifo")
@@ -206,7 +206,7 @@ def test_values_are_in_a_folder_of_the_checkpoint(folder, written):
 
 
 @pytest.mark.parametrize("content", [{}, {"folder": "x"}, [1], None, 3])
-def test_a_record_of_shards_that_lacks_something_is_told(content, written):
+def test_an_incomplete_record_of_shards_is_reported(content, written):
     meta = torch.load(written / META, weights_only=True)
     torch.save(meta | {"shards": content}, written / META)
 
@@ -214,11 +214,11 @@ def test_a_record_of_shards_that_lacks_something_is_told(content, written):
         load_checkpoint(written)
 
 
-def test_an_index_names_no_folder_of_this_machine(written, tmp_path):
+def test_an_index_contains_no_path_of_this_machine(written, tmp_path):
     assert tmp_path.name.encode() not in (values(written) / ".metadata").read_bytes()
 
 
-def test_a_new_one_takes_the_place_of_the_old(written, alone):
+def test_a_new_checkpoint_replaces_the_old_one(written, alone):
     before = values(written)
 
     write(written, alone, step=2)
@@ -229,7 +229,7 @@ def test_a_new_one_takes_the_place_of_the_old(written, alone):
 
 
 @pytest.mark.parametrize("stop", ["save", "meta"])
-def test_one_that_is_cut_off_leaves_the_old(stop, written, alone, monkeypatch):
+def test_an_interrupted_write_keeps_the_old_checkpoint(stop, written, alone, monkeypatch):
     def die(*_, **__):
         raise KeyboardInterrupt
 
@@ -245,7 +245,7 @@ def test_one_that_is_cut_off_leaves_the_old(stop, written, alone, monkeypatch):
     assert values(written).is_dir()
 
 
-def test_a_first_one_that_is_cut_off_is_not_there(tmp_path, alone):
+def test_an_interrupted_first_write_leaves_no_checkpoint(tmp_path, alone):
     path = tmp_path / "last.ckpt"
 
     def die(*_):
@@ -259,7 +259,7 @@ def test_a_first_one_that_is_cut_off_is_not_there(tmp_path, alone):
     assert [each.name for each in tmp_path.glob("last*")] == ["last.ckpt"]
 
 
-def test_a_full_disk_leaves_the_old(written, alone, monkeypatch):
+def test_a_full_disk_keeps_the_old_checkpoint(written, alone, monkeypatch):
     def full(*_, **__):
         raise CheckpointException("", {0: (OSError("No space left on device"), [])})
 
@@ -272,7 +272,7 @@ def test_a_full_disk_leaves_the_old(written, alone, monkeypatch):
     assert values(written).is_dir()
 
 
-def test_a_link_is_a_checkpoint_of_its_own(written, alone):
+def test_a_linked_checkpoint_outlives_its_source(written, alone):
     other = written.with_name("best.ckpt")
     write(other, alone, step=5)
 
@@ -283,7 +283,7 @@ def test_a_link_is_a_checkpoint_of_its_own(written, alone):
     assert values(other).is_dir()
 
 
-def test_a_file_and_a_folder_take_the_place_of_one_another(written, alone):
+def test_files_and_folders_replace_one_another(written, alone):
     SafeCheckpointIO().save_checkpoint({"leyden": {}, "global_step": 2}, written)
     assert load_checkpoint(written)["global_step"] == 2
 
@@ -296,7 +296,7 @@ def test_it_can_be_named_as_a_run(written):
     assert find_run(str(written)) == (RunFolder(written.parent.parent), written)
 
 
-def test_lists_that_multiply_are_read_at_once(written):
+def test_nested_lists_that_multiply_are_read_once(written):
     meta = torch.load(written / META, weights_only=True)
     bomb = [torch.ones(1)]
     for _ in range(40):
@@ -309,7 +309,7 @@ def test_lists_that_multiply_are_read_at_once(written):
     assert torch.equal(read["state_dict"]["weight"], WEIGHT + 1)
 
 
-def test_what_two_entries_share_is_read_for_each(tmp_path, alone):
+def test_values_shared_by_two_entries_are_read_for_each(tmp_path, alone):
     content = checkpoint(alone)
     content["averaged"] = content["state_dict"]
     path = tmp_path / "last.ckpt"

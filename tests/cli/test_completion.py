@@ -1,4 +1,4 @@
-"""``leyden completion``: candidates, and what a shell makes of them when Tab is pressed."""
+"""``leyden completion``: candidates, and how shells insert them."""
 
 import os
 import pty
@@ -14,7 +14,7 @@ from leyden.cli.completion import SCRIPTS, candidates
 
 TAB = "\t"
 CLEAR = "\x15"
-"""Ctrl-U, by which a shell forgets the line."""
+"""Ctrl-U, which clears the line in a shell."""
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ CLEAR = "\x15"
         ("leyden train +network=table_", ["+network=table_mlp "]),
         ("leyden train network=table_mlp network.emb", ["network.embedding_width="]),
         ("leyden train network=null network.chan", ["network.channels="]),
-        ("leyden train -m optimizer=adam,li", ["optimizer=adam,lion "]),
+        ("leyden train -m optimizer=adam,rm", ["optimizer=adam,rmsprop "]),
         ("leyden train callbacks=[default,em", ["callbacks=[default,ema"]),
         ("leyden train 'callbacks=[default,em", ["callbacks=[default,ema"]),
         ("leyden train task/mix=m", ["task/mix=mixup "]),
@@ -39,6 +39,8 @@ CLEAR = "\x15"
         ("leyden train --re", ["--rerun "]),
         ("leyden train resume=", ["resume=auto "]),
         ("leyden predict format=", ["format=csv ", "format=jsonl "]),
+        ("leyden crossval fol", ["folds="]),
+        ("leyden crossval network=table_", ["network=table_mlp "]),
         ("leyden consolidate network", []),
         ("leyden nothing ", []),
         ("leyden train network=nothing_of_the_kind network.chan", ["network.channels="]),

@@ -73,7 +73,7 @@ def test_both_kinds_of_checkpoint_predict_the_same(sharded_run, recorded, image,
     assert json.loads(evaluated.out) == pytest.approx(recorded, rel=1e-5)
 
 
-def test_an_ordinary_checkpoint_has_all_that_the_sharded_one_has(sharded_run, leyden, tmp_path):
+def test_the_file_has_all_entries_of_the_sharded_checkpoint(sharded_run, leyden, tmp_path):
     last = sharded_run / "checkpoints" / "last.ckpt"
 
     leyden("consolidate", f"run={last}", "to=whole.ckpt")
@@ -88,7 +88,7 @@ def test_an_ordinary_checkpoint_has_all_that_the_sharded_one_has(sharded_run, le
     assert not any(each.is_meta for each in tensors)
 
 
-def test_it_lies_beside_the_checkpoint_and_is_never_overwritten(sharded_run, leyden, tmp_path):
+def test_the_file_is_beside_the_checkpoint_and_never_overwritten(sharded_run, leyden, tmp_path):
     run = shutil.copytree(sharded_run, tmp_path / "run")
     whole = run / "checkpoints" / "best-whole.ckpt"
 
@@ -109,7 +109,7 @@ def test_it_lies_beside_the_checkpoint_and_is_never_overwritten(sharded_run, ley
         (["run=nowhere"], "run=nowhere does not exist"),
         (["run=SHARDED", "to=weights.pt"], "expected the path of a new file that ends in .ckpt"),
         (["run=SHARDED", "trainer=cpu"], "trainer=cpu is not understood"),
-        (["run=ORDINARY"], "is an ordinary checkpoint already"),
+        (["run=ORDINARY"], "is already an ordinary checkpoint"),
         (["run=TORN"], "best.ckpt is damaged"),
     ],
 )

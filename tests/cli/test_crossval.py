@@ -143,6 +143,9 @@ def test_a_sweep_cross_validates_every_point(leyden, tmp_path):
     assert done.code == 0, done.err
     jobs = [file.parent for file in tmp_path.glob("runs/digits/*-sweep/*/crossval.json")]
     assert len(jobs) == 2
+    ranking = (jobs[0].parent / "ranking.csv").read_text()
+    assert "test/loss" in ranking
+    assert "test/loss" in done.out
     for job in jobs:
         assert {"fold-0", "fold-1", "oof.csv"} <= {path.name for path in job.iterdir()}
 

@@ -64,7 +64,7 @@ def test_overrides_change_how_it_is_measured(override, shared_run, leyden):
     [
         ("data.batchsize=7", "Did you mean 'data.batch_size'"),
         ("data.batch_size=seven", "Set by the override data.batch_size=seven"),
-        ("data.batch_size=[7", "can't be parsed"),
+        ("data.batch_size=[7", "cannot be parsed"),
         ("trainer=gppu", "Did you mean 'gpu'"),
         ("debug=smoke", "conf/debug/"),
         ("network=cnn", "do not fit the network of the config"),
@@ -138,6 +138,7 @@ def test_changed_data_are_refused(picture_run, pictures, leyden):
 
     assert refused.code == 2
     assert "The data have changed since the run learned" in refused.err
+    assert "one test split with data.root=PATH; or" in refused.err  # ImageFolder has no data.path
     assert "changed_data=allow" in refused.err
     assert allowed.code == 0, allowed.err
 

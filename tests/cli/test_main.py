@@ -33,7 +33,7 @@ USER_ERRORS = {
     ),
     "unparsable override": (
         ["train", "network.channels=[1"],
-        ["network.channels=[1", "can't be parsed", "brackets"],
+        ["network.channels=[1", "cannot be parsed", "brackets"],
     ),
     "bare word": (["train", "network"], ["network", "KEY=VALUE"]),
     "unknown resume": (["train", "resume=yes"], ["resume=yes", "resume=auto", "run=RUN"]),
@@ -161,7 +161,7 @@ def test_help_of_train_shows_options_and_the_config_that_is_asked_for(leyden):
     done = leyden("train", "network=mlp", "--help")
 
     for group, options in groups().items():
-        assert group in done.out
+        assert f"  {group}  " in done.out
         assert [option for option in options if option not in done.out] == []
     assert "leyden.networks.mlp.MLP" in done.out
     assert leyden("train", "network=mlpp", "--help").code == 2
@@ -306,7 +306,7 @@ def test_damaged_checkpoint_is_named(damage, leyden, own_run):
     assert "damaged" in done.err
 
 
-def test_strange_checkpoint_is_named(leyden, tmp_path):
+def test_a_checkpoint_of_another_program_is_named(leyden, tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "strange.ckpt")
 
     done = leyden("evaluate", "run=strange.ckpt")

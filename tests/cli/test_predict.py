@@ -141,7 +141,7 @@ def test_the_rows_of_readable_files_come_before_the_error(good_run, unseen, leyd
 STRANGE = ("=1+1.png", "-x.png", "a.png", "lr=0.1.png", "run=3.png", "input=b.png", "[a,b].png")
 
 
-def test_what_exists_is_an_input_whatever_its_name(good_run, unseen, leyden, tmp_path):
+def test_an_existing_path_is_an_input_whatever_its_name(good_run, unseen, leyden, tmp_path):
     for name in STRANGE:
         shutil.copy(min(unseen[0].iterdir()), tmp_path / name)
 
@@ -156,7 +156,7 @@ def test_what_exists_is_an_input_whatever_its_name(good_run, unseen, leyden, tmp
     assert [json.loads(row)["file"] for row in rows] == list(STRANGE)
 
 
-def test_names_reach_no_terminal_raw(good_run, unseen, leyden, tmp_path):
+def test_file_names_are_escaped(good_run, unseen, leyden, tmp_path):
     shutil.copy(min(unseen[0].iterdir()), tmp_path / "\x1b[2J.png")
     (tmp_path / "\x1b[31m\nbad.png").write_text("no image")
 
@@ -187,7 +187,7 @@ def test_probabilities_are_rounded_to_what_float32_holds(good_run, unseen, leyde
     assert list(map(float, shown)) == pytest.approx(unseen[2]["probability"], abs=1e-6)
 
 
-def test_numbers_are_shown_in_all_their_digits(capsys):
+def test_numbers_keep_all_their_digits(capsys):
     PRINTERS["csv"]([{"file": "a.csv row 2", "value": 1600003600.0}])
 
     assert "1600003600.0" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from leyden.cli.startup import collecting_later, importing
+from leyden.cli.startup import importing
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def without_torch(monkeypatch):
 
 
 @pytest.mark.usefixtures("without_torch")
-def test_imports_are_not_searched_for_garbage():
+def test_the_collector_is_off_during_imports():
     with importing():
         assert not gc.isenabled()
 
@@ -25,8 +25,8 @@ def test_imports_are_not_searched_for_garbage():
 
 
 @pytest.mark.usefixtures("without_torch")
-def test_nothing_is_searched_for_garbage_before_them():
-    with collecting_later():
+def test_the_collector_is_off_before_imports():
+    with importing():
         assert not gc.isenabled()
         with importing():
             pass
@@ -34,15 +34,15 @@ def test_nothing_is_searched_for_garbage_before_them():
 
 
 @pytest.mark.usefixtures("without_torch")
-def test_a_command_without_them_leaves_the_collector_on():
-    with collecting_later():
+def test_a_command_without_imports_leaves_the_collector_on():
+    with importing():
         pass
 
     assert gc.isenabled()
 
 
-def test_the_search_goes_on_where_torch_is_there_already():
-    with collecting_later():
+def test_the_collector_stays_on_after_torch_was_imported():
+    with importing():
         assert gc.isenabled()
 
 
@@ -64,7 +64,7 @@ def test_later_imports_change_nothing():
 
 
 @pytest.mark.slow
-def test_a_run_does_not_import_what_few_need():
+def test_a_run_does_not_import_rarely_used_packages():
     slow = {"torch.distributed.checkpoint", "pyarrow", "tokenizers", "soxr"}
     program = (
         "import leyden.data.sets.digits, leyden.tasks.classification, leyden.workflows.train\n"

@@ -65,7 +65,7 @@ def test_a_config_may_ask_for_a_sweep_itself(leyden, tmp_path):
     assert only_run(tmp_path).name.endswith("-sweep")
 
 
-def test_history_has_a_row_an_epoch_and_the_metrics_as_columns(shared_run):
+def test_history_has_one_row_per_epoch_and_a_column_per_metric(shared_run):
     rows = history(shared_run)
 
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -157,7 +157,7 @@ def test_resume_auto_starts_a_run_if_none_is_unfinished(leyden, tmp_path):
     assert len(list((tmp_path / "runs" / "shared").iterdir())) == 2
 
 
-def test_resume_auto_continues_this_very_config(leyden, own_run, tmp_path):
+def test_resume_auto_continues_a_run_of_the_same_config(leyden, own_run, tmp_path):
     (own_run / "status.json").write_text('{"state": "running"}')
     config = ("network=linear", "trainer.max_epochs=2", "name=shared")
 
@@ -231,7 +231,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(leyden, own_run, s
     assert same_weights(checkpoint(own_run), checkpoint(shared_run))
 
 
-def test_a_finished_run_stays_what_it_is(leyden, own_run, shared_run):
+def test_a_finished_run_does_not_change(leyden, own_run, shared_run):
     done = leyden("train", f"run={own_run}")
 
     assert done.code == 0, done.err
@@ -387,7 +387,7 @@ def test_every_logger_writes_below_the_runs(package, words, leyden_process, tmp_
     assert again.code == 0, again.err
 
 
-def test_a_terminal_shows_the_time_and_the_file_where_from(leyden, own_run):
+def test_the_terminal_shows_times_and_the_log_file_loggers(leyden, own_run):
     done = leyden("train", f"run={own_run}/checkpoints/last.ckpt", "trainer.max_epochs=3")
 
     assert done.code == 0, done.err
@@ -417,7 +417,7 @@ def test_the_record_holds_the_whole_command(leyden_process, tmp_path):
         assert shlex.split(provenance["command"]) == ["leyden", "train", *words]
 
 
-def test_a_bad_value_in_a_sweep_is_named_and_stops_no_other_job(leyden, tmp_path):
+def test_a_bad_value_in_a_sweep_is_named_and_does_not_stop_other_jobs(leyden, tmp_path):
     done = leyden("train", "-m", *QUICK, "optimizer.lr=high,0.01")
 
     assert done.code == 2
@@ -463,7 +463,7 @@ def test_a_run_is_repeated_to_the_bit_in_a_folder_of_its_own(leyden, own_run, tm
         assert torch.equal(value, weights[name]), name
 
 
-def test_one_key_allows_only_operations_that_repeat(leyden):
+def test_deterministic_allows_only_reproducible_operations(leyden):
     try:
         done = leyden("train", "network=cnn", "debug=smoke", "deterministic=true")
         assert torch.are_deterministic_algorithms_enabled()
@@ -519,7 +519,7 @@ def test_a_name_stays_in_its_folder(key, leyden, tmp_path):
         (["network=mlp"], "do not fit the network of the config"),
     ],
 )
-def test_what_a_checkpoint_restores_cannot_be_changed(overrides, expected, leyden, own_run):
+def test_keys_that_a_checkpoint_restores_cannot_be_changed(overrides, expected, leyden, own_run):
     before = (own_run / "config.yaml").read_text()
 
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", *overrides)
@@ -530,7 +530,7 @@ def test_what_a_checkpoint_restores_cannot_be_changed(overrides, expected, leyde
     assert status(own_run)["state"] == "finished"
 
 
-def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
+def test_keys_that_a_checkpoint_does_not_restore_can_be_changed(leyden, own_run):
     words = (
         "optimizer.lr=0.003",
         "data.batch_size=16",
@@ -547,7 +547,7 @@ def test_what_a_checkpoint_leaves_open_takes_effect(leyden, own_run):
     assert checkpoint(own_run, "best")["epoch"] == 2
 
 
-def test_a_schedule_that_would_be_over_is_refused(leyden, own_run):
+def test_a_schedule_that_would_have_ended_is_refused(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3", "data.batch_size=128")
 
     assert done.code == 2
@@ -600,7 +600,7 @@ def test_a_run_that_stopped_early_continues_with_more_patience(leyden, tmp_path)
     assert len(history(run)) == 4
 
 
-def test_other_data_are_not_learned_in_the_middle_of_a_run(leyden, own_run):
+def test_data_cannot_change_within_a_run(leyden, own_run):
     last = own_run / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
     content["leyden"]["data_fingerprint"] = "0123"
@@ -733,7 +733,7 @@ def test_checkpoints_without_a_config_are_not_continued(leyden, own_run):
 
 
 @pytest.mark.parametrize("content", ["[1]", "3", '"x"', "null", "{", "[" * 100_000, "\udcff"])
-def test_a_damaged_status_is_as_good_as_none(content, leyden, own_run):
+def test_a_damaged_status_is_ignored(content, leyden, own_run):
     (own_run / "status.json").write_bytes(content.encode("utf-8", "surrogateescape"))
 
     assert leyden("train", f"run={own_run}").code == 0

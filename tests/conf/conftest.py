@@ -1,4 +1,4 @@
-"""The smallest files that each data option reads."""
+"""Minimal files for each option of data."""
 
 import gzip
 import io
@@ -180,12 +180,12 @@ OWN = (
 )
 
 SOURCES = {make.__name__: make for make in OWN}
-"""What makes the files that a data option reads, and gives the overrides that name them."""
+"""Functions that write the files of a data option and return overrides with their paths."""
 
 
 @pytest.fixture(scope="session", params=shipped.OPTIONS["data"])
 def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Give the overrides that choose a data set and its place."""
+    """Return overrides that choose a data set and the path of its files."""
     chosen = [f"data={request.param}", "data.batch_size=8"]
     make = SOURCES.get(request.param)
     return [*chosen, *make(tmp_path_factory.mktemp(request.param))] if make else chosen

@@ -1,4 +1,4 @@
-"""Every file of conf/ that comes with Leyden is tested unasked."""
+"""Tests of all files in Leyden's conf/."""
 
 import functools
 import inspect
@@ -10,7 +10,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 import shipped
-from leyden.config.check import check, target_nodes
+from leyden.config.check import check
 from leyden.config.compose import (
     ACROSS_GROUPS,
     CONF,
@@ -21,6 +21,7 @@ from leyden.config.compose import (
     to_plain,
     with_overrides,
 )
+from leyden.config.nodes import target_nodes
 
 OPTIONS = [f"{group}={option}" for group, options in shipped.OPTIONS.items() for option in options]
 SHARED = [path.relative_to(CONF).as_posix() for path in sorted(CONF.rglob("_*.yaml"))]
@@ -49,30 +50,30 @@ SWAPS = [
 
 @functools.cache
 def missing(option: str) -> list[str]:
-    """Give what the option has no default for."""
+    """Return overrides of the keys for which an option has no default."""
     return [f"{key}=given" for key in sorted(OmegaConf.missing_keys(composed(option)))]
 
 
 @functools.cache
 def composed(option: str) -> Config:
-    """Compose the default config with one other option; ``""`` is the default itself."""
+    """Compose the default config with one option; ``""`` leaves it as it is."""
     return compose([option] if option else [])
 
 
 @functools.cache
 def frozen(option: str) -> Config:
-    """Freeze a composed config; nobody may change it, as it is shared."""
+    """Freeze a composed config, which tests share and must not change."""
     given = missing(option)
     return freeze(compose([option, *given]) if given else composed(option))
 
 
-def test_there_are_files_of_every_group() -> None:
+def test_all_files_are_found() -> None:
     assert len(FILES) > 30
     assert {"data", "network", "task", "task/mix", "experiment", "debug"} < set(shipped.OPTIONS)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_first_comment_says_what_it_is(file: str) -> None:
+def test_the_first_line_is_a_sentence(file: str) -> None:
     lines = (CONF / file).read_text().splitlines()
     if lines[0].startswith("# @package "):
         lines = lines[1:]
@@ -96,7 +97,7 @@ def test_option_passes_the_check(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["", *OPTIONS])
-def test_targets_really_accept_their_keys(option: str) -> None:
+def test_targets_accept_their_keys_when_imported(option: str) -> None:
     config = frozen(option)
 
     nodes = list(target_nodes(to_plain(config), to_plain(config, resolve=True)))
@@ -113,7 +114,7 @@ def test_targets_really_accept_their_keys(option: str) -> None:
 
 
 def accepted(target: Any) -> set[str]:
-    """Name the arguments of a function, or of a constructor and those it hands options on to."""
+    """Return the arguments of a function, or of a constructor and those it passes options to."""
     constructors = [target]
     if inspect.isclass(target):
         constructors = [c.__init__ for c in target.__mro__ if "__init__" in vars(c)]
@@ -130,14 +131,14 @@ def accepted(target: Any) -> set[str]:
 def test_swapping_leaves_no_key_behind(old: str, new: str) -> None:
     swapped = with_overrides(frozen(old), [new, *missing(new)])
     if new.startswith("task="):
-        swapped.loss = frozen(new).loss  # which a task brings where a config is composed
+        swapped.loss = frozen(new).loss  # composition adds the loss of the task
 
     assert set(keys(swapped)) == set(keys(frozen(new)))
     assert swapped == frozen(new)
 
 
 @pytest.mark.parametrize("option", OF_ONE_FILE)
-def test_options_hold_the_keys_of_their_file_alone(option: str) -> None:
+def test_options_have_only_the_keys_of_their_file(option: str) -> None:
     node = OmegaConf.select(frozen(option), option.partition("=")[0].replace("/", "."))
 
     assert set(node) == set(own_keys(option))
@@ -148,7 +149,7 @@ def test_every_setting_of_cleaning_is_a_key(option: str) -> None:
     cleaning = to_plain(frozen(option))["data"]["cleaning"]
 
     settings = inspect.signature(get_object(cleaning["_target_"])).parameters
-    assert set(cleaning) - {"_target_"} == set(settings)  # messages name them as overrides
+    assert set(cleaning) - {"_target_"} == set(settings)  # messages suggest them as overrides
 
 
 @pytest.mark.parametrize("group", ["callbacks", "logger"])
@@ -162,7 +163,7 @@ def test_callbacks_and_loggers_are_named(option: str, group: str) -> None:
         assert node is None or "_target_" in node
 
 
-def test_no_file_crosses_groups_but_experiments_and_debugging() -> None:
+def test_only_experiments_and_debugging_set_keys_of_other_groups() -> None:
     crossing = {
         file.partition("/")[0]
         for file in FILES

@@ -1,4 +1,4 @@
-"""Every data option keeps the contract that users inherit for their own data."""
+"""The contract of data modules, tested on each option of data."""
 
 import pytest
 
@@ -19,6 +19,6 @@ class TestEveryDataOption(DataContract):
         data.splitter = splitter or data.splitter
         return data
 
-    def test_no_row_is_tested_in_two_folds(self):
-        if "data=mandarin_strings" not in self.kind:  # whose rows are made of clips parted before
-            super().test_no_row_is_tested_in_two_folds()
+    def test_folds_share_no_test_row(self):
+        if "data=mandarin_strings" not in self.kind:  # its rows combine clips of a fixed split
+            super().test_folds_share_no_test_row()

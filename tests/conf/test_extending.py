@@ -1,4 +1,4 @@
-"""One Python file and one YAML file of a user's own add a task, a loss, a rule or a network."""
+"""A project adds a task, loss, network and so on by one Python file and one YAML file."""
 
 import sys
 
@@ -22,7 +22,7 @@ from leyden.tasks.base import BatchLoss, Task
 
 
 class Margin(Task):
-    """Learns that the right logit is the largest by 1."""
+    """Trains with the multi-class margin loss."""
 
     def __init__(self, *, spec, **options):
         accuracy = MulticlassAccuracy(num_classes=len(spec.class_names))
@@ -60,11 +60,11 @@ class Loud(nn.CrossEntropyLoss):
 '''
 
 GROUPS = '''
-"""Learning rates that fall from the output to the input."""
+"""Learning rates that decay from the output layer to the input layer."""
 
 
 def layerwise(module, *, lr, factor):
-    """Give each parameter a learning rate ``factor`` below that of the next one."""
+    """Multiply the learning rate of each parameter by ``factor`` for each one after it."""
     parameters = list(module.parameters())
     return [
         {"params": [parameter], "lr": lr * factor**depth}
@@ -80,13 +80,13 @@ factor: 0.5
 """
 
 NETWORK = '''
-"""A linear network on every second pixel."""
+"""A linear network on every second column."""
 
 from torch import nn
 
 
 class Sparse(nn.Module):
-    """One linear layer that looks at every second column."""
+    """One linear layer on every second column of pixels."""
 
     def __init__(self, *, input_shape, num_outputs):
         super().__init__()
@@ -123,7 +123,7 @@ image_size: [8, 8]
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Begin a project in the current directory, and return what adds an option to it."""
+    """Create a project in the current directory; return a function that adds an option."""
     package = f"own_{tmp_path.name}"
     home = tmp_path / "src" / package
     home.mkdir(parents=True)
@@ -142,7 +142,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trained(leyden, tmp_path):
-    """Train two batches; return the last checkpoint, and the metrics as text."""
+    """Return a function that trains two batches and returns the checkpoint and the metrics."""
 
     def train(*words):
         done = leyden("train", "network=linear", *words, "name=mine", "debug=smoke")
@@ -162,7 +162,7 @@ def test_a_task(project, trained):
     assert '"test/correct"' in metrics
 
 
-def test_a_task_that_takes_no_loss_refuses_one(project, trained, leyden, tmp_path):
+def test_a_loss_is_refused_if_the_task_does_not_use_it(project, trained, leyden, tmp_path):
     project("tasks", TASK, "task/margin", TASK_OPTION)
     trained("task=margin")
     (run,) = (tmp_path / "runs" / "mine").iterdir()
@@ -172,7 +172,7 @@ def test_a_task_that_takes_no_loss_refuses_one(project, trained, leyden, tmp_pat
 
     assert new.code == old.code == 2
     assert "The override loss=focal has no effect: " in new.err
-    assert "loss: the task does not take this node" in old.err
+    assert "loss: the task does not use this node" in old.err
 
 
 def test_a_loss(project, trained):
@@ -183,7 +183,7 @@ def test_a_loss(project, trained):
     assert '"test/loss": 2' in metrics  # some 2.3, a hundred times
 
 
-def test_a_rule_for_parameter_groups(project, trained):
+def test_parameter_groups(project, trained):
     project("optim", GROUPS, "parameter_groups/layerwise", GROUPS_OPTION)
 
     checkpoint, _ = trained(
@@ -205,7 +205,7 @@ def test_a_network(project, trained):
 
 @pytest.fixture
 def scans(tmp_path):
-    """Draw images of two classes below a folder."""
+    """Return a function that writes images of two classes to a folder."""
     random = np.random.default_rng(0)
 
     def draw(folder, count):

@@ -1,4 +1,4 @@
-"""Every network option learns from every kind of data that it is made for, and from no other."""
+"""Each network trains on each data set of its kind and is refused for others."""
 
 import inspect
 
@@ -26,7 +26,7 @@ def data(kind: list[str]) -> DataModule:
 
 
 def takes(network: str, data: DataModule) -> bool:
-    """Tell whether a network is made for this kind of data."""
+    """Whether the arguments of a network are the sizes of the data."""
     node = freeze(compose([f"network={network}"])).network
     required = {
         name

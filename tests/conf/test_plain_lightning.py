@@ -1,4 +1,4 @@
-"""Every kind of data and its task work with a plain trainer of Lightning's, without a run."""
+"""All data sets and their tasks work with a plain trainer of Lightning."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def data(kind: list[str]) -> DataModule:
 
 @pytest.fixture(scope="module")
 def config(kind: list[str], data: DataModule) -> Config:
-    """Give a config with the first network that is made for this kind."""
+    """Return a config with the first network for this kind of data."""
     short = ["task.new_tokens=2"] if "task=language_modelling" in kind else []
     for network in OPTIONS["network"]:
         config = freeze(compose([*kind, *short, f"network={network}"]))
@@ -58,7 +58,7 @@ def as_plain(batches: Any) -> list[dict[str, list[Any]]]:
     return [dict(batch) for batch in batches]
 
 
-def test_data_and_loaders_may_be_handed_in(
+def test_data_modules_and_loaders_are_accepted(
     tmp_path: Path, config: Config, data: DataModule
 ) -> None:
     task, trainer = build_task(config, data), trainer_in(tmp_path)
@@ -76,7 +76,7 @@ def test_data_and_loaders_may_be_handed_in(
     )
 
 
-def test_a_trainer_that_knows_no_data_takes_loaders(
+def test_loaders_work_without_a_data_module(
     tmp_path: Path, config: Config, data: DataModule
 ) -> None:
     task, trainer = build_task(config, data), trainer_in(tmp_path)

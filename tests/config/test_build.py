@@ -28,8 +28,8 @@ def test_a_partial_node_becomes_a_factory_of_plain_values() -> None:
     assert type(factory.keywords["betas"]) is list
 
 
-def test_what_is_built_is_what_was_resolved_before_the_arguments_came() -> None:
-    """An argument is no new value for links: they mean the same as when the config was checked."""
+def test_links_are_resolved_before_arguments_are_added() -> None:
+    """An argument does not change the values of links, which the check has seen."""
     config = {"choices": {"a": "torch.nn.ReLU", "b": "torch.nn.Tanh"}}
     config["net"] = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": "${.bias}"}
     config["net"] |= {"bias": 3}
@@ -38,7 +38,7 @@ def test_what_is_built_is_what_was_resolved_before_the_arguments_came() -> None:
 
 
 @pytest.mark.parametrize("argument", ["${oc.env:HOME}", "${nothing}", r"\${x}"])
-def test_what_looks_like_an_interpolation_in_an_argument_is_text(argument: str) -> None:
+def test_interpolations_in_arguments_are_not_evaluated(argument: str) -> None:
     node = {"_target_": EARLY, "monitor": "x"}
 
     assert build(OmegaConf.create({"a": node}), "a", monitor=argument).monitor == argument
@@ -52,7 +52,7 @@ def test_arguments_are_checked_with_the_node() -> None:
 
 
 @pytest.mark.parametrize("target", ["os.system", "torch.load", "logging.FileHandler"])
-def test_nothing_untrusted_is_built_though_nobody_has_checked_the_config(target: str) -> None:
+def test_untrusted_targets_are_not_built_without_a_check_either(target: str) -> None:
     node = {"_target_": "torch.nn.Sequential", "_args_": [[{"_target_": target, "f": "x"}]]}
 
     with pytest.raises(UserError, match="is refused"):
@@ -73,14 +73,14 @@ def test_a_node_may_have_positional_arguments() -> None:
     assert len(build(OmegaConf.create({"net": nested}), "net")) == 2
 
 
-def test_arguments_of_a_node_that_is_not_recursive_stay_what_they_are() -> None:
+def test_arguments_of_a_node_that_is_not_recursive_are_not_built() -> None:
     node = {"_target_": "torch.optim.Adam", "_partial_": True, "_recursive_": False}
     relu = {"_target_": "torch.nn.ReLU"}
 
     assert build(OmegaConf.create({"o": node | {"lr": relu}}), "o").keywords == {"lr": relu}
 
 
-def test_every_container_in_a_node_is_made() -> None:
+def test_nodes_in_containers_are_built() -> None:
     node = {"_target_": "torchmetrics.MeanMetric", "_partial_": True, "_convert_": "none"}
     relu = {"_target_": "torch.nn.ReLU"}
 
@@ -91,11 +91,13 @@ def test_every_container_in_a_node_is_made() -> None:
     assert built["b"] == 1
 
 
-def test_another_kind_than_expected_is_refused_before_it_is_made() -> None:
+def test_a_target_of_another_class_is_refused() -> None:
     config = OmegaConf.create({"loss": {"_target_": "torch.nn.MSELoss"}})
 
     assert build(config, "loss", torch.nn.Module)
-    with pytest.raises(UserError, match=r"^loss: expected a Optimizer, got torch\.nn\.MSELoss"):
+    with pytest.raises(
+        UserError, match=r"^loss: expected a subclass of Optimizer, got torch\.nn\.MSELoss"
+    ):
         build(config, "loss", torch.optim.Optimizer)
 
 
@@ -104,7 +106,7 @@ def test_another_kind_than_expected_is_refused_before_it_is_made() -> None:
     [{"_partial_": "no"}, {"_args_": "ab"}, {"_recursive_": 1}, {"_convert_": None}],
     ids=str,
 )
-def test_the_own_keys_of_a_node_have_types(fault: dict[str, object]) -> None:
+def test_the_types_of_hydras_keys_are_checked(fault: dict[str, object]) -> None:
     with pytest.raises(UserError, match=rf"^net\.{next(iter(fault))}: expected "):
         build(OmegaConf.create({"net": {"_target_": "torch.nn.ReLU"} | fault}), "net")
 
@@ -119,7 +121,7 @@ def test_named_nodes_are_built_in_order_without_those_set_to_null() -> None:
 
 
 @pytest.mark.parametrize("config", [{}, {"logger": None}, {"logger": {}}], ids=str)
-def test_a_missing_key_holds_none(config: dict[str, None]) -> None:
+def test_a_missing_key_has_no_nodes(config: dict[str, None]) -> None:
     struct = OmegaConf.create(config)
     OmegaConf.set_struct(struct, value=True)
 
@@ -140,7 +142,9 @@ def test_a_missing_key_holds_none(config: dict[str, None]) -> None:
         ),
     ],
 )
-def test_refused_values_are_the_users_to_mend(node: dict[str, object], message: str) -> None:
+def test_errors_of_constructors_are_errors_of_the_user(
+    node: dict[str, object], message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         build(OmegaConf.create({"part": node}), "part")
 
@@ -157,7 +161,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         build(OmegaConf.create({"part": {"_target_": "torch.nn.Dropout"}}), "part")
 
 
-def test_other_errors_are_bugs_and_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -168,7 +172,7 @@ def test_other_errors_are_bugs_and_stay_what_they_are(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError])
-def test_a_factory_that_refuses_its_values_blames_its_config(error: type[Exception]) -> None:
+def test_errors_of_factories_begin_with_the_key(error: type[Exception]) -> None:
     def factory(*, size: int) -> None:
         raise error(f"size {size} is too large")
 
@@ -176,5 +180,5 @@ def test_a_factory_that_refuses_its_values_blames_its_config(error: type[Excepti
         call("network", factory, size=3)
 
 
-def test_a_factory_gives_its_object() -> None:
+def test_call_returns_the_object() -> None:
     assert call("network", dict, size=3) == {"size": 3}

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from leyden.config.check import check, check_paths, target_nodes
+from leyden.config.check import check, check_paths
+from leyden.config.nodes import target_nodes
 from leyden.errors import UserError
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}
@@ -14,7 +15,7 @@ LOGGER = {"_target_": "lightning.pytorch.loggers.WandbLogger"}
 STOPPING = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "x"}
 
 
-def test_good_targets_pass() -> None:
+def test_valid_targets_pass() -> None:
     check(OmegaConf.create({"optimizer": ADAM, "loss": {"_target_": "torch.nn.MSELoss"}}))
 
 
@@ -32,7 +33,7 @@ def test_good_targets_pass() -> None:
         ),
     ],
 )
-def test_fault_names_the_key_and_who_set_it(
+def test_messages_name_the_key_and_its_origin(
     change: dict[str, object], key: str, message: str
 ) -> None:
     asked = []
@@ -48,7 +49,7 @@ def test_fault_names_the_key_and_who_set_it(
     assert str(caught.value).endswith(" Set by SOMEBODY.")
 
 
-def test_the_setter_of_a_link_is_who_set_its_value() -> None:
+def test_the_origin_of_a_link_is_that_of_its_value() -> None:
     config = OmegaConf.create({"rate": "high", "optimizer": ADAM | {"lr": "${rate}"}})
 
     with pytest.raises(UserError, match=r"^optimizer\.lr: .* Set by what set rate\.$"):
@@ -62,7 +63,7 @@ def test_values_behind_links_are_checked() -> None:
         check(config)
 
 
-def test_each_target_is_visited_at_its_home_only() -> None:
+def test_linked_nodes_are_visited_once() -> None:
     links = {"task": {"_target_": "a", "slot": "${net}", "list": [{"_target_": "c"}]}}
     links |= {"net": {"_target_": "b"}}
     resolved = links | {"task": {**links["task"], "slot": {"_target_": "b"}}}
@@ -74,7 +75,7 @@ def test_each_target_is_visited_at_its_home_only() -> None:
 
 
 @pytest.mark.parametrize("key", ["data", "network", "loss"])
-def test_lightning_acts_on_the_machine_only_where_it_is_expected(key: str) -> None:
+def test_classes_of_lightning_are_refused_elsewhere(key: str) -> None:
     nested = {"_target_": "torch.nn.Sequential", "_args_": [LOGGER]}
 
     with pytest.raises(UserError, match=r"WandbLogger is refused here.*trainer, callbacks, logger"):
@@ -92,7 +93,7 @@ def test_lightning_acts_on_the_machine_only_where_it_is_expected(key: str) -> No
     ],
     ids=str,
 )
-def test_a_file_does_not_choose_what_writes_elsewhere(config: dict[str, Any]) -> None:
+def test_a_file_cannot_choose_classes_that_write_elsewhere(config: dict[str, Any]) -> None:
     asked = []
 
     def nobody(key: str, node: Any) -> bool:
@@ -106,14 +107,14 @@ def test_a_file_does_not_choose_what_writes_elsewhere(config: dict[str, Any]) ->
     check(OmegaConf.create(config), is_chosen=lambda key, node: True)  # noqa: ARG005
 
 
-def test_what_stays_in_the_run_folder_needs_no_choice() -> None:
+def test_a_file_can_choose_classes_that_write_to_the_run_folder() -> None:
     trainer = {"_target_": TRAINER, "strategy": {"_target_": f"{STRATEGIES}.DDPStrategy"}}
     config = OmegaConf.create({"trainer": trainer, "callbacks": {"stopping": STOPPING}})
 
     check(config, is_chosen=lambda key, node: False)  # noqa: ARG005
 
 
-def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
+def test_filenames_stay_in_the_run_folder() -> None:
     history = {"_target_": "leyden.callbacks.history.MetricHistory", "monitor": "x", "mode": "min"}
 
     with pytest.raises(UserError, match=r"^callbacks\.mine\.filename: '/elsewhere' .* leads out"):
@@ -153,12 +154,12 @@ def test_a_file_of_any_callback_is_in_the_run_folder() -> None:
         ({"loss": {"_target_": ["torch.nn.ReLU"]}}, "got \\['torch.nn.ReLU'\\] \\(list\\)"),
     ],
 )
-def test_wrong_types_are_named(config: dict[str, Any], message: str) -> None:
+def test_invalid_keys_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check(OmegaConf.create(config))
 
 
-def test_a_key_of_ones_own_is_taken_by_a_link() -> None:
+def test_additional_keys_may_be_linked() -> None:
     check(OmegaConf.create({"rate": {"peak": 0.1}, "optimizer": ADAM | {"lr": "${rate.peak}"}}))
 
 

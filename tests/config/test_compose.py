@@ -40,7 +40,7 @@ def test_keys_are_dotted_and_follow_no_link(frozen: Config) -> None:
     assert not [key for key in found if key.startswith("task.network.") or "_target_" in key]
 
 
-def test_hydra_is_left_out_unless_asked_for() -> None:
+def test_the_node_of_hydra_is_left_out_by_default() -> None:
     assert "hydra" not in compose([])
     assert compose(["network=mlp"], with_hydra=True).hydra.runtime.choices.network == "mlp"
 
@@ -161,7 +161,7 @@ def written(path: Path, config: Config, added: str) -> Path:
 @pytest.mark.parametrize(
     ("added", "message"),
     [
-        ("a: &x [1]\nb: *x", "holds an alias"),
+        ("a: &x [1]\nb: *x", "contains an alias"),
         (f"a: {'[' * 300}{']' * 300}", "levels deep"),
         (f"a: {'[' * 20_000}{']' * 20_000}", "levels deep"),
         (f"a: 1{':1' * 100_000}", "a number of more than 100"),
@@ -170,13 +170,13 @@ def written(path: Path, config: Config, added: str) -> Path:
         ("5: 6", "its top level has a key of type int"),
         ("a: {.nan: 1}", "a has a key of type float"),
         ("a: 2020-01-01", "a is a date"),
-        ("a: !!binary aGk=", "holds a tag"),
-        ("a: !!set {b}", "holds a tag"),
-        ("a: !!python/name:os.system", "holds a tag"),
-        ("a: !!int ''", "holds a tag"),
-        ("a: !!bool b", "holds a tag"),
-        ("a: !!timestamp b", "holds a tag"),
-        ("a: !!omap [b: c]", "holds a tag"),
+        ("a: !!binary aGk=", "contains a tag"),
+        ("a: !!set {b}", "contains a tag"),
+        ("a: !!python/name:os.system", "contains a tag"),
+        ("a: !!int ''", "contains a tag"),
+        ("a: !!bool b", "contains a tag"),
+        ("a: !!timestamp b", "contains a tag"),
+        ("a: !!omap [b: c]", "contains a tag"),
         ("a: ${oc.env:HOME}", "only links"),
         ("a: \\${seed}", "only links"),
         ("seed: ${seed}", "in a circle"),
@@ -185,7 +185,7 @@ def written(path: Path, config: Config, added: str) -> Path:
     ],
     ids=lambda text: text[:20],
 )
-def test_a_file_that_no_run_wrote_is_refused_in_a_sentence(
+def test_files_that_no_run_writes_are_refused_in_one_line(
     added: str, message: str, frozen: Config, tmp_path: Path
 ) -> None:
     file = written(tmp_path / "config.yaml", frozen, added)
@@ -197,7 +197,7 @@ def test_a_file_that_no_run_wrote_is_refused_in_a_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_a_config_without_what_every_run_has_is_refused(frozen: Config) -> None:
+def test_a_config_without_required_keys_is_refused(frozen: Config) -> None:
     plain = to_plain(frozen)
     del plain["network"], plain["seed"]
 
@@ -208,7 +208,7 @@ def test_a_config_without_what_every_run_has_is_refused(frozen: Config) -> None:
 def test_a_value_that_would_be_evaluated_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALUE", "${oc.env:HOME}")
     for value in ("'${oc.env:VALUE}'", r"'\${oc.env:HOME}'", r"'\${seed}'"):
-        with pytest.raises(UserError, match=r"holds \$\{ once it is evaluated"):
+        with pytest.raises(UserError, match=r"contains \$\{ after it is evaluated"):
             freeze(compose([f"+x={value}"]))
 
 
@@ -218,7 +218,7 @@ def test_a_frozen_target_is_literal() -> None:
     assert to_plain(frozen)["loss"]["_target_"] == "torch.nn.MSELoss"
 
 
-def test_a_file_chooses_no_cache_and_no_mirrors(frozen: Config, tmp_path: Path) -> None:
+def test_a_file_cannot_choose_cache_or_mirrors(frozen: Config, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     save(with_overrides(frozen, ["data.cache_dir=/x", "+data.mirrors=[http://x]"]), file)
 
@@ -229,7 +229,7 @@ def test_a_file_chooses_no_cache_and_no_mirrors(frozen: Config, tmp_path: Path) 
     assert load(file, own=True).data.cache_dir == "/x"
 
 
-def test_a_node_that_is_given_as_a_whole_replaces_the_one_before(frozen: Config) -> None:
+def test_an_override_by_a_node_replaces_the_old_node(frozen: Config) -> None:
     changed = with_overrides(frozen, ["callbacks.early_stopping={_target_: a.B, monitor: x}"])
     assert dict(changed.callbacks.early_stopping) == {"_target_": "a.B", "monitor": "x"}
     changed = with_overrides(frozen, ["callbacks.early_stopping={monitor: x}"])

@@ -13,7 +13,7 @@ CLASS = "class Gauge:\n    def __init__(self, *, depth: int) -> None: ...\n"
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Make a project of a fresh name in the current directory, and return the name."""
+    """Write a project to the current directory, and return its name."""
     name = f"project_{abs(hash(str(tmp_path)))}"
     package = tmp_path / "src" / name
     package.mkdir(parents=True)
@@ -36,14 +36,14 @@ def test_classes_of_a_project_are_found_without_importing_it(write: str) -> None
     assert list(resolve(f"{write}.gauges.Gauge").signature.parameters) == ["depth"]
 
 
-def test_functions_of_a_project_are_trusted_in_few_modules(write: str) -> None:
+def test_functions_of_a_project_are_trusted_in_some_modules(write: str) -> None:
     with pytest.raises(UserError, match="only classes are trusted there"):
         resolve(f"{write}.gauges.run")
     Path("src", write, "optim.py").write_text("def rule(): ...\n")
     assert not resolve(f"{write}.optim.rule").is_class
 
 
-def test_what_a_project_imports_is_not_trusted(write: str) -> None:
+def test_imports_of_a_project_are_not_trusted(write: str) -> None:
     Path("src", write, "open.py").write_text("import subprocess\nfrom zipfile import ZipFile\n")
 
     for target in ("open.subprocess.Popen", "open.ZipFile"):
@@ -71,7 +71,7 @@ def test_a_folder_of_a_run_is_not_a_project(write: str, file: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["pyproject.toml", "src/{}/__init__.py"])
-def test_a_module_that_is_no_project_is_not_trusted(write: str, missing: str) -> None:
+def test_an_incomplete_project_is_not_trusted(write: str, missing: str) -> None:
     Path(missing.format(write)).unlink()
 
     assert find_projects() == []

@@ -18,7 +18,7 @@ def test_a_group_is_left_out(group: str, form: str) -> None:
 
 @pytest.mark.parametrize("group", NEEDED)
 @pytest.mark.parametrize("form", ["{}=null", "{}=", "~{}"])
-def test_a_group_that_every_run_needs_is_not(group: str, form: str) -> None:
+def test_a_required_group_cannot_be_left_out(group: str, form: str) -> None:
     with pytest.raises(UserError, match=f"leaves a run without {group}. Expected one of "):
         written_out([form.format(group)])
 
@@ -36,7 +36,7 @@ def test_a_group_that_every_run_needs_is_not(group: str, form: str) -> None:
         ("data.root=nowhere,elsewhere", "data.root=nowhere,elsewhere"),
     ],
 )
-def test_the_rest_stays_what_it_is(override: str, expected: str) -> None:
+def test_other_overrides_are_unchanged(override: str, expected: str) -> None:
     assert written_out([override]) == [expected]
 
 
@@ -46,7 +46,7 @@ def test_files_that_others_share_are_not_options(override: str) -> None:
         written_out([override])
 
 
-def test_groups_of_ones_own_keep_their_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_additional_groups_keep_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leyden.config.shorthands.groups", lambda: {"mine": ["a"]})
 
     written = written_out(["+mine=a", "~mine", "mine=null"])
@@ -55,13 +55,13 @@ def test_groups_of_ones_own_keep_their_sign(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("override", ["hydra=null", "hydra/launcher=", "+mine/inner=null"])
-def test_a_group_of_others_needs_an_option(override: str) -> None:
+def test_groups_of_hydra_need_an_option(override: str) -> None:
     with pytest.raises(UserError, match="names no option"):
         written_out([override])
 
 
 @given(name=st.text(min_size=1))
-def test_the_path_of_data_may_hold_any_character(name: str) -> None:
+def test_paths_of_data_may_contain_any_character(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leyden.config.shorthands.exists", lambda path: True)  # noqa: ARG005
         (override,) = written_out([f"data.root={name}"])

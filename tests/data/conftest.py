@@ -37,7 +37,7 @@ def choir(sing):
 
 @pytest.fixture(scope="session")
 def write_csv():
-    """Write columns of cells as a table; a missing cell is nothing."""
+    """Write columns of cells as a table; a missing cell is empty."""
 
     def write(path, columns):
         with path.open("w", newline="") as stream:
@@ -51,7 +51,7 @@ def write_csv():
 
 @pytest.fixture
 def web(tmp_path):
-    """A server of the files in a folder; it notes what is asked of it."""
+    """Serve the files of a folder, and record the requests."""
 
     class Handler(SimpleHTTPRequestHandler):
         def log_request(self, *_):

@@ -60,7 +60,7 @@ def ready(cls=Shades, **options):
 
 
 def content(data):
-    """What each split holds, whatever its row numbers."""
+    """Return the contents of each split, independent of row numbers."""
     return {
         split: sorted(
             data.cached.arrays["images"][row].tobytes() for row in data.row_numbers(split)
@@ -78,7 +78,7 @@ class Seen:
 
 
 class Watcher(LightningModule):
-    """Learns nothing and notes every batch that it is given."""
+    """Module without parameters that records its batches."""
 
     def __init__(self):
         super().__init__()
@@ -376,7 +376,7 @@ def test_rows_of_one_class_alone_are_an_error():
         ready(targets=np.array(["ant"] * 60))
 
 
-def test_a_class_that_no_row_of_a_split_measures_is_told(caplog):
+def test_a_class_that_a_split_lacks_is_a_warning(caplog):
     targets = TARGETS.copy()
     targets[targets == "cow"] = "ant"
     targets[7] = "cow"
@@ -389,7 +389,7 @@ def test_a_class_that_no_row_of_a_split_measures_is_told(caplog):
     ]
 
 
-def test_what_cleaning_dropped_is_told_where_no_row_is_left():
+def test_the_error_for_an_empty_split_reports_what_cleaning_dropped():
     pixels = np.zeros_like(PIXELS)
 
     with pytest.raises(UserError, match=r"keeps 1 rows of 60; .* dropped 59 by duplicates\."):

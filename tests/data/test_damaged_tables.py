@@ -1,4 +1,4 @@
-"""Damaged tables: rows are read or rejected, or the file is refused, whatever is wrong with it."""
+"""Whatever is wrong with a damaged table, its rows are read or rejected, or the file is refused."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from leyden.errors import UserError
 ROUNDS = int(os.environ.get("LEYDEN_FUZZ_ROUNDS", "100"))
 
 SECONDS = 10
-"""Longest time that a file of a few kilobytes may take."""
+"""Maximum time in seconds for a file of a few kilobytes."""
 
 ROWS = [
     {"name": f'a "quoted", ü {row}', "weight": row / 3, "count": row, "tame": row % 2 == 0}

@@ -1,4 +1,4 @@
-"""Images, sounds and texts in folders are found alike."""
+"""Images, sounds and texts in folders are found in the same way."""
 
 import numpy as np
 import pytest

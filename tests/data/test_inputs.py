@@ -56,7 +56,7 @@ def test_a_file_that_is_given_twice_has_two_rows(tmp_path):
     assert chunk.fields["lengths"].tolist() == [2, 2]
 
 
-def test_nothing_is_joined_where_nothing_can_be_read(tmp_path):
+def test_nothing_is_joined_if_no_file_can_be_read(tmp_path):
     (chunk,) = read_files(files(tmp_path, ""), read, joined)
 
     assert (chunk.names, chunk.fields, len(chunk.rejected)) == ([], {}, 1)

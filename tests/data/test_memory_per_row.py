@@ -1,4 +1,4 @@
-"""Memory that data take as their rows grow; what is mapped from files is none."""
+"""Memory per row of data sets; memory-mapped files do not count."""
 
 import tracemalloc
 from itertools import islice

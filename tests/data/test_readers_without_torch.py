@@ -1,4 +1,4 @@
-"""What a server decodes inputs with must not import torch, which takes seconds and 200 MB."""
+"""Modules that a server decodes inputs with must not import torch (seconds, and 200 MB)."""
 
 import subprocess
 import sys

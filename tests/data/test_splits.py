@@ -23,7 +23,7 @@ def population(targets, *, keys=None, splits=None, times=None):
 
 
 def assigned(splitter, rows):
-    """Name the split of each row, which has to be in one at most."""
+    """Return the split of each row, which has to be in one at most."""
     splits, count = splitter.split(rows), len(rows.keys)
     together = np.concatenate([splits[split] for split in SPLITS])
     assert len(set(together)) == len(together)

@@ -1,4 +1,4 @@
-"""The focal loss compared with its formula and with cross-entropy."""
+"""Focal loss, compared with its formula and with cross-entropy."""
 
 import math
 
@@ -20,7 +20,7 @@ def labels() -> torch.Tensor:
 
 
 def test_value_of_the_paper() -> None:
-    # Two classes, probability 0.9 of the right one: 0.01 of cross-entropy (Lin et al., section 3.2)
+    # Two classes, probability 0.9 of the target: 0.01 of cross-entropy (Lin et al., section 3.2)
     logits = torch.tensor([[math.log(9.0), 0.0]])
 
     loss = FocalLoss(gamma=2.0)(logits, torch.tensor([0]))
@@ -54,7 +54,7 @@ def test_soft_targets_equal_hard_ones(logits: torch.Tensor, labels: torch.Tensor
     torch.testing.assert_close(loss(logits, soft), loss(logits, labels))
 
 
-def test_mixed_targets_weigh_both_classes(logits: torch.Tensor) -> None:
+def test_mixed_targets_interpolate_the_loss(logits: torch.Tensor) -> None:
     loss = FocalLoss(gamma=2.0)
     first, second = torch.zeros(6, dtype=torch.int64), torch.ones(6, dtype=torch.int64)
     mixed = 0.3 * functional.one_hot(first, 4) + 0.7 * functional.one_hot(second, 4)
@@ -64,16 +64,16 @@ def test_mixed_targets_weigh_both_classes(logits: torch.Tensor) -> None:
     torch.testing.assert_close(loss(logits, mixed), expected, check_dtype=False)
 
 
-def test_easy_examples_are_discounted() -> None:
+def test_easy_examples_are_down_weighted() -> None:
     easy, hard = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     label = torch.tensor([0])
 
-    def discount(logits: torch.Tensor) -> float:
+    def ratio(logits: torch.Tensor) -> float:
         focal, plain = FocalLoss(gamma=2.0)(logits, label), FocalLoss(gamma=0.0)(logits, label)
         return (focal / plain).item()
 
-    assert discount(easy) < 0.001
-    assert discount(hard) > 0.9
+    assert ratio(easy) < 0.001
+    assert ratio(hard) > 0.9
 
 
 def test_half_precision_logits_are_computed_in_float32(labels: torch.Tensor) -> None:
@@ -92,7 +92,7 @@ def test_saturated_logits_have_finite_gradients(gamma: float, dtype: torch.dtype
 
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
-    assert logits.grad[1].abs().sum() > 0  # the hard one still teaches
+    assert logits.grad[1].abs().sum() > 0  # the misclassified row
 
 
 @pytest.mark.parametrize("arguments", [{"gamma": -1.0}, {"label_smoothing": 1.5}], ids=str)
@@ -102,7 +102,7 @@ def test_bad_arguments_are_named(arguments: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
-def test_weights_count_as_in_cross_entropy(
+def test_class_weights_equal_those_of_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float
 ) -> None:
     weight = torch.tensor([1.0, 0.5, 3.0, 0.0], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Every network of the package passes the contract that users inherit."""
+"""Contract and options of every network in the package."""
 
 import importlib
 import inspect
@@ -140,10 +140,10 @@ def test_state_dict_names_the_layers(network, sizes, batch):  # noqa: ARG001
 @pytest.mark.parametrize(
     ("network", "sizes", "batch"), [case for case in ONCE_EACH if without_dropout(case.values[0])]
 )
-def test_dropout_ends_with_training(network, sizes, batch):
+def test_dropout_is_off_in_evaluation(network, sizes, batch):
     net, rows = network(**sizes, dropout=0.5), batch(16)
     with torch.no_grad():
-        for weight in net.parameters():  # away from weights that start at zero on purpose
+        for weight in net.parameters():  # some weights are initialised with zeros
             weight.add_(torch.rand_like(weight), alpha=0.1)
     assert not torch.equal(net(**rows), net(**rows))
 
@@ -153,7 +153,7 @@ def test_dropout_ends_with_training(network, sizes, batch):
 
 
 @once_each
-def test_impossible_sizes_are_refused_by_name(network, sizes, batch):  # noqa: ARG001
+def test_an_invalid_size_is_named(network, sizes, batch):  # noqa: ARG001
     wrong = {"input_shape": (1, 0, 8), "num_outputs": 0, "vocab_size": 0, "num_mels": 0}
     wrong |= {"num_tokens": 0, "dropout": 1.0, "width": 0}
     for name in wrong.keys() & inspect.signature(network).parameters:
@@ -170,7 +170,7 @@ def test_impossible_sizes_are_refused_by_name(network, sizes, batch):  # noqa: A
         if set(sizes) == set(case.values[1])
     ],
 )
-def test_sizes_may_be_extreme(network, sizes, batch):
+def test_outputs_and_gradients_of_extreme_sizes(network, sizes, batch):
     torch.manual_seed(0)
     net = network(**sizes | without_dropout(network))
     with torch.no_grad():
@@ -202,7 +202,7 @@ def test_large_images_are_accepted(network):
         if set(sizes) == set(case.values[1])
     ],
 )
-def test_a_batch_is_memorised(network, sizes, batch):
+def test_a_batch_can_be_overfitted(network, sizes, batch):
     torch.manual_seed(0)
     net, rows = (
         network(**sizes | without_dropout(network)),
@@ -232,7 +232,7 @@ def test_memory_format_does_not_change_the_logits(network):
 
 
 @each_that_takes("vocab_size", "num_outputs")
-def test_padding_makes_no_difference(network):
+def test_padding_does_not_change_the_logits(network):
     net = network(vocab_size=50, num_outputs=3).eval()
     tokens = torch.randint(2, 50, (2, 5))
 
@@ -244,7 +244,7 @@ def test_padding_makes_no_difference(network):
 
 
 @each_that_takes("num_numbers", "cardinalities")
-def test_every_column_makes_a_difference(network):
+def test_every_column_changes_the_logits(network):
     sizes, batch = columns(5, 3, 40, 2)
     net, rows = network(**sizes).eval(), batch(6)
     before = net(**rows)

@@ -1,4 +1,4 @@
-"""Effects of the options of each network."""
+"""Options of the networks for images and for inputs of any shape."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_mlp_norm(norm: str, layers: type[nn.Module] | tuple[()]) -> None:
 
     assert len(norms) == (2 if layers else 0)
     assert all(isinstance(found, layers) for found in norms)
-    # Batch norm would subtract a bias again.
+    # Batch norm cancels the bias of the layer before it.
     hidden = [layer for layer in net.hidden_layers.modules() if isinstance(layer, nn.Linear)]
     assert all((layer.bias is None) == (norm == "batch") for layer in hidden)
 
@@ -143,7 +143,7 @@ def test_space_to_depth_sees_every_pixel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "tunables"),
+    ("network", "options"),
     [
         (MLP, {"hidden_widths": []}),
         (MLP, {"norm": "group"}),
@@ -157,6 +157,6 @@ def test_space_to_depth_sees_every_pixel() -> None:
     ],
     ids=str,
 )
-def test_bad_tunables_are_named(network: type[nn.Module], tunables: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(tunables))):
-        network(**DIGITS, **tunables)
+def test_an_invalid_option_is_named(network: type[nn.Module], options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        network(**DIGITS, **options)

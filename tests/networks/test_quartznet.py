@@ -11,7 +11,7 @@ def network(**options):
 
 
 @pytest.mark.parametrize(("stride", "steps"), [(1, 21), (2, 11), (4, 6)])
-def test_logits_are_given_for_each_step(stride, steps):
+def test_each_step_has_logits(stride, steps):
     logits = network(stride=stride)(torch.randn(3, 1, 8, 21), torch.tensor([21, 20, 5]))
 
     assert logits.shape == (3, steps, 5)
@@ -19,18 +19,18 @@ def test_logits_are_given_for_each_step(stride, steps):
 
 @pytest.mark.parametrize("length", [1, 6, 7])
 def test_padding_does_not_change_the_logits(length):
-    learned = network()
+    net = network()
     alone = torch.randn(1, 1, 8, length)
     padded = torch.full((1, 1, 8, 30), 9.0)
     padded[..., :length] = alone
 
-    said = learned(padded, torch.tensor([length]))
+    found = net(padded, torch.tensor([length]))
 
-    within = learned(alone, torch.tensor([length]))
-    assert torch.allclose(said[:, : within.shape[1]], within, atol=1e-5)
+    expected = net(alone, torch.tensor([length]))
+    assert torch.allclose(found[:, : expected.shape[1]], expected, atol=1e-5)
 
 
-def test_after_the_end_only_the_blank_is_predicted():
+def test_the_blank_is_predicted_after_the_end():
     logits = network()(torch.randn(2, 1, 8, 20), torch.tensor([20, 7]))
 
     probabilities = logits.softmax(dim=2)
@@ -42,6 +42,6 @@ def test_after_the_end_only_the_blank_is_predicted():
     ("options", "message"),
     [({"kernel_size": 4}, "kernel_size must be odd"), ({"dropout": 1.0}, "dropout must be in")],
 )
-def test_impossible_sizes_are_refused_by_name(options, message):
+def test_an_invalid_option_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         network(**options)

@@ -8,7 +8,7 @@ from leyden.networks.table_mlp import TableMLP
 SIZES = {"num_numbers": 5, "cardinalities": [3, 40, 2], "num_outputs": 3}
 
 
-def test_unknown_values_are_neutral() -> None:
+def test_the_embedding_of_unknown_values_is_zero() -> None:
     net = TableMLP(**SIZES)
 
     assert not any(layer.weight[0].any() for layer in net.input_layer.embeddings)

@@ -11,9 +11,9 @@ from leyden.networks.transformer import CausalTransformer, Transformer
 SIZES = {"vocab_size": 50, "num_outputs": 3}
 
 
-def build(network: type[nn.Module], **tunables: object) -> nn.Module:
+def build(network: type[nn.Module], **options: object) -> nn.Module:
     torch.manual_seed(0)
-    return network(**SIZES | tunables)
+    return network(**SIZES | options)
 
 
 def batch_of(*lengths: int, longest: int | None = None) -> dict[str, Tensor]:
@@ -68,10 +68,10 @@ def test_width_must_be_a_multiple_of_twice_the_heads(width: int, heads: int) -> 
         build(Transformer, width=width, heads=heads)
 
 
-def test_predictions_depend_on_earlier_tokens_alone() -> None:
+def test_logits_depend_on_earlier_tokens_only() -> None:
     torch.manual_seed(0)
     net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
-    for parameter in net.parameters():  # blocks that are still the identity mix no tokens
+    for parameter in net.parameters():  # initial blocks are the identity, without attention
         nn.init.normal_(parameter, std=0.2)
     tokens = batch_of(8)["tokens"]
     changed = tokens.clone()
@@ -90,7 +90,7 @@ def test_a_causal_transformer_shares_its_embeddings_with_the_output() -> None:
     assert net.output_layer.weight is net.input_layer.weight
 
 
-def test_a_causal_transformer_is_initialised_as_a_function_of_each_token_alone() -> None:
+def test_a_causal_transformer_is_initialised_without_attention() -> None:
     torch.manual_seed(0)
     net = CausalTransformer(vocab_size=50, width=32, heads=2).eval()
     tokens = batch_of(8)["tokens"]

@@ -21,7 +21,7 @@ def test_only_matrices_and_kernels_decay() -> None:
     assert exempt["weight_decay"] == 0.0
 
 
-def test_the_optimizer_decides_how_much() -> None:
+def test_matrices_take_the_weight_decay_of_the_optimizer() -> None:
     optimizer = torch.optim.AdamW(decay_matrices(network()), weight_decay=0.3)
 
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
@@ -52,7 +52,7 @@ def test_shared_parameters_appear_once() -> None:
     assert [len(group["params"]) for group in groups] == [1, 1]
 
 
-def test_a_forgotten_parameter_is_named() -> None:
+def test_a_parameter_in_no_group_is_named() -> None:
     net = network()
     groups = [{"params": [net[0].weight, net[0].bias, *net[1].parameters(), net[3].weight]}]
 

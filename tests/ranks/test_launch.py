@@ -39,20 +39,20 @@ def test_each_device_has_a_process(gpus, words, expected, monkeypatch):
 @pytest.mark.parametrize(
     ("gpus", "words", "message"),
     [
-        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 can be seen"),
-        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 can be seen"),
+        (1, ["trainer.devices=2"], "needs 2 GPUs, but 1 are visible"),
+        (0, ["trainer.devices=2", "trainer.accelerator=gpu"], "needs 2 GPUs, but 0 are visible"),
         (2, ["trainer.devices=[0,1]", "trainer.accelerator=cpu"], "Give trainer.devices=2"),
         (0, ["trainer.devices=1000000"], "starts 1000000 processes. Expected at most"),
     ],
 )
-def test_devices_that_are_not_there_are_an_error(gpus, words, message, monkeypatch):
+def test_unavailable_devices_are_an_error(gpus, words, message, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
 
     with pytest.raises(UserError, match=message):
         needed(words)
 
 
-def test_the_first_error_is_reported_whatever_else_is_there(tmp_path):
+def test_the_first_error_is_reported_and_damaged_ones_are_ignored(tmp_path):
     for number, text in enumerate(['[2, 0, "ValueError", "late"]', "{", "[]", "5"]):
         (tmp_path / f"error.rank{number}.json").write_text(text)
     (tmp_path / "error.rank9.json").write_text(json.dumps([1, 9, "ValueError", "first"]))
@@ -129,7 +129,7 @@ def test_ranks_that_were_stopped_can_be_continued(code, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_input_that_ranks_refuse_is_the_users_to_fix(tmp_path):
+def test_input_that_ranks_refuse_is_a_user_error(tmp_path):
     ending = """try:
         with errors_reported(Path(sys.argv[1])):
             raise UserError("no.")

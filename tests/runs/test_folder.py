@@ -52,7 +52,7 @@ def test_status_keeps_its_start(tmp_path: Path) -> None:
     assert ended["ended"] is not None
 
 
-def test_torn_status_is_as_good_as_none(tmp_path: Path) -> None:
+def test_a_damaged_status_is_ignored(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.status.write_text('{"state": "fini')
 
@@ -68,7 +68,7 @@ def test_metrics_are_empty_before_the_end(tmp_path: Path) -> None:
     assert folder.read_metrics() == {"val/loss": 0.5}
 
 
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_json_is_written_atomically(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     write_json(file, [1])
 
@@ -79,7 +79,7 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+def test_only_one_process_holds_a_folder(tmp_path: Path) -> None:
     one, other = RunFolder(tmp_path), RunFolder(tmp_path)
     refused = pytest.raises(UserError, match="trained by another process")
     with one.held(), refused, other.held():
@@ -100,7 +100,7 @@ def test_a_folder_is_free_after_an_error(tmp_path: Path) -> None:
         assert kept is not None
 
 
-def test_the_best_checkpoint_is_meant_by_a_folder(tmp_path: Path, config: Config) -> None:
+def test_a_folder_selects_its_best_checkpoint(tmp_path: Path, config: Config) -> None:
     folder = a_run(tmp_path / "run", config)
     last = touched(folder.last)
     assert find_run(str(folder.path)) == (folder, last)
@@ -111,7 +111,7 @@ def test_the_best_checkpoint_is_meant_by_a_folder(tmp_path: Path, config: Config
     assert find_run(str(last)) == (folder, last)
 
 
-def test_a_checkpoint_may_lie_anywhere(tmp_path: Path) -> None:
+def test_a_checkpoint_may_be_anywhere(tmp_path: Path) -> None:
     file = touched(tmp_path / "copied.ckpt")
 
     assert find_run(str(file)) == (RunFolder(tmp_path), file)
@@ -124,7 +124,7 @@ def test_runs_without_a_checkpoint_say_how_to_get_one(tmp_path: Path, config: Co
         find_run(str(tmp_path / "run"))
 
 
-def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"neither a run folder nor a checkpoint.*\.ckpt"):
         find_run(str(touched(tmp_path / "x.png")))
 
@@ -174,7 +174,7 @@ def test_runs_of_other_names_and_configs_are_not_found(tmp_path: Path, config: C
     assert newest_run(config, tmp_path, finished=False) is None
 
 
-def test_a_damaged_config_hides_no_other_run(tmp_path: Path, config: Config) -> None:
+def test_a_damaged_config_does_not_hide_other_runs(tmp_path: Path, config: Config) -> None:
     run = a_run(tmp_path / "mine" / "1", config)
     for name, text in {"2": "a: ${missing}", "3": "a: [", "4": ""}.items():
         touched(tmp_path / "mine" / name / "config.yaml").write_text(text)
@@ -193,7 +193,7 @@ def test_a_number_names_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.path == folder.path.resolve()
 
 
-def test_files_that_no_run_wrote_hold_no_metrics_and_no_warnings(tmp_path: Path) -> None:
+def test_foreign_files_give_neither_metrics_nor_warnings(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     huge = "1" + "0" * 400
     folder.metrics.write_text(f'{{"val/loss": {huge}, "val/f1": true, "val/auroc": "x"}}')

@@ -1,8 +1,8 @@
-"""Shard a network over two forked ranks, and report what each of them holds.
+"""Shard a network across two forked ranks, and report the memory of each.
 
     python tests/strategies/sharded_run.py FOLDER
 
-The elements of all tensors that take memory are counted whenever a layer is whole on the device.
+All elements in memory are counted whenever a whole layer is on the device.
 """
 
 import gc
@@ -29,7 +29,7 @@ def main(folder):
         if (pid := os.fork()) == 0:
             code = 1
             try:
-                share_out(rank, folder)
+                shard_on_rank(rank, folder)
                 code = 0
             finally:
                 os._exit(code)
@@ -50,7 +50,7 @@ class Network(nn.Module):
         self.register_buffer("frequencies", torch.arange(4.0), persistent=False)
 
 
-def share_out(rank, folder):
+def shard_on_rank(rank, folder):
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=RANKS
     )
@@ -63,7 +63,10 @@ def share_out(rank, folder):
     before = {each.device.type for each in network.parameters()}
     counted = []
     fully_shard = layers.fully_shard
-    layers.fully_shard = lambda *args, **how: (counted.append(alive()), fully_shard(*args, **how))
+    layers.fully_shard = lambda *args, **how: (
+        counted.append(elements_in_memory()),
+        fully_shard(*args, **how),
+    )
     gc.disable()
     layers.shard(network, mesh, torch.device("cpu"))
     gc.enable()
@@ -75,8 +78,8 @@ def share_out(rank, folder):
         "before": sorted(before),
         "whole": whole,
         "largest layer": max(sum(each.numel() for each in layer.parameters()) for layer in blocks),
-        "part": sum(each.to_local().numel() for each in parameters),
-        "most alive": max(counted),
+        "shard": sum(each.to_local().numel() for each in parameters),
+        "peak": max(counted),
         "tied": network.language_model.output_layer.weight
         is network.language_model.input_layer.weight,
         "frequencies": network.frequencies.tolist(),
@@ -90,8 +93,8 @@ def full(tensor):
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def alive():
-    """Count the elements of all tensors that take memory."""
+def elements_in_memory():
+    """Count the elements of all tensors that are not on the meta device."""
     tensors = [each for each in gc.get_objects() if type(each) in (torch.Tensor, nn.Parameter)]
     storages = {each.untyped_storage() for each in tensors if not each.is_meta}
     sizes = {each.data_ptr(): each.nbytes() // 4 for each in storages}

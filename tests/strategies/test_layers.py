@@ -1,4 +1,4 @@
-"""A sharded network is never whole on any device, and computes what it did."""
+"""Sharding of networks: memory, logits and gradients."""
 
 import inspect
 import json
@@ -28,7 +28,7 @@ SIZES = {
     "num_mels": 16,
     "num_tokens": 5,
 }
-"""What the data say of themselves to one network or another."""
+"""Sizes of the data that any network takes."""
 
 TOKENS = torch.randint(1, 20, (4, 6), generator=torch.Generator().manual_seed(0))
 INPUTS = {
@@ -42,7 +42,7 @@ INPUTS = {
 
 
 @pytest.mark.slow
-def test_no_rank_holds_more_than_its_part_and_one_layer(tmp_path):
+def test_no_rank_holds_more_than_its_shard_and_one_layer(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, tmp_path],
         capture_output=True,
@@ -55,12 +55,12 @@ def test_no_rank_holds_more_than_its_part_and_one_layer(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = json.loads(done.stdout)
     assert (first["before"], second["before"]) == (["cpu"], ["meta"])
-    assert first["part"] + second["part"] == first["whole"]
-    assert second["part"] == pytest.approx(first["whole"] / 2, rel=0.05)
-    # The host of the first rank is the device here, and so it holds the whole as well.
-    assert second["most alive"] < second["part"] + second["largest layer"]
+    assert first["shard"] + second["shard"] == first["whole"]
+    assert second["shard"] == pytest.approx(first["whole"] / 2, rel=0.05)
+    # The first rank holds the whole network in host memory, which is its device here.
+    assert second["peak"] < second["shard"] + second["largest layer"]
     for rank in (first, second):
-        assert rank["same"], "the first rank's initial weights count"
+        assert rank["same"], "initial weights are those of the first rank"
         assert rank["tied"]
         assert rank["frequencies"] == [0, 1, 2, 3]
 
@@ -74,7 +74,7 @@ def built(option, place="cpu"):
 
 
 def gradients(network):
-    """Give the logits, and the gradient of each parameter."""
+    """Return the logits and the gradient of each parameter."""
     taken = inspect.signature(network.forward).parameters
     network.train()
     torch.manual_seed(0)
@@ -84,7 +84,7 @@ def gradients(network):
 
 
 @pytest.mark.parametrize("option", shipped.OPTIONS["network"])
-def test_a_network_computes_what_it_did(option, alone):
+def test_sharding_keeps_logits_and_gradients(option, alone):
     expected = gradients(built(option))
     network = built(option)
 
@@ -100,7 +100,7 @@ def test_a_network_computes_what_it_did(option, alone):
 
 
 @pytest.mark.parametrize("option", shipped.OPTIONS["network"])
-def test_a_network_can_be_built_without_memory(option):
+def test_a_network_can_be_built_on_the_meta_device(option):
     expected = built(option).state_dict()
 
     network = built(option, place="meta")
@@ -112,7 +112,7 @@ def test_a_network_can_be_built_without_memory(option):
     }
 
 
-def test_layers_of_a_list_are_shared_out_one_by_one(alone):
+def test_layers_of_a_list_are_sharded_one_by_one(alone):
     network = built("transformer")
 
     shard(network, alone, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""What does not work with a sharded network is refused before anything is trained."""
+"""Options that do not work with a sharded network are refused before training."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def fit(folder, *words):
         (["trainer.sync_batchnorm=true"], "sync_batchnorm=true does not work with trainer=fsdp"),
     ],
 )
-def test_what_needs_the_whole_network_is_refused(words, expected, tmp_path):
+def test_options_that_need_the_whole_network_are_refused(words, expected, tmp_path):
     with pytest.raises(UserError, match=expected):
         fit(tmp_path, *words)
 

@@ -1,3 +1,5 @@
+"""Batch norms that are synchronised across ranks on the CPU."""
+
 import copy
 from collections.abc import Iterator
 
@@ -25,9 +27,7 @@ def one_rank() -> Iterator[None]:
     [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}, {"eps": 0.1}],
     ids=str,
 )
-def test_a_synced_norm_of_one_rank_is_batch_norm(
-    kind: type[nn.Module], options: dict[str, object]
-) -> None:
+def test_one_rank_equals_batch_norm(kind: type[nn.Module], options: dict[str, object]) -> None:
     norm = kind(3, **options)
     other = sync_batch_norms(nn.Sequential(copy.deepcopy(norm)))
     generator = torch.Generator().manual_seed(0)
@@ -48,7 +48,7 @@ def test_a_synced_norm_of_one_rank_is_batch_norm(
     torch.testing.assert_close(other.eval()(batch), norm.eval()(batch))
 
 
-def test_weights_and_names_stay_and_other_layers_too() -> None:
+def test_only_batch_norms_are_replaced_and_parameters_are_kept() -> None:
     network = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.BatchNorm1d(3), nn.LayerNorm(3)))
     before = dict(network.named_parameters())
     names = list(network.state_dict())
@@ -62,7 +62,7 @@ def test_weights_and_names_stay_and_other_layers_too() -> None:
     assert type(replaced[1][1]) is nn.LayerNorm
 
 
-def test_without_other_ranks_it_is_batch_norm() -> None:
+def test_without_a_process_group_equals_batch_norm() -> None:
     batch = torch.randn(6, 3)
 
     torch.testing.assert_close(sync_batch_norms(nn.BatchNorm1d(3))(batch), nn.BatchNorm1d(3)(batch))

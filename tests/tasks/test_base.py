@@ -20,7 +20,7 @@ NORM = {"gradient_clip_val": 0.5}
 VALUE = NORM | {"gradient_clip_algorithm": "value"}
 BF16 = "bf16-mixed"
 SIZES = (8, 8, 3)
-"""Rows of the batches: the last one is short."""
+"""Rows of each batch; the last batch is smaller."""
 
 
 class Line(nn.Module):
@@ -33,7 +33,7 @@ class Line(nn.Module):
 
 
 class Regression(Task):
-    """As short as a task of a user's own would be."""
+    """Shortest possible task."""
 
     def __init__(self, **options):
         metrics = MetricCollection({"mae": MeanAbsoluteError()})
@@ -131,7 +131,7 @@ def errors_of(task, data):
     return torch.cat([task(b.inputs).squeeze(1) - b.targets for b in data.batches])
 
 
-def test_losses_and_metrics_are_means_over_rows_and_not_over_batches(tmp_path):
+def test_losses_and_metrics_are_means_over_rows(tmp_path):
     task, data = task_of(), Batches()
 
     logged = fitted(tmp_path, task, data)[0]
@@ -162,7 +162,7 @@ def test_every_epoch_resets_losses_and_metrics(tmp_path):
     assert first == second
 
 
-def test_a_sanity_check_does_not_count(tmp_path):
+def test_a_sanity_check_does_not_change_the_metrics(tmp_path):
     checked, unchecked = (
         fitted(tmp_path, task_of(), num_sanity_val_steps=steps) for steps in (1, 0)
     )
@@ -183,7 +183,7 @@ def test_a_shortened_epoch_logs_its_loss(tmp_path, options):
     assert task.trainer.callback_metrics["train/loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_training_steps_log_nothing_but_the_last(tmp_path, monkeypatch):
+def test_only_the_last_training_step_logs(tmp_path, monkeypatch):
     calls = []
     log = Task.log
 
@@ -230,7 +230,7 @@ def test_an_epoch_equals_a_loop_by_hand(tmp_path, clip, precision):
         torch.testing.assert_close(ours, by_hand)
 
 
-def test_the_schedule_stretches_over_the_run(tmp_path):
+def test_the_schedule_has_the_length_of_the_run(tmp_path):
     task = task_of(lr=0.1, scheduler=partial(linear, final_fraction=0.25))
 
     fitted(tmp_path, task, max_epochs=20, accumulate_grad_batches=3)
@@ -240,7 +240,7 @@ def test_the_schedule_stretches_over_the_run(tmp_path):
     assert rate == pytest.approx(0.025)
 
 
-def test_an_endless_run_can_be_scheduled(tmp_path):
+def test_a_run_without_an_end_can_have_a_constant_schedule(tmp_path):
     task = task_of(scheduler=constant)
 
     fitted(tmp_path, task, max_epochs=-1, max_time={"seconds": 0})
@@ -272,11 +272,11 @@ def test_channels_last_reaches_weights_and_images():
     last = {"memory_format": torch.channels_last}
     assert seen[0].is_contiguous(**last)
     kernels = [p for p in task.network.parameters() if p.dim() == 4]
-    assert all(kernel.stride(1) == 1 for kernel in kernels)  # that of one channel, too
+    assert all(kernel.stride(1) == 1 for kernel in kernels)  # including that of one channel
     assert torch.allclose(got, plain({"images": images[:, :1]}), atol=1e-5)
 
 
-def test_a_state_of_channels_last_loads_without():
+def test_a_channels_last_state_loads_into_a_channels_first_network():
     last, first = (
         task_of(network=partial(CNN, channels=(4, 4)), channels_last=on) for on in (True, False)
     )
@@ -295,7 +295,7 @@ def test_predictions_come_batch_by_batch(tmp_path):
     assert [len(each["value"]) for each in columns] == list(SIZES)
 
 
-def test_a_mean_loss_weighs_batches_by_their_rows():
+def test_a_mean_loss_weights_batches_by_their_rows():
     mean = MeanLoss()
 
     mean.update(torch.tensor(1.0), 3)
@@ -319,7 +319,7 @@ def test_a_schedule_of_torch_is_used_directly(tmp_path):
 
     fitted(tmp_path, task, max_epochs=2)
 
-    assert task.trainer.optimizers[0].param_groups[0]["lr"] == 0.025  # once an epoch
+    assert task.trainer.optimizers[0].param_groups[0]["lr"] == 0.025  # once per epoch
 
 
 def test_a_schedule_of_torch_gets_the_length_of_the_run(tmp_path):
@@ -329,7 +329,7 @@ def test_a_schedule_of_torch_gets_the_length_of_the_run(tmp_path):
         fitted(tmp_path, task, max_epochs=2)
         (config,) = task.trainer.lr_scheduler_configs
         assert config.scheduler.total_steps == total
-        assert config.scheduler.last_epoch == 2 * len(SIZES)  # once a step
+        assert config.scheduler.last_epoch == 2 * len(SIZES)  # once per step
 
 
 def test_a_plateau_schedule_of_torch_is_refused(tmp_path):
@@ -364,7 +364,7 @@ def test_a_rule_splits_the_parameters(tmp_path):
     assert [group["lr"] for group in task.trainer.optimizers[0].param_groups] == [0.05, 0.1]
 
 
-def test_a_rule_that_forgets_parameters_is_refused(tmp_path):
+def test_a_parameter_in_no_group_is_refused(tmp_path):
     task = task_of(parameter_groups=lambda module: [{"params": [module.layer.weight]}])
 
     with pytest.raises(UserError, match=r"parameter_groups: .* layer\.bias is in none"):
@@ -372,7 +372,7 @@ def test_a_rule_that_forgets_parameters_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("values", [{"lr": -1}, {"lr": 0.1, "nesterov": True}, {"unknown": 1}])
-def test_values_that_an_optimizer_refuses_are_a_user_error(tmp_path, values):
+def test_invalid_arguments_of_an_optimizer_are_a_user_error(tmp_path, values):
     task = task_of()
     task.optimizer = partial(torch.optim.SGD, **values)
 
@@ -387,7 +387,7 @@ def test_a_schedule_without_a_length_is_a_user_error(tmp_path):
         fitted(tmp_path, task, max_epochs=-1)
 
 
-def test_a_task_knows_which_values_are_better():
+def test_modes_of_all_metrics():
     better = {"loss": "min", "mae": "min"}
 
     assert task_of().modes == {

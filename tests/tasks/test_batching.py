@@ -1,6 +1,6 @@
 """Losses and metrics do not depend on the batch size or the number of ranks.
 
-Every loss of conf/ is tried with every task; what a task accepts has to keep this.
+Every loss in conf/ is tried with every task; this holds for all that a task accepts.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ class Echo(nn.Module):
 
 
 class Table(nn.Module):
-    """Returns logits that depend on the previous token alone."""
+    """Returns logits that depend only on the previous token."""
 
     def __init__(self, *, vocab_size):
         super().__init__()

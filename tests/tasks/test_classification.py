@@ -20,13 +20,13 @@ SIZES = (40, 40, 7)
 class Echo(nn.Module):
     """Returns its input as logits, times a trainable factor of 1."""
 
-    def __init__(self, *, num_outputs, sureness=1.0):
+    def __init__(self, *, num_outputs, confidence=1.0):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(num_outputs))
-        self.sureness = sureness
+        self.confidence = confidence
 
     def forward(self, images):
-        return images.flatten(1) * self.scale * self.sureness
+        return images.flatten(1) * self.scale * self.confidence
 
 
 class Batches(LightningDataModule):
@@ -60,10 +60,10 @@ class Batches(LightningDataModule):
     val_dataloader = test_dataloader = predict_dataloader = train_dataloader
 
 
-def task_of(*, sureness=1.0, loss=None, lr=0.0, spec=None, **options):
+def task_of(*, confidence=1.0, loss=None, lr=0.0, spec=None, **options):
     return Classification(
         spec=spec or DataSpec(network_sizes={"num_outputs": 3}, class_names=NAMES),
-        network=partial(Echo, sureness=sureness),
+        network=partial(Echo, confidence=confidence),
         loss=loss or nn.CrossEntropyLoss(),
         optimizer=partial(torch.optim.SGD, lr=lr),
         scheduler=constant,
@@ -88,10 +88,10 @@ def fitted(tmp_path, task, data, **options):
 
 @pytest.fixture
 def measured(f1, auroc):
-    """The same figures by their definitions."""
+    """Return a function that computes all metrics by their definitions."""
 
-    def of(data, *, sureness=1.0):
-        logits, targets = (data.logits * sureness).double(), data.targets
+    def of(data, *, confidence=1.0):
+        logits, targets = (data.logits * confidence).double(), data.targets
         members = nn.functional.one_hot(targets, 3).numpy().astype(bool)
         guesses = nn.functional.one_hot(logits.argmax(dim=1), 3).numpy()
         present = members.any(axis=0)
@@ -110,7 +110,7 @@ def near(figures, stage):
     return {f"{stage}/{name}": pytest.approx(value, abs=1e-5) for name, value in figures.items()}
 
 
-def test_training_logs_what_the_definitions_give(tmp_path, measured):
+def test_training_logs_metrics_that_equal_their_definitions(tmp_path, measured):
     data = Batches()
 
     logged = fitted(tmp_path, task_of(), data)
@@ -119,7 +119,7 @@ def test_training_logs_what_the_definitions_give(tmp_path, measured):
     assert logged == near(expected, "val") | near({"loss": expected["loss"]}, "train")
 
 
-def test_testing_logs_what_the_definitions_give(tmp_path, measured):
+def test_testing_logs_metrics_that_equal_their_definitions(tmp_path, measured):
     data = Batches()
 
     logged = trainer_of(tmp_path).test(task_of(), datamodule=data, verbose=False)[0]
@@ -127,16 +127,18 @@ def test_testing_logs_what_the_definitions_give(tmp_path, measured):
     assert logged == near(measured(data), "test")
 
 
-@pytest.mark.parametrize("sureness", [0.5, 3.0, 6.0])
-def test_the_auroc_does_not_depend_on_the_confidence(tmp_path, sureness, measured):
+@pytest.mark.parametrize("confidence", [0.5, 3.0, 6.0])
+def test_the_auroc_does_not_depend_on_the_confidence(tmp_path, confidence, measured):
     data = Batches()
 
-    logged = trainer_of(tmp_path).test(task_of(sureness=sureness), datamodule=data, verbose=False)
+    logged = trainer_of(tmp_path).test(
+        task_of(confidence=confidence), datamodule=data, verbose=False
+    )
 
-    assert logged[0] == near(measured(data, sureness=sureness), "test")
+    assert logged[0] == near(measured(data, confidence=confidence), "test")
 
 
-def test_a_class_without_rows_does_not_count(tmp_path, measured):
+def test_a_class_without_rows_is_left_out(tmp_path, measured):
     data = Batches(present=(0, 2))
 
     logged = trainer_of(tmp_path).test(task_of(), datamodule=data, verbose=False)[0]
@@ -145,7 +147,7 @@ def test_a_class_without_rows_does_not_count(tmp_path, measured):
 
 
 @pytest.mark.parametrize("mix", [Mixup(alpha=1.0), CutMix()])
-def test_training_rows_alone_are_mixed(tmp_path, mix, measured):
+def test_only_training_rows_are_mixed(tmp_path, mix, measured):
     data = Batches()
     wide = [batch.inputs["images"].view(-1, 1, 3, 1) for batch in data.batches]
     data.batches = [
@@ -166,7 +168,7 @@ def test_training_rows_alone_are_mixed(tmp_path, mix, measured):
     assert expected != pytest.approx(measured(data)["loss"], rel=1e-2)
 
 
-def test_the_given_loss_is_minimised(tmp_path):
+def test_a_loss_of_torch_is_used(tmp_path):
     data = Batches()
 
     logged = fitted(tmp_path, task_of(loss=nn.MultiMarginLoss()), data)
@@ -188,11 +190,11 @@ def test_predictions_are_class_names_and_probabilities(tmp_path):
     assert [len(batch["class"]) for batch in columns] == list(SIZES)
 
 
-def test_metrics_leave_no_trace_in_the_state():
+def test_metrics_are_not_in_the_state():
     assert list(task_of().state_dict()) == ["network.scale"]
 
 
-def test_half_precision_logits_give_whole_probabilities():
+def test_half_precision_logits_give_float32_probabilities():
     got = task_of().predictions(torch.tensor([[1.0, 2.0, 4.0]], dtype=torch.bfloat16))
 
     expected = torch.tensor([1.0, 2.0, 4.0]).softmax(dim=0).max().item()
@@ -233,17 +235,17 @@ def test_a_class_without_rows_has_a_finite_weight():
 
 
 @pytest.mark.parametrize("class_weights", [[1, 2], [1, 2, -3]])
-def test_weights_have_to_fit_the_classes(class_weights):
+def test_invalid_class_weights_are_refused(class_weights):
     with pytest.raises(ValueError, match="ant, bee, cow"):
         task_of(class_weights=class_weights)
 
 
-def test_weights_need_a_loss_that_takes_them():
+def test_class_weights_need_a_loss_that_supports_them():
     with pytest.raises(ValueError, match="loss=cross_entropy"):
         task_of(loss=nn.functional.cross_entropy, class_weights=[1, 2, 3])
 
 
 @pytest.mark.parametrize(("kind", "task"), [("number", "regression"), ("labels", "multilabel")])
-def test_other_targets_belong_to_other_tasks(kind, task):
+def test_other_targets_are_refused_with_their_task(kind, task):
     with pytest.raises(ValueError, match=f"task={task}"):
         task_of(spec=DataSpec(network_sizes={}, targets={"kind": kind}))

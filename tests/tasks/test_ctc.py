@@ -10,7 +10,7 @@ from leyden.tasks.ctc import CTC
 SPEC = DataSpec(network_sizes={}, tokens=("", "\ufffd", "a", "b", " "))
 
 
-class Said(nn.Module):
+class Identity(nn.Module):
     """Returns its input as logits."""
 
     def forward(self, images):
@@ -19,7 +19,7 @@ class Said(nn.Module):
 
 def task(**options):
     options = {"spec": SPEC, "loss": nn.CTCLoss(zero_infinity=True)} | options
-    return CTC(network=Said, optimizer=torch.optim.SGD, scheduler=constant, **options)
+    return CTC(network=Identity, optimizer=torch.optim.SGD, scheduler=constant, **options)
 
 
 def logits_of(*paths):
@@ -52,7 +52,7 @@ def test_a_correct_network_has_no_loss_and_no_errors():
 
 
 def test_error_rates_count_edits_over_characters_and_words():
-    # "a b" was said, and "a a" and "ab" were understood.
+    # The references are "a b", the predictions "a a" and "ab".
     logits = logits_of([2, 4, 2, 0], [2, 3, 0, 0])
 
     _, values = metrics(task(), batch_of(logits, [[2, 4, 3], [2, 4, 3]]))
@@ -101,6 +101,6 @@ def test_data_without_transcripts_are_refused():
         task(spec=spec)
 
 
-def test_a_beam_of_no_prefix_is_refused():
+def test_a_beam_width_below_one_is_refused():
     with pytest.raises(ValueError, match="beam_width must be at least 1, got 0"):
         task(beam_width=0)

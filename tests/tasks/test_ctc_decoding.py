@@ -20,7 +20,7 @@ def collapsed(path):
     return tuple(token for token, _ in groupby(path) if token)
 
 
-def likeliest(log_probabilities):
+def most_probable(log_probabilities):
     """Sum the probabilities of all paths."""
     steps, tokens = log_probabilities.shape
     totals = defaultdict(float)
@@ -31,7 +31,7 @@ def likeliest(log_probabilities):
 
 @pytest.mark.parametrize("decode", [greedy, lambda rows: beam_search(rows, width=4)])
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "expected"),
     [
         ((0, 0), ()),
         ((1, 1, 0, 2), (1, 2)),
@@ -40,19 +40,19 @@ def likeliest(log_probabilities):
         ((2, 3, 2), (2, 3, 2)),
     ],
 )
-def test_repeated_tokens_are_merged_and_blanks_removed(decode, path, said):
-    assert decode(certain(*path)) == said
+def test_repeated_tokens_are_merged_and_blanks_removed(decode, path, expected):
+    assert decode(certain(*path)) == expected
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_wide_beam_finds_the_most_probable_sequence(seed):
     log_probabilities = distribution(5, 3, seed=seed)
 
-    assert beam_search(log_probabilities, width=200) == likeliest(log_probabilities)
+    assert beam_search(log_probabilities, width=200) == most_probable(log_probabilities)
 
 
 def test_a_beam_sums_the_paths_that_the_best_path_leaves_out():
-    # Graves 2006, figure 2: blank is likeliest in both steps, but most paths say something.
+    # Graves et al. 2006, figure 2: two blanks are the most probable path, not sequence.
     log_probabilities = np.log([[0.6, 0.4], [0.6, 0.4]])
 
     assert greedy(log_probabilities) == ()

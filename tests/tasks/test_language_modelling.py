@@ -58,12 +58,12 @@ def test_a_correct_prediction_has_a_perplexity_of_one():
 
 
 def test_a_uniform_prediction_has_a_perplexity_of_the_vocabulary_size():
-    clueless = task(partial(Successor, certainty=0.0))
+    uniform = task(partial(Successor, certainty=0.0))
 
-    assert perplexity(clueless, batch_of([5, 3, 7])) == pytest.approx(12)
+    assert perplexity(uniform, batch_of([5, 3, 7])) == pytest.approx(12)
 
 
-def test_perplexity_is_a_mean_over_tokens_whatever_the_batches():
+def test_perplexity_does_not_depend_on_the_batches():
     rows = [[1, 2, 9], [1, 5], [1], [1, 2, 3, 4, 5, 8]]
     network = partial(Successor, certainty=2.0)
 
@@ -72,7 +72,7 @@ def test_perplexity_is_a_mean_over_tokens_whatever_the_batches():
     assert together == pytest.approx(perplexity(task(network), *(batch_of(row) for row in rows)))
 
 
-def test_padding_does_not_count():
+def test_padding_is_ignored():
     short, padded = batch_of([1, 2]), batch_of([1, 2], [1, 2, 3, 4, 5])
     first = {name: value[:1] for name, value in padded.inputs.items()}
 
@@ -124,6 +124,6 @@ def test_a_sequence_is_memorised():
 
 
 @pytest.mark.parametrize("options", [{"new_tokens": 0}, {"top_k": 0}, {"temperature": -1.0}])
-def test_settings_out_of_range_are_refused(options):
+def test_an_option_out_of_range_is_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         task(**options)

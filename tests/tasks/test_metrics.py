@@ -37,7 +37,7 @@ def test_f1_leaves_out_classes_without_targets_and_predictions():
 
     got = value(LabelF1(num_labels=4, threshold=0.5), (predicted, labels))
 
-    # The third label was predicted in vain, which counts; the second and fourth never came up.
+    # The third label is a false positive; the second and fourth are in neither.
     assert got == pytest.approx((2 / 3 + 0) / 2)
     none = torch.zeros(2, 4).long()
     assert np.isnan(value(LabelF1(num_labels=4, threshold=0.5), (none * 1.0, none)))

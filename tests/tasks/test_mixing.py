@@ -15,7 +15,7 @@ MIXES = [
 
 
 def batch_of(rows=8, size=(10, 14)):
-    """Rows of one level each: row 3 is 3 everywhere, and of class 3."""
+    """Return constant images: every pixel of row 3 is 3, and its class is 3."""
     levels = torch.arange(rows).float()
     images = levels.view(-1, 1, 1, 1).expand(-1, 2, *size).clone()
     return {"images": images}, torch.arange(rows) % CLASSES
@@ -28,12 +28,12 @@ def mixed(mix, *, seed=0, **sizes):
 
 
 def partner_share(images):
-    """The share of each image's area that is not its own."""
+    """Return the fraction of each image that was pasted, ``(batch,)``."""
     own = torch.arange(len(images)).view(-1, 1, 1, 1)
     return (images != own).float().mean(dim=(1, 2, 3))
 
 
-def test_the_module_is_walked():
+def test_every_mix_is_found():
     assert {Mixup, CutMix} <= set(MIXES)
 
 
@@ -56,7 +56,7 @@ class TestEvery:
         assert all(map(torch.equal, first, again))
         assert not all(map(torch.equal, first, other))
 
-    def test_leaves_its_input_alone(self, mix):
+    def test_does_not_change_its_input(self, mix):
         inputs, targets = batch_of()
 
         mix()(inputs, targets, num_classes=CLASSES, seed=1)
@@ -64,7 +64,7 @@ class TestEvery:
         assert torch.equal(inputs["images"], batch_of()[0]["images"])
         assert torch.equal(targets, batch_of()[1])
 
-    def test_a_row_alone_is_left_alone(self, mix):
+    def test_a_batch_of_one_row_is_not_changed(self, mix):
         images, targets = mixed(mix(), rows=1)
 
         assert torch.equal(images, batch_of(rows=1)[0]["images"])

@@ -78,7 +78,7 @@ def test_metrics_agree_with_their_definitions(tmp_path, threshold, f1, auroc):
         assert metrics[f"test/{name}"] == pytest.approx(value, abs=1e-5), name
 
 
-def test_every_label_is_judged_by_itself():
+def test_the_loss_treats_labels_independently():
     (batch, *_) = Symptoms().batches
 
     loss, _ = task_of().step(batch, "train")

@@ -99,21 +99,21 @@ def test_predictions_are_in_the_unit_of_the_target():
     assert predicted == {"value": [MEAN, MEAN + 1.5 * STD]}
 
 
-def test_predictions_keep_the_digits_in_which_targets_differ():
+def test_predictions_have_the_precision_of_the_targets():
     centred = {"kind": "number", "centre": 1_600_000_000.0, "mean": 0.0, "std": 3600.0}
     task = task_of(targets=centred)
 
     assert task.predictions(torch.tensor([[1.0], [0.1]])) == {"value": [1600003600.0, 1600000360.0]}
 
 
-def test_a_target_that_never_changes_is_predicted():
+def test_a_constant_target_is_predicted():
     task = task_of(targets={"kind": "number", "mean": 3.0, "std": 0.0})
 
     assert task.predictions(torch.zeros(1, 1)) == {"value": [3.0]}
 
 
 @pytest.mark.parametrize("loss", [nn.MSELoss(), nn.HuberLoss(), nn.L1Loss(), nn.SmoothL1Loss()])
-def test_takes_losses_of_numbers(loss):
+def test_accepts_losses_of_numbers(loss):
     assert task_of(loss).step(Prices().batches[0], "train").mean.isfinite()
 
 
@@ -126,7 +126,7 @@ def test_refuses_losses_of_classes(loss):
 
 
 @pytest.mark.parametrize("kind", ["class", "labels"])
-def test_refuses_targets_that_are_no_numbers(kind):
+def test_refuses_targets_that_are_not_numbers(kind):
     with pytest.raises(ValueError, match=r"data\.target_type=number"):
         task_of(targets={"kind": kind, "counts": [1, 2]})
 

@@ -1,4 +1,4 @@
-"""The contract holds for sound data, and each of its tests finds the fault that it is there for."""
+"""A correct data module passes the contract, and each test detects the fault that it is for."""
 
 from dataclasses import replace
 from itertools import count
@@ -38,7 +38,7 @@ class TestNoise(DataContract):
         return Noise(**options)
 
 
-class LearnsWhatItTests(Noise):
+class TrainsOnTestRows(Noise):
     def row_numbers(self, split):
         return super().row_numbers("train" if split == "test" else split)
 
@@ -53,7 +53,7 @@ class IgnoresFolds(Noise):
         super().__init__(**options | {"splitter": KFold(folds=2)})
 
 
-class DropsSilently(Noise):
+class DropsRowsUnreported(Noise):
     def setup(self, stage=None):
         super().setup(stage)
         self._cache = replace(self.cached, kept=self.cached.kept[1:])
@@ -66,7 +66,7 @@ class ReadsAtRandom(Noise):
             yield rows
 
 
-class ForgetsItsSource(Noise):
+class ChangesItsFingerprint(Noise):
     numbers = count()
 
     def __init__(self, **options):
@@ -84,7 +84,7 @@ class AugmentsAtRandom(Noise):
         return batch._replace(inputs={"images": images + torch.rand(1)})
 
 
-class GivesNoNumbers(Noise):
+class YieldsNaN(Noise):
     def fit(self, arrays, rows):
         return super().fit(arrays, rows) | {"mean": torch.tensor([torch.nan])}
 
@@ -96,37 +96,37 @@ class LosesEvaluationRows(Noise):
     test_dataloader = val_dataloader
 
 
-class BeginsAnew(Noise):
+class RestartsTheEpoch(Noise):
     def train_dataloader(self):
         loader = super().train_dataloader()
         loader.load_state_dict = lambda _: None
         return loader
 
 
-class KnowsNoRanks(Noise):
+class IgnoresRanks(Noise):
     def _loader(self, split):
         self.trainer = None
         return super()._loader(split)
 
 
-class KeepsNothing(Noise):
+class SavesNoStatistics(Noise):
     def state_dict(self):
         return super().state_dict() | {"statistics": {"mean": torch.zeros(1), "std": torch.ones(1)}}
 
 
 FAULTS = {
-    LearnsWhatItTests: "every_split_has_rows_of_its_own",
-    SplitBySeed: "runs_that_differ_in_their_seed_share_their_splits",
-    IgnoresFolds: "no_row_is_tested_in_two_folds",
-    DropsSilently: "no_row_is_lost_without_a_reason",
-    ReadsAtRandom: "rows_are_read_alike_each_time",
-    ForgetsItsSource: "prepared_rows_are_not_read_again",
-    AugmentsAtRandom: "training_batches_are_the_same_for_the_same_seed",
-    GivesNoNumbers: "a_batch_is_what_networks_take",
-    LosesEvaluationRows: "evaluation_gives_every_row_once",
-    BeginsAnew: "an_epoch_goes_on_where_it_was_left",
-    KnowsNoRanks: "two_ranks_share_the_rows",
-    KeepsNothing: "a_checkpoint_restores_the_preprocessing_without_the_rows",
+    TrainsOnTestRows: "every_split_has_rows_of_its_own",
+    SplitBySeed: "splits_do_not_depend_on_the_seed_of_the_run",
+    IgnoresFolds: "folds_share_no_test_row",
+    DropsRowsUnreported: "the_report_accounts_for_every_row",
+    ReadsAtRandom: "reading_is_deterministic",
+    ChangesItsFingerprint: "the_cache_is_reused",
+    AugmentsAtRandom: "training_batches_depend_on_the_seed_alone",
+    YieldsNaN: "batches_are_finite_and_complete",
+    LosesEvaluationRows: "evaluation_covers_every_row_once",
+    RestartsTheEpoch: "an_epoch_can_be_resumed",
+    IgnoresRanks: "two_ranks_share_the_rows",
+    SavesNoStatistics: "a_checkpoint_restores_the_preprocessing",
 }
 
 
@@ -141,7 +141,7 @@ def test_a_fault_is_found(faulty, name, tmp_path, monkeypatch):
         test(*arguments)
 
 
-def test_every_test_of_the_contract_has_its_fault():
+def test_every_test_of_the_contract_has_a_fault():
     names = {name.removeprefix("test_") for name in vars(DataContract) if name.startswith("test_")}
 
     assert names == set(FAULTS.values())

@@ -1,4 +1,4 @@
-"""A sound network passes the contract, and each of its tests finds its own fault."""
+"""A correct network passes the contract, and each test detects the fault that it is for."""
 
 import random
 
@@ -92,7 +92,7 @@ FAULTS = {
     LeavesALayerOut: "gradients_reach_every_parameter",
     ComparesRows: "rows_are_independent_in_evaluation",
     CountsInEvaluation: "evaluation_changes_nothing",
-    HidesItsWeights: "the_state_is_all_that_was_learned",
+    HidesItsWeights: "the_state_holds_all_that_was_learned",
     SharesItsWeights: "a_copy_shares_no_weights",
     GrowsTooLarge: "bfloat16_is_close_to_float32",
     LearnsNothing: "few_rows_can_be_memorised",

@@ -20,14 +20,14 @@ import pytest
         ("task={_target_: torch.nn.MSELoss}", None),
     ],
 )
-def test_what_cannot_be_set_up_is_refused(word, expected, leyden):
+def test_unsupported_settings_are_refused(word, expected, leyden):
     refused = leyden("train", "network=linear", "trainer.max_epochs=1", word)
 
     assert refused.code == 2
     assert expected is None or expected in refused.err
 
 
-def test_clipping_what_a_fused_optimizer_scales_itself_is_refused(leyden):
+def test_clipping_with_a_fused_optimizer_in_float16_is_refused(leyden):
     words = ("network=linear", "trainer.gradient_clip_val=1", "trainer.max_epochs=1")
 
     refused = leyden("train", *words, "trainer.precision=16-mixed")
@@ -38,15 +38,15 @@ def test_clipping_what_a_fused_optimizer_scales_itself_is_refused(leyden):
     assert done.code == 0, done.err
 
 
-def test_what_the_data_give_is_not_taken_from_the_config(leyden):
+def test_sizes_of_the_data_cannot_be_set_in_the_config(leyden):
     refused = leyden("train", "network=linear", "+network.num_outputs=3")
 
     assert refused.code == 2
-    assert "network.num_outputs: nothing takes this key" in refused.err
+    assert "network.num_outputs: this key is set by the data" in refused.err
 
 
 @pytest.mark.parametrize("word", ["callbacks=null", "callbacks.summary=null"])
-def test_lightning_puts_nothing_in_the_place_of_what_is_left_out(word, leyden):
+def test_lightning_does_not_replace_omitted_callbacks(word, leyden):
     done = leyden("train", "network=linear", "trainer.max_epochs=1", word)
 
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""What each training step costs beside the network, counted, since clocks differ."""
+"""Overhead of a training step, in counted operations, because times differ by machine."""
 
 from collections import Counter
 from contextlib import nullcontext
@@ -77,7 +77,7 @@ def count(fit, monkeypatch):
 
 @pytest.fixture
 def never_waits():
-    """Make it an error that the host waits for a GPU in a step, but for the first and last few."""
+    """Raise if the host waits for a GPU within a step, except the first and last few."""
 
     def watch(trainer, pl_module, batch, batch_idx):  # noqa: ARG001
         torch.cuda.set_sync_debug_mode("error" if 3 <= batch_idx < 20 else "default")
@@ -88,7 +88,7 @@ def never_waits():
 
 @pytest.fixture
 def per_step(count):
-    """Give what one step more costs."""
+    """Return the number of operations of one more step."""
 
     def differences(*words):
         few, many = count(STEPS, *words), count(2 * STEPS, *words)
@@ -97,7 +97,7 @@ def per_step(count):
     return differences
 
 
-def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
+def test_a_step_neither_synchronises_nor_logs(per_step):
     costs = per_step()
 
     assert costs["_local_scalar_dense"] == 0  # what .item() and float() are made of
@@ -109,13 +109,13 @@ def test_a_step_waits_for_no_number_and_logs_nothing(per_step):
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("network", ["mlp", "cnn", "resnet"])
 @pytest.mark.parametrize("callbacks", ["[default]", "[default,cuda_graph]"])
-def test_a_gpu_is_not_waited_for(network, callbacks, fit, never_waits):
+def test_a_step_does_not_wait_for_the_gpu(network, callbacks, fit, never_waits):
     words = (f"network={network}", f"callbacks={callbacks}", "trainer.max_epochs=1", "trainer=gpu")
 
     fit(25, words, first=[never_waits])
 
 
-def test_callbacks_that_have_nothing_to_do_are_not_called(per_step):
+def test_idle_callbacks_are_not_called(per_step):
     hooks = {name for name, cost in per_step().items() if cost and name.startswith("[Callback]")}
 
     assert hooks == {
@@ -135,7 +135,7 @@ def test_a_batch_is_gathered_and_normalised_without_copies(per_step):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_an_optimizer_steps_by_one_kernel_a_group(optimizer, per_step):
+def test_an_optimizer_launches_one_kernel_per_group(optimizer, per_step):
     costs = per_step(f"optimizer={optimizer}")
 
     kernels = sum(cost for name, cost in costs.items() if name.startswith("_fused_"))

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -211,6 +213,21 @@ def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     assert evaluate(str(folder.path))["test/rmse"] < 2
 
 
+def test_a_pipe_is_read_for_every_member(rows, tmp_path):
+    folder = cross_validated(tmp_path / "crossval", *numbers(rows), folds=2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(rows.read_bytes()))
+    writer.start()
+
+    from_pipe = list(predict(str(folder.path), [str(pipe)]))
+    writer.join()
+
+    from_file = list(predict(str(folder.path), [str(rows)]))
+    assert [row["value"] for row in from_pipe] == [row["value"] for row in from_file]
+    assert from_pipe[0]["file"] == from_file[0]["file"].replace(str(rows), str(pipe))
+
+
 def test_groups_stay_in_one_fold(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows, "data.group=owner"))
     folds = {}
@@ -293,4 +310,4 @@ def test_a_fold_that_fails_is_recorded(tmp_path):
         cross_validated(tmp_path / "crossval", *QUICK, train_fold=train_fold)
 
     status = json.loads((tmp_path / "crossval" / "status.json").read_text())
-    assert (status["state"], status["error"]) == ("failed", "UserError: no room")
+    assert (status["state"], status["error"]) == ("failed", "no room")

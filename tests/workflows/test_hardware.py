@@ -46,7 +46,7 @@ def test_other_machines_use_float32(flags, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_a_gpu_is_asked(native, expected, flags, monkeypatch):
+def test_a_gpu_is_asked_whether_it_supports_bfloat16(native, expected, flags, monkeypatch):
     flags("avx512_bf16")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: native)
@@ -55,7 +55,7 @@ def test_a_gpu_is_asked(native, expected, flags, monkeypatch):
     assert fitting_precision(CONVOLUTION, "gpu") == expected
 
 
-def test_a_precision_that_is_given_is_kept(flags):
+def test_an_explicit_precision_is_kept(flags):
     flags("avx512_bf16")
 
     assert precision_of({"precision": "64-true", "accelerator": "cpu"}, CONVOLUTION) == "64-true"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("mixed_ranks.py")
 
 
-def test_ranks_come_and_go(tmp_path):
+def test_a_run_continues_with_another_number_of_ranks(tmp_path):
     words = (
         "network=mlp",
         "network.norm=layer",

@@ -39,8 +39,8 @@ def run(*words, cwd):
         timeout=200,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done
+    logs = "".join(path.read_text() for path in Path(cwd).rglob("*_log.err"))  # of submitit's jobs
+    assert done.returncode == 0, done.stderr + logs
 
 
 def finished(cwd):
@@ -85,7 +85,7 @@ def test_a_launcher_of_hydra(tmp_path, launcher):
     assert len(finished(tmp_path)) == 1
 
 
-def test_jobs_side_by_side_have_a_gpu_each(tmp_path, monkeypatch):
+def test_concurrent_jobs_have_a_gpu_each(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "network=linear", "seed=0,1,2,3")

@@ -72,7 +72,7 @@ def test_the_best_checkpoint_holds_the_weights_that_were_validated(run, words):
     assert {name.partition("/")[0] for name in again} == {"val", "test"}
 
 
-def test_the_average_is_what_is_tested(run):
+def test_the_average_is_tested(run):
     folder, _ = run(*SWA, "network.norm=batch")
 
     best = load_checkpoint(folder.best)
@@ -83,7 +83,7 @@ def test_the_average_is_what_is_tested(run):
     assert any(not torch.equal(value, own[name]) for name, value in weights[0].items())
 
 
-def test_averages_alone_compete_once_there_is_one(run):
+def test_only_averages_compete_once_there_is_one(run):
     # A loss that rises: the first epoch would be the best, and is not averaged.
     folder, _ = run(*SWA, "+optimizer.maximize=true")
 
@@ -120,13 +120,13 @@ def test_a_run_without_a_best_checkpoint_tests_its_last_weights_and_says_so(run,
     assert lost == (not folder.last.exists())
 
 
-def test_a_whole_run_warns_of_nothing(run):
+def test_a_complete_run_has_no_warnings(run):
     folder, _ = run()
 
     assert "warnings" not in json.loads(folder.status.read_text())
 
 
-def test_a_run_may_leave_its_test_out(run):
+def test_a_run_may_skip_its_test(run):
     folder, metrics = run("trainer.limit_test_batches=0")
 
     assert {name.partition("/")[0] for name in metrics} == {"train", "val"}
@@ -134,7 +134,7 @@ def test_a_run_may_leave_its_test_out(run):
     assert set(evaluate(str(folder.path))) == {name for name in metrics if "val" in name}
 
 
-def test_a_run_may_leave_its_validation_out_if_nothing_depends_on_it(run):
+def test_a_run_may_skip_its_validation_if_nothing_depends_on_it(run):
     folder, metrics = run("trainer.limit_val_batches=0", "monitor=train/loss")
 
     assert {name.partition("/")[0] for name in metrics} == {"train", "test"}
@@ -162,7 +162,7 @@ def test_a_run_may_leave_its_validation_out_if_nothing_depends_on_it(run):
         ),
     ],
 )
-def test_what_cannot_work_is_refused_before_training(run, tmp_path, word, message):
+def test_impossible_settings_are_refused_before_training(run, tmp_path, word, message):
     with pytest.raises(UserError, match=message):
         run(word)
 
@@ -178,13 +178,13 @@ def test_monitoring_the_accuracy_keeps_the_best_epoch(run, schedule):
     assert float(rows_of(folder)[-1]["best/val/accuracy"]) == max(accuracies)
 
 
-def test_early_stopping_waits_for_what_is_better(run):
+def test_early_stopping_follows_the_mode_of_the_metric(run):
     folder, _ = run("monitor=val/accuracy", "callbacks.early_stopping.patience=1")
 
     assert len(rows_of(folder)) == 3  # an accuracy that rises
 
 
-def test_a_plateau_waits_for_epochs_that_are_validated(run):
+def test_a_plateau_schedule_counts_validated_epochs(run):
     words = ("scheduler=plateau", "scheduler.patience=0", "trainer.check_val_every_n_epoch=2")
     folder, _ = run(*words, "trainer.max_epochs=4")
 
@@ -200,9 +200,7 @@ def test_every_precision_learns(run, precision, word):
     assert evaluate(str(folder.path))["test/accuracy"] == metrics["test/accuracy"]
 
 
-def test_metrics_that_are_undefined_are_null_in_the_file_and_nan_where_they_are_read(
-    run, monkeypatch
-):
+def test_undefined_metrics_are_null_in_the_file_and_nan_when_read(run, monkeypatch):
     monkeypatch.setattr("leyden.tasks.metrics.ClassAUROC.compute", lambda _: torch.tensor(math.nan))
 
     folder, _ = run("callbacks.early_stopping.patience=1", "monitor=val/auroc")

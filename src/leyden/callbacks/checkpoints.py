@@ -1,5 +1,7 @@
 """The checkpoints of a run: the best ones, the last one and the one before it."""
 
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
+
 import math
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ from leyden.files import remove
 from leyden.monitor import Mode, mode_of
 
 AGREED_EVERY = 8
-"""Batches between two votes of several ranks, because each vote synchronises them."""
+"""Batches between two votes of the ranks; each vote synchronises them."""
 
 
 class Checkpoints(Checkpoint):
@@ -61,7 +63,7 @@ class Checkpoints(Checkpoint):
         self.saved_step = 0
         self.saved_at = 0.0
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Determine the mode before a checkpoint is restored.
 
         Raises:
@@ -70,17 +72,12 @@ class Checkpoints(Checkpoint):
         if stage == "fit":
             self.mode = mode_of(trainer, self.monitor, self.mode)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting steps and minutes."""
         self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write the last checkpoint if it is due."""
         due = trainer.global_step - self.saved_step >= self.save_every_steps
@@ -90,33 +87,33 @@ class Checkpoints(Checkpoint):
         if due and is_resumable(trainer, batch_idx):
             self._save(trainer, LAST)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Save the validated weights before they change, if they are among the best."""
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the validated weights before they change if they are among the best."""
         if trainer.sanity_checking or self.monitor.startswith("train/"):
             return
         self._measure(trainer)
         averaged = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
         # The end of the epoch saves the same weights, unless an average is updated there.
         if averaged or not trainer.is_last_batch:
-            self._save_ranked(trainer)
+            self._save_best(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoints of a complete epoch."""
         if self.monitor.startswith("train/"):
             self._measure(trainer)
-        # last.ckpt is written last: a run that is killed in between writes the others again.
-        self._save_ranked(trainer, LAST)
+        # last.ckpt comes last: a run that is killed in between writes the others again.
+        self._save_best(trainer, LAST)
 
     def forget(self) -> None:
         """Forget the best value, so that the next validated weights are the best."""
         self.kept = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the scores of the kept checkpoints, and the metric that they are values of."""
+        """Return the scores of the kept checkpoints, with the metric and its mode."""
         return {"kept": [list(each) for each in self.kept], "by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the scores of the kept checkpoints if they are values of the same metric."""
+        """Restore the scores of the kept checkpoints if the metric and its mode are the same."""
         if state_dict["by"] == [self.monitor, self.mode]:
             self.kept = [(score, epoch, step) for score, epoch, step in state_dict["kept"]]
 
@@ -124,8 +121,8 @@ class Checkpoints(Checkpoint):
         if self.monitor in trainer.callback_metrics:
             self.measured = float(trainer.callback_metrics[self.monitor])
 
-    def _save_ranked(self, trainer: Trainer, *others: str) -> None:
-        names = self._ranked(trainer.current_epoch, trainer.global_step)
+    def _save_best(self, trainer: Trainer, *others: str) -> None:
+        names = self._update_kept(trainer.current_epoch, trainer.global_step)
         self.measured = None
         if not names and not others:
             return
@@ -136,8 +133,8 @@ class Checkpoints(Checkpoint):
                 if path.name not in kept or self.save_top_k == 1:
                     remove(path)
 
-    def _ranked(self, epoch: int, step: int) -> list[str]:
-        """Rank the measured value, and return the names under which its weights are kept."""
+    def _update_kept(self, epoch: int, step: int) -> list[str]:
+        """Compare the measured value with the kept ones; return the file names for its weights."""
         if self.measured is None or not math.isfinite(self.measured):
             return []
         own = (self.measured, epoch, step)
@@ -176,7 +173,7 @@ def folder_of(trainer: Trainer) -> Path:
 def is_resumable(trainer: Trainer, batch_idx: int) -> bool:
     """Whether training can resume exactly from a checkpoint written after this batch.
 
-    It cannot if gradients have been accumulated without a step, or if a validation or the end of
+    It cannot if accumulated gradients wait for an optimizer step, or if a validation or the end of
     the epoch follows: Lightning skips these when it resumes.
     """
     done = batch_idx + 1
@@ -187,7 +184,14 @@ def is_resumable(trainer: Trainer, batch_idx: int) -> bool:
 
 
 def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
-    """Whether any rank asks for something; several ranks vote only every few batches."""
+    """Whether any rank asks for a checkpoint or a stop.
+
+    Args:
+        trainer: The trainer.
+        batch_idx: Index of the batch in its epoch. Several ranks vote every few batches only, and
+            between votes nothing is agreed.
+        asked: Whether this rank asks.
+    """
     if trainer.world_size == 1:
         return asked
     if (batch_idx + 1) % (AGREED_EVERY * trainer.accumulate_grad_batches):

@@ -1,4 +1,6 @@
-"""CUDA graphs: the kernels of a small network are launched together."""
+"""CUDA graphs, which launch all kernels of a small network together."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 import logging
 import warnings
@@ -37,7 +39,7 @@ class CudaGraph(Callback):
         """
         _check(trainer, pl_module)
         if pl_module.device.type == "cuda":
-            # The graph keeps nodes of its own stream alive; autograd syncs it with the step's.
+            # The graph keeps autograd nodes of its own stream alive; autograd synchronises both.
             set_warn_on_accumulate_grad_stream_mismatch(enabled=False)
             network: Any = pl_module.network
             network.forward = self._graphed = GraphedForward(network)
@@ -45,11 +47,7 @@ class CudaGraph(Callback):
             log.info("callbacks.cuda_graph has nothing to do on %s", pl_module.device)
 
     def on_train_batch_start(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Allow a replay: the backward pass of the last step no longer needs the graph's memory."""
         if self._graphed is not None:
@@ -57,31 +55,25 @@ class CudaGraph(Callback):
                 self._graphed.drop_if_changed()
             self._graphed.can_replay = True
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log in how many steps the graph was replayed."""
         if self._graphed is not None:
             replays, steps = self._graphed.replays, trainer.global_step
             log.info("callbacks.cuda_graph: replayed in %d of %d steps", replays, steps)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Restore the network's own ``forward``."""
-        self._restore(pl_module)
-
-    def on_exception(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        exception: BaseException,  # noqa: ARG002
-    ) -> None:
-        """Restore the network's own ``forward``; Lightning calls no teardown after an error."""
-        self._restore(pl_module)
-
-    def _restore(self, module: LightningModule) -> None:
         if self._graphed is not None:
             self._graphed = None
-            network: Any = module.network
+            network: Any = pl_module.network
             del network.forward
             set_warn_on_accumulate_grad_stream_mismatch(enabled=True)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Restore the network's own ``forward``; Lightning calls no ``teardown`` after an error."""
+        self.teardown(trainer, pl_module, "fit")
 
 
 class GraphedForward:
@@ -104,7 +96,7 @@ class GraphedForward:
         self._state: Any = None
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Run the network, by its graph in training if it may be replayed and the inputs fit."""
+        """Replay the graph in training if that is allowed and the inputs fit, else run eagerly."""
         signature = None if args else _signature(inputs)
         if self.can_replay and signature and self._network.training and torch.is_grad_enabled():
             if self._signature is None:
@@ -127,7 +119,7 @@ class GraphedForward:
     def drop_if_changed(self) -> None:
         """Drop the graph if the network no longer holds the captured tensors."""
         if self._replay is not None and self._state != _state(self._network):
-            log.info("callbacks.cuda_graph ends here: the network has changed since its capture")
+            log.info("callbacks.cuda_graph stops: the network has changed since its capture")
             self._replay, self._signature = None, ()
 
     def _capture(self, inputs: dict[str, Tensor]) -> None:
@@ -178,14 +170,14 @@ class PositionalInputs(nn.Module):
 
 
 def _signature(inputs: dict[str, Any]) -> list[Any] | None:
-    """Return the layout of inputs that a graph accepts; ``None`` if it accepts none of the kind."""
+    """Return names, shapes, strides and dtypes; ``None`` if an input is not a tensor."""
     if not all(isinstance(value, Tensor) for value in inputs.values()):
         return None
     return [(name, each.shape, each.stride(), each.dtype) for name, each in inputs.items()]
 
 
 def _state(network: nn.Module) -> list[Any]:
-    """Return where a graph reads and writes, and which parameters get gradients."""
+    """Return the addresses that a graph reads and writes, and which tensors require gradients."""
     tensors = (*network.parameters(), *network.buffers())
     return [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors]
 

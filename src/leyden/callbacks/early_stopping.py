@@ -1,4 +1,6 @@
-"""Early stopping whose mode follows from the metric."""
+"""Early stopping."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +13,20 @@ from leyden.monitor import Mode, check_measured, mode_of
 
 
 class EarlyStopping(LightningsEarlyStopping):
-    """Stop when the monitored metric has not improved for some epochs.
+    """Stops training when the monitored metric no longer improves.
 
-    A value that is NaN counts as no improvement.
+    NaN counts as no improvement.
 
     Args:
         monitor: Name of the metric, as it is logged.
         mode: Whether lower (``min``) or higher (``max``) values are better; ``None`` follows the
             metric.
-        patience: Measurements without improvement after which training stops.
+        patience: Number of measurements without improvement after which training stops.
         min_delta: Smallest change that counts as an improvement.
-        options: Those of Lightning's callback.
+        options: Further arguments of Lightning's ``EarlyStopping``.
+
+    Raises:
+        ValueError: If ``patience`` is negative.
     """
 
     def __init__(
@@ -37,12 +42,11 @@ class EarlyStopping(LightningsEarlyStopping):
             raise ValueError(f"patience must be at least 0 measurements, got {patience}")
         options = {"check_finite": False, **options}
         self.chosen_mode = mode
-        self.smallest_change = abs(min_delta)
         super().__init__(
             monitor, min_delta=min_delta, patience=patience, mode=mode or "min", **options
         )
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Determine the mode before a checkpoint is restored.
 
         Raises:
@@ -52,7 +56,7 @@ class EarlyStopping(LightningsEarlyStopping):
             return
         self.mode = mode_of(trainer, self.monitor, self.chosen_mode)
         sign = 1 if self.mode == "max" else -1
-        self.min_delta = sign * self.smallest_change
+        self.min_delta = sign * abs(self.min_delta)
         self.best_score = torch.tensor(-sign * torch.inf)
         if self._check_on_train_epoch_end is None:
             # After each measurement: an epoch may have no validation, or several.

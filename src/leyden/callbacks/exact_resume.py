@@ -1,13 +1,16 @@
-"""State that Lightning's checkpoints lack, so that a resumed run equals an unbroken one."""
+"""State that Lightning's checkpoints lack, so that a resumed run equals an uninterrupted one."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 import logging
 import math
 import random
 from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.utilities.types import LRSchedulerConfig
@@ -25,9 +28,9 @@ log = logging.getLogger(__name__)
 class ExactResume(Callback):
     """Saves what Lightning's checkpoints lack, so that resuming is exact to the bit.
 
-    Saved are the position in the epoch, the random generators of every rank, metrics that are
-    accumulated in part, the values that were logged last, the step of a plateau schedule, which
-    Lightning takes after it has written an epoch's checkpoint, and the decision to stop early.
+    This is the position in the epoch, the random generators of every rank, partially accumulated
+    metrics, the last logged values, the decision to stop early, and the value for the step of a
+    plateau schedule, which Lightning takes after it has written the checkpoint of an epoch.
     """
 
     def __init__(self) -> None:
@@ -39,11 +42,11 @@ class ExactResume(Callback):
     ) -> None:
         """Add the state of every rank; Lightning calls this on all ranks."""
         loader = trainer.train_dataloader
-        own = {"generators": _generators(), "metrics": dict(_accumulated_in_part(pl_module))}
+        own = {"generators": _generators(), "metrics": dict(_partial_metrics(pl_module))}
         checkpoint[KEY] = {
             "ranks": gather(trainer, own),
             "plateaus": [
-                _value_to_come(trainer, each) if self.epoch_ended else None
+                _pending_plateau_value(trainer, each) if self.epoch_ended else None
                 for each in trainer.lr_scheduler_configs
             ],
             "should_stop": bool(trainer.should_stop),
@@ -53,10 +56,7 @@ class ExactResume(Callback):
         }
 
     def on_load_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep the state until training starts."""
         self.resumed = checkpoint.get(KEY)
@@ -67,7 +67,7 @@ class ExactResume(Callback):
         self._keep_new_patience(trainer, checkpoint["callbacks"])
 
     def _keep_new_patience(self, trainer: Trainer, states: dict[str, Any]) -> None:
-        """Let early stopping revoke its decision if its patience was raised, or it was removed."""
+        """Revoke the decision to stop early if the patience was raised or the callback removed."""
         stopping = {
             callback.state_key: callback
             for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -95,8 +95,8 @@ class ExactResume(Callback):
         trainer.should_stop = self.resumed["should_stop"]
         for name, value in self.resumed["measured"].items():
             trainer.callback_metrics[name] = value.to(pl_module.device)
-        # Lightning restores the loader only if nobody has asked for the number of steps before,
-        # and every schedule does.
+        # Lightning restores the loader only if the number of steps was not computed before, as
+        # every schedule does.
         if isinstance(loader := trainer.train_dataloader, _Stateful):
             loader.load_state_dict(self.resumed["loader"])
         ranks = self.resumed["ranks"]
@@ -106,7 +106,7 @@ class ExactResume(Callback):
         else:
             log.warning(
                 "The checkpoint was written by %d processes, and now there are %d: batches and "
-                "random numbers differ from those of an unbroken run.",
+                "random numbers differ from those of an uninterrupted run.",
                 len(ranks),
                 trainer.world_size,
             )
@@ -121,16 +121,9 @@ class ExactResume(Callback):
         if trainer.fit_loop.restarting:
             _end_restart(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note that a checkpoint written from now on holds a complete epoch."""
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Mark checkpoints that are written from now on as those of a complete epoch."""
         self.epoch_ended = True
-
-
-@runtime_checkable
-class _Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
 def _begin_next_epoch(trainer: Trainer) -> None:
@@ -150,7 +143,7 @@ def _end_restart(trainer: Trainer) -> None:
     loop.max_steps = max_steps
 
 
-def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
+def _pending_plateau_value(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
     """Return the value that a plateau schedule sees after an epoch's checkpoint, if any."""
     due = (trainer.current_epoch + 1) % config.frequency == 0
     if not (config.reduce_on_plateau and config.interval == "epoch" and due):
@@ -159,14 +152,14 @@ def _value_to_come(trainer: Trainer, config: LRSchedulerConfig) -> float | None:
     return None if value is None else float(value)
 
 
-def _accumulated_in_part(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+def _partial_metrics(module: nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, metric in module.named_modules():
         if isinstance(metric, Metric) and metric.update_called:
             yield name, _on_cpu(metric.metric_state)
 
 
 def _on_cpu(state: Any) -> Any:
-    # A list is copied: it goes on growing while the checkpoint is written.
+    # A list is copied, because it grows further while the checkpoint is written.
     if isinstance(state, dict):
         return {name: _on_cpu(value) for name, value in state.items()}
     return [_on_cpu(value) for value in state] if isinstance(state, list) else state.cpu()

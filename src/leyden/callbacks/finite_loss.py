@@ -1,5 +1,7 @@
 """Handling of a loss that is NaN or infinite."""
 
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
+
 import logging
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
@@ -13,17 +15,17 @@ from leyden.callbacks.idle_hooks import idle_when
 from leyden.errors import UserError
 from leyden.ranks.collectives import gather
 
-NAMED_ROWS = 20
-"""Row numbers that a message lists."""
+LISTED_ROWS = 20
+"""Most row numbers that a message lists."""
 
-MOST_ROLLBACKS = 10
-"""Batches that are skipped before a run fails."""
+MAX_ROLLBACKS = 10
+"""Most batches that ``rollback`` skips before the run fails."""
 
 log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
-    """A training step, with the numbers of its rows in the cache of the data set."""
+    """A training step, with the indices of its rows in the cache of the data set."""
 
     step: int
     epoch: int
@@ -31,8 +33,8 @@ class Step(NamedTuple):
     rows: list[int]
 
     def __str__(self) -> str:
-        rows = ", ".join(map(str, self.rows[:NAMED_ROWS]))
-        more = ", …" if len(self.rows) > NAMED_ROWS else ""
+        rows = ", ".join(map(str, self.rows[:LISTED_ROWS]))
+        more = ", …" if len(self.rows) > LISTED_ROWS else ""
         return f"step {self.step} (epoch {self.epoch}, batch {self.batch}, rows {rows}{more})"
 
 
@@ -55,8 +57,8 @@ class FiniteLoss(Callback):
     host with the device. Only ``on_nan="skip"`` has to check every step.
 
     Args:
-        on_nan: ``stop`` ends the run; ``skip`` learns nothing from the batch; ``rollback`` resumes
-            from the last checkpoint and skips the batch.
+        on_nan: ``stop`` ends the run; ``skip`` skips the batch; ``rollback`` resumes from the last
+            checkpoint and then skips the batch.
         check_every: Batches between two checks.
 
     Raises:
@@ -70,18 +72,14 @@ class FiniteLoss(Callback):
         self.on_nan = on_nan
         self.check_every = check_every
         self.left_out: set[tuple[int, int]] = set()
-        self._gathered: list[tuple[int, int, Any, Tensor]] = []
+        self._losses: list[tuple[int, int, Any, Tensor]] = []
         self._is_left_out = False
         self._loss: Tensor | None = None
         self._before: list[tuple[Any, str, Any]] = []
 
     @idle_when(lambda self, _: self.on_nan == "stop")
     def on_train_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Keep the values that a skipped batch must not change."""
         self._is_left_out = (trainer.current_epoch, batch_idx) in self.left_out
@@ -90,10 +88,7 @@ class FiniteLoss(Callback):
 
     @idle_when(lambda self, module: self.on_nan != "skip" and module.automatic_optimization)
     def on_before_backward(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,  # noqa: ARG002
-        loss: Tensor,
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
         """Keep the loss ``()``."""
         self._loss = loss.detach()
@@ -120,34 +115,31 @@ class FiniteLoss(Callback):
         """Restore the values that a skipped batch must not change, or check the losses."""
         rows = getattr(batch, "rows", None)
         if self._is_left_out:
-            step = _named(trainer.global_step, trainer.current_epoch, batch_idx, rows)
-            log.warning("nothing is learned from %s: its loss is not finite", step)
+            step = _step(trainer.global_step, trainer.current_epoch, batch_idx, rows)
+            log.warning("skipping %s: its loss is not finite", step)
             for holder, name, value in self._before:
                 setattr(holder, name, value) if name else holder.copy_(value)
         elif self.on_nan != "skip":
             loss = outputs.get("loss") if pl_module.automatic_optimization else self._loss
             if loss is not None:  # a task may return None to skip a batch
-                self._gathered.append((trainer.global_step, batch_idx, rows, loss))
+                self._losses.append((trainer.global_step, batch_idx, rows, loss))
             if (batch_idx + 1) % self.check_every == 0:
                 self._check(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the remaining losses."""
         self._check(trainer)
 
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],  # noqa: ARG002
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep broken weights out of checkpoints: a finite loss may have infinite gradients."""
+        """Keep non-finite weights out of checkpoints; a finite loss may have infinite gradients."""
         self._check(trainer)
         finite = torch.stack([each.isfinite().all() for each in pl_module.parameters()])
         if not bool(finite.all()):
             raise UserError(
-                f"After step {trainer.global_step} some weights are not finite, though every loss "
-                f"was. {_remedy(trainer)}"
+                f"After step {trainer.global_step} some weights are not finite, although every "
+                f"loss was. {_remedy(trainer)}"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -155,31 +147,31 @@ class FiniteLoss(Callback):
         return {"left_out": sorted(self.left_out)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Skip the batches again that were skipped before the checkpoint."""
+        """Restore which batches were skipped before the checkpoint, to skip them again."""
         self.left_out |= {(int(epoch), int(batch)) for epoch, batch in state_dict["left_out"]}
 
     def _check(self, trainer: Trainer) -> None:
-        gathered, self._gathered = self._gathered, []
-        first = _first_broken(gathered, trainer.current_epoch)
+        losses, self._losses = self._losses, []
+        first = _first_non_finite(losses, trainer.current_epoch)
         if not trainer.strategy.reduce_boolean_decision(first is not None, all=False):
             return
         step = min(Step(*each) for each in gather(trainer, first) if each)
-        if self.on_nan == "rollback" and len(self.left_out) < MOST_ROLLBACKS:
+        if self.on_nan == "rollback" and len(self.left_out) < MAX_ROLLBACKS:
             raise RollbackError(step)
         raise UserError(f"The loss is not a finite number in {step}. {_remedy(trainer)}")
 
 
-def _first_broken(gathered: list[tuple[int, int, Any, Tensor]], epoch: int) -> Step | None:
-    if not gathered:
+def _first_non_finite(losses: list[tuple[int, int, Any, Tensor]], epoch: int) -> Step | None:
+    if not losses:
         return None
-    finite = torch.stack([loss for *_, loss in gathered]).isfinite().tolist()
+    finite = torch.stack([loss for *_, loss in losses]).isfinite().tolist()
     if all(finite):
         return None
-    step, batch_idx, rows, _ = gathered[finite.index(False)]
-    return _named(step, epoch, batch_idx, rows)
+    step, batch_idx, rows, _ = losses[finite.index(False)]
+    return _step(step, epoch, batch_idx, rows)
 
 
-def _named(step: int, epoch: int, batch_idx: int, rows: Tensor | None) -> Step:
+def _step(step: int, epoch: int, batch_idx: int, rows: Tensor | None) -> Step:
     return Step(step, epoch, batch_idx, [] if rows is None else rows.tolist())
 
 

@@ -1,5 +1,7 @@
 """The metrics of each epoch, in ``metrics.csv``."""
 
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
+
 import csv
 import logging
 import math
@@ -28,8 +30,8 @@ class MetricHistory(Checkpoint):
 
     Lightning's own CSV logger deletes the file when a run is resumed, and keeps rows that a crash
     made obsolete. Here a resumed run rewrites the file from its checkpoint, so each epoch is in it
-    once. One column is the best value so far of the monitored metric. Cells of what an epoch did
-    not measure are empty.
+    once. One column is the best value so far of the monitored metric. Metrics that an epoch did not
+    measure have empty cells.
 
     It is a ``Checkpoint`` because Lightning calls those after the task has logged its epoch.
 
@@ -39,17 +41,20 @@ class MetricHistory(Checkpoint):
             metric.
         filename: Name of the file in the run folder, which ends in ``.csv``.
 
+    Raises:
+        ValueError: If the name has another suffix.
+
     Attributes:
         rows: The rows so far.
         validated: Metrics of the newest validation in this epoch.
         validated_step: Number of optimizer steps before the newest validation.
-        best: Best value of the monitored metric in the whole run, before a resume too.
+        best: Best value of the monitored metric in the run, including the time before a resume.
     """
 
     def __init__(
         self, *, monitor: str, mode: Mode | None = None, filename: str = "metrics.csv"
     ) -> None:
-        if not filename.endswith(".csv"):  # no other file of a run is one
+        if not filename.endswith(".csv"):  # every other file of a run has another suffix
             raise ValueError(f"filename must end in .csv, got {filename}")
         self.monitor = monitor
         self.mode = mode
@@ -59,7 +64,7 @@ class MetricHistory(Checkpoint):
         self.validated_step: int | None = None
         self.best: float | None = None
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Determine the mode before training starts.
 
         Raises:
@@ -68,7 +73,7 @@ class MetricHistory(Checkpoint):
         if stage == "fit":
             self.mode = mode_of(trainer, self.monitor, self.mode)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the metrics of the validation."""
         if trainer.sanity_checking:
             return
@@ -78,7 +83,7 @@ class MetricHistory(Checkpoint):
         if not self.monitor.startswith("train/"):
             self._track(self.validated)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row before checkpoints are written."""
         measured = stage_metrics(trainer.callback_metrics)
         row: dict[str, float] = {
@@ -109,7 +114,7 @@ class MetricHistory(Checkpoint):
         return {name: getattr(self, name) for name in STATE} | {"by": [self.monitor, self.mode]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows, and their best value by this metric."""
+        """Restore the rows, and find their best value if the monitored metric is another one."""
         for name in STATE:
             setattr(self, name, state_dict[name])
         self.rows = [dict(row) for row in self.rows]
@@ -128,7 +133,7 @@ class MetricHistory(Checkpoint):
         value = measured[self.monitor]
         if math.isnan(value):
             log.warning(
-                "%s is NaN, so these weights cannot be the best; it may be undefined on these rows",
+                "%s is NaN, perhaps undefined for these rows, so these weights cannot be the best",
                 self.monitor,
             )
         self._improve(value)

@@ -1,4 +1,6 @@
-"""Progress: a bar during an epoch, a line of metrics after it."""
+"""Progress bar during an epoch, and a line of metrics after it."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 import logging
 import sys
@@ -46,22 +48,17 @@ class EpochProgress(ProgressBar, Checkpoint):
 
     @idle_when(lambda *_: not sys.stderr.isatty())
     def on_train_batch_end(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Update the bar every ``refresh_rate`` steps."""
         if self.bar is not None and (batch_idx + 1) % self.refresh_rate == 0:
             self.bar.update(batch_idx + 1 - self.bar.n)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note that this epoch has validation metrics."""
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Mark the validation metrics as those of this epoch."""
         self.is_validated = True
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace the bar by a line of metrics."""
         self._close()
         metrics = [
@@ -84,6 +81,6 @@ class EpochProgress(ProgressBar, Checkpoint):
 
 
 def _epoch(trainer: Trainer) -> str:
-    """Return the number of the epoch, from 1, and of how many if that is known."""
+    """Return ``epoch N/TOTAL``, counted from 1; without the total if it is not known."""
     last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
     return f"epoch {trainer.current_epoch + 1}{last}"

@@ -1,4 +1,6 @@
-"""The run's record in every checkpoint, which makes a checkpoint self-contained."""
+"""The record of the run in each of its checkpoints, which makes them self-contained."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,20 +22,14 @@ class RunRecord(Callback):
         self.record = dict(record)
 
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the record and the fitted preprocessing of the data module."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[KEY] = {**self.record, "data": data.state_dict()}
 
     def on_load_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Refuse to resume on other rows or splits: rows that were learned could be tested.
 

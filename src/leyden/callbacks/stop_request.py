@@ -1,10 +1,13 @@
-"""Stopping a run on request, by a signal or when its time is up."""
+"""Stopping a run on a signal, or at its time limit."""
+
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
 
 import logging
 import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
@@ -12,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint, Timer
 from leyden.callbacks.checkpoints import Checkpoints, agreed, is_resumable, save
 from leyden.checkpoints.files import LAST
 from leyden.errors import InterruptedRunError
-from leyden.ranks.signals import SIGNALS, STOPPED, exit_code
+from leyden.ranks.signals import SIGNALS, STOPPED, exit_code, handlers_restored, install_handlers
 
 log = logging.getLogger(__name__)
 
@@ -26,35 +29,17 @@ class StopRequest:
     def __init__(self) -> None:
         self.reason: str | None = None
         self.exit_code = 0
-        self.is_answered = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
-        self.listen()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
+        self.is_handled = False
 
     def listen(self) -> None:
-        """Install the signal handlers; Python allows that in the main thread only."""
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                signal.signal(number, self._receive)
+        """Install the signal handlers."""
+        install_handlers(dict.fromkeys(SIGNALS, self._receive))
 
     def ask(self, reason: str, *, exit_code: int = STOPPED) -> None:
         """Request a stop.
 
         Args:
-            reason: What asked for it, for the message and ``status.json``.
+            reason: Reason for the message and for ``status.json``.
             exit_code: Exit status of the command.
         """
         self.reason, self.exit_code = reason, exit_code
@@ -63,14 +48,23 @@ class StopRequest:
         """Return the error that ends the run."""
         return InterruptedRunError(str(self.reason), exit_code=self.exit_code)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
         if self.reason:
             return
         self.ask(f"stopped by {signal.Signals(number).name}", exit_code=exit_code(number))
-        if not self.is_answered:
+        if not self.is_handled:
             raise self.error()
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[StopRequest]:
+    """Yield a request that signals fill in within the block."""
+    request = StopRequest()
+    with handlers_restored():
+        request.listen()
+        yield request
 
 
 class GracefulStop(Checkpoint):
@@ -79,7 +73,7 @@ class GracefulStop(Checkpoint):
     The end of ``trainer.max_time`` counts as a request. This has to be the last of all callbacks.
 
     Args:
-        request: Request that the signal handlers fill in.
+        request: The request to handle.
 
     Raises:
         InterruptedRunError: After the checkpoint has been written.
@@ -88,28 +82,23 @@ class GracefulStop(Checkpoint):
     def __init__(self, *, request: StopRequest) -> None:
         self.request = request
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace Lightning's own signal handlers, with which several ranks deadlock."""
         self.request.listen()
-        self.request.is_answered = True
+        self.request.is_handled = True
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop after this batch if that is requested and training can resume from here."""
         if trainer.should_stop:
-            self._ask_the_clock(trainer)
+            self._check_time_limit(trainer)
         wanted = agreed(trainer, batch_idx, asked=self.request.reason is not None)
         if wanted and is_resumable(trainer, batch_idx):
             save(trainer, LAST)
             self._stop()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop after this epoch if that is requested."""
         asked = self.request.reason is not None
         if trainer.strategy.reduce_boolean_decision(asked, all=False):
@@ -117,17 +106,17 @@ class GracefulStop(Checkpoint):
                 save(trainer, LAST)
             self._stop()
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Let signals stop at once what follows training."""
-        self.request.is_answered = False
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let signals stop the process at once from now on."""
+        self.request.is_handled = False
 
-    def _ask_the_clock(self, trainer: Trainer) -> None:
+    def _check_time_limit(self, trainer: Trainer) -> None:
         if any(isinstance(each, Timer) for each in trainer.callbacks):  # type: ignore[attr-defined]
-            # Lightning would end the epoch here, incomplete, and call the run finished.
+            # Lightning would end the incomplete epoch here and regard the run as finished.
             trainer.should_stop = False
             self.request.ask("stopped by trainer.max_time")
 
     def _stop(self) -> None:
         if self.request.reason is None:
-            self.request.ask("stopped, because another process was")
+            self.request.ask("stopped together with another process")
         raise self.request.error()

@@ -1,4 +1,4 @@
-"""A table of the network's layers at the start of training."""
+"""Table of the network's layers, logged at the start of training."""
 
 import logging
 from typing import Any

@@ -1,5 +1,7 @@
 """Stochastic weight averaging."""
 
+# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
+
 import logging
 import math
 from collections.abc import Iterator
@@ -23,24 +25,27 @@ class StochasticWeightAveraging(WeightAveraging):
     """Averages the weights at the ends of the last epochs.
 
     Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima" (arXiv:1803.05407). From the
-    first averaged epoch on, the average is what is validated, saved and tested, and only averages
-    compete for the best checkpoint. The schedule is not replaced: choose one whose learning rate
-    stays high, such as ``constant``. The running statistics of batch norms are computed for the
-    average, by another pass over the training batches in each averaged epoch.
+    first averaged epoch on, the average is validated, saved and tested, and only averages compete
+    for the best checkpoint. The schedule is not replaced: choose one whose learning rate stays
+    high, such as ``constant``. The running statistics of batch norms are computed for the average
+    in another pass over the training batches, in each averaged epoch.
 
     Lightning's own callback of this name sets the average after the last checkpoint has been
     written, and does not resume within an epoch.
 
     Args:
-        swa_epoch_start: First epoch that is averaged, counted from 1, or the share of the epochs
-            before it.
+        swa_epoch_start: First averaged epoch, counted from 1, or the fraction of the epochs before
+            it.
+
+    Raises:
+        ValueError: If it is neither an epoch nor a fraction.
     """
 
     def __init__(self, *, swa_epoch_start: float = 0.8) -> None:
-        is_share = isinstance(swa_epoch_start, float)
-        if not (0 <= swa_epoch_start < 1 if is_share else swa_epoch_start >= 1):
+        is_fraction = isinstance(swa_epoch_start, float)
+        if not (0 <= swa_epoch_start < 1 if is_fraction else swa_epoch_start >= 1):
             raise ValueError(
-                f"swa_epoch_start must be an epoch of at least 1 or a share in [0, 1), got "
+                f"swa_epoch_start must be an epoch of at least 1 or a fraction in [0, 1), got "
                 f"{swa_epoch_start}"
             )
         super().__init__(use_buffers=False)
@@ -56,20 +61,15 @@ class StochasticWeightAveraging(WeightAveraging):
         """Determine the first averaged epoch.
 
         Raises:
-            UserError: If no epoch would be averaged, or a share is given and the number of epochs
-                is not known.
+            UserError: If no epoch would be averaged, or the number of epochs is not known and a
+                fraction is given.
         """
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
             self.first_epoch = _first_epoch(self.swa_epoch_start, trainer.max_epochs)
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Add the weights at the end of an epoch to the average, before they are validated."""
         if not trainer.is_last_batch or trainer.current_epoch < self.first_epoch:
@@ -119,12 +119,12 @@ class StochasticWeightAveraging(WeightAveraging):
     def _update_batch_norms(self, trainer: Trainer, module: LightningModule) -> None:
         assert self._average_model is not None
         gpus = [module.device] if module.device.type == "cuda" else []
-        # Dropout and shuffling must not advance the run's own generators.
+        # Dropout and shuffling must not advance the generators of the run.
         with torch.random.fork_rng(gpus), trainer.precision_plugin.forward_context():
             update_bn(_training_inputs(trainer), self._average_model)
         if trainer.world_size > 1:
             for buffer in self._average_model.module.buffers():
-                distributed.broadcast(buffer, 0)  # checkpoints hold those of the first rank
+                distributed.broadcast(buffer, 0)  # checkpoints hold the buffers of the first rank
 
 
 def _first_epoch(start: float, epochs: int | None) -> int:
@@ -135,8 +135,8 @@ def _first_epoch(start: float, epochs: int | None) -> int:
     if isinstance(start, float) and math.isfinite(last):
         return int(start * last)
     raise UserError(
-        f"callbacks.swa.swa_epoch_start={start} names no epoch of trainer.max_epochs={epochs}. "
-        "Expected an epoch of the run, or a share in [0, 1) if trainer.max_epochs is set."
+        f"callbacks.swa.swa_epoch_start={start} is not an epoch of trainer.max_epochs={epochs}. "
+        "Expected an epoch of the run, or a fraction in [0, 1) if trainer.max_epochs is set."
     )
 
 

@@ -1,4 +1,4 @@
-"""Names of checkpoints, stated once.
+"""Names of checkpoints.
 
 A checkpoint is a file, or a folder if several ranks hold a sharded network.
 """
@@ -9,23 +9,23 @@ from pathlib import Path
 from leyden.errors import UserError, first_line
 
 FOLDER = "checkpoints"
-"""Name of their folder in a run folder."""
+"""Name of the folder of checkpoints within a run folder."""
 
 SUFFIX = ".ckpt"
 
 BEST, LAST, PREVIOUS = (f"{name}{SUFFIX}" for name in ("best", "last", "previous"))
 
 META = "meta.pt"
-"""File in a sharded checkpoint that makes it one; the shards are beside it."""
+"""File that every sharded checkpoint has; the shards are beside it."""
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a path looks like a complete checkpoint, as a file or as a folder."""
+    """Whether a path is a file, or a folder with the complete structure of a sharded checkpoint."""
     return path.is_file() or (path / META).is_file()
 
 
 def unwritable(path: Path, error: BaseException) -> UserError:
-    """Return the error that explains why a checkpoint of a run could not be written."""
+    """Return an error for users that explains why a checkpoint of a run could not be written."""
     free = ""
     if path.parent.is_dir():
         free = f", {shutil.disk_usage(path.parent).free / 2**20:.0f} MiB are free"

@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all, and verified when they are read."""
+"""Writing checkpoints atomically, and verifying them when they are read."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ DAMAGE = (
     *(AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError),
     *(TypeError, ValueError, zipfile.BadZipFile),
 )
-"""What reading a damaged checkpoint, or one with other content, raises."""
+"""Errors that reading a damaged checkpoint, or a file that is not one, raises."""
 
 RESUMED: dict[str, type] = {
     "state_dict": dict,
@@ -35,15 +35,15 @@ RESUMED: dict[str, type] = {
     "lr_schedulers": list,
     "callbacks": dict,
 }
-"""Lightning's entries that a run is resumed from, and their types."""
+"""Lightning's entries that resuming a run requires, and their types."""
 
 Location = str | torch.device | Callable[[Any, str], Any] | None
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Writes a checkpoint aside, flushes it to the disk and renames it.
+    """Replaces checkpoints atomically: writes one aside, flushes it to the disk and renames it.
 
-    The format is torch's own, a zip archive, which holds a CRC-32 of each of its members.
+    The format is that of ``torch.save``, a zip archive with a CRC-32 of each of its members.
     """
 
     def save_checkpoint(
@@ -88,8 +88,8 @@ def load_checkpoint(
     """Read and verify a checkpoint; only tensors and plain containers are unpickled.
 
     Args:
-        path: File, or folder that several ranks have written.
-        map_location: Device for the tensors of a file; those of a folder are read to the host.
+        path: File, or folder that several ranks wrote.
+        map_location: Device for the tensors of a file. Those of a folder are read to the host.
         only: Entries of a folder whose tensors are read; the others are left empty.
 
     Raises:
@@ -135,13 +135,13 @@ def link_checkpoint(source: Path, target: Path) -> None:
 
 
 def newest_intact(paths: Sequence[Path]) -> Path | None:
-    """Return the first checkpoint that a run can be resumed from; ``None`` if there are none.
+    """Return the newest checkpoint from which a run can be resumed; ``None`` if there are none.
 
     Args:
-        paths: Checkpoints, the newest first; some may not exist.
+        paths: Paths of checkpoints, the newest first; some may not exist.
 
     Raises:
-        UserError: If there are some, and all are damaged.
+        UserError: If all existing ones are damaged.
     """
     fault: UserError | None = None
     for path in filter(Path.exists, paths):
@@ -162,7 +162,7 @@ def newest_intact(paths: Sequence[Path]) -> Path | None:
 
 @contextmanager
 def reporting_damage(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged checkpoint raises into one error for users.
+    """Turn the errors that a damaged checkpoint raises into a ``UserError``.
 
     Raises:
         UserError: If the block raises one of ``DAMAGE``, or refuses to unpickle an object.
@@ -182,7 +182,7 @@ def reporting_damage(path: Path) -> Iterator[None]:
 
 
 def _verify_checksums(path: Path) -> None:
-    """Compare every member with its checksum; torch does not notice a flipped bit."""
+    """Compare every member with its checksum, because torch does not detect a flipped bit."""
     if path.exists() and not path.is_file():  # reading a pipe would block
         raise OSError(f"{path.name} is not a file")
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""What a checkpoint records of its run, which makes it self-contained."""
+"""The record of a run in its checkpoints, which makes them self-contained."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ KEY = "leyden"
 """Key of the record in a checkpoint."""
 
 DATA_FINGERPRINT = "data_fingerprint"
-"""Key of the digest of all rows in the record."""
+"""Key of the digest of all rows, within the record."""
 
 MEMBERS = "members"
 """Key of the members of an ensemble in the record, each with its ``data`` and ``state_dict``."""
@@ -20,16 +20,16 @@ CALIBRATION = "calibration"
 """Key of the temperature and the decision threshold in the record; absent before `calibrate`."""
 
 SPLIT_FINGERPRINT = "split_fingerprint"
-"""Key of the digest of the row numbers in each split in the record."""
+"""Key of the digest of the row numbers of each split, within the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What a trained network is rebuilt from, beside the config of its run.
+    """The entries of a checkpoint from which a network is rebuilt, beside the config of its run.
 
     Attributes:
-        data: State of the data module.
-        weights: State of the task.
+        data: ``state_dict`` of the data module.
+        weights: ``state_dict`` of the task.
     """
 
     data: dict[str, Any]
@@ -37,11 +37,11 @@ class Learned:
 
 
 def read_config(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the frozen config of a run, of unknown origin.
+    """Return the frozen config of a run, which is not trusted.
 
     Raises:
         ValueError: If it is missing.
-        TypeError: If it is of another type than it should have.
+        TypeError: If it has another type than expected.
     """
     check_types({"config": dict}, checkpoint[KEY])
     config: dict[str, Any] = checkpoint[KEY]["config"]
@@ -49,11 +49,11 @@ def read_config(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_learned(checkpoint: Mapping[str, Any]) -> list[Learned]:
-    """Return what the networks of a checkpoint are rebuilt from: one, or those of an ensemble.
+    """Return the entries of one network, or of each member of an ensemble, of the expected types.
 
     Raises:
         ValueError: If an entry is missing.
-        TypeError: If an entry is of another type than it should have.
+        TypeError: If an entry has another type than expected.
     """
     record = checkpoint[KEY]
     if MEMBERS not in record:
@@ -105,7 +105,7 @@ def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> s
         if before.get(key) != now[key]:
             return (
                 f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "
-                f"now {now[key]}), so rows that it has learned could be tested."
+                f"now {now[key]}), so the test could include rows of the training."
             )
     return ""
 
@@ -115,7 +115,7 @@ def check_types(expected: Mapping[str, type], entries: Mapping[str, Any]) -> Non
 
     Raises:
         ValueError: If an entry is missing.
-        TypeError: If an entry is of another type.
+        TypeError: If an entry has another type.
     """
     for key, kind in expected.items():
         if key not in entries:

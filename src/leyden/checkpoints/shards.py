@@ -1,9 +1,9 @@
-"""Sharded checkpoints: a folder into which every rank writes its shards.
+"""Sharded checkpoints: folders into which every rank writes its shards.
 
 Its ``meta.pt`` is an ordinary checkpoint in which sharded tensors are empty, on torch's ``meta``
-device. Their values are beside it, in a folder of torch.distributed.checkpoint's. ``meta.pt`` names
-that folder and the checksums of its files, and is replaced last. So either the old checkpoint is
-there or the new one, although a folder as a whole cannot be replaced at once.
+device. Their values are in a folder beside it, in the format of ``torch.distributed.checkpoint``.
+``meta.pt`` names that folder and the checksums of its files, and is replaced last, atomically. So
+readers see the old checkpoint or the new one, although a folder cannot be replaced atomically.
 """
 
 import pickle
@@ -31,15 +31,15 @@ from leyden.checkpoints.files import META
 from leyden.files import flush_folder, remove
 
 KEY = "shards"
-"""Key in ``meta.pt`` of the name of the folder with the values."""
+"""Key in ``meta.pt`` of the name of the folder of values, and of the checksums of its files."""
 
 INDEX = ".metadata"
-"""File of torch.distributed.checkpoint, a pickle: which file holds which shard of which tensor."""
+"""Pickle of ``torch.distributed.checkpoint`` that lists which file holds which shard."""
 
 CHUNK = 2**24
-"""Bytes that are read at once for a checksum."""
+"""Bytes that are read at a time for a checksum."""
 
-IN_AN_INDEX = {
+SAFE_GLOBALS = {
     "torch": {"Size"} | {name for name, each in vars(torch).items() if type(each) is torch.dtype},
     "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
     "torch.distributed.checkpoint.metadata": {
@@ -53,24 +53,7 @@ IN_AN_INDEX = {
     },
     "torch.serialization": {"_get_layout"},
 }
-"""Globals that an index consists of; any other global in a pickle may run a stranger's code."""
-
-
-def take_out(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Separate the sharded tensors from a checkpoint.
-
-    Returns:
-        The checkpoint with empty tensors in their place, and the sharded tensors by their path.
-    """
-    shared: dict[str, Tensor] = {}
-
-    def empty(place: str, tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, DTensor):
-            return tensor
-        shared[place] = tensor
-        return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
-
-    return _with_tensors(checkpoint, empty), shared
+"""Globals by module that an index consists of; any other one may run foreign code."""
 
 
 def fill(
@@ -88,27 +71,35 @@ def fill(
         only: Entries whose tensors are read, all by default; the others stay empty.
         mesh: Ranks over which tensors are sharded; without it they are read whole, to the host.
 
+    Returns:
+        The checkpoint without the entry ``shards``.
+
     Raises:
         ValueError: If the values cannot be read, or do not belong to the checkpoint.
         pickle.UnpicklingError: If the index holds other objects, which are not created.
     """
     values: dict[str, Tensor] = {}
 
-    def allocate(place: str, tensor: Tensor) -> Tensor:
-        if not tensor.is_meta or (only is not None and place.split("/")[0] not in only):
+    def allocate(key: str, tensor: Tensor) -> Tensor:
+        if not tensor.is_meta or (only is not None and key.split("/")[0] not in only):
             return tensor
         if mesh is None:
-            values[place] = torch.empty(tensor.shape, dtype=tensor.dtype)
+            values[key] = torch.empty(tensor.shape, dtype=tensor.dtype)
         else:
-            sizes, dtype = tuple(tensor.shape), tensor.dtype
-            values[place] = empty_dtensor(
-                sizes, dtype=dtype, device_mesh=mesh, placements=[Shard(0)]
+            values[key] = empty_dtensor(
+                tensor.shape, dtype=tensor.dtype, device_mesh=mesh, placements=[Shard(0)]
             )
-        return values[place]
+        return values[key]
 
     filled: dict[str, Any] = _with_tensors(checkpoint, allocate)
     if values:
-        _read(values, _folder_of(checkpoint, path), alone=mesh is None)
+        reader = _Reader(_inside(path, checkpoint[KEY]["folder"]))
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+                load(values, storage_reader=reader, no_dist=mesh is None)
+        except CheckpointException as error:
+            raise ValueError(_reason(error)) from error
     del filled[KEY]
     return filled
 
@@ -120,24 +111,10 @@ def verify(checkpoint: dict[str, Any], path: Path) -> None:
         OSError: If a file is missing.
         ValueError: If a file differs from its checksum.
     """
-    folder = _folder_of(checkpoint, path)
+    folder = _inside(path, checkpoint[KEY]["folder"])
     for name, checksum in checkpoint[KEY]["checksums"].items():
         if _checksum(_inside(folder, name)) != checksum:
             raise ValueError(f"{name} differs from its checksum")
-
-
-def _folder_of(checkpoint: dict[str, Any], path: Path) -> Path:
-    return _inside(path, checkpoint[KEY]["folder"])
-
-
-def _inside(folder: Path, name: Any) -> Path:
-    """Join a name that was read from a file, which may be a stranger's."""
-    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
-        raise ValueError(f"{name!r:.80} leads out of the checkpoint")
-    inner = folder / name
-    if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
-        raise ValueError(f"{name} is missing, or is not an ordinary file or folder")
-    return inner
 
 
 def write(
@@ -153,53 +130,52 @@ def write(
     Raises:
         OSError: If the disk is full or cannot be written; the old checkpoint stays.
     """
-    plain, shared = take_out(checkpoint)
-    is_first = torch.distributed.get_rank() == 0
-    name = _of_first_rank(f"shards-{uuid.uuid4().hex[:12]}" if is_first else "")
-    home = Path(_of_first_rank(str(_home(path)) if is_first else ""))
-    folder = home / name
+    rank = torch.distributed.get_rank()
+    chosen = ["", ""] if rank else [str(_open(path)), f"shards-{uuid.uuid4().hex[:12]}"]
+    torch.distributed.broadcast_object_list(chosen, src=0)
+    opened, name = Path(chosen[0]), chosen[1]
+    folder = opened / name
+    sharded: dict[str, Tensor] = {}
+
+    def take_out(key: str, tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, DTensor):
+            return tensor
+        sharded[key] = tensor
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+
+    meta = _with_tensors(checkpoint, take_out)
     try:
-        save(shared, storage_writer=_Writer(folder))
+        save(sharded, storage_writer=_Writer(folder))
     except CheckpointException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise OSError(str(next(iter(error.failures.values()))[0])) from error
-    mine = folder.glob(f"__{torch.distributed.get_rank()}_*")
+        raise OSError(_reason(error)) from error
+    own = {file.name: _checksum(file) for file in folder.glob(f"__{rank}_*")}
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(gathered, {each.name: _checksum(each) for each in mine})
-    if is_first:
+    torch.distributed.all_gather_object(gathered, own)
+    if rank == 0:
         flush_folder(folder)
         checksums = {INDEX: _checksum(folder / INDEX)}
-        checksums |= {name: value for of_rank in gathered for name, value in of_rank.items()}
-        write_meta({**plain, KEY: {"folder": name, "checksums": checksums}}, home / META)
-        _settle(home, path, keep={name})
+        for of_rank in gathered:
+            checksums |= of_rank
+        write_meta({**meta, KEY: {"folder": name, "checksums": checksums}}, opened / META)
+        _close(opened, path, keep={name})
 
 
 def link(source: Path, target: Path, link_file: Callable[[Path, Path], None]) -> None:
     """Give a checkpoint a second name, replacing the checkpoint of that name."""
     if not (source / META).is_file():
         return
-    home = _home(target)
+    opened = _open(target)
     folders = [each for each in source.iterdir() if each.is_dir()]
     for folder in folders:
-        (home / folder.name).mkdir(exist_ok=True)
+        (opened / folder.name).mkdir(exist_ok=True)
         for file in folder.iterdir():
-            link_file(file, home / folder.name / file.name)
-    link_file(source / META, home / META)
-    _settle(home, target, keep={folder.name for folder in folders})
+            link_file(file, opened / folder.name / file.name)
+    link_file(source / META, opened / META)
+    _close(opened, target, keep={folder.name for folder in folders})
 
 
-def _read(values: dict[str, Tensor], folder: Path, *, alone: bool) -> None:
-    """Read values into tensors, by their path."""
-    reader = _Reader(folder)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-            load(values, storage_reader=reader, no_dist=alone)
-    except CheckpointException as error:
-        raise ValueError(str(next(iter(error.failures.values()))[0])) from error
-
-
-def _home(path: Path) -> Path:
+def _open(path: Path) -> Path:
     """Return the folder to write into: the checkpoint's own if it exists, else a new one aside."""
     if path.is_dir():
         return path
@@ -209,49 +185,62 @@ def _home(path: Path) -> Path:
     return aside
 
 
-def _settle(home: Path, path: Path, *, keep: Collection[str]) -> None:
+def _close(opened: Path, path: Path, *, keep: Collection[str]) -> None:
     """Rename a complete checkpoint, and remove folders that its ``meta.pt`` does not name."""
-    if home != path:
+    if opened != path:
         remove(path)
-        home.rename(path)
+        opened.rename(path)
         flush_folder(path.parent)
     for folder in path.iterdir():
         if folder.is_dir() and folder.name not in keep:
             shutil.rmtree(folder)
 
 
-def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor]) -> Any:
-    """Copy a tree of containers, with each tensor replaced by its path in the tree.
+def _inside(folder: Path, name: Any) -> Path:
+    """Join a name that was read from a file, and is therefore not trusted."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+        raise ValueError(f"{name!r:.80} leads out of the checkpoint")
+    inner = folder / name
+    if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
+        raise ValueError(f"{name} is missing, or is not an ordinary file or folder")
+    return inner
 
-    A container that occurs several times below one entry is copied once, under its first path: a
-    few nested lists in a file can have more paths than fit into memory.
+
+def _reason(error: CheckpointException) -> str:
+    return str(next(iter(error.failures.values()))[0])
+
+
+def _with_tensors(tree: Any, replaced: Callable[[str, Tensor], Tensor]) -> Any:
+    """Copy nested containers, and replace each tensor.
+
+    A container that occurs several times below one entry is copied once, under its first key: a
+    few nested lists in a file can have more keys than fit into memory.
+
+    Args:
+        tree: Dicts, lists and tuples.
+        replaced: Returns the replacement of a tensor, given its key, such as
+            ``state_dict/network.weight``.
     """
     copies: dict[tuple[int, str], Any] = {}
 
-    def copied(node: Any, place: str) -> Any:
+    def copied(node: Any, key: str) -> Any:
         if isinstance(node, Tensor):
-            return replaced(place, node)
+            return replaced(key, node)
         if not isinstance(node, dict | list | tuple):
             return node
-        known = (id(node), place.partition("/")[0])
-        if known not in copies:
-            copies[known] = contents(node, f"{place}/" if place else "")
-        return copies[known]
-
-    def contents(node: Any, inside: str) -> Any:
-        if not isinstance(node, dict):
-            return type(node)(copied(each, f"{inside}{i}") for i, each in enumerate(node))
-        result = copy(node)  # a state dict carries the versions of its modules as an attribute
-        result |= {key: copied(each, f"{inside}{key}") for key, each in node.items()}
+        known = (id(node), key.partition("/")[0])
+        prefix = f"{key}/" if key else ""
+        if known in copies:
+            return copies[known]
+        if isinstance(node, dict):
+            result: Any = copy(node)  # a state dict carries the versions of its modules
+            result |= {name: copied(each, f"{prefix}{name}") for name, each in node.items()}
+        else:
+            result = type(node)(copied(each, f"{prefix}{i}") for i, each in enumerate(node))
+        copies[known] = result
         return result
 
     return copied(tree, "")
-
-
-def _of_first_rank(text: str) -> str:
-    held = [text]
-    torch.distributed.broadcast_object_list(held, src=0)
-    return held[0]
 
 
 def _checksum(path: Path) -> int:
@@ -279,9 +268,9 @@ class _Reader(FileSystemReader):
 
 
 def _index_of(folder: Path) -> Metadata:
-    """Read an index without creating objects that do not belong into one.
+    """Read an index, and create only objects that belong in one.
 
-    It may list tensors only, because torch unpickles other values unchecked.
+    It may list only tensors, because torch unpickles other values unchecked.
     """
     with _inside(folder, INDEX).open("rb") as stream:
         index = _IndexUnpickler(stream).load()
@@ -299,6 +288,6 @@ def _index_of(folder: Path) -> Metadata:
 
 class _IndexUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if name not in IN_AN_INDEX.get(module, ()):
+        if name not in SAFE_GLOBALS.get(module, ()):
             raise pickle.UnpicklingError(f"its index holds a {module}.{name}")
         return super().find_class(module, name)

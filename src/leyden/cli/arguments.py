@@ -1,4 +1,4 @@
-"""Splitting a command's own arguments from overrides of the config."""
+"""Separating the arguments of a command from overrides of the config."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from leyden.errors import UserError, near
 
 @dataclass(kw_only=True)
 class Arguments:
-    """The words of a command line, by what they mean.
+    """The words of a command line, by their meaning.
 
     Attributes:
         own: Values of the command's own keys, in the order given.
-        overrides: Overrides of the config: all other words of the form ``KEY=VALUE`` or ``~KEY``.
+        overrides: Overrides of the config: other words of the form ``KEY=VALUE`` or ``~KEY``.
         bare: All other words, such as flags.
     """
 
@@ -55,7 +55,7 @@ class Arguments:
         return int(value)
 
     def refuse_bare(self) -> None:
-        """Raise if there are words that are not of the form ``KEY=VALUE``.
+        """Raise if a word is not of the form ``KEY=VALUE``.
 
         Raises:
             UserError: There is such a word.
@@ -65,13 +65,13 @@ class Arguments:
 
 
 def split(words: Sequence[str], *own_keys: str) -> Arguments:
-    """Split the words after the command's name.
+    """Sort the words after the name of a command by their meaning.
 
     >>> split(["run=runs/digits", "seed=1", "-m"], "run")
     Arguments(own={'run': ['runs/digits']}, overrides=['seed=1'], bare=['-m'])
 
     Raises:
-        UserError: A key is close to one of the command's own, and is not a key of the config.
+        UserError: A key is not a key of the config, but resembles one of the command's own.
     """
     arguments = Arguments()
     for word in words:

@@ -38,9 +38,6 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: The config or another input is refused.
     """
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     record_command(["baselines", *words])
     arguments = split(words, "folds", "repeats")
     arguments.refuse_bare()
@@ -48,7 +45,7 @@ def run(words: Sequence[str]) -> None:
     with worded(arguments.overrides):
         overrides = [FOLDER, *arguments.overrides]
         sys.argv = ["leyden baselines", *overrides]  # which Hydra reads
-        run_one(compose_and_check(overrides), partial(_run_job, arguments=arguments))
+        run_one(*compose_and_check(overrides), partial(_run_job, arguments=arguments))
 
 
 def _run_job(job: Job, *, arguments: Arguments) -> None:

@@ -24,9 +24,6 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: An argument is not understood, or the run cannot be calibrated.
     """
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     arguments = split(words, "run", "threshold")
     chosen = arguments.required("run", "leyden calibrate run=runs/digits/TIME")
     arguments.refuse_bare()

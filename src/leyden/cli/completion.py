@@ -1,4 +1,4 @@
-"""``leyden completion SHELL``: tab completion of commands, groups, options, keys and runs."""
+"""``leyden completion SHELL``: prints a script for tab completion."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ or for fish to ~/.config/fish/config.fish:
 
   leyden completion fish | source"""
 
-# Each script passes the line up to the cursor. A candidate that is complete ends with a space.
+# The scripts pass the line up to the cursor. Complete candidates end with a space.
 
 BASH = r"""_leyden() {
   local line="${COMP_LINE:0:COMP_POINT}" candidate breaks="" kept="" quoted=""
@@ -78,12 +78,13 @@ OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
 }
-"""Each command's own keys, with their values where there are only a few."""
+"""Own keys of each command, with their values if there are only a few."""
 
 FLAGS = {
     "train": ("--cfg", "--help", "--rerun", "-m"),
     "crossval": ("--cfg", "--help", "-m"),
 }
+"""Flags of commands that have others than ``--help``."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -97,7 +98,7 @@ def run(words: Sequence[str]) -> None:
             print(SCRIPTS[shell])
         case ["candidates", line]:
             print("\n".join(candidates(line)))
-        case [] | ["-h" | "--help"]:
+        case []:
             print(USAGE)
         case [shell, *_]:
             raise UserError(f"The shell {shell!r} is unknown.{did_you_mean(shell, SCRIPTS)}")
@@ -123,23 +124,21 @@ def candidates(line: str) -> list[str]:
 
 
 def _words(line: str) -> list[str]:
-    """Split a line as a shell does, with a last quote that may still be open."""
+    """Split a line as a shell does, except that the last quote may be open."""
     for quote in ("", "'", '"'):
         with suppress(ValueError):
             words = shlex.split(line + quote)
-            is_between = not quote and line[-1:] in ("", " ") and not line.endswith("\\ ")
-            return [*words, ""] if is_between else words
+            is_new_word = not quote and line[-1:] in ("", " ") and not line.endswith("\\ ")
+            return [*words, ""] if is_new_word else words
     return line.split() or [""]
 
 
 def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]:
     key, equals, value = word.partition("=")
-    own = OWN[command]
     if equals:
-        values = _values(command, key, value, before)
-        yield from (f"{key}={each}" for each in values)
+        yield from (f"{key}={each}" for each in _values(command, key, value, before))
         return
-    yield from (f"{each}=" for each in own)
+    yield from (f"{each}=" for each in OWN[command])
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
@@ -171,7 +170,7 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
 
 
 def _keys(before: Sequence[str], word: str) -> Iterator[str]:
-    """Yield groups and keys down to the next dot, after the + or ~ that the word begins with."""
+    """Yield groups and keys up to the next dot, with the + or ~ at the start of the word."""
     from leyden.config.compose import ACROSS_GROUPS, groups, keys  # imports Hydra
 
     prefix = word[: len(word) - len(word.lstrip("+~"))]
@@ -185,7 +184,7 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 
 
 def _config(before: Sequence[str]) -> Any:
-    """Compose the config of the groups chosen so far, or read that of the run."""
+    """Compose the config of the options chosen so far, or read that of the run."""
     from leyden.config.compose import compose, groups, load
     from leyden.config.origins import worded
     from leyden.config.shorthands import written_out
@@ -208,7 +207,7 @@ def _runs() -> Iterator[str]:
 
 
 def _paths(text: str) -> Iterator[str]:
-    """Yield files and folders that complete a path; hidden ones only if it names a dot."""
+    """Yield files and folders that complete a path; hidden ones only after a dot."""
     folder, slash, name = text.rpartition("/")
     with suppress(OSError):
         for path in Path(f"{folder}{slash}").expanduser().iterdir():

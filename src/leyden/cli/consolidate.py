@@ -1,4 +1,4 @@
-"""``leyden consolidate run=RUN``: one ordinary checkpoint file from a sharded one."""
+"""``leyden consolidate run=RUN``: writes a sharded checkpoint to one file."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,6 @@ for best.ckpt."""
 
 def run(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     arguments = split(words, "run", "to")
     example = "leyden consolidate run=runs/digits/TIME"
     chosen = arguments.required("run", example)

@@ -10,7 +10,7 @@ from functools import partial
 from io import StringIO
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one
+from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train import import_torch, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
@@ -72,9 +72,6 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: The config or another input is refused.
     """
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     if is_launched():
         raise UserError(
             "leyden crossval starts the ranks of each fold itself. Give it trainer.devices=N "
@@ -106,15 +103,16 @@ def _start(arguments: Arguments) -> None:
         sys.argv = ["leyden crossval", *words]  # which Hydra reads
         run_hydra(run_each)
         return
-    composed = compose_and_check(words)
-    if composed.sweeps:
+    config, source = compose_and_check(words)
+    if is_multirun(source):
         sweep(arguments, run_each, kind=kind, resume=resume)
         return
     refuse_own_keys(arguments)
-    if resume and (unfinished := _earlier(_config(composed.config, plan), plan, finished=False)):
-        _crossval(_config(composed.config, plan), unfinished, plan)
+    whole = _config(config, plan)
+    if resume and (unfinished := _earlier(whole, plan, finished=False)):
+        _crossval(whole, unfinished, plan)
     else:
-        run_one(composed, run_each)
+        run_one(config, source, run_each)
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:

@@ -16,8 +16,9 @@ USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
 Prints the metrics of a run on its validation and test splits, as JSON. RUN is a run folder or a
 checkpoint. Overrides change the run's own config: trainer=cpu, data.batch_size=512, …
 
-data.root=PATH or data.path=FILE measures all rows of other data as one test split. Data that have
-changed since the run was trained on them are refused, unless changed_data=allow is given."""
+Another path of the data, such as data.root=PATH or data.path=FILE, measures all rows found there as
+one test split. Data that have changed since the run was trained on them are refused, unless
+changed_data=allow is given."""
 
 
 def run(words: Sequence[str]) -> None:

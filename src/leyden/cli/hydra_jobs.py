@@ -1,4 +1,4 @@
-"""Hydra's part in ``leyden train``: it composes the config of each job and makes its folder."""
+"""Hydra in ``leyden train``: composes the config of each job and creates its folder."""
 
 import os
 import re
@@ -32,7 +32,7 @@ LONGEST_FOLDER = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run, with what Hydra has settled about it.
+    """One run, as Hydra has prepared it.
 
     Attributes:
         config: The run's config, frozen and checked.
@@ -40,7 +40,7 @@ class Job:
         overrides: Values by key or group that the sweep gave to this job; outside a sweep, those
             of the command.
         launcher: Option of ``hydra/launcher`` that started the job.
-        number: Place of the job in its sweep; ``None`` outside a sweep.
+        number: Index of the job in its sweep; ``None`` outside a sweep.
     """
 
     config: Config
@@ -51,29 +51,15 @@ class Job:
 
 
 Run = Callable[[Job], float | None]
-"""Runs a job, and returns the monitored value for sweepers that optimise it."""
+"""Function that runs a job, and returns the monitored value for sweepers that optimise it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Composed:
-    """The composed config of a command.
+def compose_and_check(overrides: Sequence[str]) -> tuple[Config, Config]:
+    """Compose and check a config before any folder is created.
 
-    Attributes:
-        config: The run's config, frozen and checked.
-        source: The config as Hydra composed it, with Hydra's own node.
-    """
-
-    config: Config
-    source: Config
-
-    @property
-    def sweeps(self) -> bool:
-        """Whether the config itself asks for a sweep."""
-        return bool(self.source.hydra.mode == RunMode.MULTIRUN)
-
-
-def compose_and_check(overrides: Sequence[str]) -> Composed:
-    """Compose and check a config before any folder is made.
+    Returns:
+        The run's config, frozen and checked, and the config as Hydra composed it, with its own
+        node.
 
     Raises:
         UserError: The config is refused.
@@ -81,28 +67,32 @@ def compose_and_check(overrides: Sequence[str]) -> Composed:
     source = compose(overrides, with_hydra=True)
     config = freeze(without_hydra(source))
     _check(config, overrides, source.hydra.runtime.choices)
-    return Composed(config=config, source=source)
+    return config, source
 
 
-def run_one(composed: Composed, run: Run) -> None:
-    """Let Hydra make the folder of a single run, and run it.
+def is_multirun(source: Config) -> bool:
+    """Whether a config that Hydra composed asks for a sweep."""
+    return bool(source.hydra.mode == RunMode.MULTIRUN)
 
-    This is ``Hydra.run`` without composing the config again.
+
+def run_one(config: Config, source: Config, run: Run) -> None:
+    """Let Hydra create the folder of a single run, and run it.
+
+    This is ``Hydra.run`` without composing the config again; see ``compose_and_check``.
     """
-    source = composed.source
     source.hydra.mode = RunMode.RUN
     with _errors_raised() as refused, initialize_config_dir(config_dir(), version_base="1.3"):
         callbacks = Callbacks(source)
         callbacks.on_run_start(config=source, config_name=ROOT_CONFIG)
         done = run_job(
-            partial(_run_job, run=run, refused=refused, config=composed.config),
+            partial(_run_job, run=run, refused=refused, config=config),
             source,
             job_dir_key="hydra.run.dir",
             job_subdir_key=None,
             hydra_context=HydraContext(GlobalHydra.instance().config_loader(), callbacks),
         )
         callbacks.on_run_end(config=source, config_name=ROOT_CONFIG, job_return=done)
-        _ = done.return_value  # raises the error of a job that failed
+        _ = done.return_value  # raises the error of a failed job
 
 
 def run_hydra(run: Run) -> None:
@@ -129,13 +119,14 @@ def _run_main(task: Callable[[Config], float | None]) -> None:
 def _run_job(
     source: Config, *, run: Run, refused: list[UserError], config: Config | None = None
 ) -> float | None:
-    """Run one job of Hydra's.
+    """Run one job of Hydra.
 
     Args:
         source: The composed config, without Hydra's own node.
         run: Runs the job.
-        refused: Collects errors of users, because Hydra would print a line of its own for each.
-        config: The frozen and checked config, if there is one already.
+        refused: List to which errors of users are appended, because Hydra would print a line of
+            its own for each.
+        config: The frozen and checked config, if it exists already.
     """
     try:
         return run(current_job(source, config))

@@ -1,4 +1,4 @@
-"""Logging of commands: to the terminal, and to the log file of a run."""
+"""Logging to the terminal and to the log file of a run."""
 
 import logging
 import sys
@@ -15,10 +15,10 @@ HARMLESS_WARNINGS = (
     "Precision bf16-mixed is not supported by the model summary",  # sizes are shown for float32
     "Be aware that when using `ckpt_path`",  # a run may continue without one of its callbacks
     "You're using the WeightAveraging callback with a model that",  # sharded networks are refused
-    "Checkpoint directory .* exists and is not empty",  # it is, when a run continues
+    "Checkpoint directory .* exists and is not empty",  # as when a run continues
     ".*does not have many workers",  # rows are memory-mapped, which needs none
 )
-"""Patterns of warnings about what Leyden does on purpose."""
+"""Patterns of warnings about intended behaviour."""
 
 
 class PrintableFormatter(logging.Formatter):
@@ -38,7 +38,7 @@ def quiet() -> None:
 def append_to(file: Path, *, quiet: bool = False) -> None:
     """Log to the terminal and to the end of a file; ranks above 0 log to ``*.rankN.*`` alone.
 
-    A lower level is kept, which Hydra sets for ``hydra.verbose``.
+    A lower level, which Hydra sets for ``hydra.verbose``, is kept.
 
     Args:
         file: The log file.
@@ -62,9 +62,9 @@ def _shown_on(stream: TextIO) -> logging.Handler:
 
 
 def tame_lightning() -> None:
-    """Let Lightning log once, through the root logger, and silence ``HARMLESS_WARNINGS``.
+    """Make Lightning log through the root logger alone, and ignore ``HARMLESS_WARNINGS``.
 
-    To be called after Lightning has been imported, because that adds handlers to its loggers.
+    Call this after Lightning has been imported, which adds handlers to its loggers.
     """
     for package in ("lightning", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(package).handlers.clear()

@@ -1,4 +1,4 @@
-"""``leyden COMMAND``: run a command, and turn errors into exit codes."""
+"""``leyden COMMAND``: runs a command, and turns errors into exit codes."""
 
 import os
 import select
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from leyden.cli.startup import collecting_later
+from leyden.cli.startup import importing
 from leyden.errors import InterruptedRunError, UserError, did_you_mean
 from leyden.printable import printable
 from leyden.ranks.signals import INTERRUPTED, OK, USER_ERROR, is_interrupt
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Python prints their traceback and exits with 1.
     """
     if isinstance(sys.stdout, TextIOWrapper):
-        # A terminal may lack characters of file names and texts.
+        # The encoding of a terminal may lack characters of file names and texts.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = _exit_status(list(sys.argv[1:] if arguments is None else arguments))
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if _stdout_has_reader():
             raise
-        # A reader that closes the pipe, such as head, is not an error. Python would still flush.
+        # A reader such as head may close the pipe. Python would flush into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     return status
@@ -62,7 +62,7 @@ def _exit_status(words: Sequence[str]) -> int:
         print(_help())
         return OK
     try:
-        with collecting_later():
+        with importing():  # until the command has imported torch
             _run(command, rest)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -84,14 +84,18 @@ def _exit_status(words: Sequence[str]) -> int:
 
 
 def _paragraph(error: BaseException) -> str:
-    """Return a message without line breaks and control characters, which names may hold."""
+    """Return the message without line breaks and control characters, which names may contain."""
     return printable(" ".join(str(error).splitlines()))
 
 
 def _run(command: str, words: Sequence[str]) -> None:
     if command not in COMMANDS:
         raise UserError(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}")
-    import_module(f"leyden.cli.{command}").run(words)
+    module = import_module(f"leyden.cli.{command}")
+    if hasattr(module, "USAGE") and {"-h", "--help"} & set(words):
+        print(module.USAGE)
+    else:
+        module.run(words)
 
 
 def _help() -> str:

@@ -1,4 +1,4 @@
-"""``leyden predict run=RUN input=PATH…``: predictions for raw files."""
+"""``leyden predict run=RUN input=PATH…``: predicts raw files."""
 
 import csv
 import json
@@ -26,10 +26,7 @@ prints everything unchanged."""
 
 def run(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
-    # A shell expands a glob to file names, which may look like lr=0.1.csv.
+    # Globs expand to file names, which may look like overrides: lr=0.1.csv.
     words = [f"input={word}" if exists(word) else word for word in words]
     arguments = split(words, "run", "input", "format")
     chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")

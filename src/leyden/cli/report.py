@@ -1,6 +1,6 @@
 """``leyden report path=SWEEP``: what the results in a folder say, in the terminal and as a page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from leyden.cli.arguments import split
@@ -15,7 +15,7 @@ from leyden.comparison.report.page import PAGE, report, write_ranking
 from leyden.comparison.report.pair import pair_file, report_pair
 from leyden.comparison.report.study import Study, read_study, relative, shared_words
 from leyden.config.compose import Config, from_plain, to_plain
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import UserError, near
 from leyden.printable import printable
 from leyden.runs.folder import RunFolder
 
@@ -47,8 +47,8 @@ def run(words: Sequence[str]) -> None:
             f"{arguments.overrides[0]} is not understood. Expected for example: leyden report "
             "path=runs/digits/TIME-sweep confirm=5"
         )
-    paths = list(_paths(arguments.required("path", "leyden report path=runs/digits/TIME-sweep")))
-    studies = [read_study(path) for path in paths]
+    given = arguments.required("path", "leyden report path=runs/digits/TIME-sweep")
+    studies = [read_study(path) for path in _paths(given)]
     count = arguments.integer("confirm", default=0)
     if len(studies) == 2:
         _report_pair(*studies, count=count)
@@ -56,28 +56,24 @@ def run(words: Sequence[str]) -> None:
         _report(studies[0], count=count)
 
 
-def _paths(given: str) -> Iterator[Path]:
-    """Yield one or two folders; a comma may be part of a name.
+def _paths(given: str) -> Sequence[Path]:
+    """Return one or two folders; names of jobs have commas of their own.
 
     Raises:
-        UserError: A folder does not exist, or there are more than two.
+        UserError: A folder does not exist.
     """
-    whole = Path(given).expanduser()
-    parts = [whole] if whole.exists() else [Path(each).expanduser() for each in given.split(",")]
-    if len(parts) > 2:
-        raise UserError(
-            f"path={given} names {len(parts)} folders. Expected one, or two runs to be compared; "
-            "many are ranked as the jobs of one sweep."
-        )
-    for path in parts:
-        if not path.is_dir():
-            beside = path.parent.iterdir() if path.parent.is_dir() else ()
-            names = [each.name for each in beside if each.is_dir()]
-            hint = did_you_mean(path.name, names) if names else ""
-            raise UserError(
-                f"path={path} is not a folder. Expected that of a sweep or a run.{hint}"
-            )
-        yield path
+    parts = given.split(",")
+    cuts = [(",".join(parts[:k]), ",".join(parts[k:])) for k in range(1, len(parts))]
+    for names in ((given,), *cuts):
+        paths = [Path(name).expanduser() for name in names]
+        if all(path.is_dir() for path in paths):
+            return paths
+    path = next(path for name in parts if not (path := Path(name).expanduser()).is_dir())
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    raise UserError(
+        f"path={path} is not a folder. Expected that of a sweep, a run or a cross-validation, or "
+        f"two of runs with a comma between.{near(path.name, (each.name for each in beside))}"
+    )
 
 
 def _report(study: Study, *, count: int) -> None:
@@ -124,7 +120,8 @@ def _confirm(study: Study, count: int) -> None:
 
 def _default_config(study: Study) -> Config:
     """Compose the config that the command of a sweep has without the sweep."""
-    return compose_and_check(shared_words(study)).config
+    config, _ = compose_and_check(shared_words(study))
+    return config
 
 
 def _train(study: Study, name: str, config: Config, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""``leyden train``: start a run, continue one, or sweep."""
+"""``leyden train``: starts or continues a run, or sweeps."""
 
 import logging
 import os
@@ -9,7 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import Job, compose_and_check, run_hydra, run_one, values_of
+from leyden.cli.hydra_jobs import (
+    Job,
+    compose_and_check,
+    is_multirun,
+    run_hydra,
+    run_one,
+    values_of,
+)
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
@@ -41,7 +48,7 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: The config or another input is refused.
     """
-    # A run outlives its terminal: what cannot be printed any more is in the log file.
+    # A run may outlive its terminal; messages that cannot be printed are in the log file.
     logging.raiseExceptions = False
     if is_launched():
         die_with_launcher()
@@ -51,7 +58,7 @@ def run(words: Sequence[str]) -> None:
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if {"-h", "--help"} & set(words):
-            # The lists of values of a sweep do not compose.
+            # Lists of values of a sweep cannot be composed.
             sweeps = {"-m", "--multirun"} & set(words)
             print(help_text([] if sweeps else arguments.overrides))
         else:
@@ -59,7 +66,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _dispatch(arguments: Arguments) -> None:
-    """Follow another rank, or continue, repeat or start runs, as the words ask for."""
+    """Follow the first rank, or continue, repeat or start runs, as the words ask."""
     resume = wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     if {"-sc", "--shell-completion"}.intersection(flags):
@@ -125,7 +132,7 @@ def _leading() -> "AbstractContextManager[Jobs | None]":
 
 
 def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
-    """Repeat a run from its beginning in a new folder."""
+    """Repeat a run from the start in a new folder."""
     arguments.bare.remove(RERUN)
     refuse_own_keys(arguments)
     arguments.refuse_bare()
@@ -152,20 +159,20 @@ def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
         sys.argv = ["leyden train", *words]  # which Hydra reads
         run_hydra(run_each)
         return
-    composed = compose_and_check(words)
-    if composed.sweeps:
+    config, source = compose_and_check(words)
+    if is_multirun(source):
         sweep(arguments, run_each, kind="train", resume=resume)
         return
     refuse_own_keys(arguments)
-    if resume and (unfinished := newest_run(composed.config, RUNS, finished=False)):
+    if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log_to(unfinished)
-        _train(composed.config, unfinished, jobs=jobs)
+        _train(config, unfinished, jobs=jobs)
     else:
-        run_one(composed, run_each)
+        run_one(config, source, run_each)
 
 
 def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> float | None:
-    """Run a job in its folder, unless ``resume`` finds it started or finished in another one.
+    """Run a job in its folder, or in that of the same run if ``resume`` finds one.
 
     Args:
         job: What to train, and where.
@@ -223,8 +230,8 @@ def import_torch() -> None:
 
 
 def log_to(folder: RunFolder, *, quiet: bool = False) -> None:
-    """Log into a run folder, which may be a stranger's."""
-    folder.refuse_strangers_files()
+    """Log to a run folder, which may come from someone else."""
+    folder.refuse_links_and_pipes()
     append_to(folder.log, quiet=quiet)
 
 
@@ -233,7 +240,7 @@ def _monitored(config: Config, folder: RunFolder) -> float | None:
 
 
 def _report(folder: RunFolder) -> None:
-    """Log the final metrics of a run and where its folder is."""
+    """Log the final metrics of a run and the path of its folder."""
     metrics = folder.read_metrics()
     shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
     path = os.path.relpath(folder.path)

@@ -18,19 +18,21 @@ handwritten digits with AdamW and a one-cycle schedule.
   -m           sweep over lists of values: KEY=VALUE,VALUE,…
   --cfg job    print the composed config and stop"""
 
-COLUMN, WIDTH = 14, 98
+WIDTH = 98
 
 
 def help_text(overrides: Sequence[str]) -> str:
     """Return the usage, the groups with their options, and the config that overrides compose."""
+    found = groups()
+    column = max(map(len, found)) + 4
     listed = [
         fill(
-            "  ".join(names),
+            "  ".join(options),
             WIDTH,
-            initial_indent=f"  {group}".ljust(COLUMN),
-            subsequent_indent=" " * COLUMN,
+            initial_indent=f"  {group}".ljust(column),
+            subsequent_indent=" " * column,
         )
-        for group, names in groups().items()
+        for group, options in found.items()
     ]
     folders = ", ".join(map(str, conf_folders()))
     parts = (

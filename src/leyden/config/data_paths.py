@@ -1,6 +1,5 @@
-"""Which keys of the config are paths of data: the class of ``data`` annotates them ``DataPath``."""
+"""Keys of ``data`` that are paths, because its class annotates them as ``DataPath``."""
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,20 +12,16 @@ def path_keys(data: Any) -> list[str]:
     """Return the dotted keys that hold paths below ``data``, such as ``data.root``.
 
     Args:
-        data: The node. Nothing that it names is imported.
+        data: The node ``data``. Its target is not imported.
 
     Returns:
-        The keys whose parameters are annotated ``leyden.files.DataPath``; none if the class of the
-        node cannot be found, which ``check`` reports.
+        The keys of parameters that are annotated as ``leyden.files.DataPath``; none if the class
+        cannot be found, which ``check`` reports.
     """
     target = data.get("_target_") if isinstance(data, Mapping) else None
     try:
         parameters = resolve(str(target)).signature.parameters
     except UserError:
         return []
-    return [f"data.{name}" for name, each in parameters.items() if _is_path(each.annotation)]
-
-
-def _is_path(annotation: Any) -> bool:
-    kinds = members(annotation) if isinstance(annotation, ast.expr) else ()
-    return any(name_of(kind) == "DataPath" for kind in kinds)
+    kinds = ((name, kind) for name, each in parameters.items() for kind in members(each.annotation))
+    return [f"data.{name}" for name, kind in kinds if name_of(kind) == "DataPath"]

@@ -1,7 +1,7 @@
-"""Projects: packages of the user's own, whose classes and configs are trusted as Leyden's are.
+"""Projects: packages of users, whose classes and configs are trusted like those of Leyden.
 
-A package is trusted because it is checked out where a command is given, or because it is installed
-and declares the entry point group ``leyden.project``. No config and no checkpoint can add one.
+A package is trusted if it is checked out in the current directory, or if it is installed and
+declares an entry point in the group ``leyden.project``. Configs and checkpoints cannot add one.
 """
 
 import functools
@@ -16,7 +16,7 @@ ENTRY_POINTS = "leyden.project"
 LEYDEN = Path(__file__).resolve().parents[1]
 
 OF_A_RUN = ("config.yaml", "meta.pt", "checkpoints", "*.ckpt")
-"""Files that make a folder one of a run, which is passed on with whatever is in it."""
+"""Patterns of files in a run folder, which may come from anybody and so is not a project."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Project:
     """A trusted package.
 
     Attributes:
-        package: Its dotted name.
-        conf: The folder of its configs, which need not exist.
+        package: Dotted name of the package.
+        conf: Folder of its configs, which need not exist.
     """
 
     package: str
@@ -33,32 +33,32 @@ class Project:
 
 
 def conf_of(package: Path) -> Path:
-    """Return ``conf/`` of a package: beside ``src/`` in a checkout, else inside the package."""
+    """Return the ``conf/`` of a package: beside ``src/`` in a checkout, otherwise inside of it."""
     inside = package / "conf"
     is_checkout = package.parent.name == "src" and not inside.is_dir()
     return package.parents[1] / "conf" if is_checkout else inside
 
 
 CONF = conf_of(LEYDEN)
-"""The configs that come with Leyden."""
+"""Folder of the configs that come with Leyden."""
 
 
 def find_projects() -> list[Project]:
-    """Find the projects in the current directory, beside Leyden's sources, and installed ones.
+    """Find the projects in the current directory, beside Leyden's sources, and among packages.
 
-    The ``src/`` of a checkout is put on ``sys.path``, so that its packages can be imported.
+    Adds the ``src/`` of checkouts to ``sys.path``, so that their packages can be imported.
     """
     return _found(Path.cwd())
 
 
 def conf_folders() -> list[Path]:
-    """List the folders of configs in the order in which they are searched; Leyden's is the last."""
+    """List the folders of configs in the order of the search; Leyden's own is last."""
     own = dict.fromkeys(project.conf for project in find_projects() if project.conf.is_dir())
     return [*(folder for folder in own if folder != CONF), CONF]
 
 
 def why_untrusted(package: str) -> str:
-    """Return why a package in ``src/`` of the current directory is not trusted; ``""`` if none."""
+    """Return why a package in ``./src/`` is not trusted; an empty string if there is none."""
     here = Path.cwd()
     if not (here / "src" / package).is_dir():
         return ""

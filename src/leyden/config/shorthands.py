@@ -1,39 +1,41 @@
-"""Overrides as people type them, written out so that Hydra reads what is meant."""
+"""Convenient spellings of overrides, rewritten as Hydra expects them."""
 
 import re
 from collections.abc import Sequence
 
-from leyden.config.compose import ACROSS_GROUPS, groups, path_keys_of_options
+from leyden.config.compose import ACROSS_GROUPS, NODES, groups, path_keys_of_options
 from leyden.errors import UserError
 from leyden.files import exists
 
-NEEDED = (
-    *("data", "data/splitter", "network", "task", "loss"),
-    *("parameter_groups", "optimizer", "trainer"),
-)
-"""Groups of which every run has an option."""
-
 NONE = {"scheduler": "constant", "task/mix": "none"}
-"""Options that leave a group out; of other groups it is an empty list."""
+"""Options that stand for null; for other groups, it is an empty list."""
+
+NEEDED = ("data/splitter", *(key for key in NODES if key not in NONE))
+"""Groups of which every run needs an option."""
 
 IN_EVERY_CONFIG = frozenset({*NEEDED, *NONE, *ACROSS_GROUPS, "callbacks", "logger"})
-"""Groups of which every config has an option, or none that may be chosen without a ``+``."""
+"""Groups of whose options one can be chosen in every config without a ``+``."""
 
 _NULL = re.compile(r"(?<![^,])(?:null)?(?![^,])", re.IGNORECASE)
-"""Null or nothing, alone or as one of a sweep's values."""
+"""Null or empty text, alone or among the values of a sweep."""
 
 _HIDDEN = re.compile(r"(?<![^,\[])_\w+(?![^,\]])")
-"""A file that is not an option, alone or as one of several."""
+"""Name of a file that is not an option, alone or among others."""
 
 
 def written_out(overrides: Sequence[str]) -> list[str]:
-    """Write out overrides that Hydra refuses or misreads although their meaning is clear.
+    """Rewrite overrides that Hydra refuses or misreads although their meaning is clear.
 
-    ``GROUP=null`` and ``~GROUP`` choose the option that leaves the group out, ``+GROUP=`` chooses
-    as ``GROUP=`` does, and the path of data that exist is a path whatever characters are in it.
+    ``GROUP=null`` and ``~GROUP`` become the option that leaves the group out, ``+GROUP=OPTION``
+    becomes ``GROUP=OPTION``, and existing paths of data are quoted.
 
     Raises:
-        UserError: A group that every run needs is left out, or what is chosen is not an option.
+        UserError: A group that every run needs is left out, or a file that is not an option is
+            chosen.
+
+    Example:
+        >>> written_out(["scheduler=null", "+network=mlp", "optimizer.lr=0.1"])
+        ['scheduler=constant', 'network=mlp', 'optimizer.lr=0.1']
     """
     options = groups()
     return [_written_out(override, options) for override in overrides]
@@ -51,7 +53,7 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
             raise UserError(f"{override} names no option. Expected {name}=OPTION.")
         return override
     if name.startswith("~"):
-        value = "null"  # what is left out may be named: ~scheduler=cosine
+        value = "null"  # Hydra also allows ~scheduler=cosine
     if hidden := _HIDDEN.search(value):
         raise UserError(
             f"{override}: {hidden[0]}.yaml holds what other files share and is not an option. "
@@ -66,8 +68,6 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
 
 
 def quoted(text: str) -> str:
-    r"""Quote a text for Hydra, in which a backslash counts only before a quote or at the end."""
-    escaped = re.sub(
-        r"(\\*)(\"|$)", lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text
-    )
+    r"""Quote a text for Hydra, which escapes backslashes only before quotes and at the end."""
+    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + m[2].replace('"', '\\"'), text)
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""The base data module: from a source of rows to batches on the device."""
+"""Base class of data modules: from a source of rows to batches on the device."""
 
 import hashlib
 import logging
@@ -44,37 +44,41 @@ ROWS_PER_CHUNK = 1024
 
 
 class DataModule(LightningDataModule, ABC):
-    """Rows are read and cleaned once into a cache, split, and fetched a whole batch at a time.
+    """Base class of data modules, which cache, clean and split rows and fetch whole batches.
 
-    A data set declares where its rows come from (``source_settings``, ``read``). A kind of data
-    declares what is fitted on the training split and how raw rows become network inputs
-    (``fit``, ``normalisation``, ``network_sizes``, ``read_inputs``).
+    A data set implements ``source_settings`` and ``read``, which define its source. A kind of data
+    implements ``fit``, ``normalisation``, ``network_sizes`` and ``read_inputs``, which define how
+    raw rows become network inputs.
 
     Args:
-        name: folder of the cache, and name of the run unless told otherwise.
-        batch_size: rows per batch and process.
-        num_workers: loader processes; rows are memory-mapped, so zero is usually fastest.
-        seed: of the order of batches and of augmentation.
-        splitter: Assigns rows to splits where the source does not; ``HoldOut()`` by default.
-        balanced: draw training rows so that every class comes equally often.
-        cleaning: the cleaning steps that run.
-        augment: named augmentations of raw training batches, in order; ``None`` switches one off.
-        augment_inputs: the same, applied after normalisation to what the network gets.
-        keep_on_device: keep rows of one shape on a GPU that has room for all of them.
-        cache_dir: where caches are kept; the user's cache folder by default.
+        name: Name of the cache's folder, and the default name of runs.
+        batch_size: Number of rows per batch and process, at least 1.
+        num_workers: Number of loader processes; rows are memory-mapped, so 0 is usually fastest.
+        seed: Seed of the batch order and the augmentation.
+        splitter: Rule that assigns rows to splits if the source does not; ``HoldOut()`` by default.
+        balanced: Whether to draw training rows such that all classes are equally frequent.
+        cleaning: Cleaning steps that run; all steps of ``cleaning_type`` by default.
+        augment: Augmentations of raw training batches by name, in order; ``None`` is skipped.
+        augment_inputs: Augmentations of the normalised network inputs, in the same format.
+        keep_on_device: Whether to keep all rows on the GPU if they have one shape and fit in it.
+        cache_dir: Folder of the caches; the user's cache folder by default.
+
+    Raises:
+        TypeError: If ``splitter``, ``cleaning`` or an augmentation is of another type.
+        ValueError: If ``batch_size`` is less than 1 or ``num_workers`` is negative.
     """
 
     cleaning_type: ClassVar[type[Cleaning]] = Cleaning
-    """The cleaning steps of this kind of data, all of which run by default."""
+    """Class of the cleaning steps of this kind of data."""
 
     input_names: ClassVar[Mapping[str, str]] = {}
-    """Names of network inputs by raw field, for fields that normalisation makes something else."""
+    """Network input by raw field, if normalisation changes what the field holds."""
 
     predict_split: Split = "test"
     """Split of which ``predict_dataloader`` gives the rows."""
 
     class_names: tuple[str, ...] | None = None
-    """Declared on the class by a data set whose targets are indices; else those of its rows."""
+    """Class names by index; a data set declares them on its class if its targets are indices."""
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class DataModule(LightningDataModule, ABC):
         self.augment_inputs = without_none(augment_inputs)
         self.keep_on_device = keep_on_device
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir else store.default_folder()
-        self.tests_all_rows = False  # as when a trained network is measured on other data
+        self.tests_all_rows = False  # True if a trained network is evaluated on other data
         self.statistics: dict[str, Any] = {}
         self.target_counts: dict[str, Any] = {}
         self._cache: Cache | None = None
@@ -119,39 +123,70 @@ class DataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def source_settings(self) -> dict[str, Any]:
-        """Say what the source is, cheaply: plain values that change when its rows would."""
+        """Return what identifies the source, without reading it: values that change with its rows.
+
+        Returns:
+            Plain containers and values by name; they are part of the fingerprint of the cache.
+        """
 
     @abstractmethod
     def read(self) -> Iterator[Rows]:
-        """Yield the rows of the source in chunks, in an order that never changes."""
+        """Yield the rows of the source in chunks, in an order that never changes.
+
+        Raises:
+            UserError: If the source is missing or cannot be read as a whole.
+        """
 
     @abstractmethod
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Fit the preprocessing's statistics on the training rows alone.
+        """Compute the statistics of the preprocessing from the training rows.
+
+        Args:
+            arrays: Inputs of all rows by name of the field, ``(rows, ...)`` or ``Ragged``, in the
+                dtypes of the cache.
+            rows: Numbers ``(n,)`` (int64) of the training rows.
 
         Returns:
-            Tensors and plain containers: they are kept in checkpoints.
+            Tensors and plain containers by name; checkpoints hold them.
         """
 
     @abstractmethod
     def normalisation(self) -> dict[str, nn.Module]:
-        """Build the modules that turn raw fields into network inputs.
+        """Build the modules that convert raw fields to network inputs, from ``statistics``.
 
         Returns:
-            A module by name of the raw field ``(batch, ...)`` that it takes. Fields without one,
-            such as a mask, are network inputs as they are.
+            Module by name of the raw field, of which it takes a tensor ``(batch, ...)`` in the
+            dtype of the cache. Fields without a module, such as a mask, are passed unchanged.
         """
 
     @abstractmethod
     def network_sizes(self) -> dict[str, Any]:
-        """Give the keyword arguments that size every network of this kind."""
+        """Return the keyword arguments that determine the sizes of networks of this kind.
+
+        Returns:
+            ``num_outputs``, and for instance ``input_shape`` or ``vocabulary_size``.
+        """
 
     @abstractmethod
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read files to predict on, and those below folders, chunk by chunk."""
+        """Read rows to predict on, chunk by chunk.
+
+        Args:
+            paths: Paths of files, and of folders whose files are read.
+
+        Yields:
+            Raw fields ``(rows, ...)`` in the dtypes of the cache, as NumPy arrays.
+
+        Raises:
+            UserError: If a path does not exist, or a folder holds no file of this kind.
+        """
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Turn predictions that only the data can read, such as token ids, into plain values."""
+        """Convert predictions that are in units of the data, such as token ids, to plain values.
+
+        Args:
+            columns: Predicted values ``(rows,)`` by name of the column.
+        """
         return dict(columns)
 
     def readable_targets(self, rows: NDArray[np.int64]) -> list[Any]:
@@ -159,31 +194,44 @@ class DataModule(LightningDataModule, ABC):
         return targets.readable_targets(self.cached, rows)
 
     def dataset(self, cached: Cache) -> Dataset[Batch]:
-        """Make what fetches a batch by ``(seed, rows)``; kinds of uneven rows make their own."""
+        """Build the dataset that returns the raw batch for a key ``(seed, row numbers)``.
+
+        Kinds whose rows differ in size override it to pad them.
+
+        Args:
+            cached: Prepared rows; number targets are centred.
+        """
         return CachedRows(cached)
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor | None:  # noqa: ARG002
-        """Give the sizes ``(rows,)`` of uneven rows, so that a batch holds rows of like size."""
+        """Return the sizes of rows that differ in size, so that batches hold rows of similar size.
+
+        Args:
+            rows: Row numbers ``(n,)`` (int64).
+
+        Returns:
+            Sizes ``(n,)``, or ``None`` if all rows have one shape.
+        """
         return None
 
     def assign(self, rows: Population) -> Splits:
-        """Assign rows to splits; override it if the splits are given otherwise."""
+        """Assign the rows to splits, by default with the splitter."""
         if self.tests_all_rows:
             return dict(zip(SPLITS, rows.given(), strict=True))
         return self.splitter.split(rows)
 
     def tokens(self) -> tuple[str, ...]:
-        """Name the numbers in target sequences; kinds whose targets are sequences have such."""
+        """Return the tokens of target sequences by id; empty for other targets."""
         return ()
 
     def network_inputs(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the fields of a raw batch into the network's inputs, on the batch's device.
+        """Normalise the fields of a raw batch on its device.
 
         Args:
-            raw: ``(batch, ...)`` by name, as ``dataset`` or ``read_inputs`` gives them.
+            raw: Fields ``(batch, ...)`` by name, in the dtypes of the cache.
 
         Returns:
-            ``(batch, ...)`` by the name of the network's argument.
+            Tensors ``(batch, ...)`` by name of the argument of the network's ``forward``.
         """
         if self._normalise is None:
             device = next(iter(raw.values())).device
@@ -218,20 +266,27 @@ class DataModule(LightningDataModule, ABC):
         )
 
     def prepare_data(self) -> None:
-        """Read, clean and cache the rows, unless another run or process has done so."""
+        """Read, clean and cache the rows, unless the cache exists.
+
+        Raises:
+            UserError: If the source has no usable rows, or the cache cannot be written.
+        """
         folder = self._cache_folder()
         if not folder.is_dir():
             log.info("preparing %s in %s", self.name, folder)
-        # A checkpoint's names must not shape the cache.
+        # The class names of a checkpoint must not affect the cache.
         names = type(self).class_names
         prepare(folder, self._rows, steps=self.cleaning, class_names=names)
 
     def setup(self, stage: str | None = None) -> None:
-        """Map the cache, split it, and fit the preprocessing on the training split.
+        """Memory-map the cache, split it, and fit the preprocessing on the training split.
 
         Args:
-            stage: Lightning's name of what follows; any but ``None`` and ``fit`` lets splits that
-                nothing could be learned from pass.
+            stage: Lightning's name of what follows. Only ``fit`` and ``None`` need splits from
+                which a network can learn.
+
+        Raises:
+            UserError: If such a split is empty, or the classes differ from those of a checkpoint.
         """
         if self._cache is None:
             self.split_rows(stage)
@@ -241,7 +296,7 @@ class DataModule(LightningDataModule, ABC):
             self._fit()
 
     def split_rows(self, stage: str | None = None) -> None:
-        """Map the cache and split it, as ``setup`` does, without fitting anything."""
+        """Memory-map the cache and split it, as ``setup`` does, without fitting anything."""
         cached = read_cache(self._cache_folder())
         if self.class_names is not None:
             cached = targets.align_classes(cached, self.class_names)
@@ -260,14 +315,18 @@ class DataModule(LightningDataModule, ABC):
 
     @property
     def cached(self) -> Cache:
-        """The prepared rows, once ``setup`` has run."""
+        """The prepared rows.
+
+        Raises:
+            RuntimeError: If ``setup`` has not run.
+        """
         if self._cache is None:
             raise RuntimeError("call prepare_data() and setup() first")
         return self._cache
 
     @property
     def spec(self) -> DataSpec:
-        """The sizes and class names that networks and tasks take."""
+        """The sizes, class names and target statistics from which networks and tasks are built."""
         return DataSpec(
             network_sizes=self.network_sizes(),
             class_names=self.class_names or (),
@@ -276,7 +335,11 @@ class DataModule(LightningDataModule, ABC):
         )
 
     def cleaning_report(self) -> CleaningReport:
-        """Give what cleaning found, once ``setup`` has run."""
+        """Return what cleaning has found and dropped.
+
+        Raises:
+            RuntimeError: If ``setup`` has not run.
+        """
         return self.cached.cleaning_report()
 
     def fingerprint(self) -> str:
@@ -292,23 +355,23 @@ class DataModule(LightningDataModule, ABC):
         return digest.hexdigest()
 
     def row_numbers(self, split: Split) -> NDArray[np.int64]:
-        """List the row numbers of ``train``, ``val`` or ``test``."""
+        """Return the sorted row numbers ``(n,)`` (int64) of a split."""
         return self._splits[split]
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of training rows in an order drawn anew each epoch."""
+        """Return the loader of training batches, whose order is drawn anew each epoch."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Batches of validation rows."""
+        """Return the loader of validation batches."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Batches of test rows."""
+        """Return the loader of test batches."""
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """Batches of rows of ``predict_split``."""
+        """Return the loader of batches of the split ``predict_split``."""
         return self._loader(self.predict_split)
 
     def transfer_batch_to_device(
@@ -317,11 +380,18 @@ class DataModule(LightningDataModule, ABC):
         device: torch.device,
         dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
-        """Move a batch; Lightning's own way looks for tensors in everything that it holds."""
+        """Move a batch to a device; Lightning's default searches all of its fields for tensors."""
         return batch.to(device)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
-        """Augment (in training) and normalise a batch on its device."""
+        """Normalise a batch on its device, and augment it in training.
+
+        Returns:
+            Batch whose inputs are those of the network.
+
+        Raises:
+            UserError: If an augmentation names a field that batches do not have.
+        """
         changes = self.augment or self.augment_inputs
         if not (changes and self.trainer and self.trainer.training):
             return batch._replace(inputs=self.network_inputs(batch.inputs))
@@ -331,7 +401,7 @@ class DataModule(LightningDataModule, ABC):
         return batch._replace(inputs=inputs)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the fitted preprocessing as plain containers and tensors."""
+        """Return the class names and the fitted preprocessing as plain containers and tensors."""
         return {
             "class_names": list(self.class_names or ()),
             "statistics": self.statistics,
@@ -339,7 +409,11 @@ class DataModule(LightningDataModule, ABC):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take fitted preprocessing over from a checkpoint."""
+        """Restore the class names and the fitted preprocessing.
+
+        Raises:
+            UserError: If ``setup`` has run on rows of other classes.
+        """
         names = tuple(state_dict["class_names"])
         if self._cache is not None and names != self._cache.class_names:
             raise targets.different_classes(names, self._cache.class_names)
@@ -368,8 +442,8 @@ class DataModule(LightningDataModule, ABC):
         world_size = self.trainer.world_size if self.trainer else 1
         if len(numbers) < world_size:
             raise UserError(
-                f"The {split} split has {len(numbers)} rows for {world_size} ranks. Expected one "
-                "each at least: add data, change data.splitter, or give trainer.devices=1."
+                f"The {split} split has {len(numbers)} rows for {world_size} ranks. Expected at "
+                "least one for each: add data, change data.splitter, or give trainer.devices=1."
             )
         order = BatchOrder(
             torch.from_numpy(numbers),
@@ -380,7 +454,7 @@ class DataModule(LightningDataModule, ABC):
             batch_size=self.batch_size,
             seed=self.seed,
             shuffle=training,
-            # A short last batch makes the loss noisy and batch norm fail on one row.
+            # A short last batch has a noisy loss, and batch norm fails on a single row.
             drop_last=training and len(numbers) >= self.batch_size * world_size,
             repeat=bool(getattr(self.trainer, "overfit_batches", 0)),
             rank=self.trainer.global_rank if self.trainer else 0,
@@ -399,10 +473,10 @@ class DataModule(LightningDataModule, ABC):
 
 
 def _check_node(key: str, value: Any, kind: type) -> None:
-    """Refuse an object of another class, or a mapping of some of its arguments.
+    """Raise if a value is of another class, such as a mapping of the arguments of ``kind``.
 
     Raises:
-        TypeError: The value is neither None nor of the class.
+        TypeError: If the value is neither ``None`` nor an instance of ``kind``.
     """
     if value is not None and not isinstance(value, kind):
         raise TypeError(

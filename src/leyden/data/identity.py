@@ -1,7 +1,4 @@
-"""Identity of rows: 64-bit hashes of their paths or contents, by which they are split.
-
-A row therefore keeps its split when other rows are added or removed.
-"""
+"""Identity of rows: 64-bit hashes of their paths or contents, by which rows are split."""
 
 import hashlib
 import unicodedata
@@ -13,21 +10,28 @@ from numpy.typing import NDArray
 Keys = NDArray[np.uint64]
 
 KEYS_AT_ONCE = 1 << 16
-"""Keys that are looked up together, to limit memory."""
+"""Number of keys that are looked up together, to limit memory."""
 
 FEW_VALUES = 10
-"""Rows per distinct row from which equal rows are separate observations, not repeats."""
+"""Mean number of equal rows from which they count as separate observations, not as repeats."""
 
 
 def hash_names(names: Iterable[str | bytes]) -> Keys:
-    """Return the uint64 hashes ``(names,)`` of names; they are the same on every machine."""
+    """Return hashes ``(names,)`` (uint64) of names, which are the same on every machine."""
     return np.array([_hash(name) for name in names], dtype=np.uint64)
 
 
 def mix_keys(keys: Keys, value: int | Keys) -> Keys:
-    """Combine keys ``(rows,)`` with other numbers, by the finalizer of SplitMix64.
+    """Combine keys with a number, or with one number per row, by the finalizer of SplitMix64.
 
-    Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
+    Source: Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
+
+    Args:
+        keys: Keys ``(rows,)`` (uint64).
+        value: Non-negative number, or numbers ``(rows,)``, of up to 64 bits.
+
+    Returns:
+        Keys ``(rows,)`` (uint64).
     """
     mix = keys * np.uint64(0x9E3779B97F4A7C15) + np.asarray(value, dtype=np.uint64)
     mix = (mix ^ (mix >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -36,17 +40,18 @@ def mix_keys(keys: Keys, value: int | Keys) -> Keys:
 
 
 def separate_repeats(keys: Keys) -> Keys:
-    """Give equal rows different keys if most rows are repeated, as in a table of few categories.
+    """Return different keys for equal rows if rows are repeated often, as in tables of categories.
 
-    A few equal rows may be one that was recorded twice, so they share a key and thereby a split. If
-    every row is repeated many times, splits of whole sets of equal rows would represent nothing.
+    A few equal rows may be one observation that was recorded twice, so they share a key and thereby
+    a split. If every row is repeated many times, splits that hold all rows of some values and none
+    of others would not be representative.
 
     Args:
-        keys: ``(rows,)`` hashes of the rows' content.
+        keys: Hashes ``(rows,)`` (uint64) of the contents of the rows.
 
     Returns:
-        ``(rows,)`` the same keys; or, if rows are repeated ``FEW_VALUES`` times on average, keys in
-        which only the first of equal rows keeps its own.
+        The same keys ``(rows,)``; or, if distinct rows occur ``FEW_VALUES`` times on average, keys
+        of which only the first of equal rows keeps its own.
     """
     distinct, members = np.unique(keys, return_inverse=True)
     if len(keys) < FEW_VALUES * len(distinct):
@@ -66,7 +71,9 @@ def _hash(name: str | bytes) -> int:
 
 
 def find_repeated(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return a mask ``(rows,)`` of the keys that occur more than once, in 8 bytes per row.
+    """Return a mask ``(rows,)`` of the keys that occur more than once.
+
+    It needs little more memory than a sorted copy of the keys.
 
     Example:
         >>> find_repeated(np.array([5, 7, 5], np.uint64)).tolist()

@@ -1,4 +1,4 @@
-"""Rows to predict on, chunk by chunk."""
+"""Chunks of rows to predict on."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from leyden.data.rows import RejectedItem, UnreadableError
 
 FILES_PER_CHUNK = 256
+"""Number of files whose rows are in memory together."""
 
 Item = TypeVar("Item")
 
@@ -19,9 +20,10 @@ class Inputs:
     """A chunk of rows to predict on.
 
     Attributes:
-        names: Display names of the rows: a file, or a row of one.
-        fields: Raw fields ``(rows, ...)`` by name; empty if the chunk has no rows.
-        rejected: Items that cannot be read, and so have no row.
+        names: Display names of the rows: the path of a file, or a row of it.
+        fields: Raw fields ``(rows, ...)`` by name, in the dtypes of the cache; empty if the chunk
+            has no rows.
+        rejected: Items that cannot be read, and so are not rows.
     """
 
     names: Sequence[str]
@@ -37,9 +39,9 @@ def read_files(
     """Yield the rows of files that hold one row each.
 
     Args:
-        files: Files to read.
-        read: Function that reads one file, or raises ``UnreadableError``.
-        joined: Function that returns the raw fields of one or more items.
+        files: Paths of the files.
+        read: Function that reads a file, or raises ``UnreadableError``.
+        joined: Function that joins one or more of its results to raw fields ``(rows, ...)``.
     """
     for start in range(0, len(files), FILES_PER_CHUNK):
         names, items, rejected = [], [], []

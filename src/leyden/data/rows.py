@@ -14,29 +14,29 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 GivenSplit = Literal["all", "train", "val", "test"]
-"""Split that a source assigns a row to; ``all`` if it leaves that to the splitter."""
+"""Split that a source assigns a row to; ``all`` if the splitter assigns it."""
 
 GIVEN_SPLITS: tuple[GivenSplit, ...] = get_args(GivenSplit)
-"""In the order of their codes in arrays."""
+"""Given splits in the order of their codes in arrays."""
 
 
 class UnreadableError(Exception):
-    """An item of a source cannot be read; the message is the reason."""
+    """Raised if an item of a source cannot be read; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedItem:
-    """An item of the source that a cleaning step rejects.
+    """Finding of a cleaning step on an item of a source when it is read.
 
-    An item that is not dropped is a row all the same: it is in the test split of the source, where
-    rejected items are only reported.
+    An item that is not dropped is a row nevertheless: in the test split of the source, findings are
+    reported only.
 
     Attributes:
         source: Display name of the item.
-        reason: Why it did not become a row.
+        reason: Description of what is wrong with the item.
         step: Name of the cleaning step.
-        dropped: Whether it did not become a row.
-        target: Its class, by name or index, if it is known.
+        dropped: Whether the item is not a row.
+        target: Class of the item, by name or index, if it is known.
         count: Number of items of which this one is an example.
     """
 
@@ -62,7 +62,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Iterable[NDArray[Any]], *, dtype: np.dtype[Any]) -> "Ragged":
-        """Concatenate rows ``(length,)``, of which there may be none."""
+        """Concatenate any number of rows ``(length,)`` of one dtype."""
         arrays = list(rows)
         ends = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
         return cls(values=np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype), offsets=ends)
@@ -82,14 +82,14 @@ class Rows:
     """A chunk of consecutive rows.
 
     Attributes:
-        arrays: Inputs in their compact dtype, each ``(rows, ...)`` or ragged.
+        arrays: Inputs by name of the field, each ``(rows, ...)`` or ragged, in a compact dtype.
         targets: Class names ``(rows,)`` (str); class indices ``(rows,)`` (int64) if the data set
             declares its ``class_names``; numbers to predict ``(rows,)`` (float); or truths
             ``(rows, labels)`` (bool) if a row may have several labels. Zeros if the targets are
             sequences.
         split: Split that the source assigns these rows to.
         sources: Display name of each row: a path or a row number.
-        rejected: Items of this chunk that did not become rows.
+        rejected: Items of this chunk that did not become rows, and findings on those that did.
         keys: Hashes ``(rows,)`` (uint64) that identify the rows; those of ``sources`` by default,
             which is right for paths. Rows of a table give hashes of their content, so that equal
             rows get the same split.

@@ -1,4 +1,4 @@
-"""Whether the splits of a data set can teach and measure what it holds."""
+"""Checks of splits: that every class can be learned and is measured."""
 
 import logging
 
@@ -13,11 +13,11 @@ from leyden.errors import UserError
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 10
-"""Classes that a message lists."""
+"""Maximum number of classes that a message lists."""
 
 
 def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> None:
-    """Refuse splits that nothing can be learned from, and warn of classes that none measures.
+    """Raise if nothing can be learned from the splits, and warn of classes that are not measured.
 
     Args:
         splits: Row numbers of each split.
@@ -25,8 +25,8 @@ def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> Non
         to_learn: Whether a network is to learn from them. If it has learned, splits may be empty.
 
     Raises:
-        UserError: A split is missing or empty, a row is in two or was not to be split, or a class
-            has no training row.
+        UserError: If a split is missing or empty, a row is in two or was not to be split, or a
+            class has no training row.
     """
     _check_rows(splits, cached)
     if not to_learn:
@@ -37,7 +37,7 @@ def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> Non
         return
     if len(cached.class_names) == 1 and cached.targets.ndim == 1:
         raise UserError(
-            f"Every row has the target {cached.class_names[0]!r}. Expected two classes at least."
+            f"Every row has the target {cached.class_names[0]!r}. Expected at least two classes."
         )
     held = {split: _classes(cached.targets[rows]) for split, rows in splits.items()}
     known = set[int]().union(*held.values())
@@ -52,7 +52,11 @@ def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> Non
 
 
 def _check_rows(splits: Splits, cached: Cache) -> None:
-    """Refuse what a splitter of the user's own may return."""
+    """Raise if a custom splitter returns something other than disjoint sets of rows.
+
+    Raises:
+        UserError: If a split is missing or of another type, or rows are invalid or repeated.
+    """
     kinds = {split: getattr(rows, "dtype", type(rows)) for split, rows in splits.items()}
     if kinds != dict.fromkeys(SPLITS, np.dtype(np.int64)):
         found = ", ".join(f"{split} ({kind})" for split, kind in kinds.items())
@@ -72,7 +76,7 @@ def _check_rows(splits: Splits, cached: Cache) -> None:
 
 
 def _nothing_left(empty: list[str], cached: Cache) -> str:
-    """Return a message on empty splits and what may have emptied them."""
+    """Return the message for empty splits, with what may have caused them."""
     report = cached.cleaning_report()
     lost = [f"{step.dropped} by {name}" for name, step in report.steps.items() if step.dropped]
     cleaned = f" of {report.items_read}; cleaning dropped {', '.join(lost)}" if lost else ""
@@ -81,7 +85,7 @@ def _nothing_left(empty: list[str], cached: Cache) -> str:
     if cached.is_grouped:
         together = f" Rows of one group stay together, and there are {units}."
     elif units < kept:
-        together = f" Equal rows stay together, and {units} of them differ."
+        together = f" Equal rows stay together, and only {units} are distinct."
     return (
         f"No row is left for {' and '.join(empty)}: the data set keeps {kept} rows{cleaned}."
         f"{together} Add data, or change data.splitter."
@@ -95,6 +99,6 @@ def _named(classes: set[int], cached: Cache) -> str:
 
 
 def _classes(targets: NDArray[np.generic]) -> set[int]:
-    """Collect the classes, or the labels, that some rows hold."""
+    """Return the classes or labels that occur in targets ``(rows,)`` or ``(rows, labels)``."""
     held = np.bincount(targets) if targets.ndim == 1 else targets.any(axis=0)
     return set(np.flatnonzero(held).tolist())

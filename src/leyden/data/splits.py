@@ -1,7 +1,7 @@
-"""Splitting rows into training, validation and test splits.
+"""Rules that divide rows into training, validation and test splits.
 
-A row is assigned by a hash of what identifies it, not by its place in the source, so that rows that
-come or go move no others. Rows of one key are never separated.
+A row is assigned by a hash of what identifies it and not by its position in the source, so that
+rows which are added or removed do not move others. Rows of one key are never separated.
 """
 
 from abc import ABC, abstractmethod
@@ -20,28 +20,29 @@ RowNumbers = NDArray[np.int64]
 RowMask = NDArray[np.bool_]
 
 Splits = dict[str, RowNumbers]
-"""Sorted row numbers of ``train``, ``val`` and ``test``."""
+"""Sorted row numbers ``(n,)`` of ``train``, ``val`` and ``test``."""
 
 TEST, VAL, FOLDS = range(3)
-"""Independent draws that are made of one key."""
+"""Numbers of the independent draws that are made for one key."""
 
 DRAWS = 3
 """Number of these; a repetition adds multiples of it, for draws of its own."""
 
 ROWS_AT_ONCE = 1 << 12
-"""Rows whose keys and targets are in memory together; arrays may be mapped from disk."""
+"""Number of rows whose keys and targets are in memory together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """The rows to split, among those of some arrays.
+    """Rows to split, and the columns of all rows, which may be memory-mapped.
 
     Attributes:
-        rows: ``(n,)`` sorted numbers of the rows to split.
-        keys: ``(rows,)`` uint64; rows of one key, such as those of one patient, stay together.
-        targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
-        splits: ``(rows,)`` uint8 code in ``GIVEN_SPLITS`` of the split given by the source.
-        times: ``(rows,)`` float64 order of the rows in time; ``None`` if they have none.
+        rows: Sorted numbers ``(n,)`` (int64) of the rows to split.
+        keys: Keys ``(rows,)`` (uint64); rows of one key, such as those of a patient, stay together.
+        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truths
+            ``(rows, labels)`` (uint8).
+        splits: Codes ``(rows,)`` (uint8) in ``GIVEN_SPLITS`` of the splits given by the source.
+        times: Times ``(rows,)`` (float64) of the rows; ``None`` if they have none.
     """
 
     rows: RowNumbers
@@ -51,34 +52,45 @@ class Population:
     times: NDArray[np.float64] | None = None
 
     def given(self) -> tuple[RowNumbers, RowNumbers, RowNumbers]:
-        """Return the rows of training (or of no split), validation and test, as in the source."""
+        """Return the row numbers of each split of the source; ``all`` counts as training.
+
+        Returns:
+            Training, validation and test rows, each ``(n,)`` (int64), which may be empty.
+        """
         splits = self.splits[self.rows]
         is_val, is_test = (splits == GIVEN_SPLITS.index(split) for split in ("val", "test"))
         return self.rows[~(is_val | is_test)], self.rows[is_val], self.rows[is_test]
 
 
 class Splitter(ABC):
-    """Assigns rows to splits; a source that has validation or test rows of its own keeps them.
+    """Rule that assigns rows to splits.
 
-    A subclass is a frozen dataclass of plain values, because its ``repr`` identifies it.
+    A subclass is a frozen dataclass of plain values, because its ``repr`` identifies the rule.
     """
 
     @abstractmethod
     def split(self, rows: Population) -> Splits:
-        """Assign every row to one split at most."""
+        """Return the row numbers of each split; no row may be in two.
+
+        Args:
+            rows: Rows to split, some of which the source may have assigned.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class HoldOut(Splitter):
-    """One split: shares of the rows are held out for validation and test.
+    """Holds out shares of the rows for validation and test, unless the source has these splits.
 
-    Rows that have times are not drawn: the latest are the test split, and those before them the
-    validation split.
+    Rows that have times are not drawn: the latest rows are the test split, and those before them
+    the validation split.
 
     Attributes:
         val_fraction: Share of the training rows that is held out for validation, in [0, 1).
         test_fraction: Share of all rows that is held out for the test, in [0, 1).
         seed: Seed of the draw; independent of the run's seed, so that runs share their splits.
+
+    Raises:
+        ValueError: If a share is not in [0, 1).
     """
 
     val_fraction: float = 0.1
@@ -101,7 +113,7 @@ class HoldOut(Splitter):
 
 @dataclass(frozen=True, kw_only=True)
 class KFold(Splitter):
-    """One split of k-fold cross-validation: fold ``fold`` of ``folds`` is the test split.
+    """Takes one fold of k-fold cross-validation as the test split.
 
     The test rows are kept apart from the folds, so that they remain unseen by all of them: those
     of the source if it has some, else those that ``HoldOut`` draws with the same seed. Rows that
@@ -110,14 +122,17 @@ class KFold(Splitter):
 
     Attributes:
         folds: Number of folds, at least 2.
-        fold: The fold to test on, from 0. ``None`` leaves none out: the rows of all folds are the
-            training split, and those that are kept apart are the test split.
+        fold: Number of the fold to test on, from 0. With ``None`` no fold is left out: the rows of
+            all folds are the training split, and the rows kept apart are the test split.
         repeat: Number of the repetition, from 0; each draws other folds and validation rows.
         test_fraction: Share of all rows that is kept apart, in [0, 1), unless the source has test
             rows. With 0 all rows are divided into folds, the test rows of the source too.
         val_fraction: Share of the training rows that is held out for validation, in [0, 1), unless
             the source has validation rows.
         seed: Seed of the draws.
+
+    Raises:
+        ValueError: If a share is not in [0, 1), there are fewer than 2 folds, or no such fold.
     """
 
     folds: int = 5
@@ -209,21 +224,21 @@ def _held_out(
 def drawn(
     rows: Population, *, fraction: float, seed: int, draw: int = TEST, leave: int = 1
 ) -> RowMask:
-    """Draw about a fraction of the keys by their hash, and at least one of every class.
+    """Draw about a fraction of the keys by their hashes, and at least one of every class.
 
-    A key is drawn if its hash, as a number in [0, 1), is below the fraction, whatever other keys
-    there are. Only where a class would be missing on one side, the keys of that class that come
-    nearest are moved.
+    A key is drawn if its hash, as a number in [0, 1), is less than the fraction, whatever other
+    keys there are. Only if a class would be missing on one side, the keys of that class whose
+    hashes are nearest to the fraction are moved.
 
     Args:
-        rows: The rows to draw from; those of one key are drawn together.
+        rows: Rows to draw from; those of one key are drawn together.
         fraction: Share of the keys to draw, in [0, 1).
         seed: Seed of the draw.
-        draw: Draws of other numbers are independent of this one.
-        leave: 1 or 2, the keys of every class that are not drawn, unless it has no more.
+        draw: Number of the draw; draws of different numbers are independent.
+        leave: Minimum number of keys of every class that are not drawn, 1 or 2, if it has as many.
 
     Returns:
-        ``(n,)`` True for rows that are drawn.
+        Mask ``(n,)`` (bool), True for rows that are drawn.
     """
     is_drawn = np.zeros(len(rows.rows), dtype=bool)
     if fraction == 0 or len(is_drawn) == 0:
@@ -245,7 +260,7 @@ def _chunks(rows: Population) -> Iterator[tuple[slice, RowNumbers]]:
 
 
 def _scarce(rows: Population, is_drawn: RowMask, leave: int) -> NDArray[np.int64]:
-    """Find the classes of which no key is drawn, or fewer than ``leave`` remain."""
+    """Return the classes of which no key is drawn, or fewer than ``leave`` remain."""
     count = rows.targets.shape[1] if rows.targets.ndim == 2 else _class_count(rows)
     has_drawn = np.zeros(count, dtype=bool)
     lowest = np.full(count, np.iinfo(np.uint64).max)
@@ -266,7 +281,7 @@ def _class_count(rows: Population) -> int:
 
 
 def _memberships(targets: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """List pairs of a row and a class, or label, that it has."""
+    """Return pairs of a row and a class or label of it, as two arrays ``(pairs,)``."""
     if targets.ndim == 2:
         rows, labels = np.nonzero(targets)
         return rows, labels
@@ -282,7 +297,7 @@ def _moved(
     draw: int,
     leave: int,
 ) -> RowMask:
-    """Return a draw in which keys of scarce classes are moved, those with the fewest keys first."""
+    """Return the draw after moving keys of scarce classes, those with the fewest keys first."""
     found: list[tuple[Keys, NDArray[np.int64]]] = []
     for _, numbers in _chunks(rows):
         members, classes = _memberships(rows.targets[numbers])
@@ -309,9 +324,14 @@ def _moved(
 def _adjust(
     is_drawn: RowMask, is_settled: RowMask, ranked: NDArray[np.intp], *, least: int, most: int
 ) -> None:
-    """Move units of a class, in the order of their hash, until enough and not too many are drawn.
+    """Draw or return units of a class until ``least`` to ``most`` of them are drawn.
 
-    Units that an earlier class needs where they are stay there.
+    Args:
+        is_drawn: Mask ``(units,)``, which is changed in place.
+        is_settled: Mask ``(units,)`` of units that an earlier class needs where they are.
+        ranked: Units of the class in the order of their hashes.
+        least: Minimum number of units to draw.
+        most: Maximum number of units to draw.
     """
     count = int(is_drawn[ranked].sum())
     movable = ranked[~is_settled[ranked]]
@@ -322,7 +342,7 @@ def _adjust(
 
 
 def _holders(units: NDArray[np.intp], classes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """List for each class the units that hold it, the class with the fewest units first."""
+    """Return the units of each class, beginning with the class of the fewest units."""
     count = int(units.max()) + 1
     pairs = np.unique(classes * count + units)
     holders = np.split(pairs % count, np.flatnonzero(np.diff(pairs // count)) + 1)
@@ -330,18 +350,22 @@ def _holders(units: NDArray[np.intp], classes: NDArray[np.int64]) -> list[NDArra
 
 
 def uniform(keys: Keys, seed: int, draw: int) -> NDArray[np.float64]:
-    """Map keys ``(n,)`` to numbers in [0, 1) that look drawn at random."""
+    """Hash keys ``(n,)`` to pseudo-random numbers ``(n,)`` (float64) in [0, 1)."""
     hashes = mix_keys(mix_keys(keys, seed % 2**64), draw)
     places: NDArray[np.float64] = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return places
 
 
 def latest(times: NDArray[np.float64], fraction: float) -> RowMask:
-    """Return a mask ``(rows,)`` of the latest fraction of the rows; equal times stay together.
+    """Return a mask ``(rows,)`` of the latest rows; rows of equal times stay together.
 
     Args:
-        times: ``(rows,)`` order of the rows in time.
+        times: Times ``(rows,)`` of the rows.
         fraction: Share of the rows, in [0, 1).
+
+    Example:
+        >>> latest(np.array([1.0, 4.0, 2.0, 3.0]), 0.5).tolist()
+        [False, True, False, True]
     """
     count = round(fraction * len(times))
     if count == 0:
@@ -351,16 +375,28 @@ def latest(times: NDArray[np.float64], fraction: float) -> RowMask:
 
 
 def periods(times: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Number the periods ``(rows,)`` of equally many rows, from 0 for the oldest."""
+    """Return the period ``(rows,)`` of each row, from 0 for the oldest.
+
+    Args:
+        times: Times ``(rows,)`` of the rows.
+        count: Number of periods, which have equally many rows unless times are equal.
+
+    Example:
+        >>> periods(np.array([1.0, 4.0, 2.0, 3.0]), 2).tolist()
+        [0, 1, 0, 1]
+    """
     begins = np.quantile(times, np.arange(1, count) / count, method="higher")
     return np.searchsorted(begins, times, side="right")
 
 
 def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return the stratum ``(rows,)`` of each row: its class, or 0 if targets are numbers.
+    """Return the stratum ``(rows,)`` of each row: its class, or 0 if the targets are numbers.
 
-    The stratum of a row of several labels is its rarest label, because rare labels are the ones
-    that a fold may be left without (the greedy choice of Sechidis et al. 2011).
+    The stratum of a row of several labels is its rarest label, because a fold may be left without
+    rare labels (the greedy choice of Sechidis et al. 2011).
+
+    Args:
+        targets: Classes ``(rows,)``, numbers ``(rows,)``, or truths ``(rows, labels)``.
     """
     if targets.dtype.kind == "f":
         return np.zeros(len(targets), dtype=np.int64)
@@ -375,20 +411,21 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
 def fold_numbers(
     keys: Keys, targets: NDArray[np.generic], *, folds: int, seed: int, draw: int = FOLDS
 ) -> NDArray[np.int64]:
-    """Assign rows to folds of like size and like shares of every class.
+    """Assign rows to folds of similar size and similar shares of every class.
 
     Keys of several rows are assigned one by one, the largest first, to the fold that has the fewest
-    rows of their classes; the others are dealt out class by class.
+    rows of their classes; the other keys are distributed in turn, class by class.
 
     Args:
-        keys: ``(rows,)`` uint64; rows of one key get the same fold.
-        targets: ``(rows,)`` int64 classes or float numbers, or ``(rows, labels)`` uint8.
+        keys: Keys ``(rows,)`` (uint64); rows of one key get the same fold.
+        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truths
+            ``(rows, labels)`` (uint8).
         folds: Number of folds.
         seed: Seed of the draw.
         draw: Draws of other numbers are independent of this one.
 
     Returns:
-        ``(rows,)`` numbers from 0.
+        Fold ``(rows,)`` (int64) of each row, from 0.
     """
     units, first, members, sizes = np.unique(
         keys, return_index=True, return_inverse=True, return_counts=True

@@ -1,4 +1,4 @@
-"""Targets: counting and balancing them, and matching the classes of other data."""
+"""Targets: counts, balancing weights, and the classes of a trained network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def centre_targets(cached: Cache, counts: Mapping[str, Any]) -> Cache:
     """Subtract the training mean from number targets, so that float32 is precise enough for them.
 
     Args:
-        cached: Rows with targets of any kind; only float64 numbers are changed.
+        cached: Prepared rows; targets other than numbers are not changed.
         counts: Result of ``count_targets`` on the training split.
     """
     if counts.get("kind") != "number":
@@ -86,12 +86,16 @@ def balancing_weights(targets: NDArray[np.generic], class_names: Sequence[str] |
 
 
 def align_classes(cached: Cache, class_names: Sequence[str]) -> Cache:
-    """Convert targets to the class indices of a trained network; some classes may be absent.
+    """Convert targets to the class indices of a trained network.
 
     Names that are equal as values, such as 1 and 1.0, are one class.
 
+    Args:
+        cached: Rows of the data, which need not have all of the classes.
+        class_names: Class names of the network by index.
+
     Raises:
-        UserError: The data have a class that was not in training.
+        UserError: If the data have a class that the network was not trained on.
     """
     if tuple(class_names) == cached.class_names:
         return cached

@@ -1,6 +1,6 @@
 """Equality of values that are written as text: names of classes, categories and groups.
 
-Programs spell one value in several ways: 1 and 1.0, True and TRUE, é as one character or two.
+Programs write one value in several ways: 1 and 1.0, True and TRUE, é as one character or two.
 """
 
 import re
@@ -16,29 +16,28 @@ SYNONYMS = (
     ({"true", "t", "1"}, {"false", "f", "0"}),
     ({"yes", "y", "1"}, {"no", "n", "0"}),
 )
-"""Words that may be equal. Letters of two families are not: Y, N and T are three categories."""
+"""Words that may be equal; Y, N and T are not, so they are three categories."""
 
 TRUE, FALSE = (frozenset(words) for words in zip(*FAMILIES, strict=True))
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 PADDED = re.compile(r"[+-]?0[0-9]")
-"""Beginning of a number with leading zeros, such as a post code: a name and not an amount."""
+"""Beginning of a number with leading zeros, such as a post code, which is a name."""
 
 MOST_ZEROS = 30
 """Exponents beyond this are not written out as zeros."""
 
 
 def canonical(text: str) -> str:
-    """Return the one spelling of a value.
+    """Return the canonical spelling of a value.
 
     Args:
-        text: The value as it is written.
+        text: Value as it is written.
 
     Returns:
         The text without surrounding space, in Unicode's normal form C. A decimal number is in its
-        shortest exact spelling, unless it has leading zeros. The words true and false are in lower
-        case.
+        shortest exact spelling, unless it has leading zeros; true and false are in lower case.
 
     Example:
         >>> [canonical(text) for text in (" 1.0", "1e3", "02139", "TRUE", "Yes")]
@@ -65,8 +64,8 @@ def merged(names: Sequence[str]) -> dict[str, str]:
         names: All distinct names of the column.
 
     Returns:
-        The spelling that represents each name: the shortest of those that are equal, then the first
-        in order. A name that equals no other one keeps its own.
+        Spelling that represents each name: the shortest of those that are equal, and of these the
+        first in sorted order.
 
     Example:
         >>> merged(["1", "1.0", "02"])
@@ -101,14 +100,18 @@ def matcher(known: Iterable[str]) -> Callable[[str], str | None]:
 
 
 def truth_words(names: Iterable[str]) -> dict[str, bool]:
-    """Return words, in lower case, and their truth value if all names are such words.
+    """Return the truth values of the words of a column of truths.
 
     Args:
-        names: All distinct names of a column.
+        names: All distinct names of the column.
 
     Returns:
-        All words that may be synonyms of the names; none if the names do not cover both truth
-        values, or a word of them has another meaning.
+        Truth value by word in lower case, for all synonyms of the names; empty if the names do not
+        cover both truth values, or one of them is not such a word.
+
+    Example:
+        >>> sorted(truth_words(["T", "F"]).items())
+        [('0', False), ('1', True), ('f', False), ('false', False), ('t', True), ('true', True)]
     """
     words = {canonical(name).lower() for name in names}
     return dict(_synonyms(words)) if words <= TRUE | FALSE else {}
@@ -122,7 +125,7 @@ def _synonyms(words: set[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _shortest(number: str, text: str) -> str:
-    """Spell a number exactly; return the text if it is none."""
+    """Return the shortest exact spelling of a number, or ``text`` if it is not a number."""
     if not NUMBER.fullmatch(number) or PADDED.match(number):
         return text
     try:

@@ -1,1 +1,1 @@
-"""Losses that torch lacks. Those of torch are named directly in ``conf/loss/``."""
+"""Losses that torch does not have. Files in ``conf/loss/`` name those of torch directly."""

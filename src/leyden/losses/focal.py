@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that discounts easy examples."""
+"""Focal loss: cross-entropy that down-weights easy examples."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,14 @@ class FocalLoss(nn.Module):
     """Cross-entropy with each class's term weighted by ``(1 - probability) ** gamma``.
 
     Lin et al. 2017, "Focal Loss for Dense Object Detection" (arXiv:1708.02002, eq. 4), extended to
-    several classes and to soft targets. Examples that are classified with confidence contribute
-    little, so rare and hard ones dominate the gradient. Equal to cross-entropy at ``gamma`` 0.
+    several classes and to soft targets. Well-classified examples contribute little, so that hard
+    ones dominate the gradient. With ``gamma=0`` it equals cross-entropy.
 
     Args:
         gamma: Focusing parameter, at least 0; the paper recommends 2.
         label_smoothing: Fraction of each target that is spread evenly over all classes, in [0, 1].
-        weight: Weight of each class, ``(classes,)``; the mean is weighted, as in cross-entropy.
+        weight: Weight of each class, ``(classes,)``; the mean is weighted, as in
+            ``torch.nn.CrossEntropyLoss``.
 
     Raises:
         ValueError: If ``gamma`` or ``label_smoothing`` is out of its range.
@@ -54,13 +55,13 @@ class FocalLoss(nn.Module):
 
         Args:
             logits: ``(batch, classes)``, floating.
-            targets: Class indices, ``(batch,)`` of int64, or class probabilities,
-                ``(batch, classes)``, floating.
+            targets: Class indices, ``(batch,)`` int64, or class probabilities,
+                ``(batch, classes)`` floating.
 
         Returns:
             Mean loss, ``()``.
         """
-        # bfloat16 and float16 cannot tell a probability near 1 from 1.
+        # In bfloat16 and float16, a probability near 1 is rounded to 1.
         dtype = torch.promote_types(logits.dtype, torch.float32)
         log_probabilities = functional.log_softmax(logits, dim=1, dtype=dtype)
         classes = logits.shape[1]
@@ -76,7 +77,11 @@ class FocalLoss(nn.Module):
         return losses.sum() / rows
 
     def denominator(self, targets: Tensor) -> Tensor | int:
-        """Return the divisor of the mean: rows, or the sum of the weights of their classes."""
+        """Return the divisor of the mean: the number of rows, or the sum of their class weights.
+
+        Args:
+            targets: Targets of ``forward``.
+        """
         if self.weight is None or targets.is_floating_point():
             return len(targets)
         return self.weight[targets].sum()

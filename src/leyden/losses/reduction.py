@@ -1,4 +1,4 @@
-"""The divisor of a mean loss, and a check that a loss fits its task."""
+"""The divisor of a mean loss, and a check that a loss suits its task."""
 
 import math
 import warnings
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from leyden.errors import UserError
 
 Loss = Callable[..., Tensor]
-"""Maps predictions and their targets to the mean loss ``()``."""
+"""Function of predictions and targets that returns the mean loss, ``()``."""
 
 MISFIT = (ArithmeticError, AttributeError, IndexError, RuntimeError, TypeError, UserWarning)
-"""What losses raise for predictions or targets of another kind than theirs."""
+"""Errors that losses raise for predictions or targets of another kind."""
 
 
 def denominator(loss: Loss, targets: Tensor, *, rows: Tensor | int) -> Tensor | int:
-    """Return the number by which a loss divides the sum over a batch.
+    """Return the divisor of a loss that averages over a batch.
 
-    The mean over all rows is the sum of ``mean * denominator`` over batches, divided by the sum of
-    the denominators, whatever the batch size. A custom loss whose mean is weighted implements a
-    method ``denominator(targets)``.
+    For any batch size, the mean over all rows is the sum of ``mean * denominator`` over batches,
+    divided by the sum of the denominators. A custom loss with a weighted mean implements a method
+    ``denominator(targets)``.
 
     Args:
         loss: Loss that returns a mean.
@@ -29,7 +29,7 @@ def denominator(loss: Loss, targets: Tensor, *, rows: Tensor | int) -> Tensor | 
         rows: Divisor of an unweighted loss.
 
     Returns:
-        A number, or a tensor ``()``.
+        Divisor; ``()`` if a tensor.
 
     Example:
         >>> import torch
@@ -63,18 +63,18 @@ def check_loss(
         loss: Loss that the task was given.
         right: Arguments of the loss for correct predictions.
         wrong: Arguments of the loss for wrong predictions.
-        needed: Task, and losses that fit it, for the message.
+        needed: Requirement of the task, and losses that meet it, for the message.
         highest: Largest loss that correct predictions may have.
 
     Raises:
-        UserError: If the loss does not fit, returns another reduction than the mean, or has a label
-            smoothing outside [0, 1].
+        UserError: If the loss does not suit the task, has a reduction other than the mean, or a
+            label smoothing outside [0, 1].
     """
     name = getattr(loss, "__name__", type(loss).__name__)
     if (reduction := getattr(loss, "reduction", "mean")) != "mean":
         raise UserError(
-            f"loss.reduction={reduction}: expected mean, since a sum depends on the size of the "
-            "batches. Leave loss.reduction out."
+            f"loss.reduction={reduction}: expected mean, because a sum depends on the batch size. "
+            "Leave loss.reduction out."
         )
     if not 0 <= (smoothing := getattr(loss, "label_smoothing", 0)) <= 1:  # torch treats it as 0
         raise UserError(f"loss.label_smoothing: expected 0 to 1, got {smoothing}.")

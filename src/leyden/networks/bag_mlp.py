@@ -1,4 +1,4 @@
-"""MLP over a bag of tokens: the number of times that a text contains each token."""
+"""MLP over a bag of tokens: the count of each token in a text."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch.nn import functional
 from leyden.networks.layers import check_dropout, check_positive
 
 INPUT_STD = 0.02
-"""Small relative to learned weights, so that rare tokens have little influence."""
+"""Standard deviation of the initial input weights: small, so that rare tokens matter little."""
 
 
 class BagMLP(nn.Module):
@@ -33,7 +33,7 @@ class BagMLP(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         self.vocab_size = vocab_size
         self.input_layer = nn.Linear(vocab_size, width)
         nn.init.normal_(self.input_layer.weight, std=INPUT_STD)

@@ -1,23 +1,24 @@
-"""Bag of tokens and of their pairs: the fast baseline for texts."""
+"""Bag of tokens and bigrams: the fast baseline for texts."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
+from leyden.networks.layers import check_dropout, check_positive, fully_connected
 
 HASH_FACTOR = 0x9E3779B1
 """Factor of Knuth's multiplicative hash: 2^32 divided by the golden ratio."""
 
 EMBEDDING_STD = 0.1
+"""Standard deviation of the initial embeddings."""
 
 
 class BagOfTokens(nn.Module):
     """Sum of the embeddings of tokens and of bigrams, followed by fully connected layers.
 
     Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", arXiv:1607.01759:
-    bigrams share a fixed number of embeddings by a hash.
+    bigrams are hashed into a fixed number of embeddings.
 
     Args:
         vocab_size: Number of tokens in the vocabulary.
@@ -46,8 +47,8 @@ class BagOfTokens(nn.Module):
         super().__init__()
         check_positive(vocab_size=vocab_size, num_outputs=num_outputs, width=width)
         if hidden_widths:
-            check_sizes("hidden_widths", hidden_widths)
-        check_dropout(dropout)
+            check_positive(hidden_widths=hidden_widths)
+        check_dropout(dropout=dropout)
         if pair_buckets < 0:
             raise ValueError(f"pair_buckets must be at least 0, got {pair_buckets}.")
         self.vocab_size = vocab_size

@@ -9,7 +9,6 @@ from leyden.networks.layers import (
     check_dropout,
     check_image_shape,
     check_positive,
-    check_sizes,
     halving_stride,
     make_activation,
 )
@@ -44,9 +43,8 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         check_image_shape(input_shape)
-        check_positive(num_outputs=num_outputs)
-        check_sizes("channels", channels)
-        check_dropout(dropout)
+        check_positive(num_outputs=num_outputs, channels=channels)
+        check_dropout(dropout=dropout)
         inputs, *size = input_shape
         self.input_layer = _convolution(inputs, channels[0], activation)
         self.hidden_layers = nn.Sequential()
@@ -59,7 +57,7 @@ class CNN(nn.Module):
         self.output_layer = nn.Linear(channels[-1], num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map ``(batch, channels, height, width)`` to logits ``(batch, num_outputs)``."""
+        """Map images ``(batch, channels, height, width)`` to logits ``(batch, num_outputs)``."""
         maps = self.hidden_layers(self.input_layer(images))  # (batch, channels[-1], h, w)
         features = self.dropout(maps.mean(dim=(2, 3)))  # (batch, channels[-1])
         logits: Tensor = self.output_layer(features)

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_dropout, check_positive
+from leyden.networks.layers import SelfAttention, check_dropout, check_positive
 
 FEED_FORWARD = 4 / 3
-"""Ratio of the hidden width of a block to the token width; that of the paper for ReGLU."""
+"""Ratio of a block's hidden width to ``width``, as in the paper for ReGLU."""
 
 
 class FTTransformer(nn.Module):
     """Transformer over the columns of a row.
 
     Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data" (arXiv:2106.11959): a
-    number scales the embedding of its column, a category has an embedding of its own, and the
-    output is computed from a classification token after a few pre-norm blocks.
+    number scales the embedding of its column, each category has its own embedding, and the output
+    is computed from a classification token after a few pre-norm blocks.
 
     Args:
         num_numbers: Number of numeric features.
@@ -29,7 +29,7 @@ class FTTransformer(nn.Module):
         dropout: Probability of dropping a hidden unit of a block.
 
     Raises:
-        ValueError: If a size, or a dropout is not valid.
+        ValueError: If a size or a dropout is not valid.
     """
 
     def __init__(
@@ -46,8 +46,7 @@ class FTTransformer(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(num_outputs=num_outputs, width=width, depth=depth, heads=heads)
-        check_dropout(attention_dropout)
-        check_dropout(dropout)
+        check_dropout(attention_dropout=attention_dropout, dropout=dropout)
         if width % heads:
             raise ValueError(f"width must be a multiple of heads, got {width} and {heads} heads.")
         self.input_layer = ColumnTokens(
@@ -82,7 +81,7 @@ class FTTransformer(nn.Module):
 
 
 class ColumnTokens(nn.Module):
-    """Embedding of each column as a token, after a classification token.
+    """Embedding of each column as a token, preceded by a classification token.
 
     Args:
         num_numbers: Number of numeric features.
@@ -120,29 +119,16 @@ class Block(nn.Module):
     def __init__(self, *, width: int, heads: int, attention_dropout: float, dropout: float) -> None:
         super().__init__()
         hidden = round(width * FEED_FORWARD)
-        self.heads = heads
-        self.attention_dropout = attention_dropout
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.mixed = nn.Linear(width, width)
+        self.attention = SelfAttention(width=width, heads=heads, dropout=attention_dropout)
         self.feed_forward_norm = nn.LayerNorm(width)
-        self.gated = nn.Linear(width, 2 * hidden)
+        self.expand = nn.Linear(width, 2 * hidden)
         self.dropout = nn.Dropout(dropout)
-        self.narrowed = nn.Linear(hidden, width)
+        self.reduce = nn.Linear(hidden, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens ``(batch, tokens, width)`` to the same shape."""
-        tokens = tokens + self._attend(self.attention_norm(tokens))
-        values, gates = self.gated(self.feed_forward_norm(tokens)).chunk(2, dim=2)
-        narrowed: Tensor = self.narrowed(self.dropout(values * gates.relu()))
-        return tokens + narrowed
-
-    def _attend(self, tokens: Tensor) -> Tensor:
-        batch, count, width = tokens.shape
-        split = self.query_key_value(tokens).view(batch, count, 3, self.heads, -1)
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch, heads, tokens, head width)
-        attended = nn.functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.attention_dropout if self.training else 0.0
-        )
-        mixed: Tensor = self.mixed(attended.transpose(1, 2).reshape(batch, count, width))
-        return mixed
+        tokens = tokens + self.attention(self.attention_norm(tokens))
+        values, gates = self.expand(self.feed_forward_norm(tokens)).chunk(2, dim=2)
+        result: Tensor = tokens + self.reduce(self.dropout(values * gates.relu()))
+        return result

@@ -1,10 +1,11 @@
-"""Layers and checks that several networks share."""
+"""Layers and checks of arguments that several networks share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
@@ -21,11 +22,14 @@ NORMS: dict[str, type[nn.Module]] = {
 }
 
 SMALLEST_MAP = 4
-"""Length in pixels from which a side of a feature map is halved."""
+"""Side of a feature map, in pixels, from which it is halved."""
 
 
 def make_activation(name: str) -> nn.Module:
-    """Build an activation by its name in ``ACTIVATIONS``.
+    """Build an activation.
+
+    Args:
+        name: Name of an activation in ``ACTIVATIONS``.
 
     Raises:
         ValueError: If there is no activation of this name.
@@ -68,7 +72,10 @@ def fully_connected(
 
 
 def halving_stride(size: Sequence[int]) -> tuple[int, int]:
-    """Return the stride that halves each side of a feature map unless it is short already.
+    """Return the stride that halves each side of a feature map that is not too short.
+
+    Args:
+        size: Height and width of the feature map, in pixels.
 
     Example:
         >>> halving_stride([28, 3])
@@ -78,30 +85,68 @@ def halving_stride(size: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def check_sizes(name: str, sizes: Sequence[int]) -> None:
-    """Raise if sizes are not positive integers, or if there are none.
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2).
 
     Args:
-        name: Name of the argument, for the message.
-        sizes: Sizes of layers, or the shape of an input.
-
-    Raises:
-        ValueError: If ``sizes`` is empty or an element is not a positive integer.
+        width: Features of a token, a multiple of ``heads``.
+        heads: Number of attention heads.
+        dropout: Probability of dropping an attention weight.
+        causal: Whether a token attends to itself and earlier tokens only.
+        positions: Encodes positions in queries and keys,
+            ``(batch, heads, length, width / heads)`` each; ``None`` does not.
     """
-    if not sizes or not all(map(_is_size, sizes)):
-        raise ValueError(
-            f"{name} must be one or more positive integers, got {list(sizes)}: "
-            f"set {name} to such a list."
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        heads: int,
+        dropout: float = 0.0,
+        causal: bool = False,
+        positions: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.causal = causal
+        self.positions = positions
+        self.inputs = nn.Linear(width, 3 * width)
+        self.outputs = nn.Linear(width, width)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape.
+
+        Args:
+            features: Representations of tokens, ``(batch, length, width)``.
+            mask: True for tokens, False for padding, ``(batch, length)`` bool.
+        """
+        projected = self.inputs(features).unflatten(2, (3, self.heads, -1))
+        query, key, value = projected.permute(2, 0, 3, 1, 4)  # (batch, heads, length, -1)
+        if self.positions is not None:
+            query, key = self.positions(query), self.positions(key)
+        attended = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=None if mask is None else mask[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=self.causal,
         )
+        result: Tensor = self.outputs(attended.transpose(1, 2).flatten(2))
+        return result
 
 
 def check_image_shape(input_shape: Sequence[int]) -> None:
     """Raise if a shape is not that of an image.
 
+    Args:
+        input_shape: Shape of one row.
+
     Raises:
         ValueError: If ``input_shape`` is not ``(channels, height, width)``.
     """
-    check_sizes("input_shape", input_shape)
+    check_positive(input_shape=input_shape)
     if len(input_shape) != 3:
         raise ValueError(
             f"input_shape must be (channels, height, width), got {tuple(input_shape)}: "
@@ -109,28 +154,36 @@ def check_image_shape(input_shape: Sequence[int]) -> None:
         )
 
 
-def check_positive(**sizes: int) -> None:
-    """Raise if a size is not a positive integer.
+def check_positive(**sizes: int | Sequence[int]) -> None:
+    """Raise if a size, or an element of a sequence of sizes, is not a positive integer.
+
+    Args:
+        sizes: Sizes, shapes and widths of layers, by the name of the argument.
 
     Raises:
-        ValueError: If a size is not a positive integer; the message names it.
+        ValueError: If a size is not a positive integer, or a sequence is empty; the message names
+            the argument.
     """
     for name, size in sizes.items():
-        if not _is_size(size):
+        if isinstance(size, Sequence):
+            if not size or not all(map(_is_size, size)):
+                raise ValueError(f"{name} must be a list of positive integers, got {list(size)}.")
+        elif not _is_size(size):
             raise ValueError(f"{name} must be a positive integer, got {size!r}.")
 
 
-def check_dropout(dropout: float) -> None:
-    """Raise if a dropout is not a probability below 1.
+def check_dropout(**dropouts: float) -> None:
+    """Raise if a probability of dropout is not in [0, 1).
+
+    Args:
+        dropouts: Probabilities, by the name of the argument.
 
     Raises:
-        ValueError: If ``dropout`` is not in [0, 1).
+        ValueError: If a probability is not in [0, 1); the message names the argument.
     """
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(
-            f"dropout must be in [0, 1), got {dropout}: it is the probability of dropping a "
-            "feature, 0 for none."
-        )
+    for name, dropout in dropouts.items():
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"{name} must be in [0, 1), got {dropout}: it is a probability.")
 
 
 def _is_size(size: object) -> bool:

@@ -1,11 +1,11 @@
-"""Logistic or linear regression, the baseline for every network."""
+"""Logistic or linear regression: the baseline for every network."""
 
 import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_positive, check_sizes
+from leyden.networks.layers import check_positive
 
 
 class Linear(nn.Module):
@@ -21,10 +21,9 @@ class Linear(nn.Module):
 
     def __init__(self, *, input_shape: Sequence[int], num_outputs: int) -> None:
         super().__init__()
-        check_sizes("input_shape", input_shape)
-        check_positive(num_outputs=num_outputs)
+        check_positive(input_shape=input_shape, num_outputs=num_outputs)
         self.input_layer = nn.Flatten()
-        self.hidden_layers = nn.Sequential()  # none
+        self.hidden_layers = nn.Sequential()
         self.output_layer = nn.Linear(math.prod(input_shape), num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:

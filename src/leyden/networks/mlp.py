@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
+from leyden.networks.layers import check_dropout, check_positive, fully_connected
 
 
 class MLP(nn.Module):
@@ -36,10 +36,9 @@ class MLP(nn.Module):
         norm: Literal["none", "batch", "layer"] = "batch",
     ) -> None:
         super().__init__()
-        check_sizes("input_shape", input_shape)
-        check_positive(num_outputs=num_outputs)
-        check_sizes("hidden_widths", hidden_widths)
-        check_dropout(dropout)
+        check_positive(input_shape=input_shape, num_outputs=num_outputs)
+        check_positive(hidden_widths=hidden_widths)
+        check_dropout(dropout=dropout)
         widths = [math.prod(input_shape), *hidden_widths]
         self.input_layer = nn.Flatten()
         self.hidden_layers = fully_connected(

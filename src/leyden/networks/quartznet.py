@@ -1,4 +1,4 @@
-"""Convolutions over time: from a spectrogram of any length to logits of tokens in each step."""
+"""Convolutional network that maps spectrograms of any length to logits of tokens in each step."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from torch.nn import functional
 from leyden.networks.layers import check_dropout, check_positive
 
 BLANK = 0
-"""Id of CTC's blank."""
+"""Id of the blank of CTC."""
 
 IMPOSSIBLE = -1e4
-"""Logit of all other tokens in the padding; minus infinity would make gradients NaN."""
+"""Logit of all other tokens in the padding; negative infinity would make gradients NaN."""
 
 
 class QuartzNet(nn.Module):
@@ -22,7 +22,7 @@ class QuartzNet(nn.Module):
 
     Args:
         num_mels: Number of mel bins of the spectrogram.
-        num_tokens: Number of tokens, of which 0 is CTC's blank.
+        num_tokens: Number of tokens, of which 0 is the blank of CTC.
         channels: Channels of every hidden layer.
         num_blocks: Number of residual blocks of two separable convolutions.
         kernel_size: Size of each convolution in steps, odd.
@@ -47,7 +47,7 @@ class QuartzNet(nn.Module):
         super().__init__()
         check_positive(num_mels=num_mels, num_tokens=num_tokens, channels=channels)
         check_positive(num_blocks=num_blocks, stride=stride)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}.")
         self.stride = stride
@@ -123,6 +123,6 @@ def _separable(channels: int, kernel_size: int) -> nn.Sequential:
 
 
 def _mask(lengths: Tensor, sequence: Tensor) -> Tensor:
-    """Return False for padding, ``(batch, 1, steps)`` bool, for lengths ``(batch,)``."""
+    """Return the mask ``(batch, 1, steps)``, False for padding, of lengths ``(batch,)``."""
     steps = torch.arange(sequence.shape[2], device=sequence.device)
     return (steps < lengths.unsqueeze(1)).unsqueeze(1)

@@ -10,7 +10,6 @@ from leyden.networks.layers import (
     check_dropout,
     check_image_shape,
     check_positive,
-    check_sizes,
     halving_stride,
 )
 
@@ -59,9 +58,9 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_image_shape(input_shape)
-        check_positive(num_outputs=num_outputs, blocks_per_stage=blocks_per_stage)
-        check_sizes("channels", channels)
-        check_dropout(dropout)
+        check_positive(num_outputs=num_outputs, channels=channels)
+        check_positive(blocks_per_stage=blocks_per_stage)
+        check_dropout(dropout=dropout)
         for name, chosen, known in (("stem", stem, STEMS), ("pooling", pooling, POOLINGS)):
             if chosen not in known:
                 raise ValueError(f"Unknown {name} {chosen!r}: expected one of {', '.join(known)}.")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leyden.networks.layers import check_dropout, check_positive, check_sizes, fully_connected
+from leyden.networks.layers import check_dropout, check_positive, fully_connected
 
 
 class TableMLP(nn.Module):
@@ -41,8 +41,8 @@ class TableMLP(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(num_outputs=num_outputs, embedding_width=embedding_width)
-        check_sizes("hidden_widths", hidden_widths)
-        check_dropout(dropout)
+        check_positive(hidden_widths=hidden_widths)
+        check_dropout(dropout=dropout)
         self.input_layer = Embedded(cardinalities=cardinalities, width=embedding_width)
         widths = [num_numbers + self.input_layer.width, *hidden_widths]
         self.hidden_layers = fully_connected(

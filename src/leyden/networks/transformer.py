@@ -6,14 +6,14 @@ et al. 2021, arXiv:2104.09864), so that texts may have any length.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from leyden.networks.layers import check_dropout, check_positive
+from leyden.networks.layers import SelfAttention, check_dropout, check_positive
 
 EMBEDDING_STD = 0.02
+"""Standard deviation of the initial embeddings."""
 
 LONGEST_PERIOD = 10_000.0
-"""Longest period of the rotations, in positions."""
+"""Longest period of the rotary embeddings, in positions."""
 
 
 class Transformer(nn.Module):
@@ -67,10 +67,10 @@ class Transformer(nn.Module):
 class CausalTransformer(nn.Module):
     """Causal decoder that predicts the next token from each prefix of a text.
 
-    The output layer shares the weights of the embedding (Press & Wolf 2017, arXiv:1608.05859), so
-    these are small, and embeddings are multiplied by the square root of the width (Vaswani et al.
-    2017, 3.4). Each block is initialised as the identity (Zhang et al. 2019, arXiv:1901.09321), so
-    that random outputs of the first steps do not dominate the embeddings.
+    The output layer shares the weights of the embedding (Press & Wolf 2017, arXiv:1608.05859).
+    These are initialised with small values, and embeddings are multiplied by the square root of the
+    width (Vaswani et al. 2017, 3.4). Each block is initialised as the identity (Zhang et al. 2019,
+    arXiv:1901.09321), so that random outputs of the first steps do not dominate the embeddings.
 
     Args:
         vocab_size: Number of tokens in the vocabulary.
@@ -112,7 +112,7 @@ class _Blocks(nn.Module):
     def __init__(self, width: int, depth: int, heads: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
         check_positive(width=width, depth=depth, heads=heads)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         if width % (2 * heads):
             raise ValueError(
                 f"width must be a multiple of twice the heads, got width {width} and {heads} "
@@ -139,7 +139,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float, *, causal: bool) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = _Attention(width, heads, causal=causal)
+        self.attention = SelfAttention(width=width, heads=heads, causal=causal, positions=_rotate)
         shrink = nn.Linear(4 * width, width)
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width),
@@ -158,32 +158,6 @@ class _Block(nn.Module):
         attended = self.attention(self.attention_norm(features), mask)
         features = features + self.dropout(attended)
         result: Tensor = features + self.feed_forward(features)
-        return result
-
-
-class _Attention(nn.Module):
-    """Multi-head attention that masks padding or, if causal, later tokens."""
-
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
-        super().__init__()
-        self.heads = heads
-        self.causal = causal
-        self.inputs = nn.Linear(width, 3 * width)
-        self.outputs = nn.Linear(width, width)
-
-    def forward(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        """Map ``(batch, length, width)`` to the same shape."""
-        batch, length, width = features.shape
-        split = self.inputs(features).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # (batch, heads, length, width / heads)
-        attended = functional.scaled_dot_product_attention(
-            _rotate(query),
-            _rotate(key),
-            value,
-            attn_mask=None if mask is None else mask[:, None, None, :],
-            is_causal=self.causal,
-        )
-        result: Tensor = self.outputs(attended.transpose(1, 2).reshape(batch, length, width))
         return result
 
 

@@ -1,1 +1,1 @@
-"""Optimisation that torch lacks: learning-rate schedules by run length, parameter groups, Lion."""
+"""Learning-rate schedules that scale with the length of the run, and parameter groups."""

@@ -1,7 +1,7 @@
 """Rules that split the parameters of a network into groups with options of their own.
 
-A rule is a function ``module -> list of groups``, chosen by ``parameter_groups=OPTION``. Groups are
-those of ``torch.optim``: a dictionary with ``params`` and any option of the optimizer.
+A rule maps a network to a list of groups and is chosen by ``parameter_groups=OPTION``. A group is
+that of ``torch.optim``: a dictionary with ``params`` and any options of the optimizer.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,17 +12,18 @@ from torch import nn
 from leyden.errors import UserError
 
 ParameterGroups = Callable[[nn.Module], list[dict[str, Any]]]
+"""Splits the parameters of a network into groups for the optimizer."""
 
 
 def decay_matrices(module: nn.Module) -> list[dict[str, Any]]:
-    """Exempt biases and the scales of norms from weight decay.
+    """Return parameter groups that exempt biases and the scales of norms from weight decay.
 
     Weight decay regularises matrices and kernels. A scale or a bias has too few values to overfit,
     and decaying the scale of a norm to zero shrinks the output of its layer: Jia et al. 2018
     (arXiv:1807.11205, 3.2) and He et al. 2019 (arXiv:1812.01187, 3.1) both gain from the exemption.
 
     Args:
-        module: Network, of which frozen parameters are left out.
+        module: Network; its frozen parameters are left out.
 
     Returns:
         Up to two groups, each in the order of ``module.parameters()``: parameters of two or more
@@ -46,11 +47,11 @@ def decay_matrices(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def check_groups(groups: Collection[Mapping[str, Any]], module: nn.Module) -> None:
-    """Raise if a rule has forgotten a parameter, which would keep its initial value.
+    """Raise if a trainable parameter is in no group, because it would keep its initial value.
 
     Args:
-        groups: What the rule returned for ``module``.
-        module: Network whose trainable parameters have to be in the groups.
+        groups: Parameter groups that a rule returned for ``module``.
+        module: Network whose trainable parameters must be in the groups.
 
     Raises:
         UserError: If a trainable parameter is in no group; the message names it.

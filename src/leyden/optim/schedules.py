@@ -1,8 +1,8 @@
 """Learning-rate schedules that scale with the length of the run.
 
 Each function takes an optimizer and the number of optimizer steps of the run, and returns the
-``lr_scheduler`` dictionary of Lightning's ``configure_optimizers``. The ``lr`` of each parameter
-group is the peak of its learning rate.
+``lr_scheduler`` dictionary of Lightning's ``configure_optimizers``. The ``lr`` of a parameter group
+is the peak of its learning rate.
 """
 
 import math
@@ -44,7 +44,7 @@ def schedule_of(
         total_steps: Optimizer steps of the run, infinite if it has no end.
 
     Raises:
-        UserError: If the schedule is ``ReduceLROnPlateau``, which does not name its metric.
+        UserError: If the class is ``ReduceLROnPlateau``, which does not name a metric to monitor.
 
     Example:
         >>> import torch
@@ -61,7 +61,7 @@ def schedule_of(
     built = factory(optimizer, **({"total_steps": total_steps} if by_step and not is_given else {}))
     if isinstance(built, ReduceLROnPlateau):
         raise UserError(
-            "ReduceLROnPlateau does not name the metric that it monitors. Choose scheduler=plateau."
+            "ReduceLROnPlateau does not name a metric to monitor. Choose scheduler=plateau."
         )
     if isinstance(built, LRScheduler):
         return _by_step(built) if by_step else _by_epoch(built)
@@ -69,7 +69,12 @@ def schedule_of(
 
 
 def constant(optimizer: Optimizer, *, total_steps: float) -> ScheduleConfig:  # noqa: ARG001
-    """Keep the learning rate; the run may have no end."""
+    """Keep the learning rate constant.
+
+    Args:
+        optimizer: Optimizer whose learning rates are kept.
+        total_steps: Ignored; the run may have no end.
+    """
     return _by_epoch(LambdaLR(optimizer, lambda _: 1.0))
 
 
@@ -104,9 +109,13 @@ def one_cycle(
         ValueError: If an argument is out of its range, or the run has no end.
     """
     steps = _finite(total_steps)
-    _check_share("pct_start", pct_start)
-    _check_positive("div_factor", div_factor)
-    _check_positive("final_div_factor", final_div_factor)
+    if not 0.0 <= pct_start < 1.0:
+        raise ValueError(f"pct_start must be in [0, 1), a fraction of the run, got {pct_start}.")
+    if div_factor <= 0.0 or final_div_factor <= 0.0:
+        raise ValueError(
+            "div_factor and final_div_factor must be positive, got "
+            f"{div_factor} and {final_div_factor}."
+        )
     if math.isclose(pct_start * steps, 1.0):
         pct_start = 0.5 / steps  # torch would divide by a warm-up of length 0
     return _by_step(
@@ -146,11 +155,7 @@ def cosine(
     Raises:
         ValueError: If an argument is out of its range, or the run has no end.
     """
-
-    def fall(progress: float) -> float:
-        return 0.5 * (1.0 + math.cos(math.pi * progress))
-
-    return _warm_up_then(fall, optimizer, total_steps, warmup_fraction, final_fraction)
+    return _warm_up_then_decay(_cosine, optimizer, total_steps, warmup_fraction, final_fraction)
 
 
 def linear(
@@ -185,11 +190,7 @@ def linear(
         >>> rates
         [0.5, 1.0, 0.67, 0.33]
     """
-
-    def fall(progress: float) -> float:
-        return 1.0 - progress
-
-    return _warm_up_then(fall, optimizer, total_steps, warmup_fraction, final_fraction)
+    return _warm_up_then_decay(_line, optimizer, total_steps, warmup_fraction, final_fraction)
 
 
 def step(
@@ -201,12 +202,19 @@ def step(
 ) -> ScheduleConfig:
     """Multiply the learning rate by ``gamma`` after every ``step_size`` epochs.
 
+    Args:
+        optimizer: Optimizer with the initial learning rates.
+        total_steps: Ignored; the run may have no end.
+        step_size: Number of epochs between two changes.
+        gamma: Factor of the learning rate, positive.
+
     Raises:
         ValueError: If ``step_size`` is below 1, or ``gamma`` is not positive.
     """
     if step_size < 1:
-        raise ValueError(f"step_size must be at least 1 epoch, got {step_size}: raise it.")
-    _check_positive("gamma", gamma)
+        raise ValueError(f"step_size must be at least 1 epoch, got {step_size}.")
+    if gamma <= 0.0:
+        raise ValueError(f"gamma must be positive, got {gamma}: it scales the learning rate.")
     return _by_epoch(StepLR(optimizer, step_size=step_size, gamma=gamma))
 
 
@@ -235,7 +243,8 @@ def plateau(
     Raises:
         ValueError: If ``factor`` is out of its range.
     """
-    _check_positive("factor", factor)
+    if factor <= 0.0:
+        raise ValueError(f"factor must be positive, got {factor}: it scales the learning rate.")
     schedule = _by_epoch(
         ReduceLROnPlateau(
             optimizer, mode=mode or "min", factor=factor, patience=patience, min_lr=min_lr
@@ -246,15 +255,18 @@ def plateau(
 
 
 class _OneCycle(OneCycleLR):
-    """One cycle of its own length, even after the state of a shorter one is loaded."""
+    """One-cycle schedule that keeps its own length when the state of a shorter cycle is loaded."""
 
     PROGRESS = ("last_epoch", "_step_count", "_last_lr")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the number of steps taken, but not the length of the cycle.
 
+        Args:
+            state_dict: State of a schedule, returned by ``state_dict``.
+
         Raises:
-            UserError: If more steps were taken than this cycle has.
+            UserError: If more steps have been taken than this cycle has.
         """
         if state_dict["last_epoch"] > self.total_steps:
             raise UserError(
@@ -266,28 +278,27 @@ class _OneCycle(OneCycleLR):
         super().load_state_dict(progress)
 
 
-def _warm_up_then(
-    fall: Callable[[float], float],
+def _warm_up_then_decay(
+    decay: Callable[[float], float],
     optimizer: Optimizer,
     total_steps: float,
     warmup_fraction: float,
     final_fraction: float,
 ) -> ScheduleConfig:
     steps = _finite(total_steps)
-    _check_share("warmup_fraction", warmup_fraction)
+    if not 0.0 <= warmup_fraction < 1.0:
+        raise ValueError(f"warmup_fraction must be in [0, 1), got {warmup_fraction}.")
     if not 0.0 <= final_fraction <= 1.0:
-        raise ValueError(
-            f"final_fraction must be in [0, 1], got {final_fraction}: it is a fraction of the peak."
-        )
+        raise ValueError(f"final_fraction must be in [0, 1], got {final_fraction}.")
     warmup = min(round(warmup_fraction * steps), steps - 1)
 
     def scale(step: int) -> float:
-        # No step has a learning rate of 0: the first one takes 1 / (warmup + 1) of the peak, step
-        # ``warmup`` takes the peak, and the final rate is reached after the last step.
+        # No step has a learning rate of 0: the first one is 1 / (warmup + 1) of the peak, that of
+        # step ``warmup`` is the peak, and the final one is reached after the last step.
         if step < warmup:
             return (step + 1) / (warmup + 1)
         progress = min((step - warmup) / (steps - warmup), 1.0)
-        return final_fraction + (1.0 - final_fraction) * fall(progress)
+        return final_fraction + (1.0 - final_fraction) * decay(progress)
 
     return _by_step(LambdaLR(optimizer, scale))
 
@@ -295,26 +306,22 @@ def _warm_up_then(
 def _finite(total_steps: float) -> int:
     if not math.isfinite(total_steps) or total_steps < 1:
         raise ValueError(
-            f"This schedule needs the length of the run, got {total_steps} steps: "
-            "set trainer.max_epochs or trainer.max_steps, or choose scheduler=constant."
+            f"This schedule needs the length of the run, got {total_steps} steps: set "
+            "trainer.max_epochs or trainer.max_steps, or choose scheduler=constant."
         )
     return int(total_steps)
 
 
-def _check_share(name: str, share: float) -> None:
-    if not 0.0 <= share < 1.0:
-        raise ValueError(
-            f"{name} must be in [0, 1), got {share}: it is the fraction of the run that warms up."
-        )
+def _line(progress: float) -> float:
+    return 1.0 - progress
 
 
-def _check_positive(name: str, factor: float) -> None:
-    if factor <= 0.0:
-        raise ValueError(f"{name} must be above 0, got {factor}: it scales the learning rate.")
+def _cosine(progress: float) -> float:
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def _has_momentum(optimizer: Optimizer) -> bool:
-    # Cycling a momentum of 0 would switch on momentum that the user has left off.
+    # Cycling a momentum of 0 would enable momentum that the user has left off.
     return all("betas" in group or group.get("momentum", 0.0) for group in optimizer.param_groups)
 
 

@@ -1,4 +1,4 @@
-"""The rank of this process, as its launcher states it in the environment."""
+"""The rank of this process, read from the environment variables of its launcher."""
 
 import ctypes
 import hashlib
@@ -11,11 +11,11 @@ PR_SET_PDEATHSIG = 1
 """From ``<linux/prctl.h>``."""
 
 CONFIG_DIGEST = "LEYDEN_CONFIG_DIGEST"
-"""Environment variable that holds the digest of the config that a launcher wrote."""
+"""Environment variable with the digest of the config that a launcher wrote."""
 
 
 def rank() -> int:
-    """Return the rank of this process among all of the job; 0 without a launcher."""
+    """Return the rank of this process in its job; 0 without a launcher."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -30,7 +30,7 @@ def is_launched() -> bool:
 
 
 def trust_config(config: Path) -> None:
-    """Let the ranks that this process starts trust the config file that it has written."""
+    """Make the ranks that this process starts trust the config file that it has written."""
     os.environ[CONFIG_DIGEST] = _digest(config)
 
 
@@ -40,7 +40,7 @@ def is_trusted(config: Path) -> bool:
 
 
 def die_with_launcher() -> None:
-    """Let the kernel kill this process when the one that started it dies (Linux only)."""
+    """Make the kernel kill this process when its parent dies (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 

@@ -1,4 +1,4 @@
-"""One GPU for each of several jobs that run side by side on one machine."""
+"""Assigning a GPU to each of several jobs that run concurrently on one machine."""
 
 import os
 import tempfile
@@ -18,8 +18,8 @@ def take_gpu() -> None:
     """Restrict this process to the GPU with the fewest jobs, for as long as it lives.
 
     Jobs are counted by lock files, which all processes of this user on this machine share, so that
-    several sweeps spread over the GPUs too. To be called before CUDA is initialised. Does nothing
-    if fewer than two GPUs are visible.
+    several sweeps are distributed over the GPUs too. Call this before CUDA is initialised. Does
+    nothing if fewer than two GPUs are visible.
     """
     visible = os.environ.get(VISIBLE)
     gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]

@@ -1,4 +1,4 @@
-"""Jobs for ranks that were launched before there was a job: the first rank leads, others follow.
+"""Distributing jobs from the first rank to the others, which torchrun started with it.
 
 ``torchrun -m leyden train …`` starts every rank with the same words. Only the first rank composes
 configs, sweeps and chooses folders; it publishes each job to the others through torchrun's store.
@@ -20,19 +20,19 @@ from leyden.errors import UserError
 from leyden.ranks.environment import rank, world_size
 
 LONGEST_WAIT = timedelta(days=7)
-"""Time limit for the next job, which comes when the one before it has ended."""
+"""Time limit for the next job, which is published when the previous one has ended."""
 
 SLOWEST_DISK = 60.0
 """Seconds until a shared disk shows a new file on all machines; NFS caches missing names."""
 
 POLL_INTERVAL = 0.1
-"""Seconds between two looks at the disk."""
+"""Seconds between two checks of the disk."""
 
 END = "end"
 
 
 class Jobs:
-    """The jobs of the first rank, in the order in which all ranks run them.
+    """Queue of the jobs of the first rank, which all ranks run in the same order.
 
     Args:
         store: Connects the ranks.
@@ -47,11 +47,11 @@ class Jobs:
         self.number = 0
 
     def publish(self, job: dict[str, Any], *, shared: Path) -> None:
-        """Hand the next job to the other ranks, and wait until all of them have accepted it.
+        """Send the next job to the other ranks, and wait until all of them have accepted it.
 
         Args:
-            job: Plain containers that JSON holds.
-            shared: A file that the first rank has written and that all ranks have to see.
+            job: Plain containers that can be encoded as JSON.
+            shared: File that the first rank has written and that all ranks have to see.
 
         Raises:
             UserError: A rank cannot see the file.
@@ -89,7 +89,7 @@ class Jobs:
 
 
 def _wait_for(file: Path) -> str:
-    """Wait for a file; return a fault if it does not appear, else an empty string."""
+    """Wait for a file; return an error message if it does not appear, else an empty string."""
     deadline = time.monotonic() + SLOWEST_DISK
     while not file.is_file():
         if time.monotonic() > deadline:
@@ -106,7 +106,7 @@ def connect() -> Jobs:
     """Connect to the store that torchrun keeps.
 
     Raises:
-        UserError: Another launcher started the ranks.
+        UserError: A launcher other than torchrun started the ranks.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise UserError(
@@ -121,10 +121,10 @@ def connect() -> Jobs:
 
 @contextmanager
 def lead() -> Iterator[Jobs]:
-    """Connect as the first rank; the other ranks end when the block does.
+    """Connect as the first rank; at the end of the block, there are no more jobs for the others.
 
     Raises:
-        UserError: Another launcher than torchrun started the ranks.
+        UserError: A launcher other than torchrun started the ranks.
     """
     jobs = connect()
     try:

@@ -1,4 +1,4 @@
-"""Starting the ranks of one run, and what a rank reports to its launcher."""
+"""Starting the ranks of a run, and reporting their errors to the launcher."""
 
 import json
 import os
@@ -15,7 +15,14 @@ import torch
 
 from leyden.errors import InterruptedRunError, UserError
 from leyden.ranks.environment import rank
-from leyden.ranks.signals import INTERRUPTED, SIGNALS, STOPPED, USER_ERROR, exit_code
+from leyden.ranks.signals import (
+    INTERRUPTED,
+    SIGNALS,
+    STOPPED,
+    USER_ERROR,
+    exit_code,
+    handlers_restored,
+)
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -23,15 +30,15 @@ if TYPE_CHECKING:
 CRASHES = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 """Signals that end a rank before it can report an error."""
 
-MOST_PER_CORE = 4
-"""Most processes per CPU core: more would only wait for one another, and may exhaust memory."""
+MAX_PER_CORE = 4
+"""Most processes per CPU core; more would wait for each other and may exhaust the memory."""
 
 
 def count_ranks(devices: int | str | Sequence[int], accelerator: str) -> int:
-    """Return the number of processes that this machine needs, one per device.
+    """Return the number of processes to start on this machine, one per device.
 
     Args:
-        devices: ``trainer.devices`` as Lightning takes it: a number, ``auto`` or the GPUs' numbers.
+        devices: ``trainer.devices`` as Lightning takes it: a number, ``auto`` or indices of GPUs.
         accelerator: ``trainer.accelerator`` as Lightning takes it.
 
     Raises:
@@ -46,10 +53,10 @@ def count_ranks(devices: int | str | Sequence[int], accelerator: str) -> int:
     count = max(devices, 1) if isinstance(devices, int) else len(devices)
     if count > gpus and count > 1 and (gpus or accelerator in ("gpu", "cuda")):
         raise UserError(
-            f"trainer.devices={given} needs {count} GPUs, but {gpus} can be seen. Give "
+            f"trainer.devices={given} needs {count} GPUs, but {gpus} are visible. Give "
             "trainer.devices=auto for all of them, or trainer.accelerator=cpu."
         )
-    most = MOST_PER_CORE * (os.cpu_count() or 1)
+    most = MAX_PER_CORE * (os.cpu_count() or 1)
     if not gpus and count > most:
         raise UserError(
             f"trainer.devices={given} starts {count} processes. Expected at most {most} on the CPU "
@@ -57,14 +64,14 @@ def count_ranks(devices: int | str | Sequence[int], accelerator: str) -> int:
         )
     if accelerator == "cpu" and not isinstance(devices, int):
         raise UserError(
-            f"trainer.devices={given} numbers GPUs. Give trainer.devices={count} for as many "
+            f"trainer.devices={given} lists GPUs. Give trainer.devices={count} for as many "
             "processes on the CPU."
         )
     return count
 
 
 def launch(words: Sequence[str], count: int, folder: Path) -> None:
-    """Run ``python WORDS`` in several processes as torchrun does, and wait until all have ended.
+    """Run ``python WORDS`` in several processes as torchrun does, and wait for all of them.
 
     A rank that fails ends the others. Signals are passed on to the ranks, which write a checkpoint
     and stop.
@@ -72,7 +79,7 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
     Args:
         words: Arguments of the Python interpreter, such as ``("-m", "leyden", …)``.
         count: Number of processes.
-        folder: Where ranks report errors, see ``errors_reported``.
+        folder: Folder in which ranks report errors; see ``errors_reported``.
 
     Raises:
         UserError: The ranks refused their input.
@@ -94,11 +101,11 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
         max_restarts=0,
         signals_to_handle=",".join(number.name for number in SIGNALS),
     )
-    # As many threads in each rank as there are cores would make all of them wait for one another.
+    # One thread per core in each rank would be too many: they would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
     take_first_error(folder)  # of an earlier attempt
     try:
-        with _signal_handlers_kept():
+        with handlers_restored():  # torch replaces them
             elastic_launch(settings, sys.executable)(*words)
     except SignalException as error:
         raise InterruptedRunError(
@@ -109,7 +116,7 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
 
 
 def _failure(error: "ChildFailedError", count: int, folder: Path) -> BaseException:
-    """Return the error to raise: what the first rank that failed has reported."""
+    """Return the error to raise, with the report of the first rank that failed."""
     codes = {number: failure.exitcode for number, failure in error.failures.items()}
     reported = take_first_error(folder)
     different = set(codes.values())
@@ -154,7 +161,7 @@ class RankError(NamedTuple):
 
 @contextmanager
 def errors_reported(folder: Path) -> Iterator[None]:
-    """Write an exception of this rank into a folder, in which the launcher looks for it."""
+    """Write an exception of this rank to a folder, from which the launcher reads it."""
     try:
         yield
     except (Exception, InterruptedRunError) as error:
@@ -173,14 +180,3 @@ def take_first_error(folder: Path) -> RankError | None:
             moment, number, kind, message = json.loads(text)
             reports.append(RankError(float(moment), int(number), str(kind), str(message)))
     return min(reports, default=None)
-
-
-@contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    """Restore the signal handlers, which torch replaces."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
@@ -11,17 +15,34 @@ SIGNALS = tuple(
 OK = 0
 
 USER_ERROR = 2
-"""An error of the input, printed as one paragraph."""
+"""The input is at fault; the message is one paragraph."""
 
 STOPPED = os.EX_TEMPFAIL
-"""Stopped from outside with everything saved; the same command can be tried again."""
+"""Stopped from outside after saving everything; the same command can continue."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """Stopped by Ctrl-C, as shells number it."""
 
 
+def install_handlers(handlers: Mapping[int, Any]) -> None:
+    """Install signal handlers; does nothing outside the main thread, where Python forbids it."""
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def handlers_restored() -> Iterator[None]:
+    """Restore the handlers of ``SIGNALS`` at the end of the block."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        install_handlers(before)
+
+
 def is_interrupt(error: BaseException) -> bool:
-    """Whether an error is a Ctrl-C, which Lightning turns into an exit."""
+    """Whether an error is a Ctrl-C, also if Lightning has turned it into an exit."""
     return KeyboardInterrupt in (type(error), type(error.__context__))
 
 

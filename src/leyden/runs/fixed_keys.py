@@ -16,7 +16,7 @@ from leyden.runs.folder import RunFolder
 log = logging.getLogger(__name__)
 
 Change = tuple[str, Any, Any]
-"""A dotted key with its values before and after."""
+"""A dotted key, its old value and its new value."""
 
 FIXED = {
     "parameter_groups": "the checkpoint holds the groups of the optimizer with their options",
@@ -32,18 +32,17 @@ FREE = (
     *("data.cache_dir", "data.batch_size", "data.num_workers", "data.seed", "data.balanced"),
     *("data.augment", "data.augment_inputs"),
 )
-"""Keys below the fixed ones that may change, as may the paths of data; other rows are detected by
-their fingerprint."""
-
+"""Keys below the fixed ones that may change. The paths of data may change too, because other rows
+are detected by their fingerprint."""
 
 LENGTHENING = (
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
     "callbacks.early_stopping",
 )
-"""Keys that train a finished run further."""
+"""Keys by which a finished run can be trained further."""
 
 LISTED = 3
-"""Differences between two configs that a message lists."""
+"""Most differences between two configs that a message lists."""
 
 
 def claim(folder: RunFolder, config: Config) -> bool:
@@ -65,7 +64,7 @@ def claim(folder: RunFolder, config: Config) -> bool:
             return True
         if folder.last.exists() or folder.previous.exists():
             raise UserError(
-                f"{folder.path} holds checkpoints but no config.yaml, so what they have learned is "
+                f"{folder.path} holds checkpoints but no config.yaml, so their config is "
                 "unknown. Give another folder, or remove them."
             )
         save(config, folder.config)
@@ -73,7 +72,7 @@ def claim(folder: RunFolder, config: Config) -> bool:
 
 
 def _refuse_another_config(folder: RunFolder, config: Config) -> None:
-    # Paths of caches do not affect what a run learns.
+    # The path of the cache does not affect the training.
     there, given = to_plain(load(folder.config)), without_places(to_plain(config))
     changes = [f"{key} is {old!r} there, {new!r} here" for key, old, new in _changes(there, given)]
     if changes:
@@ -88,9 +87,9 @@ def _refuse_another_config(folder: RunFolder, config: Config) -> None:
 
 @contextmanager
 def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
-    """Write a config into a run's folder, and restore the old one if nothing is trained with it.
+    """Write a config to a run's folder, and restore the old one if nothing is trained with it.
 
-    Metrics of the old config are removed, and restored with it.
+    Metrics of the old config are removed, and restored together with it.
     """
     before = {file: file.read_bytes() for file in (folder.config, folder.metrics) if file.is_file()}
     checkpoint = _version(folder.last)
@@ -103,7 +102,7 @@ def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
         yield
     except BaseException:
         if _version(folder.last) == checkpoint:
-            _put_back(before)
+            _restore(before)
         raise
     if folder.metrics in before and checkpoint == _version(folder.last) is not None:
         log.warning(
@@ -111,7 +110,7 @@ def config_in_force(folder: RunFolder, config: Config) -> Iterator[None]:
             "trainer.max_epochs to train it further.",
             folder.path,
         )
-        _put_back(before)
+        _restore(before)
 
 
 def _version(checkpoint: Path) -> tuple[int, int] | None:
@@ -123,7 +122,7 @@ def _version(checkpoint: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _put_back(contents: Mapping[Path, bytes]) -> None:
+def _restore(contents: Mapping[Path, bytes]) -> None:
     for file, content in contents.items():
         file.write_bytes(content)
 
@@ -142,7 +141,7 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
     if not (folder.last.exists() or folder.previous.exists()):
         return
     changes = list(_changes(to_plain(load(folder.config)), to_plain(config)))
-    _refuse_changes_of_the_finished(folder, changes, overrides)
+    _refuse_changes_if_finished(folder, changes, overrides)
     free = (*FREE, *path_keys(config.data))
     for key, before, after in changes:
         reason = next((FIXED[name] for name in FIXED if _is_within(key, name)), None)
@@ -155,10 +154,10 @@ def refuse_lost_changes(folder: RunFolder, config: Config, overrides: Sequence[s
         )
 
 
-def _refuse_changes_of_the_finished(
+def _refuse_changes_if_finished(
     folder: RunFolder, changes: Sequence[Change], overrides: Sequence[str]
 ) -> None:
-    """Refuse a config that nothing would be trained with, beside metrics of another config."""
+    """Refuse to leave the metrics of a finished run beside a config that they do not belong to."""
     if folder.read_status().get("state") != "finished" or not changes:
         return
     if not any(_is_within(key, name) for key, _, _ in changes for name in LENGTHENING):

@@ -21,7 +21,7 @@ from leyden.ranks.signals import is_interrupt
 State = Literal["running", "finished", "interrupted", "failed"]
 
 RUNS = Path("runs")
-"""The folder that holds all runs, below the folder in which commands are given."""
+"""The folder of all runs, relative to the current directory."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class RunFolder:
         status: State, times and error of the run.
         job: What the command or the sweep overrode, and the number in the sweep.
         provenance: Command, code, versions and machine of the run's start.
-        log: What the run printed.
+        log: Log file.
         best: The checkpoint with the best monitored value.
         last: The newest checkpoint.
         previous: The checkpoint before the newest one.
@@ -82,10 +82,10 @@ class RunFolder:
         finally:
             lock.release()
 
-    def refuse_strangers_files(self) -> None:
+    def refuse_links_and_pipes(self) -> None:
         """Raise if writing to a file of this folder could write elsewhere.
 
-        Runs write to files by their names, and a folder may come from someone else.
+        Runs write to files by name, and a folder may come from someone else.
 
         Raises:
             UserError: A link leads out of the folder, or a name is neither a file nor a folder.
@@ -175,7 +175,7 @@ class RunFolder:
 
     def read_job(self) -> dict[str, Any]:
         """Read what ``write_job`` recorded; empty if it is missing or damaged."""
-        return read_json(self.job, parse_int=int)
+        return read_json(self.job)
 
     def read_cleaning_warnings(self) -> list[str]:
         """Read the warnings of cleaning about the run's data as a whole."""
@@ -184,13 +184,13 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = read_json(self.metrics)
+        metrics = read_json(self.metrics, parse_int=float)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
 def find_run(run: str) -> tuple[RunFolder, Path]:
-    """Find the folder and the checkpoint that a user names.
+    """Find the folder and the checkpoint of a run.
 
     Args:
         run: Path of a run folder, of which the best checkpoint is returned, or of a checkpoint.
@@ -254,7 +254,7 @@ def existing_folder(run: str) -> RunFolder:
 
 
 def new_folder(config: Config) -> RunFolder:
-    """Make the folder of a new run, with the name that ``conf/train.yaml`` gives it."""
+    """Create the folder of a new run, at the path that ``conf/train.yaml`` defines."""
     composed = compose([], with_hydra=True)
     composed.name = config.name
     path = Path(composed.hydra.run.dir)
@@ -263,7 +263,7 @@ def new_folder(config: Config) -> RunFolder:
 
 
 def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | None:
-    """Find the newest run that has the same config.
+    """Find the newest run with the same config.
 
     Args:
         config: A frozen config.
@@ -297,7 +297,7 @@ def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
     return round(seconds, 3)
 
 
-def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
+def read_json(path: Path, *, parse_int: Callable[[str], float] = int) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}
@@ -307,13 +307,13 @@ def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file; readers see the old content or the new one, never a part of it."""
+    """Write a JSON file; readers see either the old or the new content."""
     with written_aside(path) as aside:
         aside.write_text(as_json(content) + "\n")
 
 
 def as_json(content: Any) -> str:
-    """Encode plain containers as JSON, with ``null`` for NaN and infinities, which JSON lacks."""
+    """Encode plain containers as JSON, with ``null`` for NaN and infinity, which JSON lacks."""
     return json.dumps(_finite(content), indent=1, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""Provenance of a run: command, code, versions, machine."""
+"""Provenance of a run: command, code, versions and machine."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from leyden.ranks.environment import is_launched
 from leyden.runs.folder import RunFolder, write_json
 
 COMMAND = "LEYDEN_COMMAND"
-"""Environment variable with the command, which processes that it starts inherit."""
+"""Environment variable with the command, inherited by the processes that it starts."""
 
 PACKAGES = ("leyden", "torch", "lightning", "torchmetrics", "numpy")
 
@@ -46,7 +46,7 @@ def record_command(words: Sequence[str]) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what is needed to reproduce a run, besides its config."""
+    """Return everything but the config that is needed to reproduce a run."""
     return {
         "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "versions": {"python": platform.python_version()}
@@ -69,7 +69,7 @@ def _hardware() -> dict[str, Any]:
 
 
 def _git_revision() -> dict[str, Any] | None:
-    """Return the revision of the checkout that the command was given in, if there is one."""
+    """Return the revision of the checkout in the current directory; ``None`` outside one."""
     revision = _git("rev-parse", "HEAD")
     if revision is None:
         return None

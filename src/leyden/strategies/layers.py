@@ -16,13 +16,13 @@ LISTS = (nn.ModuleList, nn.Sequential)
 def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
     """Shard every parameter of a network in place, by FSDP2 (Zhao et al. 2023, arXiv:2304.11277).
 
-    The values of the first rank are used; other ranks may hold tensors on ``meta``. A device never
-    holds more than its own shards and one whole layer. Buffers are not sharded; before each forward
-    pass the first rank broadcasts its own, as in DDP.
+    The first rank broadcasts the initial values; the parameters of other ranks may be on the
+    ``meta`` device. A device never holds more than its own shards and one whole layer. Buffers are
+    not sharded; the first rank broadcasts them before each forward pass, as in DDP.
 
     Args:
-        network: Network with the initial values on the first rank.
-        mesh: Mesh of one dimension over all ranks.
+        network: Network that has its initial values on the first rank.
+        mesh: One-dimensional mesh of all ranks.
         device: Device of this rank's shards.
     """
     for layer in (*_layers(network, _uses(network)), network):
@@ -32,9 +32,9 @@ def shard(network: nn.Module, mesh: DeviceMesh, device: torch.device) -> None:
 
 
 def _layers(module: nn.Module, uses: Counter[Tensor]) -> Iterator[nn.Module]:
-    """Yield the units of sharding: members of lists of layers, and layers without such a list.
+    """Yield the modules to shard on their own: members of layer lists, and layers without a list.
 
-    Layers that share a parameter with another layer are sharded with the whole network.
+    A layer that shares a parameter with another one is sharded with the rest of the network.
     """
     for child in module.children():
         members = list(child.children()) if isinstance(child, LISTS) else [child]
@@ -50,13 +50,13 @@ def _holds_a_list(module: nn.Module) -> bool:
 
 
 def _uses(module: nn.Module) -> Counter[Tensor]:
-    """Count the names of each parameter."""
+    """Count the names of each parameter; shared parameters have several."""
     named = module.named_parameters(remove_duplicate=False)
     return Counter(parameter for _, parameter in named)
 
 
 def _place(layer: nn.Module, device: torch.device) -> None:
-    """Move what is not sharded yet to the device, with the values of the first rank."""
+    """Move tensors that are not sharded yet to the device, with the values of the first rank."""
     placed: dict[Tensor, Any] = {}
     for module in layer.modules():
         for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):

@@ -1,4 +1,4 @@
-"""The strategy of trainer=fsdp: a network that is sharded over ranks."""
+"""The strategy of ``trainer=fsdp``, which shards the network across ranks."""
 
 import os
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ from leyden.strategies.layers import shard
 class Sharded(ModelParallelStrategy):
     """FSDP2: each rank holds a shard of every parameter, gradient and optimizer state.
 
-    For a network that fits on no device, ``configure_model`` builds it on the host of the first
-    rank and without memory on the others, and it is then sharded layer by layer. Checkpoints are
-    folders, see ``leyden.checkpoints.shards``. They have the entries of ordinary checkpoints, so
-    both kinds can be read with any number of ranks, and by a single process.
+    ``configure_model`` builds the network in host memory on the first rank and on the ``meta``
+    device on the others; it is then sharded layer by layer, so that it need not fit on one device.
+    A checkpoint is a folder with the entries of an ordinary checkpoint, see
+    ``leyden.checkpoints.shards``; both kinds can be read with any number of ranks.
     """
 
-    # Lightning's own checkpoints of this strategy have other entries, and are restored while they
-    # are read. Ours are restored as with any other strategy.
+    # Lightning's checkpoints of this strategy have other entries and are restored while they are
+    # read. Ours are restored as in all other strategies.
     lightning_module_state_dict = ParallelStrategy.lightning_module_state_dict
     load_model_state_dict = ParallelStrategy.load_model_state_dict
     optimizer_state = ParallelStrategy.optimizer_state
@@ -44,11 +44,11 @@ class Sharded(ModelParallelStrategy):
 
     @property
     def distributed_sampler_kwargs(self) -> dict[str, Any]:
-        """Arguments by which a distributed sampler gives each rank its own rows."""
+        """Arguments of a distributed sampler: the number of ranks and the rank."""
         return {"num_replicas": self.world_size, "rank": self.global_rank}
 
     def setup_environment(self) -> None:
-        """Connect the ranks.
+        """Connect the ranks and build the device mesh.
 
         Raises:
             UserError: If a callback or the precision does not work with sharded parameters.
@@ -73,13 +73,13 @@ class Sharded(ModelParallelStrategy):
         self,
         empty_init: bool | None = None,  # noqa: ARG002, FBT001  # Lightning's signature
     ) -> Iterator[None]:
-        """Build modules on the host of the first rank, and without memory on the others."""
+        """Build modules in host memory on the first rank, and on ``meta`` on the others."""
         place = torch.device("cpu" if self.is_global_zero else "meta")
         with place, self.precision_plugin.tensor_init_context():
             yield
 
     def setup(self, trainer: Trainer) -> None:
-        """Shard every child of the task that has parameters and is not sharded yet."""
+        """Shard every child of the task that has parameters, unless it is sharded."""
         assert self.lightning_module is not None
         assert self.mesh is not None
         for child in self.lightning_module.children():
@@ -93,7 +93,10 @@ class Sharded(ModelParallelStrategy):
         self._unfuse()
 
     def process_dataloader(self, dataloader: Any) -> Any:
-        """Refuse a loader with which the ranks would deadlock.
+        """Return the loader, unless the ranks would deadlock.
+
+        Args:
+            dataloader: Loader of this rank's batches.
 
         Raises:
             UserError: If the ranks have different numbers of batches.
@@ -114,10 +117,15 @@ class Sharded(ModelParallelStrategy):
         filepath: str | os.PathLike[str],
         storage_options: Any | None = None,  # noqa: ARG002  # Lightning's signature
     ) -> None:
-        """Write a sharded checkpoint, on every rank.
+        """Write a sharded checkpoint; called on every rank.
+
+        Args:
+            checkpoint: Entries of the checkpoint, as in ``Trainer.save_checkpoint``.
+            filepath: Folder to write to.
+            storage_options: Ignored.
 
         Raises:
-            UserError: If the disk is full or cannot be written; the old checkpoint stays.
+            UserError: If the disk is full or read-only; the previous checkpoint is kept.
         """
         path = Path(filepath)
         try:
@@ -130,7 +138,15 @@ class Sharded(ModelParallelStrategy):
         checkpoint_path: str | os.PathLike[str],
         weights_only: bool | None = None,  # noqa: ARG002, FBT001  # Lightning's signature
     ) -> dict[str, Any]:
-        """Read a checkpoint of either kind and shard its tensors; outside training, the weights."""
+        """Read an ordinary or sharded checkpoint and shard its tensors.
+
+        Args:
+            checkpoint_path: File or folder.
+            weights_only: Ignored; checkpoints are always read with ``weights_only=True``.
+
+        Returns:
+            Entries of the checkpoint; outside training, only the weights of a sharded one.
+        """
         assert self.lightning_module is not None
         path = Path(self.broadcast(str(checkpoint_path)))
         if not path.is_dir():
@@ -140,19 +156,19 @@ class Sharded(ModelParallelStrategy):
         return shards.fill(meta, path, only=only, mesh=self.mesh)
 
     def load_optimizer_state_dict(self, checkpoint: Any) -> None:
-        """Restore the state of the optimizers."""
+        """Restore the state of the optimizers from a checkpoint."""
         ParallelStrategy.load_optimizer_state_dict(self, checkpoint)
         self._unfuse()
 
     def _unfuse(self) -> None:
-        """Switch off the fused kernel of SGD, which torch 2.13 lacks for sharded parameters."""
+        """Disable the fused kernel of SGD, which torch 2.13 lacks for sharded parameters."""
         for optimizer in self.optimizers:
             if isinstance(optimizer, SGD):
                 for group in optimizer.param_groups:
                     group["fused"] = False
 
     def _sharded(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Shard the tensors of an ordinary checkpoint as the network and the optimizers are."""
+        """Shard the tensors of an ordinary checkpoint like those of the network and optimizers."""
         assert self.lightning_module is not None
         own = self.lightning_module.state_dict()
         checkpoint["state_dict"] = {

@@ -1,4 +1,4 @@
-"""Batch norm over the rows of all ranks on the CPU; torch's ``SyncBatchNorm`` needs GPUs."""
+"""Batch norm over the rows of all ranks on the CPU, where torch's ``SyncBatchNorm`` is refused."""
 
 from typing import Any
 
@@ -6,15 +6,30 @@ import torch
 from torch import Tensor, distributed, nn
 
 
+def sync_batch_norms(module: nn.Module) -> nn.Module:
+    """Synchronise every batch norm of a module across ranks, in place.
+
+    Args:
+        module: Module on the CPU.
+
+    Returns:
+        The module.
+    """
+    for norm in module.modules():
+        if (kind := SYNCED.get(type(norm))) is not None:
+            norm.__class__ = kind  # keeps parameters, buffers, hooks and their names
+    return module
+
+
 class _Synced:
     """Mixin that computes the statistics of a batch norm over all ranks in training.
 
     Means and variances are those of Ioffe & Szegedy 2015 (arXiv:1502.03167) over the global batch;
-    ranks may hold different numbers of rows.
+    ranks may have different numbers of rows.
     """
 
     def forward(self: Any, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
-        """Normalise ``(batch, channels, ...)`` over all axes but the channels."""
+        """Normalise ``(batch, channels, ...)`` over all dimensions but the channels."""
         if not (self.training and distributed.is_initialized()):
             normalised: Tensor = super().forward(input)  # type: ignore[misc]
             return normalised
@@ -48,57 +63,36 @@ class SyncedBatchNorm3d(_Synced, nn.BatchNorm3d):
     """Normalises ``(batch, channels, depth, height, width)``."""
 
 
-SYNCED: dict[type[nn.Module], Any] = {
+SYNCED: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm1d: SyncedBatchNorm1d,
     nn.BatchNorm2d: SyncedBatchNorm2d,
     nn.BatchNorm3d: SyncedBatchNorm3d,
 }
 
 
-def sync_batch_norms(module: nn.Module) -> nn.Module:
-    """Replace every batch norm in a module; parameters, buffers and their names stay the same."""
-    if (kind := SYNCED.get(type(module))) is None:
-        for name, child in module.named_children():
-            setattr(module, name, sync_batch_norms(child))
-        return module
-    norm: nn.Module = kind(
-        module.num_features,
-        module.eps,
-        module.momentum,
-        affine=module.affine,
-        track_running_stats=module.track_running_stats,
-    )
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        setattr(norm, name, value)
-    return norm.train(module.training)
-
-
 def _track(norm: Any, mean: Tensor, variance: Tensor) -> None:
-    """Update the running statistics with those of a batch."""
+    """Update the running statistics with those of a batch, ``(channels,)`` each."""
     norm.num_batches_tracked.add_(1)
     # Without momentum they are the mean over all batches so far.
-    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean, share)
-    norm.running_var.lerp_(variance, share)
+    momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean, momentum)
+    norm.running_var.lerp_(variance, momentum)
 
 
 class _SumOverRanks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004
-        return _summed(values)
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         # Every rank's loss depends on the values of every rank.
-        return _summed(gradient)
-
-
-def _summed(values: Tensor) -> Tensor:
-    total = values.clone()
-    distributed.all_reduce(total)
-    return total
+        return _SumOverRanks.forward(ctx, gradient)
 
 
 def _sum_over_ranks(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all ranks, of the same shape."""
     total: Tensor = _SumOverRanks.apply(values)  # type: ignore[no-untyped-call]
     return total

@@ -32,10 +32,10 @@ from leyden.tasks.trainer_fixes import (
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
 MEASURED: tuple[Stage, ...] = ("val", "test")
-"""Stages that compute metrics beside the loss."""
+"""Stages that compute metrics in addition to the loss."""
 
-REFUSALS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-"""What optimizers and schedules raise for values that they do not accept."""
+ARGUMENT_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors that optimizers and schedules raise for invalid arguments."""
 
 
 class BatchLoss(NamedTuple):
@@ -43,9 +43,9 @@ class BatchLoss(NamedTuple):
 
     Attributes:
         mean: ``()``, floating.
-        weight: What the sum over the batch was divided by: its rows, its tokens, or the sum of the
-            class weights of its targets; ``()`` if a tensor. The loss of an epoch is the mean of
-            its batches, weighted by it.
+        weight: Divisor of the mean: the number of rows or tokens, or the sum of the class weights
+            of the targets; ``()`` if a tensor. The loss of an epoch is the mean over its batches,
+            weighted by this number.
     """
 
     mean: Tensor
@@ -56,21 +56,22 @@ class Task(LightningModule, ABC):
     """A network with its loss, metrics, optimizer and schedule.
 
     A subclass implements ``step``, which computes the loss of a batch, and ``predictions``, which
-    turns logits into columns that a person reads. Losses and metrics are accumulated on the device
-    and logged once an epoch as ``<stage>/<name>``, because logging each step takes as long as a
-    step of a small network.
+    converts logits to readable columns. Losses and metrics are accumulated on the device and logged
+    once per epoch as ``<stage>/<name>``, because logging takes as long as a training step of a
+    small network.
 
     Args:
         spec: Sizes and class names of the data.
-        metrics: Metrics of validation and test; each stage gets a copy.
+        metrics: Metrics of validation and test; each of these stages gets a copy.
         network: Builds the network from the sizes in ``spec``.
         optimizer: Builds the optimizer from parameter groups.
         scheduler: Builds the schedule from the optimizer and the number of steps of the run.
         parameter_groups: Splits the parameters of the network into groups for the optimizer.
-        channels_last: Keep weights and images in channels-last memory, in which 2-d convolutions
-            are faster on CPUs and GPUs.
-        compile_network: Compile the network in place, so that names in checkpoints stay.
-        lazy_network: Leave building the network to ``configure_model``, which the trainer calls
+        channels_last: Whether to store weights and images in channels-last memory format, in which
+            2-d convolutions are faster on CPUs and GPUs.
+        compile_network: Whether to compile the network, in place, so that the names in checkpoints
+            do not change.
+        lazy_network: Whether to build the network in ``configure_model``, which the trainer calls
             when its strategy is set up: for networks that do not fit on one device.
     """
 
@@ -156,10 +157,17 @@ class Task(LightningModule, ABC):
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return the loss to minimise; the last batch logs the mean of the epoch.
+        """Compute the loss of a training batch; the last batch logs the mean of the epoch.
 
-        The trainer ends the epoch of its callbacks before that of this module, and they read the
-        logged loss.
+        Callbacks read the logged loss, and the trainer calls their ``on_train_epoch_end`` before
+        that of this module.
+
+        Args:
+            batch: Normalised inputs and targets, as for ``step``.
+            batch_idx: Number of the batch in the epoch.
+
+        Returns:
+            Mean loss, ``()``.
         """
         loss = self._accumulated_step(batch, "train")
         if self.trainer.is_last_batch:
@@ -175,17 +183,15 @@ class Task(LightningModule, ABC):
         self._accumulated_step(batch, "test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Mapping[str, list[Any]]:  # noqa: ARG002
-        """Predict a batch."""
+        """Return the predictions for a batch, as ``predict`` does."""
         return self.predict(batch.inputs)
 
     def on_train_epoch_end(self) -> None:
-        """Log the loss of an epoch that ended before its last batch, by max_steps or a callback.
+        """Log the loss of an epoch that ``max_steps`` or a callback ended before its last batch.
 
-        Of all callbacks, only ``Checkpoint`` and its subclasses are called after this.
+        Only ``Checkpoint`` and its subclasses are called after this hook.
         """
-        accumulated = self.losses["train_loss"]
-        assert isinstance(accumulated, MeanLoss)
-        if accumulated.update_called:
+        if self.losses["train_loss"].update_called:
             self._log_stage("train")
 
     def on_validation_epoch_end(self) -> None:
@@ -197,21 +203,19 @@ class Task(LightningModule, ABC):
         self._log_stage("test")
 
     def update_metrics(self, stage: Stage, predicted: Any, targets: Any) -> None:
-        """Add a batch to the metrics of its stage; training has none beside its loss.
+        """Update the metrics of a stage with a batch; training has no metrics.
 
         Args:
             stage: Stage of the batch.
-            predicted: What the metrics compare with the targets, ``(batch, ...)``.
-            targets: ``(batch, ...)``.
+            predicted: First argument of the metrics, ``(batch, ...)``.
+            targets: Second argument of the metrics, ``(batch, ...)``.
         """
         if stage in MEASURED:
-            metrics = self.metrics[f"{stage}_metrics"]
-            assert isinstance(metrics, MetricCollection)
-            metrics.update(predicted, targets)
+            self.metrics[f"{stage}_metrics"].update(predicted, targets)  # type: ignore[operator]
 
     @property
     def modes(self) -> dict[str, Mode | None]:
-        """Whether lower or higher values are better, for each metric by its logged name."""
+        """Whether ``min`` or ``max`` is better, if either, for the logged name of each metric."""
         modes: dict[str, Mode | None] = {f"{stage}/loss": "min" for stage in STAGES}
         for stage in MEASURED:
             metrics = self.metrics[f"{stage}_metrics"]
@@ -222,14 +226,14 @@ class Task(LightningModule, ABC):
         return modes
 
     def configure_model(self) -> None:
-        """Build the network, unless that is done."""
+        """Build the network if it has not been built."""
         if hasattr(self, "network"):
             return
         self.network = self.make_network()
         for parameter in self.network.parameters():
             if parameter.dim() == 4:
-                # contiguous() would keep the strides of a kernel of one channel, and the
-                # convolution would take all later maps for channels first.
+                # contiguous() would keep the strides of a one-channel kernel, and the outputs of
+                # its convolution would be channels first.
                 parameter.data = parameter.data.to(memory_format=self.memory_format)
         if self.compile_network:
             self.network.compile()
@@ -238,24 +242,24 @@ class Task(LightningModule, ABC):
         """Build the optimizer and its schedule.
 
         Raises:
-            UserError: If a trainable parameter is in no group, or if the optimizer or the schedule
-                refuses its values.
+            UserError: If a trainable parameter is in no group, or if an argument of the optimizer
+                or the schedule is invalid.
         """
         groups = self.parameter_groups(self.network)
         check_groups(groups, self.network)
-        with _refusals_of("optimizer"):
+        with _user_errors_of("optimizer"):
             optimizer = self.optimizer(groups)
-        with _refusals_of("trainer"):
+        with _user_errors_of("trainer"):
             steps = self.trainer.estimated_stepping_batches
-        with _refusals_of("scheduler"):
+        with _user_errors_of("scheduler"):
             schedule = self._schedule(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[typeddict-item]
 
     def on_fit_start(self) -> None:
-        """Refuse a schedule that would be ignored.
+        """Raise if the schedule is ignored.
 
         Raises:
-            UserError: If a subclass configures optimizers without the schedule that it was given.
+            UserError: If the subclass configures an optimizer without the schedule.
         """
         scheduler = getattr(self.scheduler, "func", self.scheduler)
         if not self.trainer.lr_scheduler_configs and scheduler is not constant:
@@ -268,7 +272,7 @@ class Task(LightningModule, ABC):
         """Advance the schedule.
 
         Raises:
-            UserError: If the schedule has ended, because its own length is shorter than the run.
+            UserError: If the schedule has ended because it is shorter than the run.
         """
         try:
             super().lr_scheduler_step(scheduler, metric)
@@ -276,12 +280,12 @@ class Task(LightningModule, ABC):
             raise UserError(f"scheduler: {error}") from error
 
     def setup(self, stage: str) -> None:
-        """Prepare the trainer for this module's batches."""
+        """Prepare the trainer for the batches of this module."""
         keep_batches_exact(self.trainer)
         attach_data(self, stage)
 
     def teardown(self, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
-        """Leave the trainer as it was."""
+        """Undo what ``setup`` has changed in the trainer."""
         cast_batches_again(self.trainer)
 
     def clip_gradients(
@@ -290,7 +294,13 @@ class Task(LightningModule, ABC):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip gradients, in mixed bfloat16 those of fused optimizers too."""
+        """Clip gradients, including those of fused optimizers in bfloat16 mixed precision.
+
+        Args:
+            optimizer: Optimizer of the parameters.
+            gradient_clip_val: Largest norm or value; ``None`` is that of the trainer.
+            gradient_clip_algorithm: ``norm`` or ``value``; ``None`` is that of the trainer.
+        """
         if clips_in_bfloat16(self.trainer):
             clip_unscaled(self.trainer, optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
@@ -302,16 +312,16 @@ class Task(LightningModule, ABC):
         return loss
 
     def _log_stage(self, stage: Stage, **how: Any) -> None:
-        """Log what the stage has accumulated, and reset it."""
+        """Log and reset the loss and the metrics of a stage."""
         values = {f"{stage}/loss": _drain(self.losses[f"{stage}_loss"])}
         if stage in MEASURED:
             metrics: dict[str, Tensor] = _drain(self.metrics[f"{stage}_metrics"])
             values |= {f"{stage}/{name}": value for name, value in metrics.items()}
-        # compute() has reduced the values over ranks already; Lightning warns without sync_dist.
+        # compute() has already reduced the values over ranks; Lightning warns without sync_dist.
         self.log_dict(values, sync_dist=True, **how)
 
     def _to_network(self, value: Tensor) -> Tensor:
-        """Cast an input to the precision and the memory format of the network."""
+        """Convert an input to the dtype and the memory format of the network."""
         if value.is_floating_point():
             value = value.to(self.dtype)
         return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value
@@ -324,7 +334,7 @@ class Task(LightningModule, ABC):
             factory = partial(factory, mode=mode)
         schedule = schedule_of(factory, optimizer, total_steps=steps)
         if schedule.get("monitor", "").startswith("val/") and schedule["interval"] == "epoch":
-            # An epoch without validation has no new value to compare.
+            # Epochs without validation have no new value.
             schedule["frequency"] *= self.trainer.check_val_every_n_epoch or 1
         return schedule
 
@@ -337,9 +347,9 @@ def _drain(accumulated: nn.Module) -> Any:
 
 
 @contextmanager
-def _refusals_of(key: str) -> Iterator[None]:
-    """Name the key of the config whose object refuses its values."""
+def _user_errors_of(key: str) -> Iterator[None]:
+    """Raise errors of an object as a ``UserError`` that names its key in the config."""
     try:
         yield
-    except REFUSALS as error:
+    except ARGUMENT_ERRORS as error:
         raise UserError(f"{key}: {error}") from error

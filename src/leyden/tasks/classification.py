@@ -18,12 +18,12 @@ TINY = 1e-6
 
 
 class Mix(Protocol):
-    """Mixes pairs of rows of a batch, such as mixup."""
+    """Function that mixes pairs of rows of a batch, such as mixup."""
 
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Mix inputs, ``(batch, ...)`` each, and targets.
+        """Mix the rows of a batch.
 
         Args:
             inputs: Inputs of the network, ``(batch, ...)`` each.
@@ -32,7 +32,8 @@ class Mix(Protocol):
             seed: Seed of the random choices.
 
         Returns:
-            Mixed inputs of the same shapes, and target probabilities ``(batch, num_classes)``.
+            Mixed inputs of the same shapes, and class probabilities, ``(batch, num_classes)``
+            floating.
         """
         ...
 
@@ -44,13 +45,12 @@ class Classification(Task):
     the rows of each class). Classes without rows, and for ``auroc`` a class that all rows have, are
     left out of the average; if none is left, the metric is NaN.
 
-    ``val/loss`` and ``test/loss`` are the loss that is minimised, including its label smoothing and
-    class weights.
+    ``val/loss`` and ``test/loss`` include the label smoothing and the class weights of the loss.
 
     Args:
         spec: Sizes and class names of the data.
         loss: Loss of logits ``(batch, num_classes)`` and class indices ``(batch,)``.
-        mix: Mixes training rows, such as mixup; ``None`` does not.
+        mix: Function that mixes training rows, such as mixup; ``None`` for none.
         class_weights: Weight of each class in the loss, or ``balanced`` for weights inversely
             proportional to the rows of each class in the training split. The loss must support
             weights.
@@ -63,8 +63,8 @@ class Classification(Task):
             calibrate`` chose it; ``None`` for the more probable class.
 
     Raises:
-        UserError: If the loss does not fit classes, or not the probabilities of ``mix``.
-        ValueError: If the data have other targets than classes, or if the loss does not take
+        UserError: If the loss does not support class indices, or the probabilities of ``mix``.
+        ValueError: If the targets of the data are not classes, or if the loss does not support
             ``class_weights``.
     """
 
@@ -80,8 +80,8 @@ class Classification(Task):
         num_classes = len(spec.class_names)
         if spec.targets.get("kind", "class") != "class":
             raise ValueError(
-                f"classification learns one class per row, but the data hold "
-                f"{spec.targets['kind']} targets. Choose task=regression for numbers, "
+                f"task=classification learns one class per row, but the targets of the data are of "
+                f"kind {spec.targets['kind']}. Choose task=regression for numbers, "
                 "task=multilabel for labels, task=ctc for sequences, or "
                 "data.target_type=class for a table."
             )
@@ -97,7 +97,7 @@ class Classification(Task):
         self.threshold: float | None = None
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss, in training of mixed rows.
+        """Compute the loss of a batch, whose rows are mixed in training if there is a ``mix``.
 
         Args:
             batch: Targets are class indices, ``(batch,)`` int64. The logits are
@@ -121,7 +121,11 @@ class Classification(Task):
         return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the predicted class for logits ``(batch, num_classes)``, with its probability."""
+        """Return the predicted class and its probability.
+
+        Args:
+            logits: ``(batch, num_classes)``, floating.
+        """
         probabilities = self._probabilities(logits)
         index = self._decided(probabilities).argmax(dim=1)
         probability = probabilities.gather(1, index[:, None]).squeeze(1)
@@ -182,7 +186,7 @@ def _set_weights(loss: Loss, weights: Tensor) -> None:
 
 
 def _metrics(num_classes: int) -> MetricCollection:
-    # Validating arguments would read values of each batch, and so wait for the device.
+    # Validation of arguments would synchronise with the device in each batch.
     accuracy = MulticlassAccuracy(num_classes=num_classes, average="micro", validate_args=False)
     return MetricCollection(
         {
@@ -194,7 +198,7 @@ def _metrics(num_classes: int) -> MetricCollection:
 
 
 def _check_loss(loss: Loss, num_classes: int, *, mixes: bool) -> None:
-    """Raise if a loss is not one of classes, or of class probabilities if ``mixes``."""
+    """Raise if a loss does not support class indices, or class probabilities if ``mixes``."""
     classes = torch.arange(min(num_classes, 64))
     logits = 30 * nn.functional.one_hot(classes, num_classes).float()
     needed = "task=classification needs a loss of class indices, such as loss=cross_entropy"

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: transcripts without an alignment."""
+"""Connectionist temporal classification (CTC): transcription without alignments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,31 +21,31 @@ class CTC(Task):
 
     Graves et al. 2006, "Connectionist Temporal Classification: Labelling Unsegmented Sequence Data
     with Recurrent Neural Networks". The network returns logits ``(batch, steps, tokens)``, in
-    which token 0 is the blank; it predicts the blank after the end of a row. Metrics: ``cer`` and
+    which token 0 is the blank; it predicts blanks after the end of a row. Metrics: ``cer`` and
     ``wer``, the character and the word error rate.
 
     Args:
         spec: Sizes and tokens of the data.
         loss: Loss of log probabilities ``(steps, batch, tokens)``, token ids ``(batch, longest)``,
             and the lengths ``(batch,)`` of both, such as ``torch.nn.CTCLoss``.
-        beam_width: Prefixes that beam search keeps; 1 decodes greedily.
+        beam_width: Number of prefixes that beam search keeps; 1 decodes greedily.
         options: Arguments of every ``Task``.
 
     Raises:
-        UserError: If the data have no transcripts, or if the loss does not fit them.
+        UserError: If the data have no transcripts, or if the loss is not a CTC loss.
         ValueError: If ``beam_width`` is below 1.
     """
 
     def __init__(self, *, spec: DataSpec, loss: Loss, beam_width: int = 1, **options: Any) -> None:
         if not spec.tokens:
             raise UserError(
-                "task=ctc learns transcripts, which these data do not have. Choose data with "
+                "task=ctc learns transcripts, but the data have none. Choose data with "
                 "transcripts, such as data=speech_text, or task=classification."
             )
         if beam_width < 1:
-            raise ValueError(f"beam_width must be at least 1, got {beam_width}")
+            raise ValueError(f"beam_width must be at least 1, got {beam_width}.")
         _check_loss(loss, len(spec.tokens))
-        # Compute groups would merge metrics whose first values are equal by chance.
+        # Compute groups would merge metrics whose first states are equal by chance.
         metrics = MetricCollection(
             {"cer": CharErrorRate(), "wer": WordErrorRate()}, compute_groups=False
         )
@@ -54,11 +54,11 @@ class CTC(Task):
         self.beam_width = beam_width
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the loss, and the error rates of the decoded transcripts.
+        """Compute the loss of a batch, and the error rates of its decoded transcripts.
 
         Args:
-            batch: Targets are token ids ``(batch, longest)`` int64, 0 after the end of each.
-                The logits are ``(batch, steps, tokens)``.
+            batch: Targets are token ids, ``(batch, longest)`` int64, padded with 0. The logits are
+                ``(batch, steps, tokens)``.
             stage: Stage whose metrics are updated.
         """
         assert batch.targets is not None
@@ -76,7 +76,11 @@ class CTC(Task):
         return BatchLoss(loss, denominator(self.loss, batch.targets, rows=rows))
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the decoded transcripts of logits ``(batch, steps, tokens)``."""
+        """Return the decoded transcript of each row.
+
+        Args:
+            logits: ``(batch, steps, tokens)``, floating.
+        """
         return {"transcript": self._transcripts(logits)}
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:
@@ -99,12 +103,12 @@ class CTC(Task):
             return [self._text(greedy(row)) for row in rows]
         return [self._text(beam_search(row, width=self.beam_width)) for row in rows]
 
-    def _text(self, numbers: list[int] | tuple[int, ...]) -> str:
-        return "".join(self.spec.tokens[number] for number in numbers)
+    def _text(self, ids: list[int] | tuple[int, ...]) -> str:
+        return "".join(self.spec.tokens[token] for token in ids)
 
 
 def _check_loss(loss: Loss, num_tokens: int) -> None:
-    """Raise if a loss does not sum over alignments, or has another blank."""
+    """Raise if a loss does not sum over alignments, or has a blank other than ``BLANK``."""
     target, other = torch.tensor([[1, 2]]), torch.tensor([[2, 1]])
     path = torch.tensor([[1], [BLANK], [2]])
     logits = 30 * nn.functional.one_hot(path, max(num_tokens, 3)).float()

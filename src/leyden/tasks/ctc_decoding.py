@@ -1,4 +1,4 @@
-"""Decoding of CTC: from log probabilities of tokens in each step to a sequence of tokens."""
+"""CTC decoding: from the log probabilities of tokens in each step to a sequence of tokens."""
 
 from collections import defaultdict
 from itertools import groupby
@@ -40,42 +40,38 @@ def beam_search(log_probabilities: NDArray[np.float32], *, width: int) -> Prefix
 
     Args:
         log_probabilities: ``(steps, tokens)``, floating.
-        width: Prefixes that are kept, and tokens that extend them, in each step.
+        width: Number of prefixes that are kept in each step, and of tokens that extend each.
 
     Returns:
         Token ids.
 
     Example:
-        The most probable path is two blanks (0.36), but more paths give the token 1 (0.64).
+        The most probable path is two blanks (0.36), but the paths of token 1 sum to 0.64.
 
         >>> log_probabilities = np.log(np.array([[0.6, 0.4], [0.6, 0.4]], dtype=np.float32))
         >>> greedy(log_probabilities), beam_search(log_probabilities, width=4)
         ((), (1,))
     """
-    # For each prefix: log probability of the paths that end in a blank, and of the others.
+    # Log probabilities of each prefix: of its paths that end in a blank, and of its other paths.
     beam: dict[Prefix, list[float]] = {(): [0.0, -np.inf]}
     for step in log_probabilities.astype(np.float64):
         likely = [token for token in np.argsort(-step)[: width + 1].tolist() if token != BLANK]
         grown: defaultdict[Prefix, list[float]] = defaultdict(lambda: [-np.inf, -np.inf])
-        for prefix, (blank, spoken) in beam.items():
-            total = _sum(blank, spoken)
+        for prefix, (blank, other) in beam.items():
+            total = _sum(blank, other)
             grown[prefix][0] = total + step[BLANK]
             if prefix:
-                _add_spoken(grown[prefix], spoken + step[prefix[-1]])
+                grown[prefix][1] = _sum(grown[prefix][1], other + step[prefix[-1]])
             for token in likely:
-                # Only after a blank does a repeated token count twice.
+                # A repeated token extends the prefix only after a blank.
                 before = blank if prefix and token == prefix[-1] else total
-                _add_spoken(grown[(*prefix, token)], before + step[token])
+                longer = grown[(*prefix, token)]
+                longer[1] = _sum(longer[1], before + step[token])
         best = sorted(grown, key=lambda prefix: _sum(*grown[prefix]), reverse=True)
         beam = {prefix: grown[prefix] for prefix in best[:width]}
     return max(beam, key=lambda prefix: _sum(*beam[prefix]))
 
 
-def _add_spoken(endings: list[float], log_probability: float) -> None:
-    """Add paths that do not end in a blank to those of their prefix."""
-    endings[1] = _sum(endings[1], log_probability)
-
-
-def _sum(one: float, other: float) -> float:
-    """Return the log of the sum of two probabilities from their logs."""
-    return float(np.logaddexp(one, other))
+def _sum(first: float, second: float) -> float:
+    """Return the log of the sum of two probabilities, given their logs."""
+    return float(np.logaddexp(first, second))

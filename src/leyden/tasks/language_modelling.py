@@ -1,4 +1,4 @@
-"""Language modelling: prediction of the next token of a text."""
+"""Causal language modelling: prediction of the next token of a text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -15,31 +15,31 @@ from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import BatchLoss, Stage, Task
 
 START = 0
-"""Token id before the first token of a text: that of padding, which is in no text."""
+"""Token id that precedes the first token of a text: that of padding, which no text contains."""
 
 IGNORED = -100
-"""Target of padding, which losses and metrics ignore."""
+"""Target of padding, ignored by losses and metrics."""
 
 
 class LanguageModelling(Task):
-    """Causal language modelling; predictions continue a prompt.
+    """Causal language modelling; a prediction is the continuation of a prompt.
 
     Metric: ``perplexity``, the exponential of the mean cross-entropy per token, without label
     smoothing.
 
     Args:
-        spec: Sizes of the data.
+        spec: Sizes of the data, of which ``vocab_size`` is used.
         loss: Loss of logits ``(tokens, vocab_size)`` and token ids ``(tokens,)`` that ignores
             targets of -100.
         new_tokens: Number of tokens that continue a prompt.
-        temperature: Divisor of the logits that tokens are sampled from; 0 decodes greedily.
+        temperature: Divisor of the logits before sampling; 0 decodes greedily.
         top_k: Number of the most probable tokens to sample from (Fan et al. 2018,
             arXiv:1805.04833).
-        sampling_seed: Seed of the sampling, used for each prompt anew.
+        sampling_seed: Seed of the sampling, the same for each prompt.
         options: Arguments of every ``Task``.
 
     Raises:
-        UserError: If the loss does not fit token ids, or does not ignore -100.
+        UserError: If the loss does not support token ids, or does not ignore -100.
         ValueError: If ``new_tokens``, ``temperature`` or ``top_k`` is out of its range.
     """
 
@@ -58,8 +58,8 @@ class LanguageModelling(Task):
     ) -> None:
         if new_tokens < 1 or top_k < 1 or temperature < 0:
             raise ValueError(
-                "expected new_tokens and top_k of at least 1 and a temperature of at least 0, got "
-                f"{new_tokens}, {top_k} and {temperature}"
+                "new_tokens and top_k must be at least 1 and temperature at least 0, got "
+                f"{new_tokens}, {top_k} and {temperature}."
             )
         _check_loss(loss, spec.network_sizes["vocab_size"])
         metrics = MetricCollection({"perplexity": Perplexity(ignore_index=IGNORED)})
@@ -87,14 +87,21 @@ class LanguageModelling(Task):
         return BatchLoss(self.loss(logits.flatten(0, 1), targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the most probable next tokens for logits ``(batch, length, vocab_size)``."""
+        """Return the most probable next token after each token.
+
+        Args:
+            logits: ``(batch, length, vocab_size)``, floating.
+        """
         return {"text": logits.argmax(dim=2).tolist()}
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Mapping[str, list[Any]]:
-        """Continue each prompt by ``new_tokens`` token ids.
+        """Continue each prompt by ``new_tokens`` tokens.
 
         Args:
             inputs: ``tokens``, int64, and ``mask``, bool, ``(batch, length)`` each.
+
+        Returns:
+            ``text``: token ids of the prompt and its continuation, for each row.
         """
         rows = zip(inputs["tokens"], inputs["mask"], strict=True)
         return {"text": [self._continue(tokens[mask]).tolist() for tokens, mask in rows]}
@@ -128,7 +135,7 @@ class LanguageModelling(Task):
 
 
 def _check_loss(loss: Loss, vocab_size: int) -> None:
-    """Raise if a loss is not one of token ids, or does not ignore padding."""
+    """Raise if a loss does not support token ids, or does not ignore padding."""
     logits = 30 * torch.eye(3, vocab_size)
     check_loss(
         loss,

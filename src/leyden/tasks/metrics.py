@@ -1,4 +1,4 @@
-"""Metrics that do not depend on the batch size, and are NaN if they are undefined."""
+"""Metrics that do not depend on the batch size and are NaN if they are undefined."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from torchmetrics.classification import (
 from torchmetrics.utilities.data import dim_zero_cat
 
 CONSTANT = 1e-12
-"""Fraction of the sum of squares below which a variance is a rounding error."""
+"""Fraction of the sum of squares below which a sum of squared deviations is a rounding error."""
 
 
 def exact_dtype() -> torch.dtype:
@@ -25,7 +25,7 @@ def exact_dtype() -> torch.dtype:
 
 
 class MeanLoss(Metric):
-    """Weighted mean of per-batch means, reduced over ranks; sums stay on the device.
+    """Weighted mean of the mean losses of batches, over all ranks; sums stay on the device.
 
     Example:
         >>> loss = MeanLoss()
@@ -46,10 +46,15 @@ class MeanLoss(Metric):
             self.add_state(name, torch.zeros((), dtype=exact_dtype()), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, weight: Tensor | int) -> None:
-        """Add the mean loss ``()`` of a batch with its weight, as in ``BatchLoss``."""
+        """Add a batch.
+
+        Args:
+            loss: Mean loss of the batch, ``()``.
+            weight: Weight of the batch, as in ``BatchLoss``.
+        """
         if isinstance(weight, Tensor):
             weight = weight.detach().to(self.total.dtype)
-            # The mean over nothing is NaN, and must not count.
+            # The mean loss of a batch of weight 0 is NaN and does not count.
             self.total.add_(torch.where(weight > 0, loss * weight, 0))
         else:
             self.total.add_(loss, alpha=weight)
@@ -63,7 +68,7 @@ class MeanLoss(Metric):
 class R2(Metric):
     """Coefficient of determination; NaN for a single row and for constant targets.
 
-    That of torchmetrics raises for a single row, and returns 0 or 1 if targets have a small unit.
+    ``torchmetrics.R2Score`` raises for a single row, and returns 0 or 1 if targets are small.
 
     Example:
         >>> r2 = R2()
@@ -100,7 +105,7 @@ class R2(Metric):
 
 
 class ClassAUROC(MulticlassAUROC):
-    """One-vs-rest AUROC, averaged over classes by ``_mean_area``."""
+    """One-vs-rest AUROC, averaged over classes, weighted by their rows; NaN if undefined."""
 
     def __init__(self, *, num_classes: int) -> None:
         with _quiet():
@@ -115,7 +120,7 @@ class ClassAUROC(MulticlassAUROC):
 
 
 class LabelAUROC(MultilabelAUROC):
-    """AUROC of each label, averaged over labels by ``_mean_area``."""
+    """AUROC of each label, averaged over labels, weighted by their rows; NaN if undefined."""
 
     def __init__(self, *, num_labels: int) -> None:
         with _quiet():
@@ -160,16 +165,17 @@ class LabelF1(MultilabelF1Score):
 
 
 def _mean_area(areas: Tensor, members: Tensor, rows: int) -> Tensor:
-    """Average AUROCs, weighted by rows; a class of no row or of all rows is undefined.
+    """Average the AUROC over classes, weighted by their rows.
+
+    A class without rows, or of all rows, has no AUROC and is left out.
 
     Args:
-        areas: AUROC of each class, ``(classes,)``; sums of many trapezia, which may round to
-            above 1.
-        members: Rows of each class, ``(classes,)``.
-        rows: Rows of all classes.
+        areas: AUROC of each class, ``(classes,)``; sums of trapezoids, which may round to above 1.
+        members: Number of rows of each class, ``(classes,)``.
+        rows: Number of all rows.
 
     Returns:
-        The average ``()``, NaN if no class is defined.
+        Average, ``()``; NaN if every class is left out.
     """
     weights = torch.where(members < rows, members, 0)
     return ((areas * weights).sum() / weights.sum()).clamp(max=1.0)
@@ -177,9 +183,9 @@ def _mean_area(areas: Tensor, members: Tensor, rows: int) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Ignore warnings of torchmetrics: predictions are kept, and classes left out, on purpose."""
+    """Ignore warnings of torchmetrics about stored predictions and about absent classes."""
     with warnings.catch_warnings():
-        # Exact areas need all predictions; binning them would take more time.
+        # An exact AUROC needs all predictions; binned ones would take more time.
         warnings.filterwarnings("ignore", message=".*will save all targets and predictions")
         warnings.filterwarnings("ignore", message="No (positive|negative) samples in targets")
         yield

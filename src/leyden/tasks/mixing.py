@@ -1,4 +1,4 @@
-"""Mixing pairs of training rows and their targets: mixup and CutMix."""
+"""Mixing of pairs of training rows and their targets: mixup and CutMix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,14 +24,24 @@ class Mixup:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Interpolate inputs, ``(batch, ...)`` floating, and one-hot targets; see ``Mix``.
+        """Interpolate inputs and one-hot targets.
+
+        Args:
+            inputs: Inputs of the network, ``(batch, ...)`` floating each.
+            targets: Class indices, ``(batch,)`` int64.
+            num_classes: Number of classes.
+            seed: Seed of the coefficient and of the pairs.
+
+        Returns:
+            Mixed inputs of the same shapes, and class probabilities, ``(batch, num_classes)``
+            float32.
 
         Raises:
             UserError: If an input is not floating, such as tokens or categories.
         """
-        if whole := [name for name, value in inputs.items() if not value.is_floating_point()]:
+        if coded := [name for name, value in inputs.items() if not value.is_floating_point()]:
             raise UserError(
-                f"task/mix=mixup interpolates numbers, but the input {whole[0]!r} holds tokens or "
+                f"task/mix=mixup interpolates numbers, but the input {coded[0]!r} holds tokens or "
                 "categories. Choose task/mix=none for texts and for tables with categories."
             )
         random = np.random.default_rng(seed)
@@ -55,9 +65,17 @@ class CutMix:
     def __call__(
         self, inputs: Mapping[str, Tensor], targets: Tensor, *, num_classes: int, seed: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Paste into images ``(batch, channels, height, width)``; see ``Mix``.
+        """Paste rectangles into images, and interpolate one-hot targets by the pasted area.
 
-        Targets are interpolated by the pasted area.
+        Args:
+            inputs: ``images``, ``(batch, channels, height, width)`` floating.
+            targets: Class indices, ``(batch,)`` int64.
+            num_classes: Number of classes.
+            seed: Seed of the rectangle and of the pairs.
+
+        Returns:
+            Mixed images of the same shape, and class probabilities, ``(batch, num_classes)``
+            float32.
 
         Raises:
             UserError: If the inputs are not images.

@@ -26,12 +26,12 @@ class Multilabel(Task):
     Args:
         spec: Sizes and label names of the data.
         loss: Loss of logits ``(batch, labels)`` and targets ``(batch, labels)``, floating.
-        threshold: Probability from which a row has a label.
+        threshold: Probability at which a label is predicted, in [0, 1].
         options: Arguments of every ``Task``.
 
     Raises:
-        UserError: If the loss does not fit labels that do not exclude each other.
-        ValueError: If the targets of the data are not labels, or are a single label.
+        UserError: If the loss is not one of independent labels.
+        ValueError: If the targets of the data are not labels, or only one label.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Multilabel(Task):
     ) -> None:
         if spec.targets.get("kind") != "labels" or len(spec.class_names) < 2:
             raise ValueError(
-                "multilabel learns two labels or more, of which a row may have several. Give "
+                "task=multilabel learns two labels or more, of which a row may have several. Give "
                 "several target columns or data.label_separator, or choose task=classification "
                 "or task=regression."
             )
@@ -49,7 +49,7 @@ class Multilabel(Task):
         self.threshold = threshold
 
     def step(self, batch: Batch, stage: Stage) -> BatchLoss:
-        """Compute the mean loss over rows and labels.
+        """Compute the mean loss of a batch over rows and labels.
 
         Args:
             batch: Targets are 0 or 1, ``(batch, labels)`` uint8. The logits have the same shape.
@@ -64,7 +64,11 @@ class Multilabel(Task):
         return BatchLoss(self.loss(logits, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return the labels of each row, and all probabilities, for logits ``(batch, labels)``."""
+        """Return the labels of each row, and the probability of every label.
+
+        Args:
+            logits: ``(batch, labels)``, floating.
+        """
         probabilities = logits.float().sigmoid()
         names = self.spec.class_names
         columns: dict[str, list[Any]] = {
@@ -85,7 +89,7 @@ class Multilabel(Task):
 
 
 def _check_loss(loss: Loss, num_labels: int) -> None:
-    """Raise if a loss is one of classes, which exclude each other."""
+    """Raise if a loss treats labels as mutually exclusive classes."""
     labels = torch.ones(1, num_labels)
     check_loss(
         loss,
@@ -97,7 +101,7 @@ def _check_loss(loss: Loss, num_labels: int) -> None:
 
 
 def _metrics(num_labels: int, threshold: float) -> MetricCollection:
-    # Validating arguments would read values of each batch, and so wait for the device.
+    # Validation of arguments would synchronise with the device in each batch.
     exact = MultilabelExactMatch(num_labels=num_labels, threshold=threshold, validate_args=False)
     return MetricCollection(
         {

@@ -15,32 +15,32 @@ from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import R2
 
 SIGNIFICANT = 7
-"""Significant digits of a predicted number, relative to the deviation of the targets."""
+"""Significant digits of a prediction, relative to the standard deviation of the targets."""
 
 
 class Regression(Task):
     """Regression on standardised targets.
 
-    Targets are standardised by the mean and the standard deviation of the training split, and so
-    is the loss. Metrics: ``mae`` and ``rmse`` in the unit of the targets, and ``r2``, the fraction
-    of the variance that is explained.
+    The loss is that of targets standardised by the mean and the standard deviation of the training
+    split. Metrics: ``mae`` and ``rmse`` in the unit of the targets, and ``r2``, the coefficient of
+    determination.
 
     Args:
-        spec: Sizes of the data, and the mean and standard deviation of its targets.
+        spec: Sizes of the data, and the mean and standard deviation of the training targets.
         loss: Loss of predictions ``(batch,)`` and targets ``(batch,)``, floating.
         options: Arguments of every ``Task``.
 
     Raises:
-        UserError: If the loss does not fit numbers.
+        UserError: If the loss is not one of numbers.
         ValueError: If the targets of the data are not numbers.
     """
 
     def __init__(self, *, spec: DataSpec, loss: Loss, **options: Any) -> None:
         if spec.targets.get("kind") != "number":
             raise ValueError(
-                "regression learns numbers, but the targets of the data are classes or labels. "
-                "Choose task=classification or task=multilabel; or, where the classes of a table "
-                "are numbers, data.target_type=number."
+                "task=regression learns numbers, but the targets of the data are classes or "
+                "labels. Choose task=classification or task=multilabel; or, if the classes of a "
+                "table are numbers, data.target_type=number."
             )
         _check_loss(loss)
         super().__init__(spec=spec, metrics=_metrics(), **options)
@@ -51,14 +51,14 @@ class Regression(Task):
         """Compute the loss of standardised predictions.
 
         Args:
-            batch: Targets are ``(batch,)`` float32, in their own unit. The logits are
-                ``(batch, 1)``.
+            batch: Targets are ``(batch,)`` float32, in the unit of the data. The logits are
+                ``(batch, 1)``, standardised predictions.
             stage: Stage whose metrics are updated.
         """
         assert batch.targets is not None
         predicted = self(batch.inputs).squeeze(1)
         centred = batch.targets - self.mean
-        # A shift does not change the metrics, and centred sums of squares are more exact.
+        # Subtracting the mean does not change the metrics, and sums of squares are more exact.
         if stage != "train":
             self.update_metrics(stage, predicted.float() * self.std, centred)
         targets = (centred / self.std).to(predicted.dtype)
@@ -66,9 +66,10 @@ class Regression(Task):
         return BatchLoss(self.loss(predicted, targets), weight)
 
     def predictions(self, logits: Tensor) -> Mapping[str, list[Any]]:
-        """Return numbers in the unit of the targets for logits ``(batch, 1)``.
+        """Return numbers in the unit of the targets, rounded to the precision of float32.
 
-        They are rounded to the precision of float32 logits.
+        Args:
+            logits: Standardised predictions, ``(batch, 1)`` floating.
         """
         values = logits.double().cpu().squeeze(1) * self.std + self.mean + self.centre
         decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
@@ -105,7 +106,7 @@ def _metrics() -> MetricCollection:
 
 
 def _check_loss(loss: Loss) -> None:
-    """Raise if a loss is one of classes, which would accept numbers as probabilities."""
+    """Raise if a loss is not one of numbers: a loss of classes takes them for probabilities."""
     numbers, others = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([3.0, 2.0, 4.5])
     check_loss(
         loss,

@@ -1,4 +1,4 @@
-"""What Lightning's trainer would do to a task, corrected: one function each."""
+"""Corrections of Lightning's trainer that tasks need, one function each."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 
 def keep_batches_exact(trainer: Trainer) -> None:
-    """Keep the trainer from casting raw batches to the precision of the network.
+    """Disable the conversion of raw batches to the precision of the network.
 
     Targets and raw inputs would lose digits before they are normalised.
     """
@@ -19,19 +19,19 @@ def keep_batches_exact(trainer: Trainer) -> None:
 
 
 def cast_batches_again(trainer: Trainer) -> None:
-    """Undo ``keep_batches_exact``: a trainer may go on to run other modules."""
+    """Undo ``keep_batches_exact``, because the trainer may run other modules later."""
     vars(trainer.precision_plugin).pop("convert_input", None)
 
 
 def attach_data(module: LightningModule, stage: str) -> None:
-    """Attach the data module of a loader that the trainer was given without it.
+    """Attach the data module of a loader that was passed to the trainer on its own.
 
-    Batches are normalised in a hook of the data module, which Lightning calls only if the trainer
-    was given the data module itself.
+    Batches are normalised in a hook of the data module, which Lightning calls only if the data
+    module itself was passed.
 
     Args:
-        module: Module that the trainer is about to run.
-        stage: Stage as Lightning passes it to ``setup``, such as ``fit``.
+        module: Module that the trainer will run.
+        stage: Stage that Lightning passes to ``setup``, such as ``fit``.
     """
     loop = getattr(module.trainer, f"{TrainerFn(stage).value}_loop")
     for loader in tree_leaves(loop._data_source.instance):  # noqa: SLF001
@@ -41,10 +41,10 @@ def attach_data(module: LightningModule, stage: str) -> None:
 
 
 def clips_in_bfloat16(trainer: Trainer) -> bool:
-    """Whether gradients are those of mixed bfloat16, which are not scaled.
+    """Whether training uses bfloat16 mixed precision, in which gradients are not scaled.
 
-    For these Lightning refuses to clip the gradients of a fused optimizer, as it does in float16,
-    where such an optimizer unscales gradients within its step.
+    Lightning does not clip the gradients of fused optimizers in mixed precision, because such an
+    optimizer unscales float16 gradients in its step.
     """
     plugin = trainer.precision_plugin
     return isinstance(plugin, MixedPrecision) and plugin.scaler is None
@@ -53,7 +53,14 @@ def clips_in_bfloat16(trainer: Trainer) -> bool:
 def clip_unscaled(
     trainer: Trainer, optimizer: Optimizer, value: float | None, algorithm: str | None
 ) -> None:
-    """Clip gradients that are not scaled, by the trainer's settings unless others are given."""
+    """Clip gradients that are not scaled.
+
+    Args:
+        trainer: Trainer whose settings are the defaults.
+        optimizer: Optimizer of the parameters.
+        value: Largest norm or value; ``None`` is that of the trainer.
+        algorithm: ``norm`` or ``value``; ``None`` is that of the trainer.
+    """
     limit = trainer.gradient_clip_val if value is None else value
     kind = GradClipAlgorithmType(algorithm or trainer.gradient_clip_algorithm or "norm")
     Precision.clip_gradients(trainer.precision_plugin, optimizer, limit or 0.0, kind)

@@ -1,6 +1,6 @@
-"""Contracts: tests to inherit for your own classes."""
+"""Contracts: classes of tests that the tests of one's own classes inherit."""
 
 import pytest
 
-# So that an assertion that fails says which values it was about.
+# Failed assertions of these modules then show their values, as in test files.
 pytest.register_assert_rewrite("leyden.testing.data_contract", "leyden.testing.network_contract")

@@ -1,4 +1,4 @@
-"""What holds for every data module, as a class of tests to inherit."""
+"""Tests that every data module has to pass, as a class to inherit from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from leyden.data.rows import SPLITS
 from leyden.data.splits import KFold
 
 SOME = 3
-"""Training batches that are compared."""
+"""Number of training batches that are compared."""
 
 
 class DataContract(ABC):
-    """Tests of a data module: a subclass says how to make it, and pytest runs them.
+    """Tests of a data module, which pytest runs for each subclass.
 
-    The rows may be few, but each split needs some of every class, and the training split three
-    batches::
+    A subclass implements ``make``. A small source is enough, if every split has rows of each class
+    and the training split has three batches::
 
         class TestPets(DataContract):
             def make(self, **options):
@@ -33,17 +33,21 @@ class DataContract(ABC):
 
     @abstractmethod
     def make(self, **options: Any) -> DataModule:
-        """Make the data module with options of the base class beside its own."""
+        """Return a new data module.
+
+        Args:
+            options: Options of ``DataModule``, which take precedence over those of the subclass.
+        """
 
     def ready(self, **options: Any) -> DataModule:
-        """Make the data module, prepare its rows and set it up."""
+        """Return a new data module after ``prepare_data`` and ``setup``."""
         data = self.make(**options)
         data.prepare_data()
         data.setup()
         return data
 
     def test_every_split_has_rows_of_its_own(self) -> None:
-        """No split is empty, and no row stands in two."""
+        """No split is empty, no row is in two splits, and all rows are kept ones."""
         data = self.ready()
 
         assert all(len(data.row_numbers(split)) for split in SPLITS)
@@ -52,15 +56,15 @@ class DataContract(ABC):
             data.cached.kept
         )
 
-    def test_runs_that_differ_in_their_seed_share_their_splits(self) -> None:
-        """Splits are drawn by the splitter alone."""
+    def test_splits_do_not_depend_on_the_seed_of_the_run(self) -> None:
+        """Only the splitter determines the splits."""
         first, second = (self.ready(seed=seed) for seed in (0, 1))
 
         for split in SPLITS:
             assert np.array_equal(first.row_numbers(split), second.row_numbers(split))
 
-    def test_no_row_is_tested_in_two_folds(self) -> None:
-        """Each fold is a split too, and tests on rows that no other fold tests on."""
+    def test_folds_share_no_test_row(self) -> None:
+        """Each fold has disjoint splits, and test rows that are in no other fold's test split."""
         options: Any = {"folds": 2, "val_fraction": 0.25, "test_fraction": 0}
         splitters = [KFold(fold=fold, **options) for fold in range(2)]
         folds = [self.ready(splitter=splitter) for splitter in splitters]
@@ -69,8 +73,8 @@ class DataContract(ABC):
             _check_disjoint([data.row_numbers(split) for split in SPLITS])
         _check_disjoint([data.row_numbers("test") for data in folds])
 
-    def test_no_row_is_lost_without_a_reason(self) -> None:
-        """What was read was kept, or dropped by a step of the cleaning report."""
+    def test_the_report_accounts_for_every_row(self) -> None:
+        """Every item that was read is kept, or dropped by a step of the cleaning report."""
         data = self.ready()
         report = data.cleaning_report()
 
@@ -78,14 +82,14 @@ class DataContract(ABC):
         assert report.rows_kept == len(data.cached.kept)
         assert report.items_read - report.rows_kept <= dropped
 
-    def test_rows_are_read_alike_each_time(self, tmp_path: Path) -> None:
-        """Two caches of the same source hold the same bytes."""
+    def test_reading_is_deterministic(self, tmp_path: Path) -> None:
+        """Two caches of one source have the same content."""
         first, second = (self.ready(cache_dir=str(tmp_path / name)) for name in "ab")
 
         assert first.cached.fingerprint == second.cached.fingerprint
 
-    def test_prepared_rows_are_not_read_again(self) -> None:
-        """The cache is found by what the source is."""
+    def test_the_cache_is_reused(self) -> None:
+        """A second data module of the same source does not read it."""
         self.ready()
         again = self.make()
 
@@ -93,16 +97,16 @@ class DataContract(ABC):
             again.prepare_data()
             again.setup()
 
-    def test_training_batches_are_the_same_for_the_same_seed(self) -> None:
-        """Order and augmentation come from the seed alone."""
+    def test_training_batches_depend_on_the_seed_alone(self) -> None:
+        """The seed determines batch order and augmentation, and another seed changes the order."""
         first, again, other = (_training_batches(self.ready(seed=seed)) for seed in (0, 0, 1))
 
         for one, two in zip(first, again, strict=True):
             _check_same(one, two)
         assert any(not torch.equal(a.rows, b.rows) for a, b in zip(first, other, strict=True))
 
-    def test_a_batch_is_what_networks_take(self) -> None:
-        """Inputs are finite, and there is one of each field, and one target, for every row."""
+    def test_batches_are_finite_and_complete(self) -> None:
+        """Every row of a batch has a target and finite inputs."""
         for batch in _training_batches(self.ready()):
             assert batch.targets is not None
             assert len(batch.targets) == len(batch.rows)
@@ -110,8 +114,8 @@ class DataContract(ABC):
                 assert len(values) == len(batch.rows)
                 assert values.isfinite().all()
 
-    def test_evaluation_gives_every_row_once(self) -> None:
-        """Metrics of a split count each of its rows."""
+    def test_evaluation_covers_every_row_once(self) -> None:
+        """The batches of a split hold each of its rows exactly once."""
         data = self.ready()
 
         for rows, loader in (
@@ -121,21 +125,21 @@ class DataContract(ABC):
             measured = torch.cat([batch.rows for batch in loader])
             assert sorted(measured.tolist()) == sorted(rows)
 
-    def test_an_epoch_goes_on_where_it_was_left(self) -> None:
-        """A loader that takes over the state of another gives the batches that were to come."""
+    def test_an_epoch_can_be_resumed(self) -> None:
+        """A loader that restores the state of another yields the remaining batches."""
         whole: Any = self.ready().train_dataloader()
         resumed: Any = self.ready().train_dataloader()
         batches = iter(whole)
         next(batches)
         resumed.load_state_dict(whole.state_dict())
-        left, gone_on = (list(islice(loader, SOME - 1)) for loader in (batches, resumed))
+        remaining, continued = (list(islice(loader, SOME - 1)) for loader in (batches, resumed))
 
-        assert left, "the training split has no second batch"
-        for one, two in zip(left, gone_on, strict=True):
+        assert remaining, "the training split has no second batch"
+        for one, two in zip(remaining, continued, strict=True):
             _check_same(one, two)
 
     def test_two_ranks_share_the_rows(self) -> None:
-        """Ranks get as many batches each, and no row twice."""
+        """Both ranks have equally many batches, and no row in common."""
         ranks = [self.ready(), self.ready()]
         for rank, data in enumerate(ranks):
             attach_trainer(data, rank=rank, world_size=2)
@@ -144,8 +148,8 @@ class DataContract(ABC):
         assert len(rows[0]) == len(rows[1]) > 0
         _check_disjoint([torch.cat(own).numpy() for own in rows])
 
-    def test_a_checkpoint_restores_the_preprocessing_without_the_rows(self, tmp_path: Path) -> None:
-        """Prediction needs no training data, and the state loads with ``weights_only``."""
+    def test_a_checkpoint_restores_the_preprocessing(self, tmp_path: Path) -> None:
+        """The state loads with ``weights_only``, and normalises batches without the rows."""
         trained = self.ready()
         torch.save(trained.state_dict(), tmp_path / "state.pt")
 
@@ -160,7 +164,13 @@ class DataContract(ABC):
 
 
 def attach_trainer(data: DataModule, *, rank: int = 0, world_size: int = 1) -> None:
-    """Attach as much of a trainer as a data module asks for."""
+    """Attach a stand-in for the trainer, with the attributes that data modules read.
+
+    Args:
+        data: Data module, which is changed in place.
+        rank: Rank of this process.
+        world_size: Number of ranks.
+    """
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     trainer: Any = SimpleNamespace(
         training=True, global_rank=rank, world_size=world_size, strategy=strategy
@@ -179,7 +189,7 @@ def _training_batches(data: DataModule) -> list[Batch]:
 
 def _check_disjoint(splits: list[Any]) -> None:
     together = np.concatenate(splits)
-    assert len(np.unique(together)) == len(together), "a row stands in two splits"
+    assert len(np.unique(together)) == len(together), "a row is in two splits"
 
 
 def _check_same(one: Batch, two: Batch) -> None:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 ROWS = 16
-"""Rows of a batch."""
+"""Number of rows of a batch."""
 
 FEW_ROWS = 4
-"""Rows that a network of a few parameters can memorise."""
+"""Number of rows that a network of few parameters can memorise."""
 
 STEPS, RATE = 100, 0.01
-"""Steps and learning rate of Adam, by which the loss of these rows has to halve."""
+"""Number of steps and learning rate of Adam in which the loss of these rows has to halve."""
 
 
 class NetworkContract(ABC):
@@ -54,7 +54,7 @@ class NetworkContract(ABC):
         _assert_equal(first, again)
 
     def test_gradients_reach_every_parameter(self) -> None:
-        """No trainable parameter is without a gradient, and none has only zeros."""
+        """Every trainable parameter has a gradient that is not zero everywhere."""
         network = self._perturbed()
 
         network(**self._batch()).square().sum().backward()
@@ -93,7 +93,7 @@ class NetworkContract(ABC):
 
         _assert_equal(network.state_dict(), before)
 
-    def test_the_state_is_all_that_was_learned(self, tmp_path: Path) -> None:
+    def test_the_state_holds_all_that_was_learned(self, tmp_path: Path) -> None:
         """Another network that loads the state, with ``weights_only``, returns the same logits."""
         trained, batch = self._perturbed(), self._batch()
         trained(**batch)  # updates the running statistics of norms
@@ -109,7 +109,7 @@ class NetworkContract(ABC):
             assert torch.equal(restored(**batch), trained(**batch))
 
     def test_a_copy_shares_no_weights(self) -> None:
-        """Changing a deep copy leaves the original as it is; weight averaging relies on that."""
+        """Changes of a deep copy do not affect the original, as weight averaging requires."""
         network = self._perturbed()
         before = deepcopy(network.state_dict())
 

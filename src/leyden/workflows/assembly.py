@@ -1,4 +1,4 @@
-"""The objects of a run, built from its config."""
+"""Building the objects of a run from its config."""
 
 import inspect
 import logging
@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
 
-from leyden.callbacks.idle_hooks import leave_out_idle
+from leyden.callbacks.idle_hooks import remove_idle_hooks
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
@@ -27,18 +27,17 @@ from leyden.workflows.hardware import precision_of
 
 log = logging.getLogger(__name__)
 
-
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 """Precisions of ``torch.set_float32_matmul_precision``."""
 
-LEAST = {
+SMALLEST = {
     "accumulate_grad_batches": 1,
     "check_val_every_n_epoch": 1,
     "gradient_clip_val": 0,
     "log_every_n_steps": 1,
     "val_check_interval": 1e-6,
 }
-"""Least values of trainer settings that Lightning does not check."""
+"""Smallest values of trainer settings that Lightning does not check."""
 
 
 def set_global_state(config: Config) -> None:
@@ -59,19 +58,19 @@ class SyncBatchNorm(TorchSyncBatchNorm):
     """Synchronises batch norms across ranks, on the CPU too."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Replace the batch norms of a module, which is on its device already."""
+        """Replace the batch norms of a module that is on its device."""
         on_cpu = next(model.parameters()).device.type == "cpu"
         return sync_batch_norms(model) if on_cpu else super().apply(model)
 
 
 def build_data(config: Config) -> DataModule:
-    """Build the data module, which reads nothing yet."""
+    """Build the data module, which does not read any data yet."""
     data: DataModule = build(config, "data", DataModule)
     return data
 
 
 def is_sharded(config: Config) -> bool:
-    """Whether a run shards its network over its ranks."""
+    """Whether a run shards its network over ranks."""
     strategy = class_of(config, "trainer.strategy")
     if strategy is None:
         return False
@@ -89,7 +88,7 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
         lazy_network: Whether the trainer's strategy builds the network.
 
     Raises:
-        UserError: The network takes another kind of data, or an argument is refused.
+        UserError: The network is for another kind of data, or an argument is refused.
     """
     factory = build(config, "task", Task)
     network = factory.keywords.get("network") if isinstance(factory, partial) else None
@@ -138,19 +137,19 @@ def build_trainer(
         "trainer",
         Trainer,
         precision=precision,
-        **_without_lightnings_own(config, callbacks),
+        **_enabled_displays(config, callbacks),
         callbacks=callbacks,
         plugins=plugins,
         logger=loggers,
         default_root_dir=folder,
     )
     for owner in (task, *trainer.callbacks):  # type: ignore[attr-defined]
-        leave_out_idle(owner, task)
+        remove_idle_hooks(owner, task)
     return trainer
 
 
-def _without_lightnings_own(config: Config, callbacks: list[Callback]) -> dict[str, bool]:
-    """Keep Lightning from adding its own progress bar or summary for one that is left out."""
+def _enabled_displays(config: Config, callbacks: list[Callback]) -> dict[str, bool]:
+    """Return options that keep Lightning from adding its own progress bar or model summary."""
     kinds = {"enable_progress_bar": ProgressBar, "enable_model_summary": ModelSummary}
     return {
         option: any(isinstance(each, kind) for each in callbacks)
@@ -161,10 +160,10 @@ def _without_lightnings_own(config: Config, callbacks: list[Callback]) -> dict[s
 
 def _check_combinations(config: Config) -> None:
     trainer = config.trainer
-    for name, least in LEAST.items():
+    for name, smallest in SMALLEST.items():
         value = trainer.get(name)
-        if isinstance(value, int | float) and value < least:
-            raise UserError(f"trainer.{name}: expected at least {least}, got {value}.")
+        if isinstance(value, int | float) and value < smallest:
+            raise UserError(f"trainer.{name}: expected at least {smallest}, got {value}.")
     if is_sharded(config) and trainer.get("sync_batchnorm"):
         raise UserError(
             "trainer.sync_batchnorm=true does not work with trainer=fsdp, whose batch norms see "
@@ -186,8 +185,7 @@ def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:
     if given := sizes.keys() & network.keywords.keys():
         name = min(given)
         raise UserError(
-            f"network.{name}: nothing takes this key, because the data give it as "
-            f"{sizes[name]!r}. Leave it out."
+            f"network.{name}: this key is set by the data, to {sizes[name]!r}. Leave it out."
         )
     try:
         inspect.signature(network).bind(**sizes)

@@ -1,4 +1,4 @@
-"""Consolidate: one ordinary checkpoint file from a sharded one."""
+"""Consolidating a sharded checkpoint to one file."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from leyden.runs.folder import find_run
 
 
 def consolidate(run: str, to: str | None = None) -> Path:
-    """Write everything in a sharded checkpoint to one file.
+    """Write a sharded checkpoint to one file.
 
     Args:
         run: Run folder, whose best checkpoint is read, or checkpoint.
-        to: Path of the new file; beside the checkpoint by default.
+        to: Path of the new file, by default beside the checkpoint.
 
     Returns:
         The path of the new file.
 
     Raises:
-        UserError: The checkpoint is a file already or is damaged, or the new file exists.
+        UserError: The checkpoint is already a file or is damaged, or the new file exists.
     """
     _, source = find_run(run)
     if source.is_file():
         raise UserError(
-            f"{source} is an ordinary checkpoint already. Expected one that several ranks wrote, "
+            f"{source} is already an ordinary checkpoint. Expected one that several ranks wrote, "
             "which is a folder; this one can be used as it is."
         )
     target = source.with_name(f"{source.stem}-whole{SUFFIX}")

@@ -1,6 +1,11 @@
 """Ensembles: several networks of one config, each with its own fitted preprocessing, as one."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
@@ -156,12 +161,19 @@ class EnsembleData(LightningDataModule):
         Raises:
             UserError: Members can read other rows of the files than the first.
         """
-        for chunks in zip(*(member.read_inputs(paths) for member in self.members), strict=True):
-            names = list(chunks[0].names)
-            if any(list(chunk.names) != names for chunk in chunks):
-                raise UserError(_other_rows(f"of {', '.join(paths)}"))
-            fields = _joined([chunk.fields for chunk in chunks])
-            yield Inputs(names=names, fields=fields, rejected=chunks[0].rejected)
+        with _pipes_copied(paths) as copies:
+            readers = (member.read_inputs(list(copies)) for member in self.members)
+            for chunks in zip(*readers, strict=True):
+                if any(list(chunk.names) != list(chunks[0].names) for chunk in chunks):
+                    raise UserError(_other_rows(f"of {', '.join(paths)}"))
+                yield Inputs(
+                    names=[_renamed(name, copies) for name in chunks[0].names],
+                    fields=_joined([chunk.fields for chunk in chunks]),
+                    rejected=[
+                        replace(item, source=_renamed(item.source, copies))
+                        for item in chunks[0].rejected
+                    ],
+                )
 
 
 class _JoinedRows(Dataset[Batch]):
@@ -173,6 +185,35 @@ class _JoinedRows(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
         batches = [rows[key] for rows in self.members]
         return batches[0]._replace(inputs=_joined([batch.inputs for batch in batches]))
+
+
+@contextmanager
+def _pipes_copied(paths: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Copy the content of pipes, such as ``/dev/stdin``, which can be read only once.
+
+    Yields:
+        The paths as they were given, by those to read.
+    """
+    with ExitStack() as copies:
+        readable = {}
+        for path in paths:
+            if Path(path).is_fifo():
+                copy = copies.enter_context(NamedTemporaryFile(prefix="leyden-"))
+                with Path(path).open("rb") as stream:
+                    shutil.copyfileobj(stream, copy)
+                copy.flush()
+                readable[copy.name] = path
+            else:
+                readable[path] = path
+        yield readable
+
+
+def _renamed(name: str, copies: Mapping[str, str]) -> str:
+    """Return the name of a row, or of a file, with the path of a copy as it was given."""
+    for copy, path in copies.items():
+        if copy != path and name.startswith(copy):
+            return path + name.removeprefix(copy)
+    return name
 
 
 def _other_rows(what: str) -> str:

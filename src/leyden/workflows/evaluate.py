@@ -22,7 +22,7 @@ def evaluate(
 
     Args:
         run: Run folder or checkpoint.
-        overrides: Changes to the run's own config, such as ``data.root`` for other data.
+        overrides: Changes to the run's own config; those of paths of data name other data.
         allow_changed_data: Whether the splits may differ from those that the run was trained on.
 
     Returns:
@@ -37,10 +37,11 @@ def evaluate(
     if other := _other_data(finished):
         log.warning("measuring all rows of %s as one test split", other)
     elif (change := _data_change(finished)) and not allow_changed_data:
+        paths = " or ".join(f"{key}=PATH" for key in path_keys(finished.config.data))
+        tests = f"measure all rows of other data as one test split with {paths}; or "
         raise UserError(
-            f"{change} Give the data that the run had; or measure all rows of other data as one "
-            "test split with data.root=PATH or data.path=FILE; or measure the splits that the data "
-            "now give with changed_data=allow."
+            f"{change} Give the data that the run had; or {tests if paths else ''}measure the "
+            "splits that the data now give with changed_data=allow."
         )
     finished.data.setup("test")
     stages = {"val": trainer.validate, "test": trainer.test}

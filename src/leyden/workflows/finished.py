@@ -1,4 +1,4 @@
-"""A finished run, restored from its checkpoint, and the trainer that runs its network."""
+"""Restoring a finished run from its checkpoint, and building the trainer that runs its network."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ WRITES_NOTHING: dict[str, Any] = {
 }
 
 LONGEST_REASON = 400
-"""Most characters of torch's list of the weights that do not fit."""
+"""Longest part of torch's message about mismatched weights, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,10 @@ class FinishedRun:
     Attributes:
         folder: The run's folder.
         checkpoint: The checkpoint that was read.
-        config: The run's config, with the changes that were asked for.
-        record: The checkpoint's record of the run: its own config, and the data it learned from.
-        data: The data module, with the preprocessing of the checkpoint.
-        task: The task, with the weights of the checkpoint; of an ensemble, its network averages.
+        config: The run's config with the overrides.
+        record: The checkpoint's record of the run: its own config and fingerprints of its data.
+        data: The data module with the preprocessing of the checkpoint.
+        task: The task with the weights of the checkpoint; of an ensemble, its network averages.
     """
 
     folder: RunFolder
@@ -154,9 +154,9 @@ def _restore_task(config: Config, data: DataModule, learned: Learned, path: Path
 def inference_trainer(finished: FinishedRun, *, settings: Sequence[str] = NUMERICS) -> Trainer:
     """Build the trainer with which a finished run predicts and is evaluated.
 
-    It computes in the precision of the run, in one process on one device of the run's kind, if
-    there is one here, and writes nothing: ranks would have to be launched, and could count padded
-    rows twice. The run's loggers, profiler, callbacks, plugins and strategy are left out.
+    It computes in the precision of the run, in one process on one device, of the run's kind if this
+    machine has one, and writes nothing. Several ranks would have to be launched, and would count
+    padded rows twice. The run's loggers, profiler, callbacks, plugins and strategy are not used.
 
     Args:
         finished: The run.
@@ -189,7 +189,8 @@ def _one_device(config: dict[str, Any]) -> dict[str, Any]:
         accelerator == "mps" and not torch.mps.is_available()
     ):
         log.warning(
-            "trainer.accelerator=%s is not available here: using what is available", accelerator
+            "trainer.accelerator=%s is not available here: using trainer.accelerator=auto",
+            accelerator,
         )
         accelerator = "auto"
     numbered = isinstance(devices, list) and gpus and accelerator != "cpu"

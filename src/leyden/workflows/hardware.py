@@ -1,4 +1,4 @@
-"""What the config leaves to the hardware, and the memory that a run took."""
+"""Settings that follow from the hardware, and the memory that a run took."""
 
 import re
 import resource
@@ -24,8 +24,8 @@ def precision_of(trainer: Mapping[str, Any], network: nn.Module) -> Any:
 
     ``auto`` is ``bf16-mixed`` for networks with convolutions if the hardware multiplies in
     bfloat16: they take half the time and are as accurate. Otherwise it is ``32-true``: tables and
-    regression need more than the eight bits of bfloat16, and small matrices lose more by the casts
-    than they gain.
+    regression need more than the 8 significant bits of bfloat16, and for small matrices the casts
+    cost more than bfloat16 saves.
 
     Args:
         trainer: The config's ``trainer`` node.

@@ -1,6 +1,5 @@
-"""Predict raw files with a finished run."""
+"""Predicting raw files with a finished run."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -49,8 +48,8 @@ def predict(
 def _predict_chunk(
     finished: FinishedRun, trainer: Trainer, chunk: Inputs
 ) -> Iterator[dict[str, Any]]:
-    loader = _ChunkLoader(chunk, finished.data, trainer.strategy.root_device)
-    predicted: Any = trainer.predict(finished.task, loader)
+    batches = _batches(chunk, finished.data, trainer.strategy.root_device)
+    predicted: Any = trainer.predict(finished.task, batches)
     names = iter(chunk.names)
     for batch in predicted:
         columns = finished.data.readable(batch)
@@ -58,27 +57,16 @@ def _predict_chunk(
             yield {"file": next(names), **dict(zip(columns, values, strict=True))}
 
 
-class _ChunkLoader:
-    """Normalised batches of the rows in a chunk, on a device."""
-
-    def __init__(
-        self, chunk: Inputs, data: DataModule | EnsembleData, device: torch.device
-    ) -> None:
-        self._chunk = chunk
-        self._normalise = data.network_inputs
-        self._batch_size = data.batch_size
-        self._device = device
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._chunk.names) / self._batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        numbers = torch.arange(len(self._chunk.names))
-        for start in range(0, len(numbers), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            raw = as_tensors({name: values[rows] for name, values in self._chunk.fields.items()})
-            batch = Batch(inputs=raw, targets=None, rows=numbers[rows], seed=0).to(self._device)
-            yield batch._replace(inputs=self._normalise(batch.inputs))
+def _batches(
+    chunk: Inputs, data: DataModule | EnsembleData, device: torch.device
+) -> Iterator[Batch]:
+    """Yield the normalised batches of a chunk, on a device."""
+    numbers = torch.arange(len(chunk.names))
+    for start in range(0, len(numbers), data.batch_size):
+        rows = slice(start, start + data.batch_size)
+        raw = as_tensors({name: values[rows] for name, values in chunk.fields.items()})
+        batch = Batch(inputs=raw, targets=None, rows=numbers[rows], seed=0).to(device)
+        yield batch._replace(inputs=data.network_inputs(batch.inputs))
 
 
 def _unreadable(rejected: Sequence[RejectedItem]) -> UserError:

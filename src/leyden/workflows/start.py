@@ -1,4 +1,4 @@
-"""Start: train in a run folder, by this process, by ranks that it starts, or as one of them."""
+"""Training in a run folder: in this process, in ranks that it starts, or as one of them."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from leyden.ranks.jobs import Jobs
 
 SHAPING = ("network", "+network", "~network", "task", "loss")
-"""Beginnings of overrides that may change the shapes of a run's weights."""
+"""Prefixes of overrides that may change the shapes of a run's weights."""
 
 
 def load_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
-    """Read and check the config of a run, which may be a stranger's.
+    """Read and check the config of a run, which is trusted only if this rank's launcher wrote it.
 
     Args:
         folder: The run's folder.
@@ -42,14 +42,14 @@ def load_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
 
 
 def config_to_continue(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
-    """Read and check the config with which a run is to be continued.
+    """Read and check the config with which a run continues.
 
     Args:
         folder: The run's folder.
         overrides: Changes to the config.
 
     Raises:
-        UserError: The config is refused, its data are missing, or a change would have no effect.
+        UserError: The config is refused, its data are missing, or a change would be ignored.
     """
     config = load_config(folder, overrides)
     check_paths(config, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
@@ -63,12 +63,12 @@ def config_to_continue(folder: RunFolder, overrides: Sequence[str] = ()) -> Conf
 
 
 def start(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> None:
-    """Train in a folder, by as many processes as the config asks for; see ``train``.
+    """Train in a folder, in as many processes as the config asks for; see ``train``.
 
     Args:
         config: A frozen and checked config.
-        folder: The run folder; the run in it is continued from its last checkpoint.
-        jobs: The jobs of the first rank, if torchrun has started the ranks; this becomes the next.
+        folder: The run folder; training continues from its last checkpoint, if there is one.
+        jobs: Queue to which the first rank publishes this job, if torchrun started the ranks.
     """
     # imports torch
     from leyden.ranks.launch import count_ranks, errors_reported
@@ -94,8 +94,8 @@ def start(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> N
 def _launch(config: Config, folder: RunFolder, count: int) -> None:
     """Start ranks that continue the run in a folder, and wait for them.
 
-    Every rank reads the frozen config in the run folder, and none composes a config of its own, so
-    that all of them train the same thing in the same place.
+    Every rank reads the frozen config in the run folder instead of composing one, so that all of
+    them train the same network in the same folder.
     """
     from leyden.ranks.launch import launch  # imports torch
 

@@ -1,10 +1,11 @@
-"""Train: fit, then test the best checkpoint."""
+"""Training a run: fit, then test the best checkpoint."""
 
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.logger import _flatten_dict
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import BackboneFinetuning, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -13,13 +14,13 @@ from leyden.callbacks.exact_resume import ExactResume
 from leyden.callbacks.finite_loss import FiniteLoss, RollbackError
 from leyden.callbacks.history import MetricHistory, stage_metrics
 from leyden.callbacks.run_record import RunRecord
-from leyden.callbacks.stop_request import GracefulStop, StopRequest
+from leyden.callbacks.stop_request import GracefulStop, StopRequest, stopping_on_signals
 from leyden.checkpoints.io import load_checkpoint, newest_intact
 from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT
 from leyden.config.compose import Config, to_plain
 from leyden.config.data_paths import path_keys
 from leyden.data.base import DataModule
-from leyden.data.cleaning.steps import table
+from leyden.data.cleaning.steps import format_report
 from leyden.data.rows import SPLITS
 from leyden.errors import UserError
 from leyden.ranks.environment import rank
@@ -39,6 +40,9 @@ from leyden.workflows.hardware import peak_memory, reset_peak_memory
 
 log = logging.getLogger(__name__)
 
+TUNED = ("data", "network", "loss", "parameter_groups", "optimizer", "scheduler")
+"""Groups whose keys are logged as hyperparameters."""
+
 
 def train(config: Config, folder: RunFolder) -> dict[str, float]:
     """Start a run in a folder, or continue the run that is in it.
@@ -54,7 +58,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
         UserError: The config, the data or a checkpoint is refused.
         InterruptedRunError: The run was stopped, and can be continued.
     """
-    with StopRequest() as request:
+    with stopping_on_signals() as request:
         if rank() > 0:
             return _fit_and_test(config, folder, request)[0]
         with folder.held(), config_in_force(folder, config):
@@ -110,7 +114,7 @@ def _measure(
     warnings = _unvalidated(trainer)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for average in list(_all(trainer, WeightAveraging)):
-        callbacks.remove(average)  # it would validate with its own weights
+        callbacks.remove(average)  # it would replace the weights for the validation
     metrics = stage_metrics(trainer.callback_metrics)
     if folder.best.exists():
         # Given ckpt_path, the trainer would let callbacks restore their averaged weights too.
@@ -139,7 +143,7 @@ def _unvalidated(trainer: Trainer) -> list[str]:
         return []
     return [
         f"The run ended at step {trainer.global_step}, but was last validated at step {step}: the "
-        "weights after that step were never measured."
+        "last weights were not measured."
     ]
 
 
@@ -167,7 +171,7 @@ def _fit(
             checkpoint = newest_intact((folder.last, folder.previous))
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except RollbackError as error:
-            log.warning("the loss is not finite: going back, and leaving out %s", error)
+            log.warning("the loss is not finite: resuming without %s", error)
             left_out.add((error.step.epoch, error.step.batch))
         else:
             if trainer.global_step == 0:
@@ -188,7 +192,7 @@ def _all(trainer: Trainer, kind: type[C]) -> Iterator[C]:
 
 
 def _check(trainer: Trainer, task: Task) -> None:
-    """Raise if a run would train nothing, or has callbacks that do not work.
+    """Raise if a run would train nothing, or has callbacks that cannot work.
 
     Raises:
         UserError: A limit is zero, two callbacks average the weights, or a callback needs a
@@ -202,7 +206,7 @@ def _check(trainer: Trainer, task: Task) -> None:
             )
     if len(averages := [type(each).__name__ for each in _all(trainer, WeightAveraging)]) > 1:
         raise UserError(
-            f"Only one average of the weights can be tested, but callbacks hold "
+            f"Only one average of the weights can be tested, but callbacks contain "
             f"{' and '.join(averages)}. Remove all but one."
         )
     if any(_all(trainer, BackboneFinetuning)) and not hasattr(task, "backbone"):
@@ -218,14 +222,14 @@ def _report_data(data: DataModule, folder: RunFolder) -> None:
     report = data.cleaning_report()
     if rank() == 0:
         write_json(folder.cleaning, report.as_dict())
-    log.info(table(report))
+    log.info(format_report(report))
     counts = ", ".join(f"{split} {len(data.row_numbers(split))}" for split in SPLITS)
     classes = f"{len(cached.class_names)} classes" if cached.class_names else "no classes"
     log.info("data: %s, %s; rows: %s", data.name, classes, counts)
 
 
 def _report_ranks(trainer: Trainer, data: DataModule, config: Config) -> None:
-    """Log how many rows a step of several ranks has, which does not scale the learning rate."""
+    """Log the total batch size of several ranks, to which the learning rate is not scaled."""
     ranks, batches = trainer.world_size, trainer.accumulate_grad_batches
     if ranks == 1:
         return
@@ -264,22 +268,22 @@ def _of_stage(metrics: Mapping[str, float], stage: str) -> dict[str, float]:
 
 
 def _tuned(config: Config) -> dict[str, Any]:
-    """Return the hyperparameters: the seed, and the groups that are tuned, as dotted keys."""
+    """Return the hyperparameters: the seed, and the tuned groups as dotted keys."""
     plain = to_plain(config, resolve=True)
-    tuned = {"seed": config.seed}
-    for group in ("data", "network", "loss", "parameter_groups", "optimizer", "scheduler"):
-        node = plain.get(group) or {}
-        tuned[group] = str(node.get("_target_")).rpartition(".")[2]
-        tuned |= _flat(node, group)
+    nodes = {group: plain.get(group) or {} for group in TUNED}
+    tuned = {group: str(node.get("_target_")).rpartition(".")[2] for group, node in nodes.items()}
     places = {"data.cache_dir", *path_keys(plain["data"])}
-    return {key: value for key, value in tuned.items() if key not in places}
+    for key, value in _flatten_dict(nodes, delimiter=".").items():
+        if key not in places and "._" not in key:
+            tuned[key] = str(value) if isinstance(value, list) else value
+    return {"seed": config.seed, **tuned}
 
 
 def _log_final(
     config: Config, folder: RunFolder, trainer: Trainer, metrics: Mapping[str, float]
 ) -> None:
     """Log the final metrics; in TensorBoard with what the run is compared by."""
-    # With a prefix, because TensorBoard drops a curve that gets another value at step 0.
+    # The prefix keeps the curves apart: TensorBoard drops one that gets another value at step 0.
     final = {f"final/{name}": value for name, value in metrics.items()}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
@@ -297,16 +301,3 @@ def _compared(config: Config, folder: RunFolder) -> dict[str, Any]:
     shown = {key: value for key, value in overrides.items() if key != "data.cache_dir"}
     plain = {k: v if isinstance(v, int | float | str) else str(v) for k, v in shown.items()}
     return plain | {"seed": config.seed}
-
-
-def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys, without targets."""
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        if key.startswith("_"):
-            continue
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}.{key}")
-        else:
-            flat[f"{prefix}.{key}"] = str(value) if isinstance(value, list) else value
-    return flat

@@ -61,7 +61,7 @@ def annotation(text):
         ("Module", object()),
     ],
 )
-def test_accepts(text, value):
+def test_accepts_values_of_the_annotated_type(text, value):
     assert accepts(annotation(text), value)
 
 
@@ -104,7 +104,7 @@ def test_accepts(text, value):
         ("list[Tensor]", [1.0]),
     ],
 )
-def test_rejects(text, value):
+def test_rejects_values_of_other_types(text, value):
     assert not accepts(annotation(text), value)
 
 
@@ -128,11 +128,11 @@ def test_no_annotation_accepts_everything():
         ("'torch.device'", "torch.device"),
     ],
 )
-def test_describe(text, words):
+def test_descriptions(text, words):
     assert describe(annotation(text)) == words
 
 
-def test_mismatch_names_what_was_expected_and_what_came():
+def test_mismatch_names_the_expected_type_and_the_value():
     parameter = Parameter("x", Parameter.KEYWORD_ONLY, annotation=annotation("float"))
     assert mismatch(parameter, "abc") == "expected a float, got 'abc' (str)"
     assert mismatch(parameter, 1) == ""
@@ -140,7 +140,7 @@ def test_mismatch_names_what_was_expected_and_what_came():
 
 
 @pytest.mark.parametrize("default", ["None", "False", "-1", "'auto'"])
-def test_the_default_is_right_whatever_the_annotation(default):
+def test_the_default_is_accepted_whatever_the_annotation(default):
     expression = annotation(default)
     parameter = Parameter(
         "x", Parameter.KEYWORD_ONLY, default=expression, annotation=annotation("list[int]")

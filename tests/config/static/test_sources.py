@@ -14,7 +14,7 @@ from leyden.errors import UserError
 
 @pytest.fixture
 def package(tmp_path, monkeypatch, request):
-    """Write modules of a package of a fresh name, trust it, and return the name."""
+    """Return a function that writes modules of a trusted package and returns its name."""
     name = f"{request.node.name.partition('[')[0]}_package"
     folder = tmp_path / name
     folder.mkdir()
@@ -75,7 +75,7 @@ def test_names_are_followed_through_every_import(package):
     assert_same(name, "One", "Two", "Three", "b.Four", "b.five")
 
 
-def test_what_cannot_be_followed_hides_what_came_before(package):
+def test_bindings_that_cannot_be_followed_hide_earlier_ones(package):
     name = package(
         a="""
             try:
@@ -97,7 +97,7 @@ def test_what_cannot_be_followed_hides_what_came_before(package):
             resolve(f"{name}.{target}")
 
 
-def test_circular_imports_end(package):
+def test_circular_imports_are_reported(package):
     name = package(
         a="from .b import Thing\nfrom .b import *",
         b="from .a import Thing\nMe = Me\nfrom .a import *",
@@ -176,7 +176,7 @@ def test_dataclasses(package):
     )
 
 
-def test_a_base_without_source_takes_anything(package):
+def test_constructors_of_bases_without_source_accept_anything(package):
     name = package(a="class Map(dict): ...\ndef made(): ...\nclass Odd(made()): ...")
     for cls in ("Map", "Odd"):
         assert [*resolve(f"{name}.a.{cls}").signature.parameters] == ["args", "kwargs"]
@@ -188,7 +188,7 @@ def test_a_syntax_error_names_its_file_and_line(package):
         resolve(f"{name}.a.Thing")
 
 
-def test_options_handed_on_to_super_are_checked_like_own_ones(package):
+def test_options_passed_to_super_are_in_the_signature(package):
     name = package(
         base="class Base:\n    def __init__(self, *, name: str, size: int = 3): ...",
         leaf="""

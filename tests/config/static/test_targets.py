@@ -57,17 +57,17 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_source_says_what_the_object_says(name):
+def test_signatures_in_the_source_are_those_of_the_objects(name):
     module, _, attribute = name.rpartition(".")
     real = getattr(importlib.import_module(module), attribute)
     seen, expected = shape(resolve(name).signature), shape(inspect.signature(real))
     assert imported(resolve(name)) is real
     own = [parameter for parameter in expected if parameter[1] is not Parameter.VAR_KEYWORD]
     assert seen[: len(own)] == own
-    assert seen == expected or hands_options_on(real)
+    assert seen == expected or passes_options_on(real)
 
 
-def hands_options_on(real):
+def passes_options_on(real):
     source = inspect.getsource(real.__init__)
     return "**" in source and "super().__init__(" in source
 
@@ -140,10 +140,10 @@ FETCHES = re.compile(
     r"|torch_fidelity|InferenceSession"
 )
 PROSE = {"torchmetrics.functional.text.eed", "torchmetrics.wrappers.feature_share"}
-"""Modules that only their docstrings make look so."""
+"""Modules whose docstrings alone match."""
 
 
-def test_no_trusted_metric_fetches_anything():
+def test_no_trusted_metric_downloads_anything():
     folder = Path(torchmetrics.__file__).parent
     found = []
     for file in sorted(folder.rglob("*.py")):
@@ -161,8 +161,8 @@ def test_nothing_is_imported():
         from leyden.config.static.targets import bind, resolve
         from leyden.errors import UserError
 
-        bind(resolve("torch.optim.AdamW"), {"lr": 0.1}, partial=True, where="optimizer")
-        bind(resolve("lightning.pytorch.Trainer"), {"devices": 1}, partial=False, where="trainer")
+        bind(resolve("torch.optim.AdamW"), {"lr": 0.1, "_partial_": True}, where="optimizer")
+        bind(resolve("lightning.pytorch.Trainer"), {"devices": 1}, where="trainer")
         before = set(sys.modules)
         for target in sys.argv[1:]:
             try:
@@ -178,7 +178,7 @@ def test_nothing_is_imported():
     assert done.returncode == 0, done.stderr
 
 
-def test_resolve_names_where_it_is_defined():
+def test_targets_have_a_canonical_name():
     assert resolve("torch.optim.AdamW").canonical == "torch.optim.adamw.AdamW"
     trainer = resolve("lightning.pytorch.Trainer")
     assert trainer.target == "lightning.pytorch.Trainer"
@@ -199,34 +199,34 @@ def test_resolve_names_where_it_is_defined():
         ("torch.nn.crossentropyloss", "Did you mean 'CrossEntropyLoss'"),
         ("torch.optim.schedulers.StepLR", "torch.optim has no 'schedulers'"),
         ("leyden.network.MLP", "Did you mean 'leyden.networks'"),
-        ("torchvision.models.resnet18", "Define it in your project's src/NAME"),
+        ("torchvision.models.resnet18", "Define it in src/NAME of your project"),
         ("os.system", "'os.system' is not in a trusted package"),
         ("torch.nn.Linear.forward", "it is inside torch.nn.modules.linear.Linear"),
-        ("torch.nn.functional.max_pool2d", "'max_pool2d' is no class or function"),
+        ("torch.nn.functional.max_pool2d", "'max_pool2d' is not a class or function"),
         ("torch.nn.modules", "is a module"),
         ("torch nn", "is not a dotted name"),
     ],
 )
-def test_refusals_say_why(target, message):
+def test_messages_name_the_reason(target, message):
     with pytest.raises(UserError) as caught:
         resolve(target)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
-def test_a_package_that_is_missing(monkeypatch):
+def test_a_missing_package_is_reported(monkeypatch):
     monkeypatch.setattr(targets, "TRUSTED", ("not_there",))
     with pytest.raises(UserError, match="is 'not_there' installed"):
         resolve("not_there.Thing")
 
 
-def bound(target, where="node", *, partial=False, **arguments):
-    bind(resolve(target), arguments, partial=partial, where=where)
+def bound(target, where="node", **arguments):
+    bind(resolve(target), arguments, where=where)
 
 
-def test_bind_accepts_what_fits():
+def test_bind_accepts_valid_arguments():
     bound("torch.nn.Linear", in_features=3, out_features=4, bias=False, _convert_="all")
-    bound("torch.optim.AdamW", partial=True, lr=1e-3, betas=[0.9, 0.99], _partial_=True)
+    bound("torch.optim.AdamW", lr=1e-3, betas=[0.9, 0.99], _partial_=True)
     bound("torch.nn.Sequential", _args_=[{"_target_": "torch.nn.ReLU"}] * 3)
     bound("torch.nn.Linear", _args_=[3, 4], bias=True)
     bound("torchmetrics.MeanMetric", anything="passes")
@@ -268,23 +268,23 @@ def test_bind_accepts_what_fits():
         ("torch.nn.ReLU", {"_inplace_": True}, "takes no argument '_inplace_'"),
     ],
 )
-def test_bind_refuses(target, arguments, message):
+def test_bind_refuses_invalid_arguments(target, arguments, message):
     with pytest.raises(UserError) as caught:
         bound(target, "network", **arguments)
     assert message in str(caught.value)
 
 
-def test_bind_lets_partial_wait_for_the_rest():
-    bound("torch.optim.SGD", partial=True)
+def test_partial_nodes_may_lack_arguments():
+    bound("torch.optim.SGD", _partial_=True)
     with pytest.raises(UserError, match=r"set node\.params"):
         bound("torch.optim.SGD")
 
 
-def test_bind_at_the_root_names_the_bare_key():
+def test_messages_at_the_root_begin_with_the_argument():
     with pytest.raises(UserError, match=r"^inplaced: "):
         bound("torch.nn.ReLU", "", inplaced=True)
 
 
-def test_targets_are_plain_values():
+def test_targets_are_compared_by_value():
     assert resolve("torch.nn.ReLU") == resolve("torch.nn.ReLU")
     assert isinstance(resolve("torch.nn.ReLU"), Target)

@@ -12,7 +12,7 @@ GPU = torch.device("cuda", 0)
 
 @pytest.fixture
 def rows():
-    """Give 100 rows of 4 bytes and a target."""
+    """Return 100 rows of 4 bytes and a target."""
     images = np.arange(400, dtype=np.uint8).reshape(100, 4)
     return CachedRows(SimpleNamespace(arrays={"images": images}, targets=np.arange(100)))
 

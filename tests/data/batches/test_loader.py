@@ -24,7 +24,7 @@ def seen(batches):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_epoch_goes_on_behind_the_batch_of_its_state(num_workers):
+def test_an_epoch_is_resumed_after_the_batch_of_its_state(num_workers):
     whole = loader()
     whole.order.set_epoch(3)
     batches = iter(whole)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from leyden.data.batches.sampler import POOLED_BATCHES, BatchOrder, derived_seed
+from leyden.data.batches.sampler import POOLED_BATCHES, BatchOrder, derive_seed
 
 SIZES = list(itertools.product((1, 2, 7, 8, 9, 31), (1, 4, 8, 40), (1, 2, 3), (False, True)))
 
@@ -102,8 +102,8 @@ def test_rows_keep_their_order_without_shuffling():
 
 
 def test_a_seed_is_a_torch_seed():
-    assert all(0 <= derived_seed(number, 0) < 2**63 for number in range(1000))
-    assert len({derived_seed(number, 0) for number in range(1000)}) == 1000
+    assert all(0 <= derive_seed(number, 0) < 2**63 for number in range(1000))
+    assert len({derive_seed(number, 0) for number in range(1000)}) == 1000
 
 
 class Echo(torch.utils.data.Dataset):

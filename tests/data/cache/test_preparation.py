@@ -100,7 +100,7 @@ def test_indices_keep_their_declared_names(tmp_path):
     assert cached.targets.tolist() == [2, 0]
 
 
-def test_dropped_rows_stand_in_the_report_and_not_in_any_split(tmp_path):
+def test_dropped_rows_are_in_the_report_and_in_no_split(tmp_path):
     torn = RejectedItem(source="torn.png", reason="empty file")
 
     cached = prepared(tmp_path / "c", chunk_of(3, 3, 4, targets=list("aab"), rejected=[torn]))
@@ -160,7 +160,7 @@ def test_writing_to_the_mapped_array_never_changes_the_file(tmp_path):
 @pytest.mark.parametrize(
     "changed", [chunk_of(3, 6), chunk_of(3, 5, targets=["b", "a"]), chunk_of(5, 3)]
 )
-def test_the_fingerprint_tells_other_rows(tmp_path, changed):
+def test_other_rows_have_another_fingerprint(tmp_path, changed):
     folders = iter("abc")
     original, same, other = (
         prepared(tmp_path / next(folders), rows)

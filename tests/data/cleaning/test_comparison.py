@@ -27,7 +27,7 @@ def first(numbers):
 
 
 def expected_twins(step, contents, targets, splits):
-    """Find the twins row by row, as the words of the steps have it."""
+    """Find the twins row by row, by the definitions of the steps."""
     rows = range(len(contents))
     twins = {}
     for row in rows:
@@ -79,7 +79,7 @@ def test_a_row_leaks_into_a_later_split_whatever_its_group():
     assert found.tolist() == [0]
 
 
-def test_contradictions_among_many_equal_rows_take_no_square_of_their_number():
+def test_conflicting_labels_of_many_equal_rows_are_found_in_less_than_quadratic_time():
     count = 200_000
     targets = np.arange(count) % 2
 

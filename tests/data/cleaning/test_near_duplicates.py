@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from leyden.data.cleaning.near_duplicates import NO_SIGNATURE, near_twins
+from leyden.data.cleaning.near_duplicates import NO_SIGNATURE, find_near_duplicates
 
 COLUMNS = 64
 
 
 def signatures_of(*shared, seed=0):
-    """Rows that have so many columns in common with a first one."""
+    """Signatures that have given numbers of columns in common with a first one."""
     random = np.random.default_rng(seed)
     rows = random.integers(0, 2**32, (len(shared) + 1, COLUMNS), dtype=np.uint32)
     for row, columns in zip(rows[1:], shared, strict=True):
@@ -19,7 +19,7 @@ def twins_of(signatures, *, contents=None, order=None, fixed=()):
     numbers = np.arange(len(signatures)) if contents is None else np.array(contents)
     stays = np.isin(np.arange(len(signatures)), list(fixed))
     order = np.arange(len(signatures)) if order is None else np.array(order)
-    twins = near_twins(signatures, contents=numbers.view("V8"), order=order, fixed=stays)
+    twins = find_near_duplicates(signatures, contents=numbers.view("V8"), order=order, fixed=stays)
     return twins.tolist()
 
 

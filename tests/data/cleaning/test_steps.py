@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from leyden.data.cleaning.steps import Cleaning, CleaningReport, clean, table
+from leyden.data.cleaning.comparison import Comparison
+from leyden.data.cleaning.steps import Cleaning, CleaningReport, clean, format_report
 from leyden.data.rows import GIVEN_SPLITS, RejectedItem
 from leyden.errors import UserError
 
@@ -11,23 +12,26 @@ OFF = dict.fromkeys(("conflicting_labels", "duplicates", "leakage"), False)
 
 
 def digest(content):
-    """Sixteen bytes of which the last differ, as zeros would hide from a string comparison."""
+    """Return 16 bytes that differ in the last ones; string comparisons would stop at zeros."""
     return bytes(14) + content.to_bytes(2, "big")
 
 
 def cleaned(*rows, rejected=(), **steps):
     """Clean rows given as (content, target, split); each is named by its number."""
     contents, targets, splits = zip(*rows, strict=True)
-    keep, report = clean(
+    compared = Comparison(
         digests=np.frombuffer(b"".join(map(digest, contents)), dtype="V16"),
         targets=np.array(targets),
         splits=np.array([GIVEN_SPLITS.index(split) for split in splits], dtype=np.uint8),
+    )
+    report = clean(
+        compared,
         sources=[str(row) for row in range(len(rows))],
         rejected=rejected,
         steps=Cleaning(**{"max_dropped": 1.0} | steps),
         class_names=["common", "rare"],
     )
-    return np.flatnonzero(keep).tolist(), report
+    return np.flatnonzero(compared.keep).tolist(), report
 
 
 def found_by(step, report):
@@ -67,7 +71,7 @@ def test_the_first_of_equal_rows_stays(split):
     [("train", "val"), ("train", "test"), ("val", "test"), ("all", "val"), ("all", "test")],
 )
 @pytest.mark.parametrize("target", [0, 1])
-def test_a_row_that_stands_in_a_later_split_leaks(earlier, later, target):
+def test_a_row_that_is_in_a_later_split_leaks(earlier, later, target):
     kept, report = cleaned((7, 0, earlier), (8, 0, earlier), (7, target, later))
 
     assert kept == [1, 2]
@@ -106,22 +110,20 @@ def test_each_step_can_be_switched_off(step, rows):
     assert len(kept_on) < len(rows)
     assert kept_off == [0, 1]
     assert not report.steps[step].enabled
-    assert f"{step:<18} switched off" in table(report)
+    assert f"{step:<18} switched off" in format_report(report)
 
 
 def test_digests_compare_by_every_byte_zeros_included():
     digests = [bytes(16), bytes(15) + b"\1", b"\1" + bytes(15), b"\1\0\1" + bytes(13), bytes(16)]
 
-    keep, _ = clean(
+    rows = Comparison(
         digests=np.frombuffer(b"".join(digests), dtype="V16"),
         targets=np.zeros(5, dtype=np.int64),
         splits=np.full(5, GIVEN_SPLITS.index("train"), dtype=np.uint8),
-        sources=list("abcde"),
-        rejected=[],
-        steps=Cleaning(),
     )
+    clean(rows, sources=list("abcde"), rejected=[], steps=Cleaning())
 
-    assert keep.tolist() == [True, True, True, True, False]
+    assert rows.keep.tolist() == [True, True, True, True, False]
 
 
 def test_nothing_is_dropped_without_a_reason():
@@ -169,7 +171,7 @@ def test_a_report_survives_json():
 def test_the_table_counts_each_step():
     _, report = cleaned((7, 0, "train"), (7, 0, "train"), (7, 0, "test"))
 
-    assert table(report).splitlines() == [
+    assert format_report(report).splitlines() == [
         "cleaning: 3 items read, 1 rows kept",
         "  unreadable         0 found, 0 dropped",
         "  conflicting_labels 0 found, 0 dropped",

@@ -154,8 +154,8 @@ def test_equal_pictures_are_cleaned_across_splits(tmp_path):
     [
         ([], [], "holds 0 sub-folders"),
         (["a"], [], "holds 1 sub-folders"),
-        (["a", "b"], ["c"], "class folder .*/c holds no image"),
-        (["train/a", "train/b"], ["val/a", "val/b"], "class folder .*/val/a holds no image"),
+        (["a", "b"], ["c"], "No image found below .*/c\\."),
+        (["train/a", "train/b"], ["val/a", "val/b"], "No image found below .*/val/a\\."),
         (["train/a"], [], "train holds 1 sub-folders"),
         (["train/a", "train/b", "test/a"], [], "test holds 1 sub-folders"),
         (["test/a", "test/b"], [], "holds the folders test, .* Expected either"),

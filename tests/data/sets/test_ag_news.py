@@ -62,7 +62,7 @@ def test_other_files_are_refused(web, tmp_path):
         ready(mirrors=[web.url], cache_dir=str(tmp_path / "cache"))
 
 
-def test_a_folder_without_the_files_is_told(tmp_path):
+def test_a_folder_without_the_files_is_refused(tmp_path):
     write_files(tmp_path / "news")
     (tmp_path / "news" / "test.csv").unlink()
 
@@ -70,7 +70,7 @@ def test_a_folder_without_the_files_is_told(tmp_path):
         ready(root=str(tmp_path / "news"))
 
 
-def test_a_topic_that_does_not_exist_is_told(tmp_path):
+def test_an_unknown_topic_is_refused(tmp_path):
     write_files(tmp_path / "news")
     (tmp_path / "news" / "test.csv").write_text('"5","a","b"\n')
 

@@ -25,7 +25,7 @@ def digits():
 
 
 def test_the_rows_are_those_of_the_source(digits):
-    """Its page gives the rows of each class."""
+    """The publisher's page has the number of rows of each class."""
     images = digits.cached.arrays["images"]
 
     assert (images.shape, images.dtype) == ((1797, 1, 8, 8), np.uint8)

@@ -40,7 +40,7 @@ def md5(content):
 
 
 def write_files(folder, *, train=30, test=10, seed=0, size=(28, 28)):
-    """Write four files like the real ones, and give their checksums."""
+    """Write four files in the published format, and return their checksums."""
     random = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     checksums = {}
@@ -56,7 +56,7 @@ def write_files(folder, *, train=30, test=10, seed=0, size=(28, 28)):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A mirror of tiny files on a machine that has no others; it notes what is asked of it."""
+    """Mirror of tiny files without any local copy; it records the requests."""
     folder = tmp_path / "web"
     checksums = write_files(folder)
     asked = []

@@ -7,7 +7,7 @@ TEXT = (
 )
 
 
-def test_other_headers_are_left_out():
+def test_other_headers_are_omitted():
     mail = "From: a@b.c\nSubject: Hello\n there\nX-Spam: yes\n\nthe body\n"
 
     assert subject_and_body(mail) == "Hello\n there\nthe body\n"
@@ -22,7 +22,7 @@ def test_other_headers_are_left_out():
         ("=?utf-8?b?x?=", "=?utf-8?b?x?="),
     ],
 )
-def test_subjects_are_decoded_where_that_is_possible(subject, decoded):
+def test_subjects_are_decoded_if_possible(subject, decoded):
     assert subject_and_body(f"Subject: {subject}\n\n").strip() == decoded
 
 

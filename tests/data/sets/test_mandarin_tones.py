@@ -36,7 +36,7 @@ def syllables(data, split):
     ("name", "parted"),
     [("ㄇㄚ", ("ㄇㄚ", "1")), ("ㄇㄚ3", ("ㄇㄚ", "3")), ("ㄇㄚ1", ("ㄇㄚ", "neutral"))],
 )
-def test_a_folders_name_tells_syllable_and_tone(name, parted):
+def test_folder_names_are_split_into_syllable_and_tone(name, parted):
     assert split_tone(name) == parted
 
 

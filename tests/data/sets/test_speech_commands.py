@@ -42,7 +42,7 @@ def archive(words, tmp_path):
 
 @pytest.fixture
 def web(archive, monkeypatch):
-    """Serve the archive on this machine; it notes what is asked."""
+    """Serve the archive locally, and record the requests."""
     asked = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -114,7 +114,7 @@ def test_folds_keep_speakers_together(words):
     assert not train & test
 
 
-def test_what_can_not_be_fetched_says_how_to_get_it(web, archive, tmp_path):
+def test_the_error_of_a_failed_download_names_the_alternatives(web, archive, tmp_path):
     archive.unlink()
 
     with pytest.raises(UserError, match=r"Download it by hand to .*, or set data\.root=PATH"):

@@ -38,7 +38,7 @@ def special_zip(path, mode):
 
 @pytest.fixture
 def inbox(tmp_path):
-    """A folder for archives, in a place of which every other change is seen."""
+    """Folder of archives, beside which every other change is detected."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     return folder
@@ -175,7 +175,7 @@ def test_a_corrupt_zip_leaves_no_folder(inbox, tmp_path):
 
 
 def test_what_is_left_of_an_interrupted_extraction_is_cleared(inbox, tmp_path):
-    left = tmp_path / "out.extracting"
+    left = tmp_path / "out.unfinished"
     left.mkdir()
     (left / "half").touch()
     out = extract(zip_of(inbox / "good", ("a", b"rows")), tmp_path / "out")

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from leyden.data.sources.download import RemoteFile, digest_file, fetch
+from leyden.data.sources.download import RemoteFile, fetch
 from leyden.errors import UserError
 
 CONTENT = bytes(range(256)) * 1024
@@ -168,7 +168,7 @@ def test_an_unreachable_mirror_is_passed_over(serve, tmp_path):
     ],
     ids=["dropped", "timed-out", "no-length", "ranges-ignored", "other-range"],
 )
-def test_continues_after_half_of_it(serve, tmp_path, moods, ranges, sent):
+def test_an_interrupted_download_is_resumed(serve, tmp_path, moods, ranges, sent):
     mirror = serve(*moods)
     file = remote(mirror, size=len(CONTENT))
     assert_whole(quick(file, tmp_path, retries=len(moods) - 1, timeout=0.3), tmp_path)
@@ -185,7 +185,7 @@ def test_continues_after_half_of_it(serve, tmp_path, moods, ranges, sent):
     ],
     ids=["whole", "too-long", "stale"],
 )
-def test_a_part_that_was_left(serve, tmp_path, part, ranges):
+def test_a_partial_file_is_resumed_or_replaced(serve, tmp_path, part, ranges):
     mirror = serve()
     (tmp_path / "rows.bin.part").write_bytes(part)
     assert_whole(quick(remote(mirror), tmp_path), tmp_path)
@@ -234,7 +234,7 @@ def test_all_mirrors_fail(serve, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_file_stays_and_is_named_where_no_mirror_helps(serve, tmp_path):
+def test_a_wrong_file_is_kept_and_reported_if_all_mirrors_fail(serve, tmp_path):
     (tmp_path / "rows.bin").write_bytes(b"mine")
     with pytest.raises(UserError, match="the file that is there has another checksum"):
         quick(remote(serve(404)), tmp_path)
@@ -293,6 +293,7 @@ def test_a_malformed_description_is_refused(change, message):
         RemoteFile(**good | change)
 
 
-def test_digest_file(tmp_path):
+def test_the_checksum_of_a_file(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert digest_file(tmp_path / "a", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+    file = RemoteFile(name="a", urls=("http://a/b",), checksum="md5:" + "0" * 32)
+    assert file.checksum_of(tmp_path / "a") == "md5:900150983cd24fb0d6963f7d28e17f72"

@@ -44,7 +44,7 @@ def test_folders_are_classes_and_splits(tmp_path):
         ("training_set", "valid", "test_set"),
     ],
 )
-def test_folders_of_splits_are_known_in_other_spellings(tmp_path, train, val, test):
+def test_folders_of_splits_are_recognised_in_other_spellings(tmp_path, train, val, test):
     paths = [f"{folder}/{name}/1.txt" for folder in (train, val, test) for name in "ab"]
 
     found = labels(folder_of(tmp_path, *paths))
@@ -56,7 +56,7 @@ def test_folders_of_splits_are_known_in_other_spellings(tmp_path, train, val, te
 
 
 @pytest.mark.parametrize("classes", [("dev", "ops"), ("eval", "run", "stop"), ("Valid", "invalid")])
-def test_a_class_may_be_called_like_a_split_if_it_holds_files(tmp_path, caplog, classes):
+def test_a_class_may_have_the_name_of_a_split_if_it_holds_files(tmp_path, caplog, classes):
     folder = folder_of(tmp_path, *(f"{name}/1.txt" for name in classes))
 
     assert {target for _, target, _, _ in labels(folder)} == set(classes)
@@ -87,7 +87,7 @@ def test_a_layout_of_splits_that_may_be_misread_is_refused(tmp_path, paths, mess
         labels(folder_of(tmp_path, *(f"{path}.txt" for path in paths)))
 
 
-def test_splits_are_known_where_a_pattern_reads_the_class(tmp_path):
+def test_splits_are_recognised_if_a_pattern_reads_the_class(tmp_path):
     folder = folder_of(
         tmp_path, "Training/a_1.txt", "Testing/deep/b_1.txt", pattern="(?P<class>.)_"
     )
@@ -98,7 +98,7 @@ def test_splits_are_known_where_a_pattern_reads_the_class(tmp_path):
     ]
 
 
-def test_what_is_not_read_is_counted_by_reason(tmp_path, caplog):
+def test_skipped_files_are_counted_by_reason(tmp_path, caplog):
     folder = folder_of(tmp_path, "a/1.txt", "b/1.txt", "a/x.MD", "a/deep/y.md", "b/LICENSE")
     folder_of(tmp_path, "labels.csv", "loose.txt", ".DS_Store", "a/.git/config", "b/odd.\n")
     os.mkfifo(tmp_path / "a/fifo.txt")
@@ -146,7 +146,9 @@ def test_a_file_that_is_not_read_is_another_source(tmp_path):
 
 
 def test_a_class_without_files_names_what_it_holds(tmp_path):
-    with pytest.raises(UserError, match=r"b holds no note\. Expected .*\.txt, got \.avif \(2\);"):
+    with pytest.raises(
+        UserError, match=r"No note found below .*b\. Expected .*\.txt, got \.avif \(2\);"
+    ):
         labels(folder_of(tmp_path, "a/1.txt", "a/1.md", "b/1.avif", "b/2.avif"))
 
 
@@ -176,7 +178,7 @@ def test_links_in_circles_end_and_keep_the_folder_s_own_path(tmp_path):
     ]
 
 
-def test_links_that_lead_nowhere_are_listed_for_their_reading_to_fail(tmp_path):
+def test_dangling_links_are_listed_and_fail_when_they_are_read(tmp_path):
     folder = folder_of(tmp_path, "a/1.txt", "b/1.txt")
     (tmp_path / "a/gone.txt").symlink_to("nowhere")
     (tmp_path / "a/self.txt").symlink_to("self.txt")
@@ -211,13 +213,13 @@ def test_a_pattern_reads_class_and_group(tmp_path):
 
 
 @pytest.mark.parametrize("group", [r"_(\w+)\.", r"_(?P<group>\w+)\."])
-def test_groups_are_read_where_folders_are_classes(tmp_path, group):
+def test_groups_are_read_if_folders_are_classes(tmp_path, group):
     folder = folder_of(tmp_path, "a/1_ann.txt", "b/1_bob.txt", group=group)
 
     assert [file.group for file in folder] == ["ann", "bob"]
 
 
-def test_groups_are_searched_from_the_root_on(tmp_path):
+def test_groups_are_searched_in_the_path_below_the_root(tmp_path):
     folder = folder_of(tmp_path, "train/a/1.txt", "train/b/1.txt", group="^train/(.)/")
 
     assert [file.group for file in folder] == ["a", "b"]
@@ -237,7 +239,7 @@ def test_groups_are_searched_from_the_root_on(tmp_path):
         ({"pattern": "(?P<class>.)(?P<group>.)", "group": "(.)"}, "Expected one of them"),
     ],
 )
-def test_expressions_that_can_not_label_are_refused(tmp_path, options, message):
+def test_expressions_without_the_required_groups_are_refused(tmp_path, options, message):
     with pytest.raises(UserError, match=re.escape(message)):
         folder_of(tmp_path, **options)
 
@@ -272,7 +274,7 @@ def test_another_expression_is_another_source(tmp_path):
     assert settings[0] != settings[1] != settings[2]
 
 
-def test_any_suffix_counts_where_none_is_asked_for(tmp_path):
+def test_files_of_any_suffix_are_listed_by_default(tmp_path):
     folder_of(tmp_path, "a/README", "a/.hidden", "a/deep/x.md", "a/.git/config")
 
     files = FileType(noun="text").below(tmp_path)
@@ -305,6 +307,6 @@ def test_inputs_below_a_folder_are_regular_files_and_the_rest_is_counted(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "nul\0"])
-def test_an_input_that_no_file_can_be_called_does_not_exist(name):
+def test_an_input_with_an_impossible_name_does_not_exist(name):
     with pytest.raises(UserError, match="does not exist"):
         NOTES.inputs([name])

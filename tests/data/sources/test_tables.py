@@ -80,7 +80,7 @@ def test_numbers_and_dates_keep_their_digits(tmp_path):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_the_separator_is_told_by_the_first_line(tmp_path, separator):
+def test_the_separator_is_detected_in_the_first_line(tmp_path, separator):
     (tmp_path / "a.csv").write_bytes(separated(separator))
 
     assert read(tmp_path / "a.csv")[0] == ROWS
@@ -119,7 +119,7 @@ def test_broken_lines_of_csv_are_told_and_the_others_keep_their_numbers(tmp_path
     assert rejected == {f"a.csv row {n}": "3 cells instead of 2" for n in range(7, 60, 7)}
 
 
-def test_a_file_of_broken_lines_alone_tells_them_all(tmp_path):
+def test_a_file_of_only_broken_lines_reports_all_of_them(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1\n2\n")
 
     rows, _, rejected = read(tmp_path / "a.csv", ["b"])
@@ -149,7 +149,7 @@ def test_broken_lines_of_json_are_told(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_quote_that_is_never_closed_is_an_error_and_swallows_nothing(tmp_path, lines, row, end):
+def test_a_quote_that_is_never_closed_is_an_error_and_hides_no_row(tmp_path, lines, row, end):
     (tmp_path / "a.csv").write_text("\n".join(["n,t", "2,x", *lines]) + end, newline="")
 
     with pytest.raises(UserError, match=rf"a quote in row {row} is never closed"):
@@ -201,7 +201,7 @@ def test_rows_of_another_encoding_are_rejected_and_the_rest_is_read(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
-def test_a_byte_order_mark_tells_the_encoding(tmp_path, name, encoding):
+def test_a_byte_order_mark_determines_the_encoding(tmp_path, name, encoding):
     path = write(tmp_path / name)
     path.write_bytes(path.read_bytes().decode().encode(encoding))
 
@@ -245,8 +245,8 @@ def test_a_missing_column_is_an_error_with_the_nearest_one(tmp_path, name):
         ),
         ("a.jsonl", b'[{"a": 1},\n{"a": 2}]\n', "no line of it holds a JSON object; line 1"),
         ("a.parquet", b"PAR1 and no more", "cannot be read as a table"),
-        ("a.xlsx", b"", r"no known format.*\.csv"),
-        ("a.parquet.gz", b"", "no known format"),
+        ("a.xlsx", b"", r"unknown format.*\.csv"),
+        ("a.parquet.gz", b"", "unknown format"),
     ],
 )
 def test_files_that_are_no_tables_say_so(tmp_path, name, content, message):

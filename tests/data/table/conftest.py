@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.table.files import Table
+from leyden.data.table.table import Table
 
 
 @pytest.fixture(scope="session")
 def visits():
-    """Give columns of a table of patients, whose ages and wards tell who is ill."""
+    """Return columns of a table of patients, whose ages and wards determine who is ill."""
 
     def make(rows=200, **columns):
         random = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def visits():
 
 @pytest.fixture
 def table(tmp_path, visits, write_csv):
-    """Make a table ready, of columns and settings."""
+    """Build and set up a table of given columns and options."""
 
     def make(columns=None, /, **options):
         path = write_csv(tmp_path / "visits.csv", columns or visits())
@@ -42,7 +42,7 @@ def table(tmp_path, visits, write_csv):
 
 @pytest.fixture(scope="session")
 def inputs_of():
-    """Give what networks get of a split, in the order of its rows."""
+    """Return the network inputs of a split, in the order of its rows."""
 
     def give(data, split="train"):
         rows = torch.from_numpy(data.row_numbers(split))

@@ -28,12 +28,12 @@ def strings(*values):
     ],
 )  # fmt: skip
 def test_numbers(text, number):
-    assert cells.numbers(strings(text)).tolist() == [number]
+    assert cells.parse_numbers(strings(text)).tolist() == [number]
 
 
 @pytest.mark.parametrize("text", ["abc", "1,2", "0x1", "nan", "--3", "1e", ".", "1 2", "٣"])
-def test_no_numbers(text):
-    assert np.isnan(cells.numbers(strings(text))).all()
+def test_strings_that_are_not_numbers(text):
+    assert np.isnan(cells.parse_numbers(strings(text))).all()
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_no_numbers(text):
     ],
 )
 def test_iso_dates_are_days_since_2000(text, days):
-    assert cells.dates(strings(text)).tolist() == [days]
+    assert cells.parse_dates(strings(text)).tolist() == [days]
 
 
-def test_days_that_do_not_exist_are_no_dates():
-    assert np.isnan(cells.dates(strings("2023-02-30", "soon", "2023-13-01"))).all()
+def test_days_that_do_not_exist_are_not_dates():
+    assert np.isnan(cells.parse_dates(strings("2023-02-30", "soon", "2023-13-01"))).all()
 
 
 def test_dates_of_another_form():
-    found = cells.dates(strings("02/01/2000", "31/02/2000", "2000-01-02"), "%d/%m/%Y")
+    found = cells.parse_dates(strings("02/01/2000", "31/02/2000", "2000-01-02"), "%d/%m/%Y")
 
     assert found[0] == 1
     assert np.isnan(found[1:]).all()
@@ -65,14 +65,14 @@ def test_dates_of_another_form():
 def test_truth_values():
     words = strings("Yes", "no", "T", "FALSE", "1", "0", "1.0", "+0.00")
 
-    assert cells.truths(words).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
-    assert np.isnan(cells.truths(strings("maybe", "2", "01", "1.5"))).all()
+    assert cells.parse_truths(words).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+    assert np.isnan(cells.parse_truths(strings("maybe", "2", "01", "1.5"))).all()
 
 
-def test_distinct_values_are_trimmed_and_know_what_is_missing():
+def test_distinct_values_are_trimmed_and_mark_missing_cells():
     column = pa.array([" a", "a ", None, "NA", "", "b"])
 
-    values, places = cells.distinct(column, WRITTEN)
+    values, places = cells.find_distinct(column, WRITTEN)
 
     assert values.to_pylist() == ["a", "b"]
     assert places.tolist() == [0, 0, -1, -1, -1, 1]
@@ -81,7 +81,7 @@ def test_distinct_values_are_trimmed_and_know_what_is_missing():
 def test_distinct_values_are_in_one_normal_form():
     column = pa.array(["Caf\N{LATIN SMALL LETTER E WITH ACUTE}", "Cafe\N{COMBINING ACUTE ACCENT}"])
 
-    assert cells.distinct(column, WRITTEN).places.tolist() == [0, 0]
+    assert cells.find_distinct(column, WRITTEN).places.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_distinct_values_are_in_one_normal_form():
 def test_numbers_of_another_format(decimal, thousands, cell, number):
     written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
 
-    values, _ = cells.distinct(strings(cell), written)
+    values, _ = cells.find_distinct(strings(cell), written)
 
-    np.testing.assert_equal(cells.numbers(values).item(), number)
+    np.testing.assert_equal(cells.parse_numbers(values).item(), number)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_numbers_of_another_format(decimal, thousands, cell, number):
 def test_points_that_seem_to_separate_thousands_are_found(decimal, thousands, column, example):
     written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
 
-    assert written.grouped(strings(*column)) == example
+    assert written.find_grouped(strings(*column)) == example
 
 
 def test_numbers_that_mark_missing_cells_may_be_spelled_in_any_way():
     written = CellFormat(missing=["-999", "?"], decimal=",")
 
-    values, places = cells.distinct(strings("-999", "-999,00", "-9,99e2", "999", "?"), written)
+    values, places = cells.find_distinct(strings("-999", "-999,00", "-9,99e2", "999", "?"), written)
 
     assert values.to_pylist() == ["999"]
     assert places.tolist() == [-1, -1, -1, 0, -1]
@@ -147,7 +147,7 @@ def test_separators_of_digits_are_checked(decimal, thousands):
 def keys_of(**columns):
     arrays = {name: pa.array(column, pa.string()) for name, column in columns.items()}
     rows = len(next(iter(arrays.values())))
-    return cells.row_keys(
+    return cells.hash_rows(
         Cells(Chunk(columns=arrays, sources=()), WRITTEN), list(columns), rows
     ).tolist()
 
@@ -159,11 +159,11 @@ def test_rows_of_equal_cells_have_equal_keys():
     assert len({*keys}) == 3
 
 
-def test_keys_tell_whole_numbers_apart_that_float64_rounds():
+def test_keys_distinguish_integers_that_float64_rounds():
     assert len({*keys_of(a=[str(2**60), str(2**60 + 1), f"{2**60}.0"])}) == 2
 
 
-def test_keys_tell_columns_and_missing_cells_apart():
+def test_keys_distinguish_columns_and_missing_cells():
     assert len({*keys_of(a=["1", "2", "1", None], b=["2", "1", None, "1"])}) == 4
     assert keys_of(a=["NA", None, ""]) == keys_of(a=[""] * 3)
 

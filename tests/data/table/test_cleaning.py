@@ -1,17 +1,17 @@
-"""What the log and cleaning.json say of a table."""
+"""The cleaning report of tables."""
 
-from leyden.data.cleaning.steps import table as laid_out
+from leyden.data.cleaning.steps import format_report
 from leyden.data.table.cleaning import TableCleaning
 
 
-def test_every_step_says_what_it_found(table, visits):
+def test_every_step_reports_what_it_found(table, visits):
     columns = visits(hospital=["St. Mary"] * 200)
     columns["age"][5] = 9999
     columns["age"][6] = ""
     columns["age"][7] = "old"
     columns["state"][8] = ""
 
-    lines = laid_out(table(columns).cleaning_report()).splitlines()
+    lines = format_report(table(columns).cleaning_report()).splitlines()
 
     assert lines[0] == "cleaning: 200 items read, 199 rows kept"
     found = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in lines[1:]}
@@ -22,11 +22,11 @@ def test_every_step_says_what_it_found(table, visits):
     assert found["constant_columns"] == "1 found, 1 dropped"
 
 
-def test_a_step_that_is_off_says_so(table, visits):
+def test_a_disabled_step_is_reported_as_such(table, visits):
     steps = TableCleaning(outliers=False, constant_columns=False)
     data = table(visits(hospital=["St. Mary"] * 200), cleaning=steps)
 
-    lines = laid_out(data.cleaning_report()).splitlines()
+    lines = format_report(data.cleaning_report()).splitlines()
 
     assert sum(line.endswith("switched off") for line in lines) == 4  # and what compares rows
     assert "hospital" in {column["name"] for column in data.statistics["columns"]}

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leyden.config.compose import compose
-from leyden.data.table.cells import CellFormat, distinct
+from leyden.data.table.cells import CellFormat, find_distinct
 from leyden.data.table.columns import Column, Evidence, find_column
 from leyden.data.values import normal
 from leyden.errors import UserError
@@ -17,7 +17,7 @@ def seen(*chunks):
     evidence = Evidence()
     for chunk in chunks:
         cells = [None if cell is None else str(cell) for cell in chunk]
-        evidence.add(distinct(pa.array(cells, pa.string()), CellFormat(missing=["NA"])))
+        evidence.add(find_distinct(pa.array(cells, pa.string()), CellFormat(missing=["NA"])))
     return evidence
 
 
@@ -42,12 +42,12 @@ def seen(*chunks):
         ([None, "NA", ""], "ignored"),
     ],
 )
-def test_kinds_are_told_by_all_cells(cells, kind):
+def test_kinds_are_inferred_from_all_cells(cells, kind):
     assert seen(cells).kind == kind
     assert seen(cells[:1], cells[1:]).kind == kind
 
 
-def test_few_whole_numbers_are_classes_as_a_target():
+def test_a_few_distinct_integers_are_classes_as_a_target():
     assert seen([1, 2, 3] * 9).is_class
     assert seen(["ant", "bee"]).is_class
     assert not seen([1.5, 2, 3]).is_class
@@ -55,8 +55,8 @@ def test_few_whole_numbers_are_classes_as_a_target():
     assert seen([*range(20), *map(float, range(20))]).is_class
 
 
-def test_a_declared_kind_may_hold_the_form_of_dates():
-    assert Column.declared("seen", "date:%d/%m/%Y:%H") == Column(
+def test_a_declared_kind_may_have_a_format_of_dates():
+    assert Column.from_declaration("seen", "date:%d/%m/%Y:%H") == Column(
         name="seen", kind="date", form="%d/%m/%Y:%H"
     )
 
@@ -64,18 +64,20 @@ def test_a_declared_kind_may_hold_the_form_of_dates():
 @pytest.mark.parametrize("kind", ["categoric", "boolean:%d", ""])
 def test_an_unknown_kind_is_refused(kind):
     with pytest.raises(UserError, match=r"data\.columns\.seen"):
-        Column.declared("seen", kind)
+        Column.from_declaration("seen", kind)
 
 
 @pytest.mark.parametrize("cell", ["$5", "-$ 5", "$-5", "5 $", "5"])
 def test_numbers_may_have_a_unit(cell):
-    column = Column.declared("price", "numeric:$")
+    column = Column.from_declaration("price", "numeric:$")
 
-    assert abs(column.parsed(pa.array([cell])).item()) == 5
+    assert abs(column.parse(pa.array([cell])).item()) == 5
 
 
 def test_cells_of_another_unit_are_not_numbers():
-    assert np.isnan(Column.declared("at", "numeric::").parsed(pa.array(["12:30", "5 kg"]))).all()
+    assert np.isnan(
+        Column.from_declaration("at", "numeric::").parse(pa.array(["12:30", "5 kg"]))
+    ).all()
 
 
 NAMES = st.text(min_size=1, max_size=8).map(normal).filter(bool)
@@ -111,5 +113,5 @@ def test_the_override_that_an_error_gives_works_in_a_shell(name):
         ("Cafe\N{COMBINING ACUTE ACCENT}", "Café"), ("column_9", None), ("ag", None),
     ],
 )  # fmt: skip
-def test_columns_are_found_as_a_command_line_gives_them(given, found):
+def test_columns_are_found_by_names_that_overrides_can_hold(given, found):
     assert find_column(given, ["age", "3", "True", "column_4", "Café"]) == found

@@ -31,7 +31,7 @@ def test_chunks_share_their_codes():
     assert first.dtype == np.int32
 
 
-def test_numbers_stand_side_by_side_in_the_order_of_their_columns():
+def test_numbers_are_in_the_order_of_their_columns():
     encoder = Encoder(COLUMNS)
 
     numbers = encoder.numbers(chunk(seen=["2000-01-03", "NA"], age=["7.5", "8"]), 2)
@@ -50,7 +50,7 @@ def test_cells_of_another_kind_are_counted_with_the_first_of_them():
     assert encoder.misfits["seen"].cells == 0
 
 
-def test_there_may_be_no_column_of_a_kind_and_no_row():
+def test_there_may_be_no_columns_of_a_kind_or_no_rows():
     encoder = Encoder(COLUMNS[1:2])
 
     assert encoder.numbers(chunk(ward=["west"] * 4), 4).shape == (4, 0)
@@ -71,7 +71,7 @@ def test_words_for_true_and_false_have_the_code_of_their_spelling():
     assert encoder.categories(chunk(ward=["Yes", "y", "NO", "Y"]), 4)[:, 0].tolist() == [1, 1, 2, 1]
 
 
-def test_codes_mean_the_same_whatever_order_values_came_in():
+def test_codes_do_not_depend_on_the_order_of_the_values():
     known = ["", "a", "b"]
 
     assert code_table(known, ["", "b", "a", "new"]).tolist() == [1, 3, 2, 0]

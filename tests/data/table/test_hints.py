@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from leyden.data.table.cells import CellFormat, distinct
+from leyden.data.table.cells import CellFormat, find_distinct
 from leyden.data.table.columns import Column, Evidence
 from leyden.data.table.hints import find_hint
 
@@ -10,7 +10,9 @@ MINUTES = [f"{row % 24:02}:{row * 7 % 60:02}" for row in range(40)]
 
 def hint_for(cells):
     seen = Evidence()
-    seen.add(distinct(pa.array(list(map(str, cells)), pa.string()), CellFormat(missing=["NA"])))
+    seen.add(
+        find_distinct(pa.array(list(map(str, cells)), pa.string()), CellFormat(missing=["NA"]))
+    )
     return find_hint(Column(name="x", kind=seen.kind, position=1), seen, missing=["NA"])
 
 
@@ -57,12 +59,12 @@ def hint_for(cells):
         (["yes", "no", "Y"], "yes and no", "++data.columns.x=boolean"),
         (
             [*range(30), *"...."],
-            "numbers but for 12% of the cells, such as '.'",
+            "numbers except in 12% of the cells, such as '.'",
             '++data.columns.x=numeric, or \'data.missing_cells=["NA", "."]\'',
         ),
         (
             [*(f"2020-01-{n:02}" for n in range(1, 20)), "-", "-", "-", "-", "-"],
-            "dates but for 21% of the cells, such as '-'",
+            "dates except in 21% of the cells, such as '-'",
             '++data.columns.x=date, or \'data.missing_cells=["NA", "-"]\'',
         ),
         (
@@ -88,7 +90,9 @@ def hint_for(cells):
         ),
     ],
 )
-def test_columns_that_almost_parse_come_with_the_option_that_parses_them(cells, looks, options):
+def test_columns_that_almost_parse_have_a_hint_with_the_override_that_parses_them(
+    cells, looks, options
+):
     hint = hint_for(cells)
 
     assert hint is not None

@@ -13,7 +13,7 @@ from leyden.batch import as_tensors
 from leyden.config.compose import compose
 from leyden.data.splits import KFold
 from leyden.data.table.cleaning import TableCleaning
-from leyden.data.table.files import Table
+from leyden.data.table.table import Table
 from leyden.errors import UserError
 
 
@@ -26,12 +26,12 @@ def used(data):
 
 
 def found(data, step):
-    """Give how many a step found, and the reasons by column or row."""
+    """Return the number of findings of a step, and the reasons by column or row."""
     report = data.cleaning_report().steps[step]
     return report.found, {item["source"]: item["reason"] for item in report.findings}
 
 
-def test_columns_are_told_apart(table):
+def test_kinds_of_columns_are_inferred(table):
     data = table()
 
     assert kinds(data) == {
@@ -76,7 +76,7 @@ def test_networks_get_complete_and_scaled_features(table, visits, inputs_of):
     assert set(inputs["categories"].flatten().tolist()) == {1, 2, 3}
 
 
-def test_only_training_rows_are_looked_at(table, visits):
+def test_only_training_rows_are_fitted(table, visits):
     first = table(visits(record=range(200)), group="record")  # which the split goes by
     changed = visits(record=range(200))
     for row in first.row_numbers("test"):
@@ -127,7 +127,7 @@ def test_impossible_values_count_as_missing(table, visits, inputs_of):
     assert math.isinf(off.statistics["numbers"]["high"][0])
 
 
-def test_columns_that_teach_nothing_or_too_much_are_left_out(table, visits):
+def test_useless_and_leaking_columns_are_left_out(table, visits):
     columns = visits()
     columns |= {
         "hospital": ["St. Mary"] * 200,
@@ -148,7 +148,7 @@ def test_columns_that_teach_nothing_or_too_much_are_left_out(table, visits):
     assert used(table(columns, cleaning=steps)) >= {"score", "ticket", "years"}
 
 
-def test_a_column_repeats_only_one_that_is_learned_from(table, visits):
+def test_a_column_repeats_only_one_that_is_an_input(table, visits):
     columns = visits()
     columns |= {
         "name": [f"patient {row}" for row in range(200)],
@@ -221,7 +221,7 @@ def test_rows_without_a_target_are_counted_or_refused(table, visits, missing, re
         table(columns, cleaning=TableCleaning(missing_target=False))
 
 
-def test_numbers_are_learnt_as_numbers(table, visits):
+def test_a_target_of_numbers_is_a_regression_target(table, visits):
     data = table(visits(), target="age", columns={"state": "categorical"})
 
     assert data.spec.class_names == ()
@@ -232,7 +232,7 @@ def test_numbers_are_learnt_as_numbers(table, visits):
     assert data.spec.targets["std"] == pytest.approx(ages.std())
 
 
-def test_infinite_and_worded_numbers_are_no_targets(table, visits):
+def test_infinite_numbers_and_words_are_not_targets(table, visits):
     columns = visits()
     columns["age"][:3] = ["inf", "old", None]
 
@@ -242,7 +242,7 @@ def test_infinite_and_worded_numbers_are_no_targets(table, visits):
     assert np.isfinite(data.cached.targets).all()
 
 
-def test_the_type_of_a_target_can_be_told(table, visits):
+def test_the_type_of_a_target_can_be_given(table, visits):
     columns = visits(state=[row % 5 for row in range(200)])
 
     assert table(columns).spec.class_names == ("0", "1", "2", "3", "4")
@@ -251,7 +251,7 @@ def test_the_type_of_a_target_can_be_told(table, visits):
         table(visits(), target_type="number")
 
 
-def test_groups_stay_together_and_are_no_input(table, visits):
+def test_groups_stay_together_and_are_not_inputs(table, visits):
     columns = visits(patient=[f"patient {row // 4}" for row in range(200)])
 
     data = table(columns, group="patient")
@@ -287,7 +287,7 @@ def test_the_latest_rows_are_the_test_split(table, visits):
     assert kinds(kept)["seen"] == "date"
 
 
-def test_time_may_be_written_in_another_form(table, visits):
+def test_time_may_be_in_another_format(table, visits):
     seen = [f"{1 + row % 28:02}/{1 + row // 28:02}/2024" for row in range(200)]
 
     data = table(visits(seen=seen), time="seen", columns={"seen": "date:%d/%m/%Y"})
@@ -353,7 +353,7 @@ def test_hopeless_tables_are_refused(table, columns, message):
         table(columns)
 
 
-def test_a_class_of_one_row_is_learnt_but_not_tested(table, visits):
+def test_a_class_of_one_row_is_learned_but_not_tested(table, visits):
     columns = visits()
     columns["state"][7] = "odd"
 
@@ -412,7 +412,7 @@ def test_other_settings_are_cached_apart(table):
     assert len(folders) == 5
 
 
-def test_a_checkpoint_holds_all_that_reading_needs(table, visits, tmp_path, write_csv):
+def test_a_checkpoint_is_enough_to_read_inputs(table, visits, tmp_path, write_csv):
     data = table()
     torch.save(data.state_dict(), tmp_path / "state.pt")
     columns = visits(40)
@@ -452,7 +452,7 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     assert "2 cells of ward were never seen in training" in caplog.text
 
 
-def test_points_between_thousands_are_not_read_as_decimals_in_silence(table, visits, caplog):
+def test_points_between_thousands_read_as_decimals_are_a_warning(table, visits, caplog):
     columns = visits(income=["1.500", "900", "2.300", "12.750"] * 50)
 
     table(columns, decimal=",")
@@ -461,7 +461,7 @@ def test_points_between_thousands_are_not_read_as_decimals_in_silence(table, vis
     assert "'data.thousands=\".\"'" in caplog.text
 
 
-def test_a_declared_kind_of_which_no_cell_is_is_refused(table):
+def test_a_declared_kind_that_fits_no_cell_is_refused(table):
     with pytest.raises(UserError, match=r"column ward is known: expected dates.*=categorical"):
         table(columns={"ward": "date"})
 
@@ -472,7 +472,7 @@ def test_the_target_cannot_be_the_group(table, group):
         table(group=group)
 
 
-def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_takes_them(
+def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_fits(
     table, visits, tmp_path, write_csv
 ):
     columns = visits(coughs=[0, 1, 1, 0] * 50)
@@ -485,7 +485,7 @@ def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_t
     assert np.isfinite(inputs.fields["numbers"]).all()
 
 
-def test_tables_are_measured_as_they_are_predicted(table, visits, tmp_path, write_csv, caplog):
+def test_evaluation_reads_tables_like_prediction(table, visits, tmp_path, write_csv, caplog):
     def measure(**columns):
         path = write_csv(tmp_path / "other.csv", visits(4, **columns))
         other = Table(name="other", path=str(path), target="state")
@@ -507,7 +507,7 @@ def test_tables_are_measured_as_they_are_predicted(table, visits, tmp_path, writ
         measure(smokes=["maybe"] * 4)
 
 
-def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write_csv, caplog):
+def test_impossible_values_to_predict_on_are_a_warning(table, visits, tmp_path, write_csv, caplog):
     data = table(visits(coughs=[0, 0, 0, 1] * 50))
     odd = visits(4, age=[30, 1e9, 30, 30], coughs=[0, 0, 5000, 1e300])
 
@@ -523,7 +523,7 @@ def test_impossible_values_to_predict_on_are_told(table, visits, tmp_path, write
     assert "1 cells of coughs count as missing, such as '1e+300'" in caplog.text
 
 
-def test_possible_values_to_predict_on_are_not_warned_of(table, caplog):
+def test_possible_values_to_predict_on_are_not_a_warning(table, caplog):
     data = table()
 
     list(data.read_inputs([str(data.file.path)]))
@@ -540,7 +540,7 @@ def test_ignored_columns_make_no_row_unreadable(table, visits, tmp_path, write_c
     assert len(data.cached.kept) == 200
 
 
-def test_other_data_have_to_fit_the_checkpoint(table, visits):
+def test_other_data_must_fit_the_checkpoint(table, visits):
     state = table().state_dict()
 
     def loaded(columns):
@@ -567,8 +567,8 @@ def test_other_data_have_to_fit_the_checkpoint(table, visits):
 
 
 def warnings_of(caplog):
-    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    return [message for message in told if not message.startswith("cleaning: ")]
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    return [message for message in warnings if not message.startswith("cleaning: ")]
 
 
 def test_a_column_that_almost_parses_is_reported_in_every_run(table, visits, caplog):
@@ -592,7 +592,7 @@ def test_a_column_that_almost_parses_is_reported_in_every_run(table, visits, cap
     assert data.cached.arrays["numbers"][3, 0] == 3.5
 
 
-def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visits):
+def test_a_target_that_looks_like_numbers_is_not_silently_learned_as_classes(table, visits):
     columns = visits(age=[f"{row % 25},5" for row in range(200)])
 
     with pytest.raises(UserError, match="target age looks like numbers with a decimal comma"):
@@ -604,14 +604,14 @@ def test_a_target_that_looks_like_numbers_is_not_learned_as_classes(table, visit
 
 
 @pytest.mark.parametrize("words", [["yes", "no", "yes", "no"] * 12 + ["?"] * 2, ["1", "2", "-"]])
-def test_a_target_of_few_values_may_almost_be_something_else(table, visits, words, caplog):
+def test_a_target_of_few_values_may_look_like_another_kind(table, visits, words, caplog):
     columns = visits(state=[words[row % len(words)] for row in range(200)], age=range(0, 2000, 10))
 
     assert table(columns, missing_cells=[]).class_names == tuple(sorted({*words}))
     assert warnings_of(caplog) == []
 
 
-def test_a_declared_target_is_learned_as_its_kind_says(table, visits):
+def test_the_declared_kind_of_the_target_decides_its_type(table, visits):
     columns = visits(state=[f"{row}%" for row in range(200)])
 
     data = table(columns, columns={"state": "numeric:%"})
@@ -638,7 +638,7 @@ def test_columns_that_are_left_out_are_named_in_every_run(table, visits, caplog)
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
-def test_an_index_that_was_written_with_the_table_is_no_input(table, visits, name):
+def test_an_index_that_was_written_with_the_table_is_not_an_input(table, visits, name):
     index = {name: [row % 50 for row in range(200)]}  # of four tables that were joined
 
     assert len(used(table(index | visits()))) == 4
@@ -669,7 +669,7 @@ def test_label_columns_may_be_floats(table, visits):
     assert table(columns, target=["cough", "fever"]).cached.targets[:2].tolist() == [[1, 1], [0, 0]]
 
 
-def test_a_word_that_loses_rows_of_the_target_is_warned_of(table, visits, caplog):
+def test_a_word_that_drops_many_rows_is_a_warning(table, visits, caplog):
     columns = visits(state=["None", "ill", "well", "well"] * 50)
 
     table(columns)
@@ -693,7 +693,7 @@ def test_outliers_of_the_target_are_reported_and_kept(table, visits, caplog):
 
     assert len(data.cached.kept) == 200
     (warning,) = warnings_of(caplog)
-    assert "and were kept, such as 1e+12 in visits.csv row 5" in warning
+    assert "(kept), such as 1e+12 in visits.csv row 5" in warning
     assert found(data, "outliers")[1].keys() == {"column target"}
 
 
@@ -710,7 +710,7 @@ def test_targets_keep_their_digits(table, visits):
     assert data.spec.targets["mean"] == 0
 
 
-def test_rows_that_cannot_be_read_are_warned_of(table, visits, tmp_path, write_csv, caplog):
+def test_unreadable_rows_are_a_warning(table, visits, tmp_path, write_csv, caplog):
     path = write_csv(tmp_path / "latin.csv", visits(ward=["nörd", "south", "west", "east"] * 50))
     path.write_bytes(path.read_text().encode("cp1252"))
 
@@ -732,7 +732,7 @@ def test_a_table_may_have_no_header(table, tmp_path):
     assert data.class_names == ("0", "1", "2")
 
 
-def test_roles_are_found_as_a_command_line_gives_them(table, visits):
+def test_roles_are_found_by_names_that_overrides_can_hold(table, visits):
     columns = {str(place): cells for place, cells in enumerate(visits().values())}
 
     data = table(columns, target=4, group=0, columns={1: "categorical", "column_4": "ignored"})
@@ -811,7 +811,7 @@ def test_separators_are_those_of_text_and_not_of_numbers_that_a_format_knows(
     assert data.cached.arrays["numbers"][:3, 0].tolist() == [1000.0, 1000.125, 1000.25]
 
 
-def test_an_index_and_the_order_of_columns_do_not_decide_on_splits(table, visits):
+def test_an_index_and_the_order_of_columns_do_not_affect_splits(table, visits):
     columns = {"": range(200), **visits()}
     new = {name: [cells[7], *cells] for name, cells in visits().items()}
     later = {**dict(reversed(new.items())), "": range(201)}
@@ -823,7 +823,7 @@ def test_an_index_and_the_order_of_columns_do_not_decide_on_splits(table, visits
 
 
 @pytest.mark.parametrize("columns", ["x", [], [{"name": "age"}], [3]])
-def test_columns_that_were_not_fitted_give_no_sizes(table, columns):
+def test_sizes_of_columns_that_were_not_fitted_are_refused(table, columns):
     data = table()
     data.statistics = data.statistics | {"columns": columns}
 

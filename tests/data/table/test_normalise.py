@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from leyden.data.table.normalise import NormaliseNumbers, frequent, normal_scores
+from leyden.data.table.normalise import NormaliseNumbers, frequent_values, normal_scores
 
 
 def normalise(**changes):
@@ -21,7 +21,7 @@ def normalise(**changes):
     return NormaliseNumbers(**arguments | changes)
 
 
-def test_what_is_missing_or_impossible_is_the_median_and_told():
+def test_missing_and_impossible_values_are_the_median_with_an_indicator():
     features = normalise()(torch.tensor([[3.0, 7.0], [math.nan, math.nan], [6.0, 0.0]]))
 
     torch.testing.assert_close(
@@ -29,7 +29,7 @@ def test_what_is_missing_or_impossible_is_the_median_and_told():
     )
 
 
-def test_dates_go_round_in_circles():
+def test_dates_have_periodic_features():
     module = normalise(dates=[1], phases=torch.tensor([[0.25, 0.5, 0.0]]))
 
     features = module(torch.tensor([[0.0, 0.0], [0.0, 7.0], [0.0, 0.25]]))
@@ -41,7 +41,7 @@ def test_dates_go_round_in_circles():
     assert sines[2, 2] == pytest.approx(1.0, abs=1e-5)  # at six
 
 
-def test_quantiles_make_any_column_normal():
+def test_quantiles_map_any_column_to_a_normal_distribution():
     random = np.random.default_rng(0)
     columns = np.stack([random.lognormal(0, 2, 5000), random.uniform(0, 1, 5000)], axis=1)
     knots = np.ascontiguousarray(np.quantile(columns, np.linspace(0, 1, 1000), axis=0).T)
@@ -65,8 +65,8 @@ def test_a_value_that_many_rows_share_gets_the_middle_of_their_ranks():
     assert scores[2, 0] > 4
 
 
-def test_the_most_frequent_values_are_known():
+def test_the_most_frequent_values_are_kept():
     codes = np.array([1] * 5 + [2] * 9 + [3] * 2 + [0] * 4, dtype=np.int32)
 
-    assert frequent(codes, ["", "b", "a", "c", "unused"], most=10) == ["", "a", "b", "c"]
-    assert frequent(codes, ["", "b", "a", "c", "unused"], most=2) == ["a", "b"]
+    assert frequent_values(codes, ["", "b", "a", "c", "unused"], most=10) == ["", "a", "b", "c"]
+    assert frequent_values(codes, ["", "b", "a", "c", "unused"], most=2) == ["a", "b"]

@@ -65,13 +65,13 @@ def test_numbers_that_determine_the_target(values, targets, determines):
     assert number_determines(values.astype(np.float64), targets) == determines
 
 
-def test_a_few_rows_that_a_threshold_splits_are_a_coincidence():
+def test_a_threshold_that_separates_few_rows_is_a_coincidence():
     targets = np.array([0] * 40 + [1] * 5)
 
     assert not number_determines(np.arange(45.0), targets)
 
 
-def test_a_class_between_two_stretches_of_another_is_not_determined():
+def test_a_class_between_two_ranges_of_another_is_not_determined():
     targets = np.repeat([0, 1, 0], 30)
 
     assert not number_determines(np.arange(90.0), targets)
@@ -99,7 +99,7 @@ def test_a_value_that_both_classes_share_determines_neither():
         (RANDOM.integers(0, 1000, 300), False),
     ],
 )
-def test_numbers_of_rows(values, numbers_rows):
+def test_row_numbers(values, numbers_rows):
     assert is_row_number(values.astype(np.float64)) == numbers_rows
 
 
@@ -134,7 +134,7 @@ def test_plausible_values_are_kept(values):
 
 
 @pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0, 3.0]])
-def test_nothing_is_said_of_columns_without_spread(values):
+def test_columns_without_spread_have_no_bounds(values):
     assert plausible_range(np.array(values)) == (-np.inf, np.inf)
 
 

@@ -11,7 +11,7 @@ def dropped(probability, seed=0):
     return TokenDropout(probability=probability)(tokens, generator)
 
 
-def test_that_share_of_the_tokens_is_hidden_and_padding_stays():
+def test_the_given_share_of_tokens_is_replaced_and_padding_stays():
     tokens = dropped(0.25)
 
     assert (tokens[:, 40:] == PADDING).all()
@@ -19,7 +19,7 @@ def test_that_share_of_the_tokens_is_hidden_and_padding_stays():
     assert 0.22 < (tokens[:, :40] == UNKNOWN).float().mean() < 0.28
 
 
-def test_the_generator_decides():
+def test_the_result_is_a_function_of_the_generator():
     assert torch.equal(dropped(0.5), dropped(0.5))
     assert not torch.equal(dropped(0.5), dropped(0.5, seed=1))
     assert (dropped(0.0)[:, :40] == 7).all()

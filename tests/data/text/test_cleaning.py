@@ -21,15 +21,15 @@ from leyden.data.text.cleaning import TextCleaning
         ("  a \t b \n\n \n c  ", "a b\nc", "whitespace"),
     ],
 )
-def test_each_step_mends_its_fault_alone(text, clean, step):
+def test_each_step_fixes_its_fault_alone(text, clean, step):
     clean = text if clean is None else clean
 
-    mended, changed = TextCleaning().mended(text)
+    cleaned, changed = TextCleaning().clean_text(text)
     untouched, _ = TextCleaning(
         **dict.fromkeys(("html", "control", "unicode", "whitespace"), False)
-    ).mended(text)
+    ).clean_text(text)
 
-    assert mended == clean
+    assert cleaned == clean
     assert (step in changed) == (clean != text)
     assert untouched == text
 
@@ -47,7 +47,7 @@ HTML = [
 
 @pytest.mark.parametrize(("text", "clean"), HTML)
 def test_html_is_read_as_a_browser_shows_it(text, clean):
-    assert TextCleaning().mended(text)[0] == clean
+    assert TextCleaning().clean_text(text)[0] == clean
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_html_is_read_as_a_browser_shows_it(text, clean):
         "AT&T ?a=1&copy=2&section=3 int *x = &num;",
     ],
 )
-def test_what_only_looks_like_html_stays(text):
-    assert TextCleaning().mended(text) == (text, [])
+def test_text_that_only_looks_like_html_is_kept(text):
+    assert TextCleaning().clean_text(text) == (text, [])
 
 
 def test_escapes_of_web_pages_are_resolved_in_any_text():
     text = "AT&amp;T &lt;3 &quot;it&#39;s&#x201d; &copy; 2&nbsp;km"
 
-    assert TextCleaning().mended(text)[0] == "AT&T <3 \"it's” &copy; 2 km"
+    assert TextCleaning().clean_text(text)[0] == "AT&T <3 \"it's” &copy; 2 km"
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_escapes_of_web_pages_are_resolved_in_any_text():
         "❤\ufe0f 🏴\U000e0067\U000e0062",
     ],
 )
-def test_characters_that_mean_something_else_stay(text):
-    assert TextCleaning().mended(text) == (text, [])
+def test_characters_with_a_meaning_of_their_own_are_kept(text):
+    assert TextCleaning().clean_text(text) == (text, [])
 
 
-def test_half_a_character_can_be_encoded():
-    assert TextCleaning().mended("a\ud800b")[0] == "a\ufffdb"
+def test_lone_surrogates_are_replaced():
+    assert TextCleaning().clean_text("a\ud800b")[0] == "a\ufffdb"
 
 
-def test_entities_can_not_smuggle_in_what_later_steps_remove():
-    assert TextCleaning().mended("a&#0;b&nbsp;&nbsp;c&#x200b;") == (
+def test_control_characters_and_spaces_hidden_in_entities_are_removed_too():
+    assert TextCleaning().clean_text("a&#0;b&nbsp;&nbsp;c&#x200b;") == (
         "a\ufffdb c",
         ["html", "control", "unicode", "whitespace"],
     )
@@ -118,6 +118,6 @@ def test_entities_can_not_smuggle_in_what_later_steps_remove():
 def test_hostile_markup_costs_no_more_than_its_length(hostile):
     begin = time.process_time()
 
-    TextCleaning().mended(hostile)
+    TextCleaning().clean_text(hostile)
 
     assert time.process_time() - begin < 5

@@ -38,7 +38,7 @@ def test_passages_end_with_lines_where_they_can():
     assert list(passages("one\ntwo\nthree\nfour\n", 10)) == ["one\ntwo\n", "three\n", "four\n"]
 
 
-def test_texts_without_classes_are_parted_at_random(tmp_path):
+def test_texts_without_classes_are_split_at_random(tmp_path):
     options = {"passage_characters": 60, "cleaning": TextCleaning(max_dropped=1.0)}
     data = ready(write(tmp_path / "a.txt"), **options)
 

@@ -1,4 +1,4 @@
-"""Damaged text files: whatever they hold, a run goes on without the file or with its text."""
+"""Damaged text files: whatever they hold, a run continues with the text or without the file."""
 
 import codecs
 import os
@@ -35,6 +35,6 @@ def test_any_bytes_are_a_text_or_unreadable(tmp_path, encoding):
         noise = random.bytes(random.integers(20)) if random.random() < 0.3 else b""
         path.write_bytes(MARKS[random.integers(len(MARKS))] + b"".join(pieces) + noise)
         with suppress(UnreadableError):
-            text, _ = TextCleaning().mended(read_text(path, encoding))
+            text, _ = TextCleaning().clean_text(read_text(path, encoding))
             assert text.encode().decode() == text
             assert signatures([text]).shape[0] == 1

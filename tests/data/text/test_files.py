@@ -5,7 +5,7 @@ from leyden.data.text.files import read_text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_byte_order_mark_tells_the_encoding(tmp_path, encoding):
+def test_a_byte_order_mark_determines_the_encoding(tmp_path, encoding):
     (tmp_path / "a").write_bytes("schön 文".encode(encoding))
 
     assert read_text(tmp_path / "a", "utf-8") == "schön 文"
@@ -24,7 +24,7 @@ def test_the_encoding_can_be_given(tmp_path):
         (b"PK\x03\x04\0\0", "zero bytes"),
     ],
 )
-def test_what_is_no_text_says_why(tmp_path, content, reason):
+def test_files_that_are_not_text_are_unreadable_with_a_reason(tmp_path, content, reason):
     (tmp_path / "a").write_bytes(content)
 
     with pytest.raises(UnreadableError, match=reason):

@@ -67,7 +67,7 @@ def test_a_pattern_reads_class_and_author_and_keeps_authors_whole(tmp_path):
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
-def test_files_that_are_no_text_and_empty_ones_are_counted(tmp_path):
+def test_unreadable_and_empty_files_are_counted(tmp_path):
     tree(tmp_path, "ham", "spam")
     (tmp_path / "ham" / "latin.txt").write_bytes("schön".encode("latin-1"))
     (tmp_path / "ham" / "zip.txt").write_bytes(b"PK\0\0")
@@ -81,7 +81,7 @@ def test_files_that_are_no_text_and_empty_ones_are_counted(tmp_path):
     assert len(data.cached.kept) == 20
 
 
-def test_an_empty_text_of_the_test_split_stays_and_is_reported(tmp_path):
+def test_an_empty_text_of_the_test_split_is_reported_but_kept(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
     (tmp_path / "test" / "a" / "empty.txt").write_text(" ")
 
@@ -91,7 +91,7 @@ def test_an_empty_text_of_the_test_split_stays_and_is_reported(tmp_path):
     assert len(data.row_numbers("test")) == 21
 
 
-def test_texts_that_share_most_of_their_wording_are_found_across_splits(tmp_path):
+def test_near_duplicates_are_found_across_splits(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b")
     words = [f"word{number}" for number in range(80)]
     (tmp_path / "train" / "a" / "near.txt").write_text(" ".join(words))

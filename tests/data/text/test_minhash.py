@@ -15,7 +15,7 @@ def likeness(first, second):
 @pytest.mark.parametrize(
     ("changed", "expected"), [(0, 1.0), (5, 0.86), (20, 0.53), (100, 0.06), (200, 0.0)]
 )
-def test_equal_columns_estimate_the_share_of_wording(changed, expected):
+def test_equal_columns_estimate_the_similarity(changed, expected):
     # Every word stands in three shingles.
     step = max(1, 200 // changed) if changed else 1
     other = list(WORDS)
@@ -31,7 +31,7 @@ def test_case_and_spacing_make_no_difference():
     assert likeness(text, text.upper().replace(" ", "\n ")) == 1
 
 
-def test_the_order_of_words_does():
+def test_the_order_of_words_makes_a_difference():
     assert likeness(" ".join(WORDS), " ".join(reversed(WORDS))) < 0.1
 
 
@@ -43,7 +43,7 @@ def test_texts_of_few_words_have_no_signature(text):
     assert signatures([]).shape == (0, COLUMNS)
 
 
-def test_the_shortest_texts_that_are_compared_may_differ_in_a_word():
+def test_the_shortest_compared_texts_are_near_if_one_word_differs():
     # 24 of 30 shingles are in both.
     texts = [" ".join([*WORDS[:14], word, *WORDS[15:29]]) for word in map(str, range(200))]
 
@@ -52,7 +52,7 @@ def test_the_shortest_texts_that_are_compared_may_differ_in_a_word():
     assert (rows[0] == rows[1:]).mean() == pytest.approx(0.8, abs=0.05)
 
 
-def test_a_text_is_judged_alone():
+def test_a_signature_depends_on_its_text_alone():
     texts = [" ".join(WORDS[start : start + 30 + start]) for start in range(0, 100, 20)]
 
     together = signatures(["x", *texts, ""])

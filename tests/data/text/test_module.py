@@ -43,7 +43,7 @@ def test_the_vocabulary_comes_from_the_training_split_alone(table, tmp_path):
     assert other.statistics == data.statistics
 
 
-def test_batches_hold_texts_of_like_length(table):
+def test_batches_hold_texts_of_similar_length(table):
     data = ready(table)
 
     batches = list(data.train_dataloader())
@@ -100,7 +100,9 @@ def test_a_pipe_is_an_input(table, tmp_path):
         ("a.csv", b"text,pet\nx\ngood,cat\n", "a.csv row 2", "1 cells instead of 2"),
     ],
 )
-def test_inputs_that_can_not_be_predicted_are_named(table, tmp_path, name, content, source, reason):
+def test_inputs_that_cannot_be_predicted_are_rejected_with_a_reason(
+    table, tmp_path, name, content, source, reason
+):
     (tmp_path / name).write_bytes(content)
     (tmp_path / "b.txt").write_text("good")
 
@@ -120,7 +122,7 @@ def test_tables_without_the_column_are_refused(table, tmp_path):
         list(ready(table).read_inputs([str(tmp_path / "a.csv")]))
 
 
-def test_sizes_and_encodings_that_make_no_sense_are_refused(table):
+def test_impossible_sizes_and_encodings_are_refused(table):
     with pytest.raises(ValueError, match="vocab_size must be at least 258"):
         module(table, vocab_size=100)
     with pytest.raises(ValueError, match="max_tokens"):

@@ -50,7 +50,7 @@ def test_a_row_is_a_text_with_its_class(tmp_path):
     assert data.cached.targets.tolist() == [0, 1] * 20
 
 
-def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
+def test_columns_are_joined_for_training_and_prediction(tmp_path):
     data = ready(write(tmp_path / "a.jsonl"), text=["subject", "body"])
 
     (inputs,) = data.read_inputs([str(write(tmp_path / "b.jsonl", ROWS[3:5]))])
@@ -62,7 +62,7 @@ def test_columns_are_joined_and_read_alike_in_prediction(tmp_path):
     assert np.array_equal(inputs.fields["mask"], batch.inputs["mask"])
 
 
-def test_files_of_their_own_are_the_splits(tmp_path):
+def test_splits_may_be_files_of_their_own(tmp_path):
     data = ready(
         write(tmp_path / "train.jsonl", ROWS[:30]),
         test_path=str(write(tmp_path / "test.jsonl", ROWS[30:])),
@@ -81,14 +81,14 @@ def test_authors_stay_in_one_split(tmp_path):
     assert sum(map(len, authors)) == len(set.union(*authors)) == 10
 
 
-def test_too_few_authors_to_split_are_told(tmp_path):
+def test_too_few_authors_to_split_are_an_error(tmp_path):
     rows = [row | {"author": "me"} for row in ROWS]
 
     with pytest.raises(UserError, match="Rows of one group stay together, and there are 1"):
         ready(write(tmp_path / "a.jsonl", rows), group="author")
 
 
-def test_spaces_around_a_class_or_author_are_no_split_of_it(tmp_path):
+def test_spaces_around_a_class_or_author_make_no_difference(tmp_path):
     rows = [row | {"label": f" {row['label']} ", "author": "ann "} for row in ROWS[:20]]
     rows += [row | {"author": "ann"} for row in ROWS[20:]]
 
@@ -99,7 +99,7 @@ def test_spaces_around_a_class_or_author_are_no_split_of_it(tmp_path):
         ready(write(tmp_path / "a.jsonl", rows), group="author")
 
 
-def test_a_separator_is_that_of_prediction_too(tmp_path):
+def test_the_separator_is_used_in_prediction_too(tmp_path):
     lines = [f"{row['body']}^{row['label']}" for row in ROWS]
     (tmp_path / "a.csv").write_text("\n".join(["body^label", *lines]))
 
@@ -108,7 +108,7 @@ def test_a_separator_is_that_of_prediction_too(tmp_path):
     assert len(inputs.names) == 40
 
 
-def test_equal_rows_stay_and_share_a_split(tmp_path):
+def test_equal_rows_are_kept_and_share_a_split(tmp_path):
     short = [{"body": body, "label": "a"} for body in ("ok", "OK ", "yes", "thanks") * 50]
     long = [{"body": " ".join(f"word{word}" for word in range(40)), "label": "b"}] * 20
     rows = [*ROWS, *short, *long, {"body": "ok", "label": "b"}]
@@ -135,7 +135,7 @@ def test_long_texts_that_are_nearly_equal_are_dropped(tmp_path):
     assert report(grouped, "near_duplicates").dropped == 0
 
 
-def test_short_texts_of_one_author_are_no_near_duplicates(tmp_path):
+def test_short_texts_of_one_author_are_not_near_duplicates(tmp_path):
     rows = [row | {"body": f"see {n}", "author": n % 5} for n, row in enumerate(ROWS)]
 
     data = ready(write(tmp_path / "a.jsonl", rows), group="author")
@@ -143,7 +143,7 @@ def test_short_texts_of_one_author_are_no_near_duplicates(tmp_path):
     assert len(data.cached.kept) == 40
 
 
-def test_a_row_keeps_its_split_when_others_come(tmp_path):
+def test_a_row_keeps_its_split_when_others_are_added(tmp_path):
     first = [{"body": "the first of all", "label": "a"}] * 3
 
     before = ready(write(tmp_path / "a.jsonl"))
@@ -153,7 +153,7 @@ def test_a_row_keeps_its_split_when_others_come(tmp_path):
         assert texts(before, split) == texts(after, split) - {"the first of all"}
 
 
-def test_a_class_that_counts_as_missing_is_told(tmp_path, caplog):
+def test_a_class_that_counts_as_missing_is_a_warning(tmp_path, caplog):
     rows = [row | {"label": ["None", "a", "b"][n % 3]} for n, row in enumerate(ROWS)]
     path = write(tmp_path / "a.jsonl", rows)
 
@@ -164,9 +164,20 @@ def test_a_class_that_counts_as_missing_is_told(tmp_path, caplog):
     assert report(data, "unreadable").findings[0]["reason"] == (
         "'None' in label counts as missing, see data.missing_cells"
     )
-    (told,) = [text for text in caplog.messages if "counts as missing" in text]
-    assert told.startswith("14 of 40 rows are left out because 'None' in label counts as missing.")
+    (warning,) = [text for text in caplog.messages if "counts as missing" in text]
+    assert warning.startswith(
+        "14 of 40 rows are left out because 'None' in label counts as missing."
+    )
     assert kept.class_names == ("None", "a", "b")
+
+
+def test_a_group_that_counts_as_missing_is_a_warning(tmp_path, caplog):
+    rows = [row | {"author": n if n % 4 else "NA"} for n, row in enumerate(ROWS)]
+
+    ready(write(tmp_path / "a.jsonl", rows), group="author")
+
+    (warning,) = [text for text in caplog.messages if "counts as missing" in text]
+    assert warning.startswith("10 of 40 rows are left out because 'NA' in author counts as")
 
 
 @pytest.mark.parametrize("missing", [None, "", " "])
@@ -212,7 +223,7 @@ def test_a_class_that_only_the_test_split_has_is_an_error(tmp_path):
         ({"path": "nowhere.csv"}, "nowhere.csv does not exist"),
     ],
 )
-def test_names_that_are_wrong_are_told(tmp_path, options, message):
+def test_wrong_names_are_reported(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         ready(**{"path": write(tmp_path / "a.jsonl")} | options)
 

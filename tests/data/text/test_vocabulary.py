@@ -32,7 +32,7 @@ def test_the_order_of_the_texts_makes_no_difference():
 @pytest.mark.parametrize(
     "text", ["the cat", "ünïcode 文字 🎉", "[padding] and [unknown]", "\x00 \n"]
 )
-def test_any_text_can_be_encoded_and_written_again(text):
+def test_any_text_can_be_encoded_and_decoded(text):
     tokenizer = load_vocabulary(trained())
 
     (ids,) = encode(tokenizer, [text], max_tokens=99)
@@ -41,7 +41,7 @@ def test_any_text_can_be_encoded_and_written_again(text):
     assert tokenizer.decode(ids.tolist()).removeprefix(" ") == text
 
 
-def test_case_counts_where_it_is_told_to():
+def test_case_is_kept_on_request():
     for lowercase in (True, False):
         tokenizer = load_vocabulary(trained(lowercase=lowercase))
         upper, lower = encode(tokenizer, ["THE CAT", "the cat"], max_tokens=9)
@@ -57,7 +57,7 @@ def test_long_texts_are_cut_off_and_empty_ones_are_unknown():
     assert empty.tolist() == [UNKNOWN]
 
 
-def test_the_size_is_a_bound():
+def test_the_size_is_an_upper_bound():
     assert load_vocabulary(trained(size=SMALLEST)).get_vocab_size() == SMALLEST
     assert load_vocabulary(trained(size=10_000)).get_vocab_size() < 400
     assert json.loads(trained())["model"]["type"] == "BPE"
@@ -82,7 +82,7 @@ MODEL = json.loads(trained())["model"]
     ],
     ids=lambda text: text[:20],
 )
-def test_what_is_no_vocabulary_is_refused(vocabulary):
+def test_an_invalid_vocabulary_is_refused(vocabulary):
     with pytest.raises(DAMAGE):
         load_vocabulary(vocabulary)
 
@@ -107,7 +107,7 @@ PADDED |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "x"}
     ],
     ids=lambda splits: next(iter(splits)),
 )
-def test_nothing_but_tokens_and_merges_is_taken(splits):
+def test_only_tokens_and_merges_are_loaded(splits):
     expected = encode(load_vocabulary(trained()), TEXTS, max_tokens=9)
 
     found = encode(load_vocabulary(changed(**splits)), TEXTS, max_tokens=9)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leyden.comparison.report.pictures import number
-from leyden.comparison.report.study import Study
+from leyden.comparison.report.study import Study, relative
 from leyden.comparison.report.wording import duration, interval, plural, size, words
 from leyden.comparison.results import SWEEP, Result
 from leyden.comparison.statistics import Estimate
@@ -32,7 +32,7 @@ def checklist(study: Study, row: Row) -> dict[str, str]:
     return {
         "Number of runs": _runs(study),
         "Method and bounds of the search": _search(study),
-        "Configuration of the best": words(row.overrides) or f"{result.path.name}/config.yaml",
+        "Configuration of the best": f"{words(row.overrides)}\n{relative(run.config)}".strip(),
         "Seeds": ", ".join(sorted({str(each.seed) for each in row.results}, key=_natural)),
         "Validation and test, mean and spread": _metrics(row.metrics),
         "Compute": _compute(study, provenance),

@@ -248,7 +248,7 @@ body {
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC",
     "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", sans-serif;
 }
-header, main { max-width: 1120px; margin: 0 auto; padding: 0 20px; }
+header, main { max-width: 1240px; margin: 0 auto; padding: 0 20px; }
 header { padding-top: 32px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 header p { color: var(--muted); margin: 6px 0 0; overflow-wrap: anywhere; }
@@ -263,7 +263,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 14px; }
 a { color: var(--best); text-decoration: none; }
 a:hover { text-decoration: underline; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 9px; text-align: left; vertical-align: middle; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 4px; }
 th { color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--line); }

@@ -84,6 +84,7 @@ def _subtitle(study: Study) -> str:
 
 
 def _sections(study: Study, confirmation: Confirmation | None) -> Iterator[Section]:
+    yield sections.metrics(study)
     yield sections.ranking(study)
     if confirmation:
         yield confirmation_section(confirmation)

@@ -59,13 +59,29 @@ VERDICTS = {
 TONES = {"best": "best", "default": "default config", "other": "all others"}
 
 
+def metrics(study: Study) -> Section:
+    """List the metrics of a run, or the means of a cross-validation with their intervals."""
+    found = study.best.metrics if study.best and study.kind != "sweep" else {}
+    if all(math.isnan(each.low) for each in found.values()):
+        header, rows = ["", ""], [[name, number(each.mean)] for name, each in found.items()]
+    else:
+        header = ["", "mean", "standard deviation", "95 % interval"]
+        rows = [
+            [name, number(each.mean), number(each.deviation), interval(each)]
+            for name, each in found.items()
+        ]
+    return Section(title="Metrics", blocks=[Table(header=header, rows=rows)] if found else [])
+
+
 def ranking(study: Study) -> Section:
     """Rank the points of a sweep, or one run, beside the baselines of the same data."""
+    if study.kind != "sweep" and len(study.all_rows) == 1:
+        return Section(title="Ranking", blocks=[])
     rows = study.all_rows[:LONGEST_TABLE]
     axis = _interval_axis(rows)
     monitor = study.best.monitor if study.best else "monitored metric"
-    header = ["", "", *(study.keys or ["model"]), "runs", monitor, "95 % interval", ""]
-    header += ["minus best", "p", "", "time", "memory"]
+    header = ["", "", *(study.keys or ["model"]), "runs", monitor, ""]
+    header += ["minus best", "p", "", "95 % interval", "time", "memory"]
     table = Table(
         header=header,
         rows=[_ranked(study, place, row, axis) for place, row in enumerate(rows)],
@@ -109,18 +125,15 @@ def _ranked(study: Study, place: int, row: Row, axis: Axis | None) -> list[Cell]
     tone = tone_of(study, row)
     cells: list[Cell] = [str(place + 1), _mark(study, row), *_config(study, row), _runs(row)]
     if estimate is None:
-        cells += ["-", "", ""]
+        cells += ["-", "", *[""] * 3, ""]
     else:
-        cells += [number(estimate.mean), interval(estimate)]
-        cells.append(
-            draw_interval(estimate.mean, estimate.low, estimate.high, axis, tone=tone)
-            if axis
-            else ""
-        )
+        ends = estimate.low, estimate.high
+        picture = draw_interval(estimate.mean, *ends, axis, tone=tone) if axis else ""
+        cells += [number(estimate.mean), picture, *_against_best(study, place), interval(estimate)]
     peaks = [peak_memory(each) for each in row.finished]
     largest = max((sum(each.values()) for each in peaks), default=0.0)
     memory = size(largest) if largest else ""
-    return [*cells, *_against_best(study, place), duration(row.seconds), memory]
+    return [*cells, duration(row.seconds), memory]
 
 
 def _config(study: Study, row: Row) -> list[str]:

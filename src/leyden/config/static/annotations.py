@@ -1,4 +1,4 @@
-"""What the source of a constructor says of its parameters, and which config values fit them."""
+"""Annotations of parameters as syntax trees, and the config values that they accept."""
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+from leyden.config.nodes import is_node
 
 _SEQUENCES = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "frozenset"}
 _TUPLES = {"tuple", "Tuple"}
@@ -19,11 +19,11 @@ _WORDS |= {"str": "a string"} | dict.fromkeys(_PATHS, "a path")
 
 
 def mismatch(parameter: Parameter, value: Any) -> str:
-    """Word why a config value is of the wrong type for a parameter; ``""`` where it is not."""
+    """Return why a parameter does not accept a config value; an empty string if it does."""
     annotation, default = parameter.annotation, parameter.default
     if annotation is Parameter.empty or accepts(annotation, value):
         return ""
-    # Old code writes `size: int = None`: what is the default is right, whatever the annotation.
+    # Old code has `size: int = None`: the default is accepted whatever the annotation.
     if isinstance(default, ast.expr) and _is_literal([default], value):
         return ""
     shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:76]}..."
@@ -31,23 +31,22 @@ def mismatch(parameter: Parameter, value: Any) -> str:
 
 
 def accepts(annotation: ast.expr | None, value: Any) -> bool:
-    """Tell whether a value of a resolved config may stand for an annotated parameter.
+    """Whether an annotated parameter accepts a value of a resolved config.
 
-    Lists stand for any sequence, tuple or set, and strings for paths, because configs have nothing
-    nearer. A nested node with a ``_target_`` stands for the object that it will become. Names that
-    the annotation leaves unexplained, aliases among them, accept everything.
+    Lists are accepted for sequences, tuples and sets, strings for paths, and nodes with a
+    ``_target_`` for objects. Unknown names, such as aliases, accept everything.
     """
     return annotation is None or any(_fits(member, value) for member in members(annotation))
 
 
 def describe(annotation: ast.expr) -> str:
-    """Word what a parameter expects: ``"a float or null"``, ``"one of 'min', 'max'"``."""
+    """Describe what a parameter accepts, such as ``"a float or null"``."""
     *others, last = dict.fromkeys(_in_words(member) for member in members(annotation))
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def name_of(expression: ast.expr) -> str:
-    """Return the last word of a dotted name, whether called, subscripted or bare; else ``""``."""
+    """Return the last component of a name, called and subscripted ones included, or ``""``."""
     match expression:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -59,7 +58,7 @@ def name_of(expression: ast.expr) -> str:
 
 
 def members(annotation: ast.expr) -> Iterator[ast.expr]:
-    """Take unions and quotes apart, down to the types that are alternatives."""
+    """Yield the alternatives of a union, or the annotation itself; quotes are parsed."""
     name = name_of(annotation)
     match annotation:
         case ast.Constant(value=str(text)):
@@ -95,13 +94,13 @@ def _fits(annotation: ast.expr, value: Any) -> bool:
 
 
 def _is_literal(choices: Sequence[ast.expr], value: Any) -> bool:
-    known = [literal(choice, default=...) for choice in choices]
+    known = (literal(choice, default=...) for choice in choices)
     return any(type(value) is type(choice) and value == choice for choice in known)
 
 
 def _is_sequence(arguments: Sequence[ast.expr], value: Any) -> bool:
     if not isinstance(value, (list, tuple)):
-        return _is_node(value)
+        return is_node(value)
     return all(accepts(element, item) for element in arguments[:1] for item in value)
 
 
@@ -113,7 +112,7 @@ def _is_tuple(arguments: Sequence[ast.expr], value: Any) -> bool:
 
 
 def _is_mapping(arguments: Sequence[ast.expr], value: Any) -> bool:
-    if not isinstance(value, Mapping) or _is_node(value) or len(arguments) != 2:
+    if not isinstance(value, Mapping) or is_node(value) or len(arguments) != 2:
         return isinstance(value, Mapping)
     key, item = arguments
     return all(accepts(key, name) and accepts(item, value[name]) for name in value)
@@ -121,15 +120,11 @@ def _is_mapping(arguments: Sequence[ast.expr], value: Any) -> bool:
 
 def _is_object(_: Sequence[ast.expr], value: Any) -> bool:
     plain = value is None or isinstance(value, (bool, int, float, str, list, tuple, Mapping))
-    return _is_node(value) or not plain
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, Mapping) and "_target_" in value
+    return is_node(value) or not plain
 
 
 def _is_number(*types: type) -> Callable[[Sequence[ast.expr], Any], bool]:
-    # Python counts True as 1; a config that says true where a number belongs is mistaken.
+    # bool is a subclass of int, but true is not a number in a config.
     return lambda _, value: isinstance(value, types) and not isinstance(value, bool)
 
 
@@ -143,7 +138,7 @@ _CHECKS: dict[str, Callable[[Sequence[ast.expr], Any], bool]] = {
     **dict.fromkeys(_SEQUENCES, _is_sequence),
     **dict.fromkeys(_TUPLES, _is_tuple),
     **dict.fromkeys(_MAPPINGS, _is_mapping),
-    **dict.fromkeys(_PATHS, lambda _, value: isinstance(value, (str, Path)) or _is_node(value)),
+    **dict.fromkeys(_PATHS, lambda _, value: isinstance(value, (str, Path)) or is_node(value)),
     **dict.fromkeys(_OBJECTS, _is_object),
 }
 
@@ -161,7 +156,7 @@ def _in_words(annotation: ast.expr) -> str:
 
 
 def literal(expression: ast.expr | None, *, default: Any) -> Any:
-    """Evaluate an expression of constants; give the default for any other and for none."""
+    """Evaluate an expression of constants; return the default for others and for ``None``."""
     try:
         return default if expression is None else ast.literal_eval(expression)
     except ValueError:

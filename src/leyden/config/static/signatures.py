@@ -1,11 +1,10 @@
-"""The signature of a constructor, read from its source."""
+"""Signatures of functions and constructors, read from syntax trees."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from inspect import Parameter, Signature
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeGuard
 
 from leyden.config.static.annotations import literal, members, name_of
 
@@ -13,15 +12,16 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def constructor_of(definition: ast.ClassDef, lineage: Iterable[ast.ClassDef]) -> Signature | None:
-    """Read the signature that a class body gives, by method or by fields, or None if it gives none.
+    """Read the signature of the constructor that a class itself defines, or ``None``.
 
     Args:
-        definition: The class.
-        lineage: The class and its bases, nearest first; read for the fields of a dataclass only.
+        definition: Class with a method or with the fields of a dataclass or named tuple.
+        lineage: The class and its bases in the method resolution order, iterated over for
+            dataclasses only.
     """
     lines = flat(definition.body)
     methods = {line.name: line for line in lines if isinstance(line, Function) and is_real(line)}
-    # Python calls `__new__` first, and so does `inspect` look there first.
+    # Like `inspect`: Python calls `__new__` first.
     method = methods.get("__new__") or methods.get("__init__")
     if method:
         return signature_of(method, method=True)
@@ -37,17 +37,17 @@ def constructor_of(definition: ast.ClassDef, lineage: Iterable[ast.ClassDef]) ->
 
 
 def signature_of(function: Function, *, method: bool) -> Signature:
-    """Read a signature, of which annotations and defaults are the ``ast.expr`` of the source.
+    """Read a signature, in which annotations and defaults are expressions of ``ast``.
 
     Args:
-        function: The definition.
-        method: Leave its first parameter out, which is ``self`` or ``cls``.
+        function: Definition of the function.
+        method: Whether to leave out the first parameter, ``self`` or ``cls``.
     """
     names = function.args
     positional: list[tuple[ast.arg, Any]]
     positional = [(arg, Parameter.POSITIONAL_ONLY) for arg in names.posonlyargs]
     positional += [(arg, Parameter.POSITIONAL_OR_KEYWORD) for arg in names.args]
-    # Defaults belong to the last parameters, so the two lists are aligned from their ends.
+    # Defaults belong to the last parameters, so both lists are aligned at their ends.
     pairs = list(zip_longest(reversed(positional), reversed(names.defaults)))[::-1]
     parameters = [_parameter(arg, kind, default) for (arg, kind), default in pairs][method:]
     if names.vararg:
@@ -59,42 +59,31 @@ def signature_of(function: Function, *, method: bool) -> Signature:
     return Signature(parameters)
 
 
-@dataclass(frozen=True)
-class GivenToSuper:
-    """What a constructor gives to ``super().__init__`` beside its own ``**options``."""
-
-    by_position: int
-    by_keyword: frozenset[str]
-
-
-def given_to_super(definition: ast.ClassDef) -> GivenToSuper | None:
-    """Read how a class's ``__init__`` hands its ``**options`` on, or None where it does not."""
+def super_call(definition: ast.ClassDef) -> ast.Call | None:
+    """Find the call of ``super().__init__`` to which a class passes its ``**options``."""
     for method in flat(definition.body):
-        if not isinstance(method, Function) or method.name != "__init__" or not method.args.kwarg:
-            continue
-        for call in filter(_is_super_init, ast.walk(method)):
-            assert isinstance(call, ast.Call)
-            handed_on = [name_of(keyword.value) for keyword in call.keywords if not keyword.arg]
-            if method.args.kwarg.arg in handed_on:
-                names = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
-                return GivenToSuper(len(call.args), names)
+        if isinstance(method, Function) and method.name == "__init__" and method.args.kwarg:
+            for call in filter(_is_super_init, ast.walk(method)):
+                unpacked = [name_of(each.value) for each in call.keywords if not each.arg]
+                if method.args.kwarg.arg in unpacked:
+                    return call
     return None
 
 
-def widened(signature: Signature, base: Signature, given: GivenToSuper) -> Signature:
-    """Replace ``**options`` by what the base takes and has not been given."""
+def widened(signature: Signature, base: Signature, call: ast.Call) -> Signature:
+    """Replace ``**options`` by the parameters of the base that ``super_call`` does not set."""
     own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
-    taken = given.by_keyword | {parameter.name for parameter in own}
+    taken = {keyword.arg for keyword in call.keywords} | {parameter.name for parameter in own}
     inherited = [
-        parameter if parameter.kind is Parameter.VAR_KEYWORD else _by_keyword(parameter)
-        for parameter in list(base.parameters.values())[given.by_position :]
-        if parameter.name not in taken and parameter.kind is not Parameter.VAR_POSITIONAL
+        p if p.kind is Parameter.VAR_KEYWORD else p.replace(kind=Parameter.KEYWORD_ONLY)
+        for p in list(base.parameters.values())[len(call.args) :]
+        if p.name not in taken and p.kind is not Parameter.VAR_POSITIONAL
     ]
     return Signature([*own, *inherited])
 
 
 def flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those in their branches, of which the likeliest to run comes last."""
+    """Yield statements and those in branches, the branch that is likely to run last."""
     for statement in body:
         branches: Sequence[list[ast.stmt]] = ()
         match statement:
@@ -109,15 +98,11 @@ def flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def is_real(definition: ast.ClassDef | Function) -> bool:
-    """Tell a definition from an ``@overload``, which only informs type checkers."""
+    """Whether a definition is not just an ``@overload`` for type checkers."""
     return all(name_of(decorator) != "overload" for decorator in definition.decorator_list)
 
 
-def _by_keyword(parameter: Parameter) -> Parameter:
-    return parameter.replace(kind=Parameter.KEYWORD_ONLY)
-
-
-def _is_super_init(node: ast.AST) -> bool:
+def _is_super_init(node: ast.AST) -> TypeGuard[ast.Call]:
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)):
             return name == "__init__"
@@ -145,7 +130,7 @@ def _fields(definition: ast.ClassDef, *, kw_only: bool) -> dict[str, Parameter]:
 
 
 def _kw_only(definition: ast.ClassDef) -> bool | None:
-    """Read the ``kw_only`` of a dataclass with a generated constructor; None of other classes."""
+    """Return the ``kw_only`` of a dataclass; ``None`` if no constructor is generated."""
     for decorator in definition.decorator_list:
         options = _options(decorator, "dataclass")
         if name_of(decorator) == "dataclass" and literal(options.get("init"), default=True):
@@ -154,7 +139,7 @@ def _kw_only(definition: ast.ClassDef) -> bool | None:
 
 
 def _options(expression: ast.expr | None, function: str) -> dict[str, ast.expr]:
-    """Return the keyword arguments of a call to a function of this name; of other things none."""
+    """Return the keyword arguments of a call of a function; none for other expressions."""
     if not isinstance(expression, ast.Call) or name_of(expression) != function:
         return {}
     return {keyword.arg: keyword.value for keyword in expression.keywords if keyword.arg}

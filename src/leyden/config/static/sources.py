@@ -1,7 +1,7 @@
-"""Definitions in source files, found as an import would find them, without importing.
+"""Definitions of classes and functions, found in source files without importing them.
 
-A name is followed through modules, imports, stars and aliases to the class or function that it
-stands for, and its signature is read from there.
+A name is followed through modules, imports, star imports and aliases to the definition of the class
+or function, whose signature is then read.
 """
 
 import ast
@@ -22,7 +22,12 @@ _EMPTY_BASES = frozenset({"object", "ABC", "Generic", "Protocol", "NamedTuple"})
 
 @dataclass(frozen=True)
 class Import:
-    """A name that an import statement binds."""
+    """Origin of a name that an import statement binds.
+
+    Attributes:
+        module: Dotted name of the module.
+        name: Name in that module; ``None`` for the module itself.
+    """
 
     module: str
     name: str | None
@@ -34,7 +39,13 @@ Trail = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Module:
-    """A module or package on disk."""
+    """A module or package on disk.
+
+    Attributes:
+        name: Dotted name.
+        source: Source file; ``None`` if there is none, as in namespace packages.
+        folders: Folders of a package; none for modules.
+    """
 
     name: str
     source: Path | None
@@ -42,8 +53,12 @@ class Module:
 
     @functools.cached_property
     def statements(self) -> list[ast.stmt]:
-        """Parse the file, with the statements of all branches in one list."""
-        with warnings.catch_warnings(action="ignore"):  # on doubtful escapes in strangers' strings
+        """Parsed statements, those in branches included.
+
+        Raises:
+            UserError: The file has a syntax error.
+        """
+        with warnings.catch_warnings(action="ignore"):  # of invalid escapes
             try:
                 text = self.source.read_bytes() if self.source else b""
                 return list(signatures.flat(ast.parse(text).body))
@@ -52,7 +67,7 @@ class Module:
 
     @functools.cached_property
     def bindings(self) -> dict[str, list[Binding]]:
-        """Gather what each name is bound to, in the order of the source."""
+        """What each name is bound to, in the order of the source."""
         bindings: dict[str, list[Binding]] = {}
         for name, binding in (bound for line in self.statements for bound in self._bound(line)):
             bindings.setdefault(name, []).append(binding)
@@ -84,7 +99,7 @@ class Module:
         return f"{package}.{statement.module}" if statement.module else package
 
     def stars(self) -> Iterator["Module"]:
-        """Find the modules that all names are imported from, the last one first."""
+        """Yield the modules of star imports, the last one first."""
         for statement in reversed(self.statements):
             if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
                 source = find_module(self._origin(statement))
@@ -92,7 +107,7 @@ class Module:
                     yield source
 
     def public(self, is_trusted: Callable[[str], bool]) -> set[str]:
-        """Name what is worth a hint: what it defines, and what it has from trusted modules."""
+        """Return public names that are defined here or imported from trusted modules, for hints."""
         names = set()
         for module in (self, *self.stars()):
             for name, (*_, last) in module.bindings.items():
@@ -101,34 +116,39 @@ class Module:
         return {name for name in names if not name.startswith("_")}
 
     def submodules(self) -> set[str]:
-        """Name the public modules inside a package."""
+        """Return the names of the public modules inside a package."""
         names = (path.stem for folder in self.folders for path in folder.glob("[a-z]*"))
         return {name for name in names if find_module(f"{self.name}.{name}")}
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A class or function where it is really defined."""
+    """A class or function in the module that defines it.
+
+    Attributes:
+        module: Module with the definition.
+        name: Name in that module.
+    """
 
     module: Module
     name: str
 
     @property
     def canonical(self) -> str:
-        """Give the dotted name of the place of definition."""
+        """Dotted name of the definition."""
         return f"{self.module.name}.{self.name}"
 
 
 @dataclass(frozen=True)
 class Class(Definition):
-    """A class."""
+    """Definition of a class."""
 
     node: ast.ClassDef
 
 
 @dataclass(frozen=True)
 class Function(Definition):
-    """A function."""
+    """Definition of a function."""
 
     node: signatures.Function
 
@@ -138,7 +158,10 @@ Found = Module | Class | Function
 
 @functools.cache
 def find_module(name: str) -> Module | None:
-    """Locate a module by its dotted name; only top-level packages are looked up by Python."""
+    """Find a module by its dotted name; ``None`` if it is missing.
+
+    Only top-level packages are looked up by Python's import system.
+    """
     parent, _, leaf = name.rpartition(".")
     if not parent:
         return _package(name)
@@ -161,16 +184,16 @@ def _package(name: str) -> Module | None:
 
 
 def lookup(module: Module, name: str, trail: Trail = frozenset()) -> Found | None:
-    """Find what a name of a module stands for: a definition, or a module inside it."""
+    """Find the definition or submodule that a name in a module refers to, or ``None``."""
     found = _named(module, name, trail)
-    # A submodule is meant where a package imports it from itself, and hidden by any other binding.
+    # A package may import a submodule from itself; any other binding hides the submodule.
     if found is None and ((module.name, name) in trail or name not in module.bindings):
         return find_module(f"{module.name}.{name}")
     return found
 
 
 def _named(module: Module, name: str, trail: Trail) -> Found | None:
-    """Follow a name to its definition; the trail of earlier steps ends a way round in a circle."""
+    """Follow a name to its definition; the trail of earlier steps detects circles."""
     step = (module.name, name)
     if step in trail:
         return None
@@ -183,9 +206,10 @@ def _named(module: Module, name: str, trail: Trail) -> Found | None:
 
 
 def _leads_on(binding: Binding) -> bool:
-    """Tell a binding from one that yields to an earlier one: not installed, or a call that wraps.
+    """Whether a binding hides earlier ones of the same name.
 
-    Whatever else can't be followed must hide the earlier ones, as it does when the program runs.
+    Imports of packages that are not installed do not, nor do calls, which usually wrap the earlier
+    one. Everything else hides them even if it cannot be followed, as it does at run time.
     """
     if isinstance(binding, Import):
         return find_module(binding.module.partition(".")[0]) is not None
@@ -218,10 +242,10 @@ def _evaluate(module: Module, expression: ast.expr, trail: Trail) -> Found | Non
 
 
 def signature_of(found: Class | Function) -> Signature:
-    """Read the signature of a function, or of a class's constructor.
+    """Read the signature of a function or of the constructor of a class.
 
-    Where a constructor hands its ``**options`` on to ``super().__init__``, the parameters of the
-    next constructor are its own as well.
+    If a constructor passes its ``**options`` to ``super().__init__``, the parameters of the next
+    constructor are included.
     """
     if isinstance(found, Function):
         return signatures.signature_of(found.node, method=False)
@@ -234,15 +258,14 @@ def _constructor(lineage: Sequence[Class]) -> Signature:
         signature = signatures.constructor_of(definition.node, bases)
         if signature is None:
             continue
-        given = signatures.given_to_super(definition.node)
-        if given is None:
-            return signature
-        return signatures.widened(signature, _constructor(lineage[place + 1 :]), given)
+        if call := signatures.super_call(definition.node):
+            return signatures.widened(signature, _constructor(lineage[place + 1 :]), call)
+        return signature
     return Signature()
 
 
 def _lineage(found: Class) -> Iterator[Class]:
-    """Yield a class and its bases in Python's order, reading the files of bases only when asked."""
+    """Yield a class and its bases in the method resolution order, reading files lazily."""
     yield found
     names = (base for base in found.node.bases if name_of(base) not in _EMPTY_BASES)
     bases = [_base(found, name) for name in names]
@@ -259,7 +282,7 @@ def _base(of: Class, name: ast.expr) -> Class:
     found = _evaluate(of.module, name, frozenset())
     if isinstance(found, Class) and found != of:
         return found
-    # A base without Python source, or one that a call builds: its constructor may take anything.
+    # A base without Python source, or one made by a call: its constructor accepts anything.
     body = ast.parse("def __init__(self, *args, **kwargs): ...").body
     node = ast.ClassDef("", bases=[], keywords=[], body=body, decorator_list=[])
     return Class(of.module, "", node)

@@ -1,7 +1,8 @@
-"""Hydra targets, resolved by reading source files: nothing that a config names is imported.
+"""Hydra targets, resolved by reading source files instead of importing them.
 
-Importing torch takes seconds, and importing a stranger's target may already do harm. So a target is
-found as a definition in a source file, and refused unless both its name and its home are trusted.
+Importing torch takes seconds, and importing a target of unknown origin may be harmful. A target is
+therefore found as a definition in a source file, and refused unless both its name and the place of
+its definition are trusted.
 """
 
 import functools
@@ -22,9 +23,9 @@ from leyden.config.static.sources import (
     lookup,
     signature_of,
 )
-from leyden.errors import FaultyKeyError, UserError, did_you_mean
+from leyden.errors import FaultyKeyError, UserError, did_you_mean, unexpected
 
-# What a config may name: these, and what is defined under them.
+# Names that a config may use as targets, and everything defined below them.
 _ROOMS = ("callbacks", "data", "losses", "networks", "optim", "strategies", "tasks")
 _LIGHTNING = ("accelerators", "callbacks", "loggers", "plugins", "profilers", "strategies")
 TRUSTED: tuple[str, ...] = (
@@ -37,76 +38,63 @@ TRUSTED: tuple[str, ...] = (
     "torch.optim",
     "torchmetrics",
 )
-# Where functions may be named as well as classes: those elsewhere open, fetch and write files.
+# Where functions are trusted too; elsewhere, they open, download and write files.
 TRUSTED_FUNCTIONS: tuple[str, ...] = (
     *(f"leyden.{room}" for room in ("losses", "networks", "optim")),
     "torch.nn",
     "torch.optim",
     "torchmetrics.functional",
 )
-# Under a trusted name, yet made to load or download models, which may bring code of their own.
-DENIED: tuple[str, ...] = (
-    "torchmetrics.audio.dnsmos",
-    "torchmetrics.audio.nisqa",
-    "torchmetrics.audio.srmr",
-    "torchmetrics.detection.helpers",
-    "torchmetrics.functional.audio.dnsmos",
-    "torchmetrics.functional.audio.nisqa",
-    "torchmetrics.functional.audio.srmr",
-    "torchmetrics.functional.image.arniqa",
-    "torchmetrics.functional.image.dists",
-    "torchmetrics.functional.image.lpips",
-    "torchmetrics.functional.image.perceptual_path_length",
-    "torchmetrics.functional.multimodal",
-    "torchmetrics.functional.text.bert",
-    "torchmetrics.functional.text.helper_embedding_metric",
-    "torchmetrics.functional.text.infolm",
-    "torchmetrics.functional.text.rouge",
-    "torchmetrics.functional.text.sacre_bleu",
-    "torchmetrics.functional.video.vmaf",
-    "torchmetrics.image.arniqa",
-    "torchmetrics.image.dists",
-    "torchmetrics.image.fid",
-    "torchmetrics.image.inception",
-    "torchmetrics.image.kid",
-    "torchmetrics.image.lpip",
-    "torchmetrics.image.mifid",
-    "torchmetrics.image.perceptual_path_length",
-    "torchmetrics.multimodal",
-    "torchmetrics.text.bert",
-    "torchmetrics.text.infolm",
-    "torchmetrics.text.rouge",
-    "torchmetrics.text.sacre_bleu",
-    "torchmetrics.video.vmaf",
+# Modules of metrics that load or download models, which may contain code.
+DENIED: tuple[str, ...] = tuple(
+    f"{package}.{module}"
+    for package in ("torchmetrics", "torchmetrics.functional")
+    for module in (
+        "audio.dnsmos",
+        "audio.nisqa",
+        "audio.srmr",
+        "detection.helpers",
+        "image.arniqa",
+        "image.dists",
+        "image.fid",
+        "image.inception",
+        "image.kid",
+        "image.lpip",
+        "image.lpips",
+        "image.mifid",
+        "image.perceptual_path_length",
+        "multimodal",
+        "text.bert",
+        "text.helper_embedding_metric",
+        "text.infolm",
+        "text.rouge",
+        "text.sacre_bleu",
+        "video.vmaf",
+    )
 )
-# Classes of Lightning that write into the run folder or nowhere, and connect to no server. A config
-# that is read from a file of unknown origin may name these; any other is the user's to choose.
+# Classes of Lightning that write only to the run folder and do not connect to servers. A config of
+# unknown origin may name these; all others must be chosen by the user.
 STAYING: tuple[str, ...] = (
-    *(
-        f"lightning.pytorch.callbacks.{module}"
-        for module in (
-            "device_stats_monitor",
-            "early_stopping",
-            "finetuning",
-            "gradient_accumulation_scheduler",
-            "lr_monitor",
-            "model_summary",
-            "progress",
-            "pruning",
-            "rich_model_summary",
-            "stochastic_weight_avg",
-            "throughput_monitor",
-            "timer",
-            "weight_averaging",
-        )
-    ),
-    *(
-        f"lightning.pytorch.strategies.{module}"
-        for module in ("ddp", "fsdp", "model_parallel", "single_device")
-    ),
     "lightning.fabric.plugins.precision",
     "lightning.pytorch.accelerators",
+    "lightning.pytorch.callbacks.device_stats_monitor",
+    "lightning.pytorch.callbacks.early_stopping",
+    "lightning.pytorch.callbacks.finetuning",
+    "lightning.pytorch.callbacks.gradient_accumulation_scheduler",
+    "lightning.pytorch.callbacks.lr_monitor",
+    "lightning.pytorch.callbacks.model_summary",
+    "lightning.pytorch.callbacks.progress",
+    "lightning.pytorch.callbacks.pruning",
+    "lightning.pytorch.callbacks.rich_model_summary",
+    "lightning.pytorch.callbacks.stochastic_weight_avg",
+    "lightning.pytorch.callbacks.throughput_monitor",
+    "lightning.pytorch.callbacks.timer",
+    "lightning.pytorch.callbacks.weight_averaging",
     "lightning.pytorch.plugins.precision",
+    "lightning.pytorch.strategies.ddp",
+    "lightning.pytorch.strategies.fsdp",
+    "lightning.pytorch.strategies.model_parallel",
+    "lightning.pytorch.strategies.single_device",
     "lightning.pytorch.trainer.trainer.Trainer",
 )
 _LONGEST_HINT = 120
@@ -117,19 +105,19 @@ _HYDRA_TYPES: dict[str, tuple[type, str]] = {
     "_args_": (list, "a list"),
 }
 HYDRA_KEYS = frozenset({"_target_", *_HYDRA_TYPES})
-"""Keys of a node that are not arguments."""
+"""Keys of a node that are not arguments of its target."""
 _NAMELESS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a ``_target_`` stands for.
+    """A class or function that a ``_target_`` refers to.
 
     Attributes:
-        target: As it was given.
-        canonical: The dotted name of its definition.
-        signature: Annotations and defaults are the ``ast.expr`` of the source.
-        is_class: Whether it is a class, not a function.
+        target: Dotted name, as given.
+        canonical: Dotted name of the definition.
+        signature: Signature, in which annotations and defaults are expressions of ``ast``.
+        is_class: Whether it is a class rather than a function.
     """
 
     target: str
@@ -142,21 +130,21 @@ def resolve(target: str) -> Target:
     """Find the definition of a target without importing anything.
 
     Raises:
-        UserError: The target is not trusted, does not exist, or is no class or function.
+        UserError: The target is not trusted, does not exist, or is not a class or function.
     """
     if not all(part.isidentifier() for part in target.split(".")):
         shown = f"{target!r:.{_LONGEST_HINT}}"
         raise UserError(f"_target_ {shown} is not a dotted name such as 'torch.optim.AdamW'.")
     _refuse(target, target, trusted=_trusted(), public=target)
     found = _definition(target)
-    # Public classes may have a private home, as torch.optim.Muon has; functions may not.
+    # Public classes may be defined in private modules, such as torch.optim.Muon.
     public = target if found.is_class else found.canonical
     trusted = _trusted() if found.is_class else _trusted_functions()
     _refuse(target, found.canonical, trusted=trusted, public=public)
     return found
 
 
-@functools.cache  # so that what is built needs no second look at the sources
+@functools.cache  # building needs no second look at the sources
 def _definition(target: str) -> Target:
     found = _find(target)
     return Target(target, found.canonical, signature_of(found), isinstance(found, Class))
@@ -167,14 +155,14 @@ def _trusted() -> tuple[str, ...]:
 
 
 def _trusted_functions() -> tuple[str, ...]:
-    """Return where functions may be named, in projects as in Leyden."""
+    """Return the names below which functions are trusted, in projects too."""
     rooms = ("losses", "networks", "optim")
     own = (f"{project.package}.{room}" for project in find_projects() for room in rooms)
     return (*TRUSTED_FUNCTIONS, *own)
 
 
 def imported(target: Target) -> Any:
-    """Import what a target stands for: that very definition, not what else bears its name."""
+    """Import a target from the module that defines it."""
     module, _, name = target.canonical.rpartition(".")
     return getattr(import_module(module), name)
 
@@ -185,54 +173,49 @@ def is_of_lightning(target: Target) -> bool:
 
 
 def stays_in_run_folder(target: Target) -> bool:
-    """Whether a class of Lightning writes into the run folder or nowhere, and does not connect."""
+    """Whether a class of Lightning writes only to the run folder and connects to no server."""
     return _within(target.canonical, STAYING)
 
 
-def bind(target: Target, arguments: Mapping[str, Any], *, partial: bool, where: str) -> None:
-    """Check the arguments that a config node gives to its target.
+def bind(target: Target, node: Mapping[str, Any], *, where: str) -> None:
+    """Check the arguments of a node against the signature of its target.
 
     Args:
-        target: What will be called.
-        arguments: The node, with or without Hydra's own keys.
-        partial: Whether further arguments follow at run time, so that none is missing yet.
-        where: The dotted key of the node, which messages begin with.
+        target: Class or function that will be called.
+        node: The arguments, and Hydra's own keys; with ``_partial_``, arguments may be missing.
+        where: Dotted key of the node, with which messages begin.
 
     Raises:
         UserError: An argument is unknown, missing, or of a wrong type.
     """
     key = f"{where}." if where else ""
     for name, (kind, expected) in _HYDRA_TYPES.items():
-        if name in arguments and not isinstance(arguments[name], kind):
-            raise FaultyKeyError(
-                f"{key}{name}", f"expected {expected}, got {arguments[name]!r:.80}."
-            )
+        if name in node and not isinstance(node[name], kind):
+            raise unexpected(f"{key}{name}", expected, node[name])
     parameters = target.signature.parameters.values()
     known = {p.name: p for p in parameters if p.kind not in _NAMELESS}
-    given = _by_position(target, arguments.get("_args_", ()), key)
-    given |= {name: value for name, value in arguments.items() if name not in HYDRA_KEYS}
+    given = _by_position(target, node.get("_args_", ()), key)
+    given |= {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in given.items():
         if name in known:
-            fault = annotations.mismatch(known[name], value)
-            if fault:
+            if fault := annotations.mismatch(known[name], value):
                 raise FaultyKeyError(f"{key}{name}", f"{fault}.")
         elif all(p.kind is not Parameter.VAR_KEYWORD for p in parameters):
-            hint = _hint(name, known)
-            fault = f"{target.target} takes no argument {name!r}.{hint}"
+            fault = f"{target.target} takes no argument {name!r}.{_hint(name, known)}"
             raise FaultyKeyError(f"{key}{name}", fault)
     required = (name for name, p in known.items() if p.default is Parameter.empty)
     missing = [f"{key}{name}" for name in required if name not in given]
-    if missing and not partial:
+    if missing and not node.get("_partial_"):
         raise UserError(f"{target.target} lacks required arguments: set {', '.join(missing)}.")
 
 
 def accepts(target: Target, given: Collection[str], own: Collection[str]) -> bool:
-    """Whether a target can be called with these arguments and no others.
+    """Whether a target takes the given arguments and requires no others.
 
     Args:
-        target: What will be called.
-        given: Names of arguments that it has to take.
-        own: Names of arguments that a config node gives it beside.
+        target: Class or function that will be called.
+        given: Names of arguments that it must take.
+        own: Names of arguments that its config node sets.
     """
     named = [p for p in target.signature.parameters.values() if p.kind not in _NAMELESS]
     required = {p.name for p in named if p.default is Parameter.empty}
@@ -250,7 +233,7 @@ def _by_position(target: Target, values: Sequence[Any], key: str) -> dict[str, A
 
 
 def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) -> None:
-    """Refuse a target for one of its names: the one that was given, or the one of its home."""
+    """Refuse a target for one of its names, the given or the canonical one."""
     if any(part.startswith("_") for part in public.split(".")):
         reason = f"{public!r} is private. Name something public"
     elif _within(name, DENIED):
@@ -258,7 +241,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
         reason += "Python instead, in a class of your own in leyden"
     elif not _within(name, _trusted()):
         reason = f"{name!r} is not in a trusted package.{why_untrusted(name.partition('.')[0])} "
-        reason += "Define it in your project's src/NAME, and give the command in the project's "
+        reason += "Define it in src/NAME of your project and run the command in the project's "
         reason += "folder, or install a project that has the entry point leyden.project"
     elif not _within(name, trusted):
         reason = f"{name!r} is a function, and only classes are trusted there. Name a class"
@@ -275,7 +258,7 @@ def _within(name: str, prefixes: Iterable[str]) -> bool:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     hint = did_you_mean(name, known)
-    # The names of a whole package would drown the message.
+    # A list of all names of a package would be too long.
     return hint if len(hint) < _LONGEST_HINT else ""
 
 
@@ -293,12 +276,14 @@ def _find(target: str) -> Class | Function:
         if found is None:
             raise UserError(f"_target_ {target!r} {_fault(holder, part)}")
     if isinstance(found, Module):
-        raise UserError(f"_target_ {target!r} is a module, where a class or function belongs.")
+        raise UserError(f"_target_ {target!r} is a module. Expected a class or function.")
     return found
 
 
 def _fault(holder: Module, name: str) -> str:
     if name in holder.bindings:
-        return f"cannot be read: {name!r} is no class or function in the source of {holder.name}."
+        return (
+            f"cannot be read: {name!r} is not a class or function in the source of {holder.name}."
+        )
     hint = _hint(name, holder.public(lambda name: _within(name, _trusted())) | holder.submodules())
     return f"does not exist: {holder.name} has no {name!r}.{hint}"

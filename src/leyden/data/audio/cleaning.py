@@ -100,18 +100,26 @@ class SpeechCleaning(SoundCleaning):
         return None
 
 
-def fault(
-    steps: SoundCleaning, sound: Sound, *, source: str, split: GivenSplit
+def report_fault(
+    found: tuple[str, str] | None, *, source: str, split: GivenSplit
 ) -> RejectedItem | None:
-    """Return a finding if a step finds fault with a sound; a given test split keeps its sounds."""
-    found = steps.fault(sound)
+    """Return the finding on a step and its reason; a given test split keeps what can be measured.
+
+    Args:
+        found: Step and reason, or ``None`` if no step finds fault.
+        source: Name of the row.
+        split: Split that the source assigns it to.
+    """
     if found is None:
         return None
     step, reason = found
-    return RejectedItem(source=source, reason=reason, step=step, dropped=split != "test")
+    # An empty transcript has no error rate, so it cannot be measured.
+    dropped = split != "test" or step == "empty"
+    return RejectedItem(source=source, reason=reason, step=step, dropped=dropped)
 
 
 def warn_of_fault(steps: SoundCleaning, sound: Sound, file: Path) -> None:
     """Warn of a sound to predict on that training would have dropped."""
-    if item := fault(steps, sound, source=str(file), split="test"):
-        log.warning("%s is %s: %s", file, item.step.replace("_", " "), item.reason)
+    if found := steps.fault(sound):
+        step, reason = found
+        log.warning("%s is %s: %s", file, step.replace("_", " "), reason)

@@ -132,16 +132,21 @@ def read_sound(
     )
 
 
-def sample_count(sample_rate: int, seconds: float) -> int:
-    """Count the samples of a clip.
+def sample_count(sample_rate: int, seconds: float, *, option: str = "seconds") -> int:
+    """Compute the number of samples in a length.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        seconds: Length in seconds.
+        option: Name of the length in the error message.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If it is less than one sample.
     """
     samples = round(sample_rate * seconds)
     if samples < 1:
         raise ValueError(
-            f"seconds: expected a sample of {sample_rate} Hz at least, got {seconds:g} s"
+            f"{option}: expected a sample of {sample_rate} Hz at least, got {seconds:g} s"
         )
     return samples
 

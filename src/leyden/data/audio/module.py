@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.cleaning import AudioCleaning, SoundCleaning, fault, warn_of_fault
+from leyden.data.audio.cleaning import AudioCleaning, SoundCleaning, report_fault, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.audio.normalise import NormaliseMels, mel_statistics, rows_to_fit
 from leyden.data.audio.spectrogram import LogMel, Spectrogram
@@ -145,4 +145,5 @@ class AudioData(SoundData):
 
     def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
         sound = self.hear(file.path)
-        return sound.waveform, fault(self.cleaning, sound, source=file.source, split=file.split)
+        found = self.cleaning.fault(sound)
+        return sound.waveform, report_fault(found, source=file.source, split=file.split)

@@ -52,11 +52,9 @@ class NormaliseMels(nn.Module):
 
     def __init__(self, *, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.scale: Tensor
-        self.offset: Tensor
         scale = torch.where(std > 0, std, torch.ones_like(std)).reciprocal()
-        self.register_buffer("scale", scale.view(1, 1, -1, 1))
-        self.register_buffer("offset", (-mean * scale).view(1, 1, -1, 1))
+        self.scale = nn.Buffer(scale.view(1, 1, -1, 1))
+        self.offset = nn.Buffer((-mean * scale).view(1, 1, -1, 1))
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Scale spectrograms ``(batch, 1, mels, frames)`` float32."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.audio.files import FULL_SCALE
+from leyden.data.audio.files import FULL_SCALE, sample_count
 
 Samples = TypeVar("Samples", int, Tensor, NDArray[np.int64])
 
@@ -40,14 +40,7 @@ class Spectrogram:
         Raises:
             ValueError: If sounds of this rate have no such spectrogram.
         """
-        return LogMel(
-            sample_rate=sample_rate,
-            window=_samples("window_seconds", self.window_seconds, sample_rate),
-            hop=_samples("hop_seconds", self.hop_seconds, sample_rate),
-            mels=self.mels,
-            min_hertz=self.min_hertz,
-            max_hertz=sample_rate / 2 if self.max_hertz is None else self.max_hertz,
-        )
+        return LogMel(self, sample_rate=sample_rate)
 
 
 class LogMel(nn.Module):
@@ -57,39 +50,25 @@ class LogMel(nn.Module):
     (``mel_filters``). Frames are centred on multiples of the hop, with silence beyond both ends.
 
     Args:
+        settings: Settings of the spectrogram.
         sample_rate: Sample rate of the waveforms in Hz.
-        window: Samples per frame.
-        hop: Samples from frame to frame.
-        mels: Number of filters.
-        min_hertz: Lower edge of the lowest filter.
-        max_hertz: Upper edge of the highest filter.
     """
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        window: int,
-        hop: int,
-        mels: int,
-        min_hertz: float,
-        max_hertz: float,
-    ) -> None:
+    def __init__(self, settings: Spectrogram, *, sample_rate: int) -> None:
         super().__init__()
-        self.mels = mels
-        self.hop = hop
+        window = sample_count(sample_rate, settings.window_seconds, option="window_seconds")
+        self.mels = settings.mels
+        self.hop = sample_count(sample_rate, settings.hop_seconds, option="hop_seconds")
         self.fourier = 1 << (window - 1).bit_length()  # the next power of two transforms fastest
         filters = mel_filters(
-            mels,
+            self.mels,
             fourier=self.fourier,
             sample_rate=sample_rate,
-            min_hertz=min_hertz,
-            max_hertz=max_hertz,
+            min_hertz=settings.min_hertz,
+            max_hertz=sample_rate / 2 if settings.max_hertz is None else settings.max_hertz,
         )
-        self.window: Tensor
-        self.filters: Tensor
-        self.register_buffer("window", torch.hann_window(window) / FULL_SCALE)
-        self.register_buffer("filters", torch.from_numpy(filters).float())
+        self.window = nn.Buffer(torch.hann_window(window) / FULL_SCALE)
+        self.filters = nn.Buffer(torch.from_numpy(filters).float())
 
     def frames(self, samples: Samples) -> Samples:
         """Return the number of frames of waveforms with some number of samples."""
@@ -153,13 +132,6 @@ def mel_filters(
 LINEAR_HERTZ_PER_MEL = 200 / 3
 LINEAR_UP_TO = 1000.0
 LOG_STEP = np.log(6.4) / 27
-
-
-def _samples(name: str, seconds: float, sample_rate: int) -> int:
-    samples = round(seconds * sample_rate)
-    if samples < 1:
-        raise ValueError(f"{name}: expected a sample of {sample_rate} Hz at least, got {seconds} s")
-    return samples
 
 
 def _mel(hertz: float) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leyden.data.audio.batches import SpeechBatches, pad_recordings
-from leyden.data.audio.cleaning import SpeechCleaning, fault
+from leyden.data.audio.cleaning import SpeechCleaning, report_fault
 from leyden.data.audio.files import Sound, read_sound
 from leyden.data.audio.module import SoundData
 from leyden.data.audio.normalise import mel_statistics, rows_to_fit
@@ -153,18 +153,11 @@ class SpeechData(SoundData):
     def _fault(
         self, utterance: Utterance, transcript: str, sounds: Sequence[Sound]
     ) -> RejectedItem | None:
-        split = utterance.split
-        for sound in sounds:
-            if item := fault(self.cleaning, sound, source=utterance.source, split=split):
-                return item
+        faults = [self.cleaning.fault(sound) for sound in sounds]
         seconds = sum(sound.seconds for sound in sounds)
-        found = self.cleaning.transcript_fault(transcript, seconds)
-        if found is None:
-            return None
-        step, reason = found
-        # An empty transcript has no error rate, so it cannot be measured either.
-        dropped = split != "test" or step == "empty"
-        return RejectedItem(source=utterance.source, reason=reason, step=step, dropped=dropped)
+        faults.append(self.cleaning.transcript_fault(transcript, seconds))
+        found = next(filter(None, faults), None)
+        return report_fault(found, source=utterance.source, split=utterance.split)
 
     def _joined(self, sounds: Sequence[Sound], pause: float) -> NDArray[np.int16]:
         silence = np.zeros(round(pause * self.sample_rate), dtype=np.int16)

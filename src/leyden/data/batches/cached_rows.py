@@ -1,4 +1,4 @@
-"""Fetching whole batches from the cache."""
+"""Whole batches of cached rows, and their augmentation."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -30,11 +30,15 @@ class Augmentation(Protocol):
 
 
 SHARE_OF_FREE_MEMORY = 0.5
-"""Share of a GPU's free memory that rows may take; the rest is for the network."""
+"""Maximum share of a GPU's free memory that rows take; the rest is for the network."""
 
 
 class CachedRows(Dataset[Batch]):
-    """Rows of one shape, memory-mapped from the cache."""
+    """Dataset of rows of one shape, which returns the batch of a key ``(seed, row numbers)``.
+
+    Args:
+        cached: Prepared rows, whose arrays are memory-mapped.
+    """
 
     def __init__(self, cached: Cache) -> None:
         self.inputs = {name: torch.from_numpy(array) for name, array in cached.arrays.items()}
@@ -75,8 +79,16 @@ def augment_fields(
 ) -> dict[str, Tensor]:
     """Apply augmentations in order, each to its field.
 
+    Args:
+        inputs: Fields ``(batch, ...)`` by name, which are not changed.
+        augmentations: Augmentations by name.
+        generator: Generator of the random numbers, on the device of the batch.
+
+    Returns:
+        Fields of the same shapes and dtypes by name.
+
     Raises:
-        UserError: The inputs have no field of such a name.
+        UserError: If an augmentation names a field that is not in the inputs.
     """
     changed = dict(inputs)
     for name, augmentation in augmentations.items():
@@ -95,7 +107,7 @@ def without_none(
     """Return the augmentations that are not ``None``.
 
     Raises:
-        TypeError: An augmentation does not name the field that it changes.
+        TypeError: If an augmentation does not name the field that it changes.
     """
     found = {name: item for name, item in (augmentations or {}).items() if item is not None}
     for name, item in found.items():

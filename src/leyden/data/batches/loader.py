@@ -1,4 +1,4 @@
-"""A loader whose position within an epoch is kept in checkpoints."""
+"""Data loader whose position within an epoch is saved in checkpoints."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from leyden.errors import UserError
 class ResumableLoader(DataLoader[Batch]):
     """Loader of whole batches, whose state Lightning saves in checkpoints and restores.
 
-    Lightning rebuilds it to predict, from the attributes that have the names of its arguments.
+    Lightning rebuilds it for prediction from the attributes that have the names of its arguments.
 
     Args:
         dataset: Data set that returns a batch for ``(seed, rows)``.
@@ -24,14 +24,14 @@ class ResumableLoader(DataLoader[Batch]):
         num_workers: Number of loader processes; they stay alive between epochs.
         device: Device that batches are moved to.
         keep_on_device: Whether to keep rows of one shape on a GPU that has room for all of them.
-        data: Data module that prepares batches on their device; a task attaches it to a trainer
-            that was given the loader alone.
-        sampler: ``order``, when Lightning rebuilds the loader; so are the next two arguments given.
+        data: Data module that normalises batches on their device; a task attaches it to a trainer
+            that was given only the loader.
+        sampler: ``order``; given only if Lightning rebuilds the loader, like the next two.
         shuffle: False.
-        batch_sampler: None.
+        batch_sampler: ``None``.
 
     Raises:
-        UserError: Lightning has replaced the order by a sampler of single rows.
+        UserError: If Lightning has replaced the order by a sampler of single rows.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ResumableLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # A generator begins at the first batch. Lightning makes the iterator of a resumed epoch
-        # before it tells the order which epoch that is, and workers would fetch ahead at once.
+        # before it sets the epoch of the order, and workers would prefetch batches immediately.
         self.fetched = self.order.first
         elsewhere = self.num_workers > 0 or self.pin_memory
         batches = super().__iter__() if elsewhere else map(self.dataset.__getitem__, self.order)
@@ -91,5 +91,5 @@ class ResumableLoader(DataLoader[Batch]):
         return {"epoch": self.order.epoch, "fetched": self.fetched}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue after that batch if the same epoch is resumed."""
+        """Start the next iteration after the batches that were fetched in the saved epoch."""
         self.order.resume(state_dict["epoch"], state_dict["fetched"])

@@ -1,4 +1,4 @@
-"""The order of batches, a pure function of seed, epoch, step and rank."""
+"""Order of batches, as a pure function of seed, epoch, step and rank."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 
 WORD = 2**64 - 1
+"""Mask of the low 64 bits."""
 
 POOLED_BATCHES = 50
-"""Batches whose rows are sorted by size together: enough for little padding, and still random."""
+"""Number of batches whose rows are sorted by size together; more need less padding."""
 
 
 class BatchOrder(SequentialSampler):
@@ -73,12 +74,12 @@ class BatchOrder(SequentialSampler):
             start = size * (step if batches is None else int(batches[step]))
             share = places[start : start + size]
             if step == count - 1:
-                # Too few rows for every rank join those before, so that no rank waits for another.
+                # If the last rows are too few for all ranks, they are added to the last batch.
                 share = torch.cat([share, places[size * count :]])
             share = self.rows.index_select(0, share)
             if self.world_size > 1:
                 share = share.tensor_split(self.world_size)[self.rank]
-            yield derived_seed(self.seed, epoch, step, self.rank), share
+            yield derive_seed(self.seed, epoch, step, self.rank), share
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration; a new epoch starts at its first batch."""
@@ -91,11 +92,11 @@ class BatchOrder(SequentialSampler):
 
     def _order(self, epoch: int) -> tuple[Tensor, Tensor | None]:
         """Draw the places ``(n,)`` of the rows, and the order of the batches if it is drawn too."""
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         size = self.batch_size * self.world_size
         places = self._places(generator)
         if self.drop_last:
-            # Left out before rows are sorted by size: afterwards these would be the longest rows.
+            # Dropped before rows are sorted by size; afterwards these would be the longest rows.
             places = places[: len(self) * size]
         if self.sizes is None:
             return places, None
@@ -110,23 +111,23 @@ class BatchOrder(SequentialSampler):
     def _places(self, generator: torch.Generator) -> Tensor:
         count = len(self.rows)
         if self.weights is not None:
-            return _drawn(self.weights, generator)
+            return _draw_weighted(self.weights, generator)
         if self.shuffle:
             return torch.randperm(count, generator=generator, dtype=torch.int32)
         return torch.arange(count, dtype=torch.int32)
 
 
-def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw as many places as there are weights; torch.multinomial takes 2**24 at most."""
+def _draw_weighted(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw ``len(weights)`` indices with replacement; ``torch.multinomial`` is limited to 2**24."""
     ends = weights.cumsum(0)
     points = torch.rand(len(weights), dtype=torch.float64, generator=generator) * ends[-1]
     return torch.searchsorted(ends, points, right=True).clamp(max=len(weights) - 1)
 
 
-def derived_seed(*parts: int) -> int:
-    """Combine several numbers into one 63-bit seed, by rounds of SplitMix64.
+def derive_seed(*parts: int) -> int:
+    """Combine numbers into one 63-bit seed, by rounds of SplitMix64.
 
-    Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
+    Source: Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", figure 13.
     """
     state = 0
     for part in parts:

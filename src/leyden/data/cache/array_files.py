@@ -1,4 +1,4 @@
-"""Arrays that are written to files chunk by chunk, and memory-mapped when they are complete."""
+"""Arrays that are appended to files chunk by chunk, and memory-mapped afterwards."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from leyden.data.rows import Ragged
 
 ROWS_AT_ONCE = 1 << 16
+"""Number of rows that are processed together, to limit memory."""
 
 SHAPES = "shapes.json"
+"""Name of the file of the arrays' dtypes and shapes."""
 
 
 class ArrayFiles:
-    """Writer of the arrays of a folder, which holds no rows in memory.
+    """Writer of arrays that keeps no rows in memory; ``read_arrays`` reads them after ``close``.
 
     Args:
-        folder: Created if it does not exist; ``read_arrays`` reads it after ``close``.
+        folder: Folder of one file per array; created if it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,18 +33,29 @@ class ArrayFiles:
         return name in self._shapes
 
     def map_arrays(self) -> dict[str, NDArray[Any]]:
-        """Memory-map the arrays written so far, by name; of ragged arrays only the values."""
+        """Memory-map the arrays written so far by name; a ragged one as its values and offsets."""
         return {name: map_array(self._file(name), *shape) for name, shape in self._shapes.items()}
 
     def append(self, name: str, rows: NDArray[Any] | Ragged) -> None:
-        """Append rows ``(rows, ...)``, or ragged ones, to an array."""
+        """Append rows to an array.
+
+        Args:
+            name: Name of the array.
+            rows: Array ``(rows, ...)`` or ragged rows, of the same dtype and row shape each time.
+        """
         if isinstance(rows, Ragged):
             self._append_ragged(name, rows)
         else:
             self._append(name, rows)
 
     def rewrite(self, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-        """Replace the values of an array in place, chunk by chunk, by others of the same dtype."""
+        """Replace the values of an array in place.
+
+        Args:
+            name: Name of the array.
+            change: Function that returns the new values of a chunk ``(rows, ...)``, of the same
+                shape and dtype.
+        """
         dtype, shape = self._shapes[name]
         array = np.memmap(self._file(name), mode="r+", dtype=dtype, shape=tuple(shape))
         for start in range(0, len(array), ROWS_AT_ONCE):
@@ -50,7 +63,7 @@ class ArrayFiles:
             part[:] = change(part)
 
     def close(self) -> None:
-        """Write the dtypes and shapes, without which the files cannot be read."""
+        """Write the dtypes and shapes, which ``read_arrays`` needs."""
         (self.folder / SHAPES).write_text(json.dumps(self._shapes, indent=1))
 
     def _append_ragged(self, name: str, rows: Ragged) -> None:
@@ -73,7 +86,7 @@ class ArrayFiles:
 
 
 def read_arrays(folder: Path) -> dict[str, NDArray[Any] | Ragged]:
-    """Memory-map the arrays of a folder, by name."""
+    """Memory-map the arrays of a folder by name."""
     shapes = json.loads((folder / SHAPES).read_text())
     arrays = {name: map_array(folder / f"{name}.bin", *shape) for name, shape in shapes.items()}
     return {
@@ -86,7 +99,7 @@ def read_arrays(folder: Path) -> dict[str, NDArray[Any] | Ragged]:
 
 
 def map_array(path: Path, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Memory-map a file copy-on-write, because torch needs writable memory."""
+    """Memory-map a file as an array, copy-on-write because torch needs writable memory."""
     if 0 in shape:
         return np.empty(tuple(shape), dtype)  # an empty file cannot be mapped
     # A plain array of the mapped memory: numpy's own class for it makes every access slower.

@@ -1,4 +1,4 @@
-"""Preparation: rows stream from their source into the cache, and are cleaned there."""
+"""Preparation of a cache: rows are written as they are read from their source, then cleaned."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ from leyden.data.cache.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache.prepared import ARRAYS, COLUMNS, META, REPORT, SOURCES
 from leyden.data.cache.source_names import ENDS, SourceNames, append_names
 from leyden.data.cache.store import write_once
-from leyden.data.cleaning.near_duplicates import in_contexts
+from leyden.data.cleaning.comparison import Comparison
+from leyden.data.cleaning.near_duplicates import separate_contexts
 from leyden.data.cleaning.steps import Cleaning, clean
 from leyden.data.identity import Keys, hash_names, mix_keys, separate_repeats
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
@@ -24,6 +25,7 @@ from leyden.data.values import canonical, merged
 from leyden.errors import UserError
 
 DIGEST_SIZE = 16
+"""Length in bytes of the digest of a row's inputs."""
 
 
 def prepare(
@@ -33,55 +35,46 @@ def prepare(
     steps: Cleaning,
     class_names: Sequence[str] | None,
 ) -> None:
-    """Write the cache unless it is there; processes that come meanwhile wait and then read it.
+    """Write the cache of a data set unless it exists; other processes wait until it is complete.
 
     Args:
-        folder: Folder of the cache; its parent holds the lock file.
-        read: Function that yields the rows; it is not called if the cache exists.
-        steps: the cleaning steps to run.
-        class_names: names of the indices in the targets, or ``None`` where targets are names.
+        folder: Folder of the cache; the lock file is beside it.
+        read: Function that yields the rows; called only if the cache does not exist.
+        steps: Cleaning steps that run.
+        class_names: Class names by index, if the targets are class indices; ``None`` if they are
+            class names or no classes.
 
     Raises:
-        UserError: The source has no rows, or the folder cannot be written.
+        UserError: If the source has no rows or items that cannot be read, too many rows would be
+            dropped, or the folder cannot be written.
     """
-    write_once(folder, partial(_write, read=read, steps=steps, class_names=class_names))
 
+    def write(unfinished: Path) -> None:
+        rows = _WrittenRows(unfinished, class_names)
+        for chunk in read():
+            if not steps.unreadable:
+                _require_readable(chunk.rejected)
+            rows.add(chunk)
+        if "splits" not in rows.columns:
+            raise UserError(_nothing_readable(rows.rejected))
+        rows.finish(steps)
 
-def _write(
-    folder: Path,
-    *,
-    read: Callable[[], Iterable[Rows]],
-    steps: Cleaning,
-    class_names: Sequence[str] | None,
-) -> None:
-    rows = _WrittenRows(folder, class_names)
-    for chunk in read():
-        unreadable = [item for item in chunk.rejected if item.step == "unreadable"]
-        if unreadable and not steps.unreadable:
-            first = unreadable[0]
-            raise UserError(
-                f"{first.source} cannot be read: {first.reason}. Fix or remove it, or let such "
-                "items be skipped and reported with data.cleaning.unreadable=true."
-            )
-        rows.add(chunk)
-    if "splits" not in rows.columns:
-        raise UserError(_nothing_readable(rows.rejected))
-    rows.finish(steps)
+    write_once(folder, write)
 
 
 class _WrittenRows:
-    """Rows that go to disk as they come; what is kept here does not grow with their number.
+    """Writer of a cache, whose memory does not grow with the number of rows.
 
     Args:
-        folder: of the cache.
-        class_names: names of the indices in the targets, or ``None`` where targets are names.
+        folder: Folder of the cache.
+        class_names: Class names by index, if the targets are class indices, or ``None``.
     """
 
     def __init__(self, folder: Path, class_names: Sequence[str] | None) -> None:
         self.folder = folder
         self.arrays = ArrayFiles(folder / ARRAYS)
         self.columns = ArrayFiles(folder / COLUMNS)
-        # What rows are compared by, and nobody needs afterwards.
+        # Needed to compare rows, and deleted afterwards.
         self.compared = ArrayFiles(folder / "compared")
         self.class_names = class_names
         self.classes = Numbering()
@@ -92,7 +85,7 @@ class _WrittenRows:
         self.changed: Counter[str] = Counter()
 
     def add(self, rows: Rows) -> None:
-        """Write a chunk."""
+        """Append a chunk of rows."""
         self.rejected.extend(rows.rejected)
         self.changed.update(rows.changed)
         self.facts |= rows.facts
@@ -110,11 +103,13 @@ class _WrittenRows:
         self._add_keys(rows)
 
     def finish(self, steps: Cleaning) -> None:
-        """Clean the rows, once all are written."""
+        """Clean the rows after the last chunk, and complete the files."""
         if self.classes.names:
             self.columns.rewrite("targets", partial(np.take, self.classes.places()))
             self.class_names = self.classes.names
-        self._finish_keys()
+        keys = self.compared.map_arrays()["keys"]
+        identify_content = self.has_content_keys and not self.is_grouped
+        self.columns.append("keys", separate_repeats(keys) if identify_content else keys)
         self._clean(steps)
         self.arrays.close()
         self.columns.close()
@@ -122,38 +117,35 @@ class _WrittenRows:
 
     def _clean(self, steps: Cleaning) -> None:
         columns, compared = self.columns.map_arrays(), self.compared.map_arrays()
-        digests, targets = compared["digests"], compared.get("targets", columns["targets"])
-        keep, report = clean(
-            digests=digests,
-            targets=targets,
+        rows = Comparison(
+            digests=compared["digests"],
+            targets=compared.get("targets", columns["targets"]),
             splits=columns["splits"],
             contexts=compared.get("contexts"),
             signatures=compared.get("signatures"),
+        )
+        report = clean(
+            rows,
             class_names=self.class_names or (),
             sources=SourceNames(self.folder / SOURCES, columns[ENDS]),
             rejected=self.rejected,
             changed=self.changed,
             steps=steps,
         )
-        for start in range(0, len(keep), ROWS_AT_ONCE):
-            kept = start + np.flatnonzero(keep[start : start + ROWS_AT_ONCE])
+        for start in range(0, len(rows.keep), ROWS_AT_ONCE):
+            kept = start + np.flatnonzero(rows.keep[start : start + ROWS_AT_ONCE])
             self.columns.append("kept", kept)
         meta = {
             "class_names": list(self.class_names or ()),
             "is_grouped": self.is_grouped,
             "facts": self.facts,
-            "fingerprint": _digest_of(digests, targets),
+            "fingerprint": _digest_of(compared["digests"], rows.targets),
         }
         (self.folder / META).write_text(json.dumps(meta, indent=1))
         (self.folder / REPORT).write_text(json.dumps(report.as_dict(), indent=1))
 
-    def _finish_keys(self) -> None:
-        keys = self.compared.map_arrays()["keys"]
-        identify_content = self.has_content_keys and not self.is_grouped
-        self.columns.append("keys", separate_repeats(keys) if identify_content else keys)
-
     def _add_keys(self, rows: Rows) -> None:
-        """Write what splits and comparisons of rows go by."""
+        """Append the keys by which rows are split, and what distinguishes equal rows."""
         self.has_content_keys |= rows.keys is not None
         keys = hash_names(rows.sources) if rows.keys is None else rows.keys
         context: Keys | None = None
@@ -170,19 +162,19 @@ class _WrittenRows:
             self.compared.append("contexts", context)
         if signatures is not None:
             if context is not None:
-                signatures = in_contexts(signatures, context)
+                signatures = separate_contexts(signatures, context)
             self.compared.append("signatures", signatures)
 
     def _add_targets(self, rows: Rows) -> None:
         names = rows.label_names or self.class_names
         if rows.sequences is not None:
-            # Sequences are no classes: a split must not keep equal ones in proportion.
+            # The hashes are for comparisons only: splits are not stratified by sequences.
             self.arrays.append("sequences", rows.sequences)
-            self.compared.append("targets", _numbers(rows.sequences))
+            self.compared.append("targets", _hash_sequences(rows.sequences))
             targets: NDArray[np.generic] = np.zeros(len(rows.targets), dtype=np.int64)
         elif names is not None:
             self.class_names = names
-            # Rows of several labels are truths, one per label.
+            # Class indices, or a truth value for each label.
             targets = rows.targets.astype(np.int64 if rows.targets.ndim == 1 else np.uint8)
         elif rows.targets.dtype.kind == "f":
             targets = rows.targets.astype(np.float64)
@@ -192,25 +184,25 @@ class _WrittenRows:
 
 
 class Numbering:
-    """Numbers names as they come; which of them are equal, and their order, is known at the end."""
+    """Provisional numbers of class names, until all names, and so their order, are known."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     @property
     def names(self) -> list[str]:
-        """The names so far in sorted order, one for all that are equal."""
+        """Sorted names so far; of names that are equal as values only one."""
         return sorted(set(merged(list(self._numbers)).values()))
 
     def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:
-        """Number names ``(rows,)`` in the order in which they first came."""
+        """Return the numbers ``(rows,)`` of names ``(rows,)``, in the order of first occurrence."""
         distinct, places = np.unique(names, return_inverse=True)
         known = self._numbers
         numbers = [known.setdefault(str(name), len(known)) for name in distinct.tolist()]
         return np.array(numbers, dtype=np.int64)[places]
 
     def places(self) -> NDArray[np.int64]:
-        """Return the place ``(numbers,)`` among ``names`` of the name of each number."""
+        """Return the index ``(numbers,)`` in ``names`` of each number."""
         spelled = merged(list(self._numbers))
         places = {name: place for place, name in enumerate(self.names)}
         return np.array([places[spelled[name]] for name in self._numbers], dtype=np.int64)
@@ -233,8 +225,8 @@ def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]
         yield digest.digest()
 
 
-def _numbers(sequences: Ragged) -> NDArray[np.int64]:
-    """Number sequences so that equal ones, and no others, have the same number."""
+def _hash_sequences(sequences: Ragged) -> NDArray[np.int64]:
+    """Return hashes ``(rows,)`` (int64) of sequences."""
     digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in sequences]
     return np.frombuffer(b"".join(digests), dtype=np.int64)
 
@@ -244,6 +236,15 @@ def _digest_of(*columns: NDArray[Any]) -> str:
     for column in columns:
         digest.update(column.data)
     return digest.hexdigest()
+
+
+def _require_readable(rejected: Sequence[RejectedItem]) -> None:
+    for item in rejected:
+        if item.step == "unreadable":
+            raise UserError(
+                f"{item.source} cannot be read: {item.reason}. Fix or remove it, or let such items "
+                "be skipped and reported with data.cleaning.unreadable=true."
+            )
 
 
 def _nothing_readable(rejected: Sequence[RejectedItem]) -> str:

@@ -1,4 +1,4 @@
-"""Prepared rows, memory-mapped from the cache by every process."""
+"""Prepared rows, which every process memory-maps from the cache."""
 
 import json
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from leyden.data.identity import Keys
 from leyden.data.splits import Population
 
 ARRAYS = "arrays"
-"""Folder of the inputs."""
+"""Name of the folder of the inputs."""
 
 COLUMNS = "columns"
-"""Folder of what is known of each row beside its inputs."""
+"""Name of the folder of the targets, splits, keys and other columns."""
 
 SOURCES = "sources.txt"
 
@@ -29,23 +29,24 @@ META = "meta.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """A prepared data set; all that grows with its rows is mapped from disk.
+    """Prepared rows of a data set, memory-mapped from disk.
 
     Attributes:
-        path: its folder.
-        arrays: the inputs, arrays ``(rows, ...)`` or ``Ragged`` ones.
-        targets: ``(rows,)`` int64 class indices, or float64 numbers to predict, or
-            ``(rows, labels)`` uint8 where a row may have several labels; zeros where
-            the targets are the array ``sequences``.
-        splits: ``(rows,)`` place in ``GIVEN_SPLITS`` of the split that the source gave each row.
-        kept: row numbers that survived cleaning.
-        keys: ``(rows,)`` uint64 hash of each row's group, or else of what identifies the row.
-        is_grouped: Whether the keys are those of groups.
-        times: ``(rows,)`` float64 times of the rows; ``None`` if they have none.
-        sources: where each row came from.
-        class_names: names in the order of the indices, or of the labels; empty for numbers.
-        facts: what the kind has to know of the rows.
-        fingerprint: digest of the rows' bytes and targets.
+        path: Folder of the cache.
+        arrays: Inputs by name of the field, ``(rows, ...)`` or ``Ragged``.
+        targets: Class indices ``(rows,)`` (int64); numbers to predict ``(rows,)`` (float64); truths
+            ``(rows, labels)`` (uint8) if a row may have several labels; or zeros if the targets are
+            the array ``sequences``.
+        splits: Codes ``(rows,)`` (uint8) in ``GIVEN_SPLITS`` of the splits given by the source.
+        kept: Numbers ``(n,)`` (int64) of the rows that no cleaning step has dropped.
+        keys: Hashes ``(rows,)`` (uint64) of the rows' groups, or of what identifies the rows.
+        is_grouped: Whether the keys are hashes of groups.
+        times: Times ``(rows,)`` (float64) of the rows; ``None`` if they have none.
+        sources: Display name of each row.
+        class_names: Names of the classes or labels in the order of their indices; empty for other
+            targets.
+        facts: What the kind needs in order to read the rows, as in ``Rows.facts``.
+        fingerprint: Digest of the inputs and targets of all rows.
     """
 
     path: Path
@@ -62,11 +63,11 @@ class Cache:
     fingerprint: str
 
     def cleaning_report(self) -> CleaningReport:
-        """Read what cleaning found when the cache was written."""
+        """Read the report of the cleaning of these rows."""
         return CleaningReport.from_dict(json.loads((self.path / REPORT).read_text()))
 
     def population(self) -> Population:
-        """Return what a splitter needs to know of the kept rows."""
+        """Return the kept rows, in the form that a splitter takes."""
         return Population(
             rows=self.kept,
             keys=self.keys,
@@ -77,7 +78,7 @@ class Cache:
 
 
 def read_cache(folder: Path) -> Cache:
-    """Map a prepared cache into memory."""
+    """Memory-map the cache in a folder that ``prepare`` has written."""
     meta = json.loads((folder / META).read_text())
     columns: dict[str, Any] = read_arrays(folder / COLUMNS)
     return Cache(

@@ -1,4 +1,4 @@
-"""Names of the items that rows were read from: one line each in a file that is memory-mapped."""
+"""Display names of rows, kept as the lines of a memory-mapped file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from leyden.data.cache.array_files import map_array
 
 ENDS = "source_ends"
-"""Name of the array ``(rows,)`` of the byte at which each line of the file ends."""
+"""Name of the column of the bytes at which the lines of the file end."""
 
 
 class SourceNames:
-    """The names of rows, by row number.
+    """Display names of rows by row number.
 
     Args:
         file: UTF-8 file with one name per line; a name may contain line ends.
-        ends: ``(rows,)`` int64, the byte at which each line ends.
+        ends: Offsets ``(rows,)`` (int64) in bytes at which the lines end.
     """
 
     def __init__(self, file: Path, ends: NDArray[np.int64]) -> None:
@@ -34,7 +34,7 @@ class SourceNames:
 
 
 def append_names(file: Path, names: Sequence[str]) -> NDArray[np.int64]:
-    """Append names of rows, and return the byte ``(names,)`` at which each line ends."""
+    """Append names to a file, and return the offsets ``(names,)`` (int64) at which they end."""
     # Names of files need not be Unicode.
     lines = [f"{name}\n".encode(errors="surrogateescape") for name in names]
     with file.open("ab") as stream:

@@ -1,8 +1,8 @@
-"""The on-disk cache: folders that are written once, whole or not at all.
+"""Cache folders on disk, which are written once: completely or not at all.
 
-The name of a folder is a fingerprint of the source and of the settings that shaped its content, so
-a changed setting never reads stale files. A folder is written under a lock and renamed when it is
-complete.
+The name of a folder is a fingerprint of the source and of the settings that determine its content,
+so stale files are never read after a setting has changed. A folder is written under a lock, and
+renamed when it is complete.
 """
 
 import errno
@@ -20,9 +20,10 @@ from leyden.errors import UserError
 from leyden.files import written_aside
 
 FORMAT = 9
-"""Raised when the layout below or the reading of sources changes: older caches are not read."""
+"""Incremented when the layout of caches or the reading of sources changes: old ones are unused."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a disk that is full or read-only."""
 
 
 def default_folder() -> Path:
@@ -33,7 +34,14 @@ def default_folder() -> Path:
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
-    """Return a digest of plain settings, of 16 hexadecimal digits, as the name of a folder."""
+    """Return a digest of settings as the name of a folder.
+
+    Args:
+        settings: Plain containers and values; others are represented by their ``str``.
+
+    Returns:
+        A string of 16 hexadecimal digits.
+    """
     text = json.dumps([FORMAT, settings], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -43,10 +51,10 @@ def write_once(folder: Path, write: Callable[[Path], None]) -> None:
 
     Args:
         folder: Folder to write; the lock file is beside it.
-        write: Function that fills the empty folder that it is given.
+        write: Function that writes the files to a given, empty folder.
 
     Raises:
-        UserError: The folder cannot be written, or its disk is full.
+        UserError: If the folder cannot be written, or its disk is full.
     """
     if folder.is_dir():
         return
@@ -65,21 +73,18 @@ def write_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing a folder, by a lock file beside it.
+    """Hold a lock file beside a folder, so that no other process that holds it writes the folder.
 
     Raises:
-        UserError: The parent folder cannot be written.
+        UserError: If the parent folder cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-        lock.acquire()
+        lock = FileLock(folder.with_name(f"{folder.name}.lock")).acquire()
     except OSError as error:
         raise _unwritable(folder.parent, error) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:

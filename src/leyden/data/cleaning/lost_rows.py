@@ -1,4 +1,4 @@
-"""Rows that cleaning drops from a data set: how many, and of which classes."""
+"""Counts of the rows that cleaning drops, in total and by class."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,24 +10,25 @@ from leyden.data.rows import RejectedItem
 from leyden.data.values import matcher
 
 MOST_DROPPED = 0.05
-"""Share of the rows that a step may drop without a warning."""
+"""Maximum share of the rows that a step may drop without a warning."""
 
 MOST_SHIFTED = 0.02
-"""Change of a class's share of the rows that a step may cause without a warning."""
+"""Maximum change of a class's share of the rows without a warning."""
 
 MOST_NAMED = 5
-"""Classes that a warning lists."""
+"""Maximum number of classes that a warning lists."""
 
 
 class LostRows:
-    """Rows that cleaning steps drop, in all and by class.
+    """Counts of the rows that each cleaning step drops, in total and by class.
 
-    Rows of the test split that the source sets apart are never dropped, and not counted here.
+    Rows of a test split that the source sets apart are never dropped, and are not counted.
 
     Args:
-        targets: ``(rows,)`` int64 classes or ``(rows, labels)`` uint8 of the rows that were read.
-        class_names: Names of the classes or labels; empty if the targets are something else.
-        rejected: Items that did not become rows.
+        targets: Class indices ``(rows,)`` (int64) or labels ``(rows, labels)`` (uint8) of the rows
+            that were read; others are counted in total only.
+        class_names: Names of the classes or labels; empty for other targets.
+        rejected: Items that did not become rows, and findings on those that did.
     """
 
     def __init__(
@@ -40,22 +41,27 @@ class LostRows:
         self.class_names = class_names
         self.find = matcher(class_names)
         self.rows = len(targets)
-        self.classes = self._counted(targets)
+        self.classes = self._count_classes(targets)
         self.dropped: Counter[str] = Counter()
         self.dropped_classes: dict[str, Counter[str]] = {}
         for item in rejected:
             if item.dropped:
                 self.rows += 1
-                name = self._name_of(item)
-                self.classes.update(name)
-                self._count(item.step, 1, name)
+                counts = self._class_of(item)
+                self.classes.update(counts)
+                self._count(item.step, 1, counts)
 
     def add(self, step: str, targets: NDArray[np.generic]) -> None:
-        """Count the rows that a step drops, given their targets."""
-        self._count(step, len(targets), self._counted(targets))
+        """Count the rows that a step drops.
+
+        Args:
+            step: Name of the step.
+            targets: Targets of these rows, ``(rows,)`` or ``(rows, labels)``.
+        """
+        self._count(step, len(targets), self._count_classes(targets))
 
     def warnings(self) -> list[str]:
-        """Return sentences on notable changes, by single steps and by several of them together."""
+        """Return a sentence for each step that changes the data notably, and one for all steps."""
         changes = {
             step: self._changes(self.dropped[step], lost)
             for step, lost in self.dropped_classes.items()
@@ -82,7 +88,7 @@ class LostRows:
         self.dropped[step] += rows
         self.dropped_classes.setdefault(step, Counter()).update(classes)
 
-    def _counted(self, targets: NDArray[np.generic]) -> Counter[str]:
+    def _count_classes(self, targets: NDArray[np.generic]) -> Counter[str]:
         if not self.class_names:
             return Counter()
         if targets.ndim == 2:
@@ -91,7 +97,7 @@ class LostRows:
             counts = np.bincount(targets.astype(np.int64), minlength=len(self.class_names))
         return Counter(dict(zip(self.class_names, counts.tolist(), strict=True)))
 
-    def _name_of(self, item: RejectedItem) -> Counter[str]:
+    def _class_of(self, item: RejectedItem) -> Counter[str]:
         if item.target is None:
             return Counter()
         if isinstance(item.target, int):
@@ -99,7 +105,12 @@ class LostRows:
         return Counter([self.find(item.target) or item.target])
 
     def _changes(self, dropped: int, lost: Counter[str]) -> list[str]:
-        """Return what is notable about dropping some rows, in phrases."""
+        """Return phrases that describe notable changes when some rows are dropped.
+
+        Args:
+            dropped: Number of rows that are dropped.
+            lost: Number of these rows by class.
+        """
         changes = []
         if dropped > MOST_DROPPED * self.rows:
             changes.append(f"drops {dropped} of {self.rows} rows")

@@ -1,8 +1,7 @@
-"""Cleaning: find rows that would teach or measure the wrong thing, drop them, and say so.
+"""Cleaning: find rows that would distort training or evaluation, drop them, and report them.
 
-Only training and validation rows are ever dropped by comparison: a test split that the source
-itself sets apart stays as it is, so that published figures remain comparable. What is wrong with
-it is still counted.
+Steps that compare rows drop training and validation rows only. The test split of a source is left
+as it is, so that published figures remain comparable; what is found in it is still counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,36 +13,40 @@ from numpy.typing import NDArray
 
 from leyden.data.cleaning.comparison import STEPS, TEST, Comparison
 from leyden.data.cleaning.lost_rows import LostRows
-from leyden.data.identity import Keys
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
 
 SKIPPED = "skipped"
-"""Step of files that are not items of the data set; it cannot be switched off."""
+"""Step that reports files which are not items of the data set; it cannot be switched off."""
 
 
 class Names(Protocol):
-    """The name of each row, for people."""
+    """Display names of the rows, by row number."""
 
     def __getitem__(self, row: int, /) -> str:
-        """Give that of one row."""
+        """Return the display name of a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cleaning:
-    """Which cleaning steps run; one that is off counts nothing and drops nothing.
+    """Cleaning steps that run; a step that is off finds and drops nothing.
 
-    A kind of data adds steps of its own in a subclass; it judges them item by item as it reads.
-    Only a step called ``near_duplicates`` compares rows, by the signatures that the kind gives.
+    A subclass adds the steps of a kind of data, which examine each item when it is read. Its field
+    ``near_duplicates``, if it has one, is a step that compares the MinHash signatures of the rows.
     Fields that are not boolean are settings of steps.
 
     Attributes:
-        unreadable: skip items that can't be read; when off, the first one is an error.
-        conflicting_labels: drop training rows whose equal inputs carry different targets.
-        duplicates: keep the first of several rows of one split that are equal, targets included.
-        leakage: drop training rows that stand in validation or test too, and validation rows that
-            stand in test.
-        max_dropped: Largest share of the rows that all steps together may drop; more is an error.
+        unreadable: Whether to skip items that cannot be read; otherwise the first one is an error.
+        conflicting_labels: Whether to drop training and validation rows that have equal inputs but
+            different targets.
+        duplicates: Whether to drop repeated rows of a split, targets included, except the first.
+        leakage: Whether to drop training rows that are also in the validation or test split, and
+            validation rows that are also in the test split.
+        max_dropped: Maximum share of the rows, in [0, 1], that all steps together may drop; more
+            is an error.
+
+    Raises:
+        ValueError: If ``max_dropped`` is not in [0, 1].
     """
 
     unreadable: bool = True
@@ -59,7 +62,14 @@ class Cleaning:
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What one cleaning step found (or changed) and dropped, with a reason for each row dropped."""
+    """Result of one cleaning step.
+
+    Attributes:
+        enabled: Whether the step ran.
+        found: Number of items that the step found or changed.
+        dropped: Number of these items that are not rows.
+        findings: ``source`` and ``reason`` of each item found.
+    """
 
     enabled: bool
     found: int = 0
@@ -69,13 +79,13 @@ class StepReport:
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningReport:
-    """The record of a data set's cleaning, written as ``cleaning.json``.
+    """Result of cleaning a data set, written as ``cleaning.json``.
 
     Attributes:
         items_read: Number of items that were read.
-        rows_kept: Number of rows that every step has kept.
-        steps: What each step found.
-        warnings: What cleaning has changed in the data as a whole, in sentences.
+        rows_kept: Number of rows that no step has dropped.
+        steps: Result of each step by name.
+        warnings: Sentences on how cleaning has changed the data as a whole.
     """
 
     items_read: int
@@ -84,57 +94,43 @@ class CleaningReport:
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Convert to plain containers."""
+        """Return the report as plain containers."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, report: dict[str, Any]) -> "CleaningReport":
-        """Make a report of what ``as_dict`` gave."""
+        """Build a report from the result of ``as_dict``."""
         steps = {name: StepReport(**step) for name, step in report["steps"].items()}
         return cls(**report | {"steps": steps})
 
 
 def clean(
+    rows: Comparison,
     *,
-    digests: NDArray[np.void],
-    targets: NDArray[np.generic],
-    splits: NDArray[np.uint8],
     sources: Names,
     rejected: Sequence[RejectedItem],
     steps: Cleaning,
     class_names: Sequence[str] = (),
     changed: Mapping[str, int] | None = None,
-    contexts: Keys | None = None,
-    signatures: NDArray[np.uint32] | None = None,
-) -> tuple[NDArray[np.bool_], CleaningReport]:
-    """Compare all rows by their digests and targets.
+) -> CleaningReport:
+    """Run the cleaning steps that compare rows, and report these and the steps of reading.
 
     Args:
-        digests: ``(rows,)`` digest of each row's inputs, 16 bytes each.
-        targets: ``(rows,)`` or ``(rows, labels)`` targets.
-        splits: ``(rows,)`` place in ``GIVEN_SPLITS`` of the split that the source gave each row.
-        sources: name of each row, for the report.
-        rejected: items that did not become rows.
-        steps: the steps that run.
-        class_names: Names of the classes or labels; empty if the targets are something else.
-        changed: how many rows each step of the kind changed.
-        contexts: ``(rows,)`` uint64 hash of each row's group and time, if it has any.
-        signatures: ``(rows, hashes)`` that tell near-duplicates, where the kind gives them.
-
-    Returns:
-        Mask of the rows to keep, and the report.
+        rows: Rows that were read; ``rows.keep`` is then the mask of the rows that are kept.
+        sources: Display name of each row, for the report.
+        rejected: Items that did not become rows, and findings on those that did.
+        steps: Cleaning steps that run.
+        class_names: Names of the classes or labels; empty for other targets.
+        changed: Number of rows that each step of the kind changed.
 
     Raises:
-        UserError: More than ``steps.max_dropped`` of the rows would be dropped.
+        UserError: If more than ``steps.max_dropped`` of the rows would be dropped.
     """
-    rows = Comparison(
-        digests=digests, targets=targets, splits=splits, contexts=contexts, signatures=signatures
-    )
-    lost = LostRows(targets[splits != TEST], class_names=class_names, rejected=rejected)
+    targets = rows.targets
+    lost = LostRows(targets[rows.splits != TEST], class_names=class_names, rejected=rejected)
     reports = {
-        step: _rejections(
-            step,
-            rejected,
+        step: _report_rejected(
+            [item for item in rejected if item.step == step],
             enabled=getattr(steps, step, True),
             changed=(changed or {}).get(step, 0),
         )
@@ -142,22 +138,21 @@ def clean(
     }
     for name in STEPS:
         if getattr(steps, name, False):
-            reports[name], dropped = _dropped(rows, name, sources)
+            reports[name], dropped = _drop(rows, name, sources)
             lost.add(name, targets[dropped])
         elif hasattr(steps, name):
             reports[name] = StepReport(enabled=False)
     _check_lost_rows(lost, steps)
-    report = CleaningReport(
+    return CleaningReport(
         items_read=len(targets) + sum(item.dropped for item in rejected),
         rows_kept=int(rows.keep.sum()),
         steps=reports,
         warnings=lost.warnings(),
     )
-    return rows.keep, report
 
 
 def _steps_of_reading(steps: Cleaning, rejected: Sequence[RejectedItem]) -> list[str]:
-    """List the steps that judge items as they are read."""
+    """Return the names of the steps that examine items when they are read."""
     own = [step.name for step in fields(steps) if isinstance(getattr(steps, step.name), bool)]
     skipped = [SKIPPED] if any(item.step == SKIPPED for item in rejected) else []
     return [name for name in own if name not in STEPS] + skipped
@@ -176,8 +171,8 @@ def _check_lost_rows(lost: LostRows, steps: Cleaning) -> None:
     )
 
 
-def table(report: CleaningReport) -> str:
-    """Lay the report out as a table for the log."""
+def format_report(report: CleaningReport) -> str:
+    """Format a report as a table for the log, one line per step."""
     lines = [f"cleaning: {report.items_read} items read, {report.rows_kept} rows kept"]
     width = max(15, *map(len, report.steps))
     for name, step in report.steps.items():
@@ -186,31 +181,22 @@ def table(report: CleaningReport) -> str:
     return "\n".join(lines)
 
 
-def _rejections(
-    step: str, rejected: Sequence[RejectedItem], *, enabled: bool, changed: int
-) -> StepReport:
-    """Report what a step turned away or changed while the items were read."""
-    items = [item for item in rejected if item.step == step]
-    findings = [{"source": item.source, "reason": item.reason} for item in items]
-    dropped = sum(item.dropped for item in items)
+def _report_rejected(items: Sequence[RejectedItem], *, enabled: bool, changed: int) -> StepReport:
+    """Report the items that a step of reading rejected, and the number of those it changed."""
     return StepReport(
         enabled=enabled,
         found=sum(item.count for item in items) + changed,
-        dropped=dropped,
-        findings=findings,
+        dropped=sum(item.dropped for item in items),
+        findings=[{"source": item.source, "reason": item.reason} for item in items],
     )
 
 
-def _dropped(rows: Comparison, step: str, sources: Names) -> tuple[StepReport, NDArray[np.int64]]:
-    """Run a step that compares rows; report all that it found, and return the rows it dropped."""
+def _drop(rows: Comparison, step: str, sources: Names) -> tuple[StepReport, NDArray[np.int64]]:
+    """Run a step that compares rows; return its report and the numbers of the rows it dropped."""
     found, twins, dropped = rows.drop(step)
-    findings = [
-        {"source": sources[row], "reason": f"{_likeness(rows, row, twin)} as {sources[twin]}"}
-        for row, twin in zip(found.tolist(), twins.tolist(), strict=True)
-    ]
+    findings = []
+    for row, twin in zip(found.tolist(), twins.tolist(), strict=True):
+        likeness = "same content" if rows.are_equal(row, twin) else "nearly the same content"
+        findings.append({"source": sources[row], "reason": f"{likeness} as {sources[twin]}"})
     report = StepReport(enabled=True, found=len(found), dropped=len(dropped), findings=findings)
     return report, dropped
-
-
-def _likeness(rows: Comparison, row: int, twin: int) -> str:
-    return "same content" if rows.are_equal(row, twin) else "nearly the same content"

@@ -45,7 +45,9 @@ class Shift:
         batch, _, height, width = images.shape
         padded = nn.functional.pad(images, [self.pixels] * 4)
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, without a copy
-        row, column = _integers(images, generator, 2 * self.pixels + 1, count=2).unbind(dim=1)
+        row, column = torch.randint(
+            2 * self.pixels + 1, (batch, 2), generator=generator, device=images.device
+        ).unbind(dim=1)
         return windows[torch.arange(batch, device=images.device), :, row, column]
 
 
@@ -113,8 +115,3 @@ class Erase:
 
 def _uniform(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(len(images), generator=generator, device=images.device)
-
-
-def _integers(images: Tensor, generator: torch.Generator, high: int, *, count: int) -> Tensor:
-    shape = (len(images), count)
-    return torch.randint(high, shape, generator=generator, device=images.device)

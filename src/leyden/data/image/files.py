@@ -62,7 +62,9 @@ def read_image(
     channels, height, width = shape
     image = _decode_upright(path, MODES[channels])
     if _is_deep(image):
-        image = _scale_to_8_bits(image, white or _white_of(image)).convert(MODES[channels])
+        image = _scale_to_8_bits(image, white or 2 ** _used_bits(image) - 1).convert(
+            MODES[channels]
+        )
     elif image.mode == "RGBA":
         layer = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
@@ -92,10 +94,6 @@ def find_white(paths: Iterable[Path]) -> int:
             *(colour, colour - 8),
         )
     return 2**grey - 1 if grey else FULL_WHITE
-
-
-def _white_of(image: Image.Image) -> int:
-    return int(2 ** _used_bits(image) - 1)
 
 
 def _decode_upright(path: Path, mode: str) -> Image.Image:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from leyden.data.cache import store
 from leyden.data.image.files import FULL_WHITE, MODES, find_white, read_image
 from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
-from leyden.data.sources.folders import LabelledFile
+from leyden.data.sources.folders import LabelledFile, LabelledFolder
+from leyden.data.sources.path_table import PathTable
 from leyden.data.sources.read_items import read_items, require_every_class
 
 log = logging.getLogger(__name__)
@@ -21,19 +22,6 @@ log = logging.getLogger(__name__)
 FILES_PER_CHUNK = 256
 
 WHITE_FILE = "white.txt"
-
-
-class Listing(Protocol):
-    """Files of a data set, split by split."""
-
-    def __iter__(self) -> Iterator[LabelledFile]:
-        """Yield the files in a fixed order."""
-
-    def settings(self) -> dict[str, Any]:
-        """Return plain values that change when the files would."""
-
-    def report_skipped(self) -> Rows:
-        """Return a chunk without rows that reports what is not among the files."""
 
 
 class ListedImages(ImageData):
@@ -45,7 +33,8 @@ class ListedImages(ImageData):
         options: Options of ``ImageData``.
     """
 
-    listing: Listing
+    listing: LabelledFolder | PathTable
+    """Files with their classes, split by split."""
 
     def __init__(
         self,

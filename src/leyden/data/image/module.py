@@ -87,13 +87,12 @@ class ImageData(DataModule):
         """Read image files, and those below folders: ``(rows, channels, height, width)`` uint8."""
         from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
 
-        def joined(images: list[NDArray[np.uint8]]) -> dict[str, NDArray[np.uint8]]:
-            return {"images": np.stack(images)}
-
         read = partial(
             read_image,
             shape=self.image_shape,
             background=self.background,
             white=self.white_level(),
         )
-        return read_files(IMAGE_FILES.inputs(paths), read, joined)
+        return read_files(
+            IMAGE_FILES.inputs(paths), read, lambda images: {"images": np.stack(images)}
+        )

@@ -68,11 +68,9 @@ class NormaliseImages(nn.Module):
 
     def __init__(self, *, mean: Tensor, std: Tensor) -> None:
         super().__init__()
-        self.scale: Tensor
-        self.offset: Tensor
         spread = torch.where(std > 0, std, torch.ones_like(std))
-        self.register_buffer("scale", (1 / (255 * spread)).view(1, -1, 1, 1))
-        self.register_buffer("offset", (-mean / spread).view(1, -1, 1, 1))
+        self.scale = nn.Buffer((1 / (255 * spread)).view(1, -1, 1, 1))
+        self.offset = nn.Buffer((-mean / spread).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Scale images ``(batch, channels, height, width)``."""

@@ -1,1 +1,1 @@
-"""Published data sets, one file for each option of conf/data."""
+"""Published data sets, one file for each of their options in conf/data."""

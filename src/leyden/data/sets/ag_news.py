@@ -1,4 +1,4 @@
-"""AG News with its official test split."""
+"""AG News, with its official test split."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,9 +26,9 @@ HEADER = ("topic", "title", "description")
 
 
 class AGNews(TextData):
-    """120,000 training and 7,600 test news, title and description, in 4 balanced topics.
+    """120,000 training and 7,600 test news articles (title and description) in 4 balanced topics.
 
-    The files are those in ``root``, or else downloaded once.
+    The files are read from ``root``, or downloaded once.
     Source: Zhang et al. 2015, arXiv:1509.01626.
 
     Args:
@@ -53,11 +53,15 @@ class AGNews(TextData):
         )
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the checksums of the published files, or the state of the user's own."""
+        """Return the checksums of the published files, or the state of the user's own files."""
         return self.files.settings()
 
     def read(self) -> Iterator[Rows]:
-        """Yield the training split, then the test split."""
+        """Yield the training split, then the test split.
+
+        Raises:
+            UserError: If a file cannot be downloaded or read, or a topic is unknown.
+        """
         return text_rows(self._news(), self.cleaning)
 
     def _news(self) -> Iterator[Text | RejectedItem]:
@@ -71,11 +75,11 @@ class AGNews(TextData):
                     yield self._numbered(item) if isinstance(item, Text) else item
 
     def _numbered(self, text: Text) -> Text:
-        """Convert the topic, which the files count from 1, to an index."""
+        """Convert the topic, which the files number from 1, to an index."""
         numbers = [str(number) for number in range(1, len(self.class_names) + 1)]
         if text.target not in numbers:
             raise UserError(
                 f"{text.source} has the topic {text.target!r}. Expected one of "
-                f"{', '.join(numbers)}: replace the files by the canonical ones."
+                f"{', '.join(numbers)}: replace the files by the published ones."
             )
         return replace(text, target=numbers.index(text.target))

@@ -1,4 +1,4 @@
-"""Handwritten digits, which come with Leyden: the default, without a download."""
+"""Handwritten digits, which are part of the package: the default data set."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,10 @@ from leyden.data.image.module import ImageData
 from leyden.data.rows import Rows
 
 FILE = Path(__file__).with_name("digits.csv.gz")
-"""One row per image: the ink of 64 pixels, row by row from the top left, and the digit."""
+"""One line per image: 64 pixels in [0, MOST_INK], row by row from the top left, and the digit."""
 
 MOST_INK = 16
+"""Value of a pixel that is fully covered by ink."""
 
 
 class Digits(ImageData):
@@ -26,7 +27,7 @@ class Digits(ImageData):
     image_shape = (1, 8, 8)
 
     def source_settings(self) -> dict[str, Any]:
-        """Return nothing, because there is one file without options."""
+        """Return an empty dictionary, because the only file is part of the package."""
         return {}
 
     def read(self) -> Iterator[Rows]:

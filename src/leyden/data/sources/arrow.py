@@ -1,4 +1,4 @@
-"""Columns of strings in pyarrow, which is an extra."""
+"""Columns of strings in pyarrow, which is an optional dependency."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,33 +13,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns = Mapping[str, "pa.StringArray"]
-"""Cells ``(rows,)`` by column; null if a cell is missing."""
+"""Cells ``(rows,)`` by name of the column; null if a cell is missing."""
 
 Fault = tuple[int, str]
-"""Number of a row that cannot be read, and why."""
+"""Number of a row that cannot be read, and the reason."""
 
 
 class RawRows(NamedTuple):
-    """Rows as a parser yields them.
+    """Rows of a table as a parser yields them.
 
     Attributes:
-        columns: The cells; ``UNDECODABLE`` replaces bytes that are not valid in the encoding.
-        numbers: Number of each row.
-        faults: Rows that cannot be parsed.
-        number_columns: Columns of numbers that the format itself knows as such.
+        columns: Cells by column; ``UNDECODABLE`` replaces bytes that are not valid in the encoding.
+        row_numbers: Number ``(rows,)`` of each row in the file.
+        faults: Rows that cannot be parsed, and so have no cells.
+        number_columns: Names of the columns whose cells the format itself types as numbers.
     """
 
     columns: Columns
-    numbers: Sequence[int]
+    row_numbers: Sequence[int]
     faults: Sequence[Fault] = ()
     number_columns: AbstractSet[str] = frozenset()
 
 
 def pyarrow(module: str | None = None) -> Any:
-    """Import pyarrow, or a module of it.
+    """Import pyarrow, or one of its modules.
+
+    Args:
+        module: Name of the module within pyarrow, such as ``csv``.
 
     Raises:
-        UserError: If it is not installed.
+        UserError: If pyarrow is not installed.
     """
     try:
         return import_module(f"pyarrow.{module}" if module else "pyarrow")
@@ -51,17 +54,17 @@ def pyarrow(module: str | None = None) -> Any:
 
 
 def string_array(cells: Iterable[str | None]) -> "pa.StringArray":
-    """Build a column of strings."""
+    """Build a column of strings ``(rows,)``; ``None`` becomes null."""
     return pyarrow().array(list(cells), "string")
 
 
 def json_cell(value: Any) -> str | None:
-    """Return a value of JSON as a cell: a nested value as JSON, ``None`` if it is missing."""
+    """Convert a value of JSON to a cell: other values than strings and ``None`` to their JSON."""
     return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
 
 
-def undecodable(columns: Columns) -> dict[int, str]:
-    """Find the rows with a cell that is not valid in its encoding, and the column of each."""
+def find_undecodable(columns: Columns) -> dict[int, str]:
+    """Return a column by index of each row that has a cell with ``UNDECODABLE`` in it."""
     compute = pyarrow("compute")
     return {
         row: name

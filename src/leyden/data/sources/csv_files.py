@@ -1,4 +1,4 @@
-"""CSV tables, with the numbers of all rows, also of those that cannot be parsed."""
+"""CSV tables; rows are numbered as in the file, including those that cannot be parsed."""
 
 import itertools
 import re
@@ -8,33 +8,40 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from leyden.data.sources.arrow import Fault, RawRows, pyarrow, string_array
-from leyden.data.sources.encodings import joined, pieces_of
+from leyden.data.sources.encodings import join_pieces, read_pieces
 from leyden.errors import UserError
 
 SEPARATORS = ",;\t|"
-"""Separators that are recognised in the first line."""
+"""Separators that are detected in the first line."""
 
 STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
-"""First line by which spreadsheets state the separator."""
+"""First line in which spreadsheets declare the separator."""
 
 BLOCK_BYTES = 1 << 24
-"""Bytes that are parsed at once; no row may be longer."""
+"""Number of bytes that are parsed at once; no row may be longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:
-    """How a CSV file is written; the attributes are those of ``TableFile``."""
+    """Format of CSV files.
+
+    Attributes:
+        separator: Separator of the cells; ``None`` for the most frequent one in the first line.
+        header: Whether the first line holds the names of the columns; or the names.
+        comment: Beginning of comment lines.
+    """
 
     separator: str | None
     header: bool | Sequence[str]
     comment: str | None
 
-    def names(
-        self,
-        stream: IO[bytes],
-        enough: Sequence[str] | None = None,  # noqa: ARG002  # a header holds all
-    ) -> list[str]:
-        """Read the names of the columns off the beginning of a file, as they are written."""
+    def names(self, stream: IO[bytes], _enough: Sequence[str] | None = None) -> list[str]:
+        """Read the names of all columns from the first line, or number them if it is a row.
+
+        Raises:
+            UserError: If the separator is not one ASCII character.
+            ValueError: If the file is not text.
+        """
         if isinstance(self.header, Sequence):
             return list(self.header)
         separator, pieces = self._begin(stream)
@@ -46,15 +53,16 @@ class CsvFormat:
     def rows(
         self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
     ) -> Iterator[RawRows]:
-        """Parse some columns of a file.
+        """Yield the cells of some columns, chunk by chunk.
 
         Args:
-            stream: The file in UTF-8.
-            wanted: The columns to parse.
-            names: All columns.
+            stream: Content of the file in UTF-8.
+            wanted: Names of the columns to parse.
+            names: Names of all columns, in their order.
 
         Raises:
-            ValueError: If a quote is never closed.
+            UserError: If the separator is not one ASCII character.
+            ValueError: If a quote is never closed, or the file is not text.
         """
         faults: list[Fault] = []
         last_text = ""
@@ -66,7 +74,7 @@ class CsvFormat:
             return "skip"
 
         separator, pieces = self._begin(stream)
-        # A row of too many cells, which is skipped unless a quote before it is open.
+        # A row of too many cells, which the parser skips unless a quote before it is open.
         end = len(names) * separator
         header = int(self.header is True)
         number = 1 + header
@@ -78,20 +86,20 @@ class CsvFormat:
             column_names=list(names),
             skip_rows_after_names=header,
         ):
-            numbers = _numbers(number, batch.num_rows, {row for row, _ in faults})
+            numbers = _number_rows(number, batch.num_rows, {row for row, _ in faults})
             yield RawRows(dict(zip(wanted, batch.columns, strict=True)), numbers)
             number = numbers[-1] + 1 if numbers else number
         if last_text != end:
             row = max(number - 1, faults[-1][0] if faults else 0)
             raise ValueError(
-                f"a quote in row {row} is never closed, so that it swallows all that follows; "
+                f"a quote in row {row} is never closed, so that its cell holds all that follows; "
                 "close it, or write quotes that belong to a text twice and the whole cell in quotes"
             )
         if faults[:-1]:
             yield RawRows({name: string_array([]) for name in wanted}, (), faults[:-1])
 
     def _begin(self, stream: IO[bytes]) -> tuple[str, Iterator[bytes]]:
-        """Return the separator, and the file after a line that only states it."""
+        """Return the separator and the content without comments and a line that declares it."""
         lines = _without_comments(stream, self.comment) if self.comment else None
         first = next(lines, b"") if lines else stream.readline(BLOCK_BYTES)
         if b"\0" in first:
@@ -110,7 +118,7 @@ class CsvFormat:
             if stated
             else max(SEPARATORS, key=lambda mark: first.count(mark.encode()))
         )
-        return separator, itertools.chain([b"" if stated else first], lines or pieces_of(stream))
+        return separator, itertools.chain([b"" if stated else first], lines or read_pieces(stream))
 
 
 def _parse(
@@ -121,10 +129,10 @@ def _parse(
     types: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Any:
-    """Begin to parse a CSV file."""
+    """Open a streaming reader of a CSV file, whose cells are strings."""
     csv = pyarrow("csv")
     return csv.open_csv(
-        joined(pieces),
+        join_pieces(pieces),
         # Rows are numbered only if one thread parses.
         read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, **reading),
         parse_options=csv.ParseOptions(
@@ -141,7 +149,7 @@ def _parse(
 
 
 def _without_comments(lines: Iterable[bytes], mark: str) -> Iterator[bytes]:
-    """Leave out the lines that begin with a mark, unless a quoted cell contains them."""
+    """Yield the lines that do not begin with a mark, and those within quoted cells."""
     quoted = False
     for line in lines:
         if quoted or not line.startswith(mark.encode()):
@@ -150,10 +158,10 @@ def _without_comments(lines: Iterable[bytes], mark: str) -> Iterator[bytes]:
 
 
 def _end_with(line: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Add one more line, without its end, after the last one of a file that is not empty.
+    """Append a line to the content of a file that is not empty.
 
-    A quote that is never closed makes one cell of all that follows, of this line too, and a parser
-    does not report that.
+    A quote that is never closed makes one cell of everything that follows, which the parser does
+    not report; this line, which it must report, is then part of that cell.
     """
     last = b""
     for piece in pieces:
@@ -170,7 +178,7 @@ def _wrong_cells(row: Any) -> str:
     return cells
 
 
-def _numbers(start: int, count: int, skipped: AbstractSet[int]) -> list[int]:
-    """Number rows from one on, past those that were skipped."""
+def _number_rows(start: int, count: int, skipped: AbstractSet[int]) -> list[int]:
+    """Return the next ``count`` row numbers from ``start`` that were not skipped."""
     later = (number for number in itertools.count(start) if number not in skipped)
     return list(itertools.islice(later, count))

@@ -1,4 +1,4 @@
-"""Download published files from mirrors: resume what was interrupted, and verify every byte."""
+"""Downloads of published files from mirrors: resumed if interrupted, verified by checksums."""
 
 import hashlib
 import logging
@@ -26,13 +26,17 @@ _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504, _RANGE_NOT_SATISFIABLE}
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file that several mirrors publish, all with the same bytes.
+    """A file that several mirrors publish with the same content.
 
     Attributes:
         name: Name of the file on disk, without folders.
-        urls: http or https URLs of the file, best mirror first.
-        checksum: ``"md5:…"`` or ``"sha256:…"``.
-        size: Size in bytes, if known: a wrong file is then refused before it is downloaded.
+        urls: http or https URLs of the file, in the order in which they are tried.
+        checksum: ``"md5:"`` or ``"sha256:"`` and the hexadecimal digest of the content.
+        size: Size in bytes; if it is given, a file of another size is refused before it is
+            downloaded.
+
+    Raises:
+        UserError: If an attribute has another form.
     """
 
     name: str
@@ -61,10 +65,12 @@ class RemoteFile:
     def checksum_of(self, path: Path) -> str:
         """Return the checksum of a file on disk, in the form of ``checksum`` in lower case."""
         algorithm = self.checksum.partition(":")[0]
-        return f"{algorithm}:{digest_file(path, algorithm)}"
+        new = partial(hashlib.new, algorithm, usedforsecurity=False)
+        with path.open("rb") as stream:
+            return f"{algorithm}:{hashlib.file_digest(stream, new).hexdigest()}"
 
     def matches(self, path: Path) -> bool:
-        """Whether a path is a file with the right checksum."""
+        """Whether a path is a file with the expected checksum."""
         return path.is_file() and self.checksum_of(path) == self.checksum.lower()
 
 
@@ -77,18 +83,21 @@ def fetch(
     backoff: float = 1.0,
     instead: str = "set data.root=PATH to a folder that holds it",
 ) -> Path:
-    """Return the path of a verified copy in a folder, downloading it unless it is there.
+    """Download a file unless a folder has a copy of it, and verify its checksum.
 
     An interrupted download is kept as ``NAME.part`` and resumed. Processes that may fetch the same
-    file at once must hold a lock.
+    file at the same time must hold a lock.
 
     Args:
         file: File to fetch.
         folder: Folder of the copy; created if it is missing.
-        retries: Further attempts at one mirror after a failure that may pass.
-        timeout: Seconds of silence after which a connection counts as lost.
-        backoff: Seconds before the first further attempt; doubled with each.
-        instead: What else the user can do if no mirror has the file.
+        retries: Number of further attempts at a mirror after a transient failure.
+        timeout: Seconds without data after which a connection counts as lost.
+        backoff: Seconds to wait before the first further attempt; doubled for each next one.
+        instead: Alternative to a download by hand, for the message if no mirror has the file.
+
+    Returns:
+        Path of the copy.
 
     Raises:
         UserError: If no mirror has the file, or the folder cannot be written to.
@@ -119,20 +128,8 @@ def fetch(
     )
 
 
-def digest_file(path: Path, algorithm: str) -> str:
-    """Return the digest of a file of any size in lower-case hexadecimal.
-
-    Args:
-        path: The file.
-        algorithm: ``"md5"`` or ``"sha256"``.
-    """
-    with path.open("rb") as stream:
-        new = partial(hashlib.new, algorithm, usedforsecurity=False)
-        return hashlib.file_digest(stream, new).hexdigest()
-
-
 class _DownloadError(Exception):
-    """An attempt at a mirror failed; if ``transient``, the next one may succeed."""
+    """Failure of an attempt at a mirror; if it is ``transient``, the next one may succeed."""
 
     def __init__(self, reason: str, *, transient: bool = False) -> None:
         super().__init__(reason)
@@ -157,7 +154,7 @@ def _persist(
 
 
 def _complete(part: Path, file: RemoteFile, url: str, *, timeout: float) -> None:
-    """Download what a partial file lacks; after a failure it holds what is worth resuming."""
+    """Download the rest of a partial file; after a failure it keeps what can be resumed."""
     if file.matches(part):
         return
     with _open(url, part, timeout) as response:
@@ -166,12 +163,12 @@ def _complete(part: Path, file: RemoteFile, url: str, *, timeout: float) -> None
     if not file.matches(part):
         checksum = file.checksum_of(part)
         part.unlink()
-        # After resuming, the wrong half may be the older one, of another mirror or another day.
+        # After resuming, the wrong half may be the older one, from another mirror or version.
         raise _DownloadError(f"wrong checksum, {checksum}", transient=resumed)
 
 
 def _open(url: str, part: Path, timeout: float) -> HTTPResponse:
-    """Request what a partial file lacks; the answer is that (206) or the whole file (200)."""
+    """Request the rest of a partial file; the response is that (206) or the whole file (200)."""
     offset = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "leyden"} | ({"Range": f"bytes={offset}-"} if offset else {})
     try:
@@ -196,7 +193,7 @@ def _open(url: str, part: Path, timeout: float) -> HTTPResponse:
 
 
 def _receive(response: HTTPResponse, file: RemoteFile, part: Path, *, resumed: bool) -> None:
-    """Append the body to the partial file, or replace the file by it, and show the progress."""
+    """Append the body to the partial file, or replace the file by it, with a progress bar."""
     start = part.stat().st_size if resumed else 0
     total = file.size if response.length is None else start + response.length
     if file.size not in (None, total):

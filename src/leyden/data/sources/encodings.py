@@ -1,4 +1,4 @@
-"""Encodings of text files: the one that a byte order mark states, otherwise a given one."""
+"""Encodings of text files, detected from their first bytes or given."""
 
 import codecs
 import io
@@ -17,15 +17,16 @@ BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 
 LONGEST_MARK = 4
+"""Length in bytes of the beginning that reveals an encoding."""
 
 UNMARKED = ((b"[^\0]\0[^\0]\0", "utf-16-le"), (b"\0[^\0]\0[^\0]", "utf-16-be"))
 """Patterns of two ASCII characters in encodings without a byte order mark."""
 
 UNDECODABLE = "\ufdd0"
-"""Replaces bytes that are not valid in their encoding: a noncharacter, which no text contains."""
+"""Replacement of bytes that are not valid in an encoding: a noncharacter, absent from texts."""
 
 MARKING = "leyden.undecodable"
-"""Name of the error handler of codecs that replaces by ``UNDECODABLE``."""
+"""Name of the error handler of ``codecs`` that replaces invalid bytes by ``UNDECODABLE``."""
 
 codecs.register_error(MARKING, lambda error: (UNDECODABLE, error.end))  # type: ignore[attr-defined]
 
@@ -33,52 +34,61 @@ PIECE_BYTES = 1 << 16
 
 
 def encoding_of(beginning: bytes, given: str) -> str:
-    """Return the encoding that the first ``LONGEST_MARK`` bytes reveal, otherwise a given one."""
+    r"""Detect the encoding of a text from its byte order mark or the zero bytes of UTF-16.
+
+    Args:
+        beginning: First ``LONGEST_MARK`` bytes of the text.
+        given: Encoding to return if they reveal none.
+
+    Example:
+        >>> encoding_of(b"a\0b\0", "latin-1"), encoding_of(b"abcd", "latin-1")
+        ('utf-16-le', 'latin-1')
+    """
     marked = (encoding for mark, encoding in BYTE_ORDER_MARKS if beginning.startswith(mark))
     unmarked = (name for two, name in UNMARKED if re.match(two, beginning, re.DOTALL))
     return next(marked, None) or next(unmarked, given)
 
 
 def as_utf8(stream: IO[bytes], given: str) -> IO[bytes]:
-    """Recode a text from its beginning to valid UTF-8 without a byte order mark.
+    """Return a stream of the same text in valid UTF-8, without a byte order mark.
 
     Args:
-        stream: The text.
-        given: Encoding of a text that does not reveal its own.
+        stream: Encoded text, positioned at its beginning.
+        given: Encoding of the text if its first bytes do not reveal it.
     """
     encoding = encoding_of(stream.read(LONGEST_MARK), given)
     stream.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)(errors=MARKING)
-    texts = (decoder.decode(piece, final=not piece) for piece in pieces_of(stream))
-    return joined(text.encode(errors=MARKING) for text in texts)
+    texts = (decoder.decode(piece, final=not piece) for piece in read_pieces(stream))
+    return join_pieces(text.encode(errors=MARKING) for text in texts)
 
 
-def pieces_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """Read a stream in pieces; the last one, and no other, is empty."""
+def read_pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a stream in pieces, of which only the last one is empty."""
     piece = b" "
     while piece:
         piece = stream.read(PIECE_BYTES)
         yield piece
 
 
-def joined(pieces: Iterator[bytes]) -> IO[bytes]:
-    """Make a stream of pieces, of which any may be empty."""
+def join_pieces(pieces: Iterator[bytes]) -> IO[bytes]:
+    """Return a stream of the concatenated pieces, which may be empty."""
     return io.BufferedReader(_Pieces(filter(None, pieces)))
 
 
 class _Pieces(io.RawIOBase):
-    """A stream of pieces, none of them empty."""
+    """Raw stream of pieces that are not empty."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
-        """Return true."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer with what is left of a piece, or with the next one."""
+        """Copy the rest of the current piece, or the next one, to a buffer; return the length."""
         self._left = self._left or memoryview(next(self._pieces, b""))
         count = min(len(buffer), len(self._left))
         buffer[:count] = self._left[:count]
@@ -87,10 +97,10 @@ class _Pieces(io.RawIOBase):
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise if Python does not know an encoding, or it is not one of text, such as hex.
+    """Raise if an encoding is unknown to Python or is not an encoding of text, such as hex.
 
     Raises:
-        UserError: If it cannot be used.
+        UserError: If the encoding cannot be used.
     """
     try:
         "a".encode(encoding, errors="surrogateescape")

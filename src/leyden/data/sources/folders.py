@@ -20,12 +20,11 @@ from leyden.files import file_state
 
 log = logging.getLogger(__name__)
 
-PATTERN_GROUPS = ("class", "group")
-
 HIDDEN = "hidden"
+"""Reason for skipping files whose names begin with a dot."""
 
 MOST_REASONS = 10
-"""Reasons that are reported one by one; suffixes may be any number."""
+"""Reasons that are reported one by one, because any suffix may be one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +32,12 @@ class LabelledFile:
     """A file of a data set, before it is read.
 
     Attributes:
-        path: The file.
-        source: Its path below the root, for people.
-        target: Its class.
-        split: GivenSplit that its folder puts it in.
-        group: What must stay in one split, such as the speaker; all files have one, or none.
+        path: Path of the file.
+        source: Path below the root of the data set, as the display name of the row.
+        target: Class name.
+        split: Split of the folder that the file is in.
+        group: Name of what must stay in one split, such as the speaker; all files have one, or
+            none.
     """
 
     path: Path
@@ -48,14 +48,14 @@ class LabelledFile:
 
 
 class Skipped:
-    """What lies below a folder and is not read, counted by reason.
+    """Counts of the files and folders below a root that are not read, by reason.
 
     Args:
-        root: The folder.
+        root: Folder that examples are named relative to.
 
     Attributes:
         counts: Number of files or folders by reason.
-        examples: The first one by reason, as its path below the root.
+        examples: Path of the first one below the root, by reason.
     """
 
     def __init__(self, root: Path) -> None:
@@ -69,11 +69,11 @@ class Skipped:
         self.examples.setdefault(reason, path.relative_to(self.root).as_posix())
 
     def add_unopened(self, error: OSError) -> None:
-        """Count a folder that cannot be opened."""
+        """Count a folder that cannot be opened; the error handler of ``os.walk``."""
         self.add(Path(error.filename), f"folders that cannot be opened: {error.strerror}")
 
     def visible(self, folder: Path, names: Collection[str]) -> list[str]:
-        """Count the hidden ones of the files or folders in a folder, and sort the others."""
+        """Count the hidden names of a folder's entries, and return the others in sorted order."""
         hidden = [name for name in names if name.startswith(".")]
         for name in hidden:
             self.add(folder / name, HIDDEN)
@@ -103,7 +103,7 @@ class Skipped:
         ]
 
     def warn(self) -> None:
-        """Log the counts, unless all that is skipped is hidden."""
+        """Log the counts, unless only hidden files are skipped."""
         if self.unexpected:
             log.warning("not read below %s: %s", self.root, self)
 
@@ -120,69 +120,79 @@ class FileType:
     """The files that a kind of data reads.
 
     Attributes:
-        noun: What one holds, for messages.
-        suffixes: Ends of their names in lower case; empty for any.
+        noun: Name of their content in messages, such as ``image``.
+        suffixes: Suffixes of their names in lower case; empty for any.
     """
 
     noun: str
     suffixes: Sequence[str] = ()
 
     def below(self, folder: Path, skipped: Skipped | None = None) -> list[Path]:
-        """List such files below a folder in a fixed order.
+        """List the files of this type below a folder in sorted order.
 
-        Links are followed, but no folder is listed twice: neither by links that lead in a circle
-        nor by a link beside the folder itself, whose own path is taken.
+        Links are followed, but no folder is listed twice: neither by links that form a circle
+        nor by a link to a folder that is listed under its own path.
 
         Args:
-            folder: The folder.
-            skipped: Takes what is not listed.
+            folder: Folder to walk.
+            skipped: Counter to which everything else below the folder is added.
         """
         skipped = skipped or Skipped(folder)
-        return sorted(self._chosen(_files_below(folder, skipped), skipped))
+        return sorted(self._select(_files_below(folder, skipped), skipped))
+
+    def require_below(self, folder: Path, skipped: Skipped, *, otherwise: str) -> list[Path]:
+        """List the files of this type below a folder, of which there must be one at least.
+
+        Args:
+            folder: Folder to walk.
+            skipped: Counter to which everything else below the folder is added.
+            otherwise: Alternative to adding files, for the message.
+
+        Raises:
+            UserError: If there is no such file; the message names what was found instead.
+        """
+        skipped_here = Skipped(skipped.root)
+        files = self.below(folder, skipped_here)
+        if not files:
+            ending = f" that end in {', '.join(self.suffixes)}" if self.suffixes else ""
+            found = f", got {skipped_here}" if skipped_here.unexpected else ""
+            raise UserError(
+                f"No {self.noun} found below {folder}. Expected files{ending}{found}; add some or "
+                f"{otherwise}."
+            )
+        skipped.update(skipped_here)
+        return files
 
     def count_beside_folders(self, folder: Path, skipped: Skipped) -> None:
-        """Count what lies in a folder outside its visible sub-folders, where nothing is read."""
+        """Count the entries of a folder that are not visible sub-folders, and so are not read."""
         _, folders, names = next(os.walk(folder))
         skipped.visible(folder, folders)
         paths = (folder / name for name in skipped.visible(folder, names))
-        for path in self._chosen(paths, skipped):
+        for path in self._select(paths, skipped):
             skipped.add(path, "beside the folders that are read")
 
     def inputs(self, paths: Sequence[str]) -> list[Path]:
-        """List files to predict on: those given, and such files below the folders given.
+        """List files to predict on: those given, and files of this type below the folders given.
 
         Raises:
             UserError: If a path does not exist, or a folder holds no such file.
         """
-        return [file for path in paths for file in self._input(Path(path))]
+        return [file for path in paths for file in self._inputs_at(Path(path))]
 
-    def describe_expected(self, skipped: Skipped) -> str:
-        """Describe which files were expected, and what was found instead."""
-        ending = f" that end in {', '.join(self.suffixes)}" if self.suffixes else ""
-        return f"Expected files{ending}" + (f", got {skipped}" if skipped.unexpected else "")
-
-    def _input(self, path: Path) -> list[Path]:
-        try:
-            mode = path.stat().st_mode
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"The input {path} does not exist. Give files or folders: input=PATH."
-            ) from error
-        if not stat.S_ISDIR(mode):  # also what a pipe gives, such as /dev/stdin
+    def _inputs_at(self, path: Path) -> list[Path]:
+        if not os.path.exists(path):  # noqa: PTH110  # Path.exists raises if a name is too long
+            raise UserError(f"The input {path} does not exist. Give files or folders: input=PATH.")
+        if not path.is_dir():  # a pipe, such as /dev/stdin, is read too
             return [path]
         skipped = Skipped(path)
-        files = self.below(path, skipped)
-        if not files:
-            raise UserError(
-                f"No {self.noun} found below {path}. {self.describe_expected(skipped)}."
-            )
+        files = self.require_below(path, skipped, otherwise="give another input=PATH")
         skipped.warn()
         return files
 
-    def _chosen(self, paths: Iterable[Path], skipped: Skipped) -> Iterator[Path]:
+    def _select(self, paths: Iterable[Path], skipped: Skipped) -> Iterator[Path]:
         for path in paths:
             suffix = path.suffix.lower()
-            if not stat.S_ISREG(_mode(path)):  # a FIFO or a device may never end
+            if is_special(path):
                 skipped.add(path, "not regular files")
             elif self.suffixes and suffix not in self.suffixes:
                 name = suffix if suffix.isprintable() else ascii(suffix)
@@ -192,17 +202,21 @@ class FileType:
 
 
 class LabelledFolder:
-    """Files in ``root/CLASS/`` or ``root/{train,val,test}/CLASS/``, or named by a pattern.
+    """Files in ``root/CLASS/`` or ``root/{train,val,test}/CLASS/``, or labelled by a pattern.
 
-    The folder is listed once. Names of splits may be spelled in other ways (``split_names``).
+    The folder is listed once. Split folders may have other usual names (``split_names``).
 
     Args:
-        root: The folder.
-        files: The files that count.
+        root: Root folder of the data set.
+        files: Type of the files that are rows.
         pattern: Regular expression that is searched in each file's path below the root, with ``/``
-            between folders: what its group ``class`` matches is the class, and what its group
-            ``group`` matches, if there is one, the group. ``None``: folders are the classes.
-        group: Regular expression whose one group is searched likewise and gives the group.
+            between folders. Its group ``class`` matches the class, and its group ``group``, if it
+            has one, the group of the row. ``None`` if classes are folders.
+        group: Regular expression that is searched in the same way; its only group matches the
+            group of the row.
+
+    Raises:
+        UserError: If an expression is invalid or has other groups, or both name groups of rows.
     """
 
     def __init__(
@@ -215,21 +229,28 @@ class LabelledFolder:
     ) -> None:
         self.root = Path(root).expanduser()
         self.type = files
-        self.pattern = None if pattern is None else _class_pattern(pattern)
-        self.group = None if group is None else _group_pattern(group)
-        if self.group and self.pattern and "group" in self.pattern.groupindex:
+        self.patterns: dict[str, re.Pattern[str]] = {}
+        if pattern is not None:
+            self.patterns["data.pattern"] = _class_pattern(pattern)
+        if group is not None:
+            self.patterns["data.group"] = _group_pattern(group)
+        if len(self.patterns) == 2 and "group" in self.patterns["data.pattern"].groupindex:
             raise UserError(
                 "data.pattern has a group 'group' and data.group is given too. Expected one of "
-                "them to name the groups; take the other away."
+                "them to name the groups; remove the other."
             )
 
     def settings(self) -> dict[str, Any]:
-        """Fingerprint every file by its path, size and time, its labels, and what is skipped."""
+        """Return what identifies the rows: paths, sizes and times of all files, and the labels.
+
+        Raises:
+            UserError: As for iteration.
+        """
         files, skipped = self._listing
         return {
             "root": str(self.root.resolve()),
             "files": [(file.source, *file_state(file.path)) for file in files],
-            "patterns": [each and each.pattern for each in (self.pattern, self.group)],
+            "patterns": {key: pattern.pattern for key, pattern in self.patterns.items()},
             "skipped": skipped.unexpected,
         }
 
@@ -237,7 +258,7 @@ class LabelledFolder:
         """Yield the files split by split, in a fixed order.
 
         Raises:
-            UserError: If the layout would be misread, or a pattern finds nothing in a path.
+            UserError: If the layout is ambiguous, or a pattern does not match in a path.
         """
         return iter(self._listing[0])
 
@@ -254,20 +275,20 @@ class LabelledFolder:
                 f"data.root={self.root} is not a folder. Expected one with a sub-folder per class."
             )
         skipped = Skipped(self.root)
-        given = _find_splits(self.root, by_pattern=self.pattern is not None)
+        by_pattern = "data.pattern" in self.patterns
+        given = _find_splits(self.root, by_pattern=by_pattern)
         if given:
             self.type.count_beside_folders(self.root, skipped)
         files: list[LabelledFile] = []
         for split, folder in (given or {"all": self.root}).items():
-            if self.pattern is None:
-                files += self._by_folder(split, folder, skipped)
-            else:
-                files += self._by_pattern(split, folder, skipped, self.pattern)
+            folders = [folder] if by_pattern else self._class_folders(split, folder, skipped)
+            otherwise = "give another data.root" if by_pattern else "remove the folder"
+            for each in folders:
+                found = self.type.require_below(each, skipped, otherwise=otherwise)
+                files += [self._labelled(split, file, class_name=each.name) for file in found]
         return files, skipped
 
-    def _by_folder(
-        self, split: GivenSplit, folder: Path, skipped: Skipped
-    ) -> Iterator[LabelledFile]:
+    def _class_folders(self, split: GivenSplit, folder: Path, skipped: Skipped) -> list[Path]:
         classes = _visible_folders(folder)
         if len(classes) < 2:
             inner = [each for each in classes if split == "all" and _visible_folders(each)]
@@ -278,62 +299,59 @@ class LabelledFolder:
                 + "."
             )
         self.type.count_beside_folders(folder, skipped)
-        for class_folder in classes:
-            _check_class_folder(class_folder)
-            skipped_here = Skipped(self.root)
-            files = self.type.below(class_folder, skipped_here)
-            if not files:
-                raise UserError(
-                    f"The class folder {class_folder} holds no {self.type.noun}. "
-                    f"{self.type.describe_expected(skipped_here)}; add some or remove the folder."
-                )
-            skipped.update(skipped_here)
-            for file in files:
-                yield self._labelled(split, file, target=class_folder.name)
+        for each in classes:
+            _check_class_folder(each)
+        return classes
 
-    def _by_pattern(
-        self, split: GivenSplit, folder: Path, skipped: Skipped, pattern: re.Pattern[str]
-    ) -> Iterator[LabelledFile]:
-        files = self.type.below(folder, skipped)
-        if not files:
-            raise UserError(
-                f"No {self.type.noun} found below {folder}. {self.type.describe_expected(skipped)}."
-            )
-        for file in files:
-            found = self._found("data.pattern", pattern, file)
-            yield self._labelled(split, file, target=found["class"], group=found.get("group"))
-
-    def _labelled(
-        self, split: GivenSplit, file: Path, *, target: str, group: str | None = None
-    ) -> LabelledFile:
-        if self.group is not None:
-            group = self._found("data.group", self.group, file)["group"]
+    def _labelled(self, split: GivenSplit, file: Path, *, class_name: str) -> LabelledFile:
         source = file.relative_to(self.root).as_posix()
-        return LabelledFile(path=file, source=source, target=target, split=split, group=group)
+        labels = {"class": class_name}
+        for key, pattern in self.patterns.items():
+            labels |= self._match(key, pattern, source)
+        return LabelledFile(
+            path=file,
+            source=source,
+            target=labels["class"],
+            split=split,
+            group=labels.get("group"),
+        )
 
-    def _found(self, key: str, pattern: re.Pattern[str], file: Path) -> dict[str, str]:
-        path = file.relative_to(self.root).as_posix()
+    def _match(self, key: str, pattern: re.Pattern[str], path: str) -> dict[str, str]:
+        """Return the labels that a pattern finds in a path, by the names of its groups."""
         found = pattern.search(path)
-        names = (found.groupdict() or {"group": found[1]}) if found else {}
-        if not names or not all(names.values()):
+        labels = (found.groupdict() or {"group": found[1]}) if found else {}
+        if not labels or not all(labels.values()):
             raise UserError(
                 f"{key}={pattern.pattern} finds no {' and '.join(pattern.groupindex) or 'group'} "
                 f"in {path}. Expected something in every path below {self.root}: change the "
                 "expression, or move the file away."
             )
-        return names
+        return labels
 
 
 def reject(items: Sequence[RejectedItem]) -> Rows:
-    """Return a chunk without rows that holds rejected items."""
+    """Return a chunk that holds rejected items and no rows."""
     nothing = np.empty(0, dtype=str)
     return Rows(arrays={}, targets=nothing, split="all", sources=[], rejected=items)
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a FIFO, a device or a socket, so that reading it may never end.
+
+    Raises:
+        ValueError: If no file can have such a name.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # a dangling link, which fails when it is read
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _class_pattern(pattern: str) -> re.Pattern[str]:
     compiled = _compiled("data.pattern", pattern, example=r"(?P<class>[a-z]+)_(?P<group>\d+)")
     names = set(compiled.groupindex)
-    if "class" not in names or not names <= set(PATTERN_GROUPS) or compiled.groups > len(names):
+    if "class" not in names or not names <= {"class", "group"} or compiled.groups > len(names):
         raise UserError(
             f"data.pattern={pattern} has the groups {', '.join(sorted(names)) or 'none by name'}. "
             "Expected (?P<class>…), also (?P<group>…) if wanted, and (?:…) for anything else."
@@ -362,10 +380,10 @@ def _compiled(key: str, pattern: str, *, example: str) -> re.Pattern[str]:
 
 
 def _find_splits(root: Path, *, by_pattern: bool) -> dict[GivenSplit, Path]:
-    """Find the folders of splits; none if the folders of the root are classes.
+    """Return the folder of each split; empty if the sub-folders of the root are classes.
 
-    A class may have a name such as ``dev`` or ``valid`` if it is beside other classes and holds no
-    folders; ``train``, ``val`` and ``test`` are always splits.
+    A class may have a name such as ``dev`` or ``valid`` if there are other classes and its folder
+    has no sub-folders; ``train``, ``val`` and ``test`` are always splits.
 
     Raises:
         UserError: If a folder may be either, or two mean the same split.
@@ -378,7 +396,7 @@ def _find_splits(root: Path, *, by_pattern: bool) -> dict[GivenSplit, Path]:
         if name.lower() in SPLITS or (not by_pattern and _visible_folders(root / name)):
             others = len(folders) - len(meant)
             found = f"beside {others} that do not" if others else "and no training split"
-            raise _misread(root, f"the folders {', '.join(meant)}, which mean splits, {found}")
+            raise _ambiguous(root, f"the folders {', '.join(meant)}, which mean splits, {found}")
     if meant and not by_pattern:
         log.warning("classes, not splits, because they hold no folders: %s", ", ".join(meant))
     return {}
@@ -390,36 +408,36 @@ def _assign_splits(root: Path, names: Sequence[str]) -> dict[GivenSplit, str]:
     folders: dict[GivenSplit, str] = {}
     for name in names:
         if name not in splits:
-            raise _misread(root, f"{name}, which may mean val or test")
+            raise _ambiguous(root, f"{name}, which may mean val or test")
         if (other := folders.setdefault(splits[name], name)) != name:
-            raise _misread(root, f"{other} and {name}, which mean the same split")
+            raise _ambiguous(root, f"{other} and {name}, which mean the same split")
     if renamed := [f"{name}/ is {split}" for split, name in folders.items() if split != name]:
         log.info("splits: %s", ", ".join(renamed))
     return {split: folders[split] for split in SPLITS if split in folders}
 
 
-def _misread(root: Path, found: str) -> UserError:
+def _ambiguous(root: Path, found: str) -> UserError:
     return UserError(
         f"data.root={root} holds {found}. Expected either a sub-folder per class, or train/ with "
-        "val/ and test/ as you like, and nothing else; rename the folders, also those of classes "
-        "that are called like a split."
+        "or without val/ and test/, and nothing else; rename the folders, including those of "
+        "classes that have the name of a split."
     )
 
 
 def _check_class_folder(folder: Path) -> None:
-    """Refuse splits below a class, which would all be learned."""
+    """Raise if a class folder holds splits, whose files would all become training rows."""
     names = [each.name for each in _visible_folders(folder)]
     meant = {meaning: name for name in names if (meaning := parse_split(name))}
     if "train" in meant and len(meant) > 1:
         raise UserError(
-            f"{folder} holds {' and '.join(meant.values())}, which mean splits, but is taken for "
+            f"{folder} holds {' and '.join(meant.values())}, which mean splits, but counts as "
             f"the folder of a class. Expected ROOT/train/{folder.name}: move the classes into the "
             f"splits; or give data.root={folder} if it holds the splits."
         )
 
 
 def _files_below(folder: Path, skipped: Skipped) -> Iterator[Path]:
-    """Walk a folder, and after it what links in it lead to."""
+    """Walk a folder, and after it the folders that links in it lead to."""
     listed: set[tuple[int, int]] = set()
     pending = deque([folder])
     while pending:
@@ -437,18 +455,10 @@ def _files_below(folder: Path, skipped: Skipped) -> Iterator[Path]:
 
 
 def _visible_folders(folder: Path) -> list[Path]:
-    """List the sub-folders in order, also those that links lead to."""
+    """List the sub-folders, including links to folders, in sorted order."""
 
     def refuse(error: OSError) -> None:
         raise UserError(f"{folder} cannot be opened: {error.strerror}.") from error
 
     _, names, _ = next(os.walk(folder, onerror=refuse))
     return [folder / name for name in sorted(names) if not name.startswith(".")]
-
-
-def _mode(path: Path) -> int:
-    """Return the mode of a file, or of what a link leads to."""
-    try:
-        return path.stat().st_mode
-    except OSError:  # a dangling link, which fails when it is read
-        return stat.S_IFREG

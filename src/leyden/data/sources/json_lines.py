@@ -1,4 +1,4 @@
-"""JSON tables: one object per line, or an array of objects, whose keys may differ."""
+"""JSON tables: one object per line, or an array of objects; their keys may differ."""
 
 import itertools
 import json
@@ -11,37 +11,37 @@ from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.values import normal
 
 BLOCK_BYTES = 1 << 24
-"""Bytes of lines that are parsed together."""
+"""Number of bytes whose lines are parsed together."""
 
 Block = tuple[dict[int, dict[str, Any]], list[Fault]]
-"""Objects by their number, and the lines or elements that are not objects."""
+"""Objects by number of the line or element, and the lines or elements that are not objects."""
 
 
 class JsonNumber(str):
-    """A number as it is written in JSON, unlike a string of digits."""
+    """Number as it is written in JSON, to tell it from a string of digits."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonFormat:
-    """How a JSON file is written.
+    """Format of JSON files.
 
     Attributes:
-        may_be_array: Whether it may be one array, which is parsed at once.
+        may_be_array: Whether the file may be a single array, which is parsed in one piece.
     """
 
     may_be_array: bool
 
     def names(self, stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
-        """List the keys of all objects, because any object may have a new one.
+        """List the keys of all objects in the order in which they first occur.
 
         Args:
-            stream: The file in UTF-8.
-            enough: Names after which, once all of them are found, the search ends.
+            stream: Content of the file in UTF-8.
+            enough: Names at which the search ends, once all of them are found.
 
         Raises:
-            ValueError: If there are lines, but no object.
+            ValueError: If there are lines, but none holds an object.
         """
         names: dict[str, None] = {}
         count, first_faults = 0, []
@@ -59,12 +59,15 @@ class JsonFormat:
     def rows(
         self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
     ) -> Iterator[RawRows]:
-        """Parse some columns of a file.
+        """Yield the cells of some columns, chunk by chunk.
 
         Args:
-            stream: The file in UTF-8.
-            wanted: The columns to parse.
-            names: The key of each column.
+            stream: Content of the file in UTF-8.
+            wanted: Names of the columns to parse.
+            names: Key in the objects by name of the column.
+
+        Raises:
+            ValueError: If an array is not valid JSON.
         """
         for objects, faults in self._blocks(stream):
             cells = {
@@ -80,7 +83,7 @@ class JsonFormat:
             yield RawRows(columns, list(objects), faults, numbers)
 
     def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
-        """Parse lines together, but not those that are empty."""
+        """Yield the objects of many lines, or of the array, together; blank lines are ignored."""
         numbers = itertools.count(1)
         may_be_array = self.may_be_array
         while lines := stream.readlines(BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""Parquet files, whose columns become strings."""
+"""Parquet files, whose cells are converted to strings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
@@ -13,25 +13,21 @@ ROWS_PER_BLOCK = 1 << 14
 
 
 class ParquetFormat:
-    """A format without options."""
+    """Format of Parquet files."""
 
-    def names(
-        self,
-        stream: IO[bytes],
-        enough: Sequence[str] | None = None,  # noqa: ARG002  # a header holds all
-    ) -> list[str]:
-        """Read the names of the columns."""
+    def names(self, stream: IO[bytes], _enough: Sequence[str] | None = None) -> list[str]:
+        """Read the names of all columns from the schema."""
         return list(pyarrow("parquet").read_schema(stream).names)
 
     def rows(
         self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
     ) -> Iterator[RawRows]:
-        """Read some columns.
+        """Yield the cells of some columns, chunk by chunk.
 
         Args:
-            stream: The file.
-            wanted: The columns to read.
-            names: The name of each column in the file.
+            stream: Content of the file.
+            wanted: Names of the columns to read.
+            names: Name in the file by name of the column.
         """
         start = 1
         file = pyarrow("parquet").ParquetFile(stream)
@@ -50,7 +46,7 @@ def _is_number(cells: Any) -> bool:
 
 
 def _as_strings(cells: Any) -> "pa.StringArray":
-    """Convert a column to strings: nested values to JSON, bytes as UTF-8."""
+    """Convert a column to strings: nested values to JSON, and bytes by decoding them as UTF-8."""
     pa = pyarrow()
     if "binary" in str(cells.type):
         cells = cells.cast(pa.binary())

@@ -1,7 +1,6 @@
-"""Tables of paths: each row names a file and its target."""
+"""Tables of paths: each row holds the path of a file and its target."""
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data.rows import GIVEN_SPLITS, RejectedItem, Rows
-from leyden.data.sources.folders import LabelledFile, reject
+from leyden.data.sources.folders import LabelledFile, is_special, reject
 from leyden.data.sources.split_names import assign_splits, parse_split
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
@@ -17,15 +16,16 @@ from leyden.files import DataPath, file_state
 
 
 class PathTable:
-    """Files that the rows of a table name, split by split. The table is read once.
+    """Files whose paths, targets, groups and splits are cells of a table, which is read once.
 
     Args:
-        table: The table.
-        columns: Columns by what they hold: ``path``, ``target``, ``group`` and ``split``; ``None``
-            for those that the table does not have.
-        root: Folder that relative paths start from; ``None`` for that of the table.
+        table: Table with one row per file.
+        columns: Name of the column by content: ``path``, ``target``, ``group`` and ``split``;
+            ``None`` if the table has no such column.
+        root: Folder that relative paths start from; ``None`` for the folder of the table.
         root_key: Config key of ``root``, for messages.
-        empty_targets: Whether a blank target counts as one, unlike a missing one.
+        empty_targets: Whether an empty cell is a target, such as the transcript of silence; a
+            missing cell never is.
     """
 
     def __init__(
@@ -44,7 +44,11 @@ class PathTable:
         self.empty_targets = empty_targets
 
     def settings(self) -> dict[str, Any]:
-        """Fingerprint the table and every file by its path, size and time."""
+        """Return what identifies the rows: path, size and times of the table and of all files.
+
+        Raises:
+            UserError: As for iteration.
+        """
         return {
             "table": (str(self.table.path.resolve()), *file_state(self.table.path)),
             "how": [self.table.encoding, self.table.separator, self.columns],
@@ -56,12 +60,13 @@ class PathTable:
         """Yield the files split by split, in the order of their rows.
 
         Raises:
-            UserError: If the table cannot be read, the root is not a folder, or a split is unknown.
+            UserError: If the table cannot be read or lacks a column, the root is not a folder, or
+                the name of a split is unknown or ambiguous.
         """
         return iter(self._listing[0])
 
     def report_skipped(self) -> Rows:
-        """Return a chunk without rows that reports the rows of the table that name no file."""
+        """Return a chunk without rows that reports the rows of the table that are not read."""
         return reject(self._listing[1])
 
     @cached_property
@@ -90,7 +95,7 @@ class PathTable:
         return self._assign_splits(files, names, first_rows), rejected
 
     def _rows(self, rejected: list[RejectedItem]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the name and the trimmed cells of each row; those without a value are ``None``."""
+        """Yield the display name of each row and its trimmed cells, ``None`` if missing."""
         for chunk in self.table.chunks(list(self.columns.values())):
             rejected.extend(chunk.rejected)
             columns = [chunk.columns[name].to_pylist() for name in self.columns.values()]
@@ -107,7 +112,7 @@ class PathTable:
         file = root / cells["path"]
         if not os.path.exists(file):  # noqa: PTH110  # Path.exists raises if a name is too long
             file = root / cells["path"].replace("\\", "/")  # as Windows writes it
-        # Rows are split by the hash of this name, so it stays when all files are moved.
+        # Rows are split by the hash of this name, which must not change when all files are moved.
         source = (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
         return LabelledFile(
             path=file, source=source, target=cells["target"], group=cells.get("group")
@@ -116,10 +121,15 @@ class PathTable:
     def _assign_splits(
         self, files: list[LabelledFile], names: list[str], first_rows: Mapping[str, str]
     ) -> list[LabelledFile]:
-        """Sort files by the splits that names mean.
+        """Return the files with their splits, sorted by split.
+
+        Args:
+            files: Files without their splits.
+            names: Cell of the split of each file.
+            first_rows: Display name of the first row of each of these cells.
 
         Raises:
-            UserError: If a name means no split, or either of two; its first row is named.
+            UserError: If a name means no split or may mean two; the message names its first row.
         """
         split_of = assign_splits(first_rows)
         for name, row in first_rows.items():
@@ -137,12 +147,8 @@ class PathTable:
 
 
 def _fault(path: Path) -> str | None:
-    """Return why a file must not be opened; one that is missing may be, which gives the reason."""
+    """Return why a file must not be opened; a missing one may be, which gives the reason."""
     try:
-        mode = path.stat().st_mode
-    except OSError:
-        return None
+        return "not a regular file, so that reading it may never end" if is_special(path) else None
     except ValueError as error:  # a name that no file can have
         return str(error)
-    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-    return None if regular else "not a regular file, so that reading it may never end"

@@ -1,4 +1,4 @@
-"""Files of published data sets: the user's copy, that of an installed package, or a download."""
+"""Files of published data sets: a copy of the user's, of an installed package, or a download."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from leyden.files import DataPath, file_state
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFiles:
-    """The files of a data set, which are published in one folder under fixed names.
+    """Files that are published in one folder under fixed names.
 
     Attributes:
-        checksums: Checksum of each file by its name, ``"md5:…"`` or ``"sha256:…"``.
-        mirrors: http or https URLs of folders that hold the files, best first.
+        checksums: Checksum by name of the file, in the format of ``RemoteFile.checksum``.
+        mirrors: http or https URLs of folders that hold the files, in the order in which they are
+            tried.
         downloads: Folder to download the files to.
-        root: Folder of the user's own files with these names, whatever they contain.
-        installed: Folder where a package installs the files.
-        instead: What else the user can do if the files cannot be downloaded.
+        root: Folder of the user's own files with these names, whose checksums are not verified.
+        installed: Folder in which a package installs the files.
+        instead: Alternative to a download by hand, for the message if a download fails.
     """
 
     checksums: Mapping[str, str]
@@ -33,7 +34,11 @@ class PublishedFiles:
     instead: str = "set data.root=PATH to a folder that holds it"
 
     def settings(self) -> dict[str, Any]:
-        """Return plain values that change when the files would."""
+        """Return what identifies the content: the checksums, or the state of the user's files.
+
+        Raises:
+            UserError: If the user's folder lacks a file.
+        """
         if self.root is None:
             return {"files": dict(self.checksums)}
         folder = self.folder()
@@ -44,7 +49,7 @@ class PublishedFiles:
         """Return the folder that holds the files, after downloading them if necessary.
 
         Raises:
-            UserError: If the user's folder lacks a file, or no mirror has it.
+            UserError: If the user's folder lacks a file, or a file cannot be downloaded.
         """
         if self.root is not None:
             root = Path(self.root).expanduser()
@@ -68,7 +73,15 @@ class PublishedFiles:
 
 
 def package_folder(package: str, folder: str) -> Path | None:
-    """Return a folder of an installed package, which is not imported; ``None`` without it."""
+    """Return the path of a folder of a package without importing it.
+
+    Args:
+        package: Name of the package.
+        folder: Path of the folder within the package; it need not exist.
+
+    Returns:
+        The path, or ``None`` if the package is not installed.
+    """
     found = find_spec(package)
     places = (found.submodule_search_locations if found else None) or ()
     return next((Path(place) / folder for place in places), None)

@@ -1,4 +1,4 @@
-"""Reading of listed items, such as files, into rows: chunk by chunk, without those that fail."""
+"""Reading of listed items, such as files, into chunks of rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,23 +14,23 @@ from leyden.errors import UserError
 
 
 class Item(Protocol):
-    """A row of a data set before it is read, such as ``LabelledFile``."""
+    """Row of a data set before it is read, such as ``LabelledFile``."""
 
     @property
     def source(self) -> str:
-        """Name of the row, for people."""
+        """Display name of the row."""
 
     @property
     def split(self) -> GivenSplit:
-        """Split that the source assigns it to."""
+        """Split that the source assigns the row to."""
 
     @property
     def group(self) -> str | None:
-        """What must stay in one split; all items have one, or none."""
+        """Name of what must stay in one split; all items have one, or none."""
 
     @property
     def target(self) -> str | None:
-        """Class name; ``None`` if targets are sequences."""
+        """Class name; ``None`` if the targets are sequences."""
 
 
 AnyItem = TypeVar("AnyItem", bound=Item)
@@ -42,10 +42,10 @@ class ReadItems(Generic[AnyItem, Value]):
     """Consecutive items of one split after reading.
 
     Attributes:
-        split: The split of the items.
+        split: Split of the items.
         items: Items that became rows.
-        values: What was read of each of them.
-        rejected: Items that did not become rows, and findings about those that did.
+        values: Value that was read for each of these items.
+        rejected: Items that did not become rows, and findings on those that did.
     """
 
     split: GivenSplit
@@ -56,7 +56,12 @@ class ReadItems(Generic[AnyItem, Value]):
     def rows(
         self, arrays: Mapping[str, NDArray[Any] | Ragged], sequences: Ragged | None = None
     ) -> Rows:
-        """Build rows from arrays of the values; targets are class names if not sequences."""
+        """Build the chunk of rows.
+
+        Args:
+            arrays: Inputs by name of the field, ``(rows, ...)`` or ragged, made of the values.
+            sequences: Target sequences; ``None`` if the targets are the class names of the items.
+        """
         names = [item.target for item in self.items]
         groups = [item.group for item in self.items if item.group is not None]
         return Rows(
@@ -76,13 +81,13 @@ def read_items(
     *,
     per_chunk: int,
 ) -> Iterator[ReadItems[AnyItem, Value]]:
-    """Read items in chunks of one split each.
+    """Read items in chunks, each of one split.
 
     Args:
-        items: The items, split by split.
-        read: Returns the value of an item and what a cleaning step finds wrong with it, or raises
-            ``UnreadableError``.
-        per_chunk: Largest number of items in a chunk.
+        items: Items, split by split.
+        read: Function that returns the value of an item and the finding of a cleaning step on it,
+            or ``None``; it raises ``UnreadableError`` if the item cannot be read.
+        per_chunk: Maximum number of items in a chunk.
     """
     for split, members in groupby(items, key=lambda item: item.split):
         while chunk := list(islice(members, per_chunk)):
@@ -114,15 +119,15 @@ def _read_chunk(
 def require_every_class(
     files: Sequence[LabelledFile], chunks: Iterable[Rows], *, name: str
 ) -> Iterator[Rows]:
-    """Pass on the rows that were read of files, and raise at their end if a class has none.
+    """Yield the chunks unchanged, and raise after the last one if a class has no row.
 
     Args:
         files: All files of the data set.
-        chunks: The rows.
+        chunks: Rows that were read from the files, with class names as targets.
         name: Name of the data set, for the message.
 
     Raises:
-        UserError: If some class has no rows while another has.
+        UserError: If a class of the files has no row, while another has.
     """
     left: set[str] = set()
     for rows in chunks:

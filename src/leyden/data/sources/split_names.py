@@ -1,4 +1,4 @@
-"""Names that mean a split, in any of the usual spellings."""
+"""Names of splits in their usual spellings."""
 
 import re
 from collections.abc import Iterable
@@ -19,23 +19,31 @@ _NAME = re.compile(
 
 
 def parse_split(name: str) -> str | None:
-    """Return what a name means: train, val, test, or eval for one of the last two; else ``None``.
+    """Return the split that a name means, or ``None`` if it means none.
 
-    >>> [parse_split(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
-    ['train', 'val', 'test', 'eval', None]
+    Args:
+        name: Name of a folder or a cell of a table.
+
+    Returns:
+        ``train``, ``val``, ``test``, or ``eval``, which is either of the last two.
+
+    Example:
+        >>> [parse_split(name) for name in ("Training", "valid", "test_set", "eval", "trainer")]
+        ['train', 'val', 'test', 'eval', None]
     """
     found = _NAME.fullmatch(name.strip())
     return found.lastgroup if found else None
 
 
 def assign_splits(names: Iterable[str]) -> dict[str, GivenSplit]:
-    """Return the split that each of some names means; ``all`` is for rows that are to be split.
+    """Return the split by name for all names of a data set.
 
-    ``eval`` means val or test if another name means the other one. Names that mean no split, or
-    either of two, are left out.
+    ``eval`` means val or test if another name means the other one; ``all`` is for rows that are to
+    be split. Names that mean no split, or may mean two, are omitted.
 
-    >>> assign_splits(["Train", "dev", "eval", "extra"])
-    {'Train': 'train', 'dev': 'val', 'eval': 'test'}
+    Example:
+        >>> assign_splits(["Train", "dev", "eval", "extra"])
+        {'Train': 'train', 'dev': 'val', 'eval': 'test'}
     """
     meant = {name: "all" if name.strip().lower() == "all" else parse_split(name) for name in names}
     splits: dict[str | None, GivenSplit] = {split: split for split in GIVEN_SPLITS}

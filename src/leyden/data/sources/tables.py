@@ -1,7 +1,7 @@
 """Table files of any size: CSV, TSV, JSON and Parquet, read in chunks.
 
-Cells are strings in every format, so that the type of a column is inferred from the whole column
-and not only from its first rows.
+Cells are strings in every format, so that the type of a column can be inferred from all of its rows
+and not only the first ones.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leyden.data.rows import RejectedItem
-from leyden.data.sources.arrow import Columns, RawRows, pyarrow, undecodable
+from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
 from leyden.data.sources.csv_files import CsvFormat
 from leyden.data.sources.encodings import UNDECODABLE, as_utf8, check_encoding
 from leyden.data.sources.json_lines import JsonFormat
@@ -29,10 +29,10 @@ SEPARATED = (".csv", ".tsv", ".tab", ".txt")
 JSON = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 FILE_SUFFIXES = (*SEPARATED[:-1], *JSON, *PARQUET)
-"""Suffixes that mean a table if a file may also be a text."""
+"""Suffixes of tables among files that may also be texts."""
 
 BEGINNINGS = ((b"PAR1", ".parquet"), (b"{", ".jsonl"), (b"[", ".json"))
-"""First bytes of files without a suffix, which are CSV otherwise."""
+"""First bytes of files without a suffix, and the suffix of their format; CSV is the default."""
 
 GZIP = b"\x1f\x8b"
 
@@ -42,10 +42,12 @@ class Chunk:
     """Consecutive rows of a table.
 
     Attributes:
-        columns: Strings ``(rows,)`` by column; null if a cell is missing.
-        sources: File and number of each row, for people; a header is row 1.
+        columns: Strings ``(rows,)`` by name of the column; null if a cell is missing.
+        sources: Display name of each row: the name of the file and the number of the row in it,
+            where a header is row 1.
         rejected: Rows that cannot be read.
-        numbers: Columns of numbers that the format itself knows as such, written as in Python.
+        numbers: Names of the columns whose cells the format itself types as numbers; they are
+            written as in Python.
     """
 
     columns: Columns
@@ -56,20 +58,21 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class TableFile:
-    """A table on disk, whose suffix states its format; ``.gz`` after it means compressed.
+    """Table on disk, whose format is that of its suffix; ``.gz`` after it means compressed.
 
-    A pipe such as ``/dev/stdin`` has no suffix: it is copied to a temporary file, and its first
-    bytes decide its format.
+    A pipe such as ``/dev/stdin`` has no suffix: it is copied to a temporary file, and its format is
+    detected from its first bytes.
 
     Attributes:
-        path: The file.
-        encoding: Encoding of text without a byte order mark.
-        separator: Separator of the cells of CSV; ``None`` for the most frequent one in the first
-            line.
+        path: Path of the file.
+        encoding: Encoding of a text file that has no byte order mark.
+        separator: Separator of the cells of a CSV file; ``None`` for the most frequent one in the
+            first line.
         header: Whether the first line of a CSV file holds the names of the columns, which are
-            ``column_1`` and so on otherwise; or the names.
+            otherwise ``column_1`` and so on; or the names.
         comment: Beginning of comment lines of a CSV file.
-        title: Name of the table in messages; by default the path, or the name of the file for rows.
+        title: Name of the table in messages; by default the path, and in display names of rows the
+            name of the file.
     """
 
     path: Path
@@ -80,10 +83,10 @@ class TableFile:
     title: str | None = None
 
     def column_names(self) -> list[str]:
-        """List the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
+        """Return the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
 
         Raises:
-            UserError: If the file is missing, damaged, of no known format, or has two columns with
+            UserError: If the file is missing, damaged or of an unknown format, or two columns have
                 the same name.
         """
         return list(self._columns())
@@ -91,14 +94,14 @@ class TableFile:
     def chunks(
         self, columns: Sequence[str] | None = None, *, beside: Sequence[str] = ()
     ) -> Iterator[Chunk]:
-        """Read some columns, or all, in chunks of bounded size.
+        """Read some columns in chunks of bounded size.
 
-        A row is rejected if it has too many cells or too few, is not a JSON object, or is not valid
+        A row is rejected if it has too many or too few cells, is not a JSON object, or is not valid
         in the encoding.
 
         Args:
-            columns: Columns to read.
-            beside: Further columns, for whose invalid cells a row is not rejected.
+            columns: Names of the columns to read; ``None`` for all.
+            beside: Names of further columns to read; invalid cells in them do not reject a row.
 
         Raises:
             UserError: As for ``column_names``, or if there is no such column.
@@ -120,7 +123,7 @@ class TableFile:
 
     @cached_property
     def _copy(self) -> IO[bytes] | None:
-        """A copy of the content of a pipe, because a table is read several times."""
+        """Copy of the content of a pipe, because a table is read several times."""
         return _copy_of(self.path) if self.path.exists() and not self.path.is_file() else None
 
     @property
@@ -129,7 +132,7 @@ class TableFile:
 
     @cached_property
     def _suffixes(self) -> tuple[str, bool]:
-        """The suffix that states the format, and whether the file is compressed."""
+        """Suffix of the format, and whether the file is compressed."""
         name = self.path.name.lower()
         if not self.path.suffix:
             name = _suffix_of(self._file)
@@ -146,17 +149,21 @@ class TableFile:
         if suffix in PARQUET and not packed:
             return ParquetFormat()
         raise UserError(
-            f"{self._name} is of no known format. Expected a name that ends in "
+            f"{self._name} is of an unknown format. Expected a name that ends in "
             f"{', '.join((*FILE_SUFFIXES, SEPARATED[-1]))}, with .gz after it if a text is "
             "compressed; save the table as one of these."
         )
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
-        """Open the file, as UTF-8 if it is text, and raise what fails as ``UserError``."""
+        """Open the file, recoded to UTF-8 if it is text, for a block that reads it.
+
+        Raises:
+            UserError: If the file is missing, damaged or of an unknown format or encoding.
+        """
         if not self.path.exists() or self.path.is_dir():
             found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise UserError(f"The table {self._name} {found}. Give a file of a table.")
+            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         check_encoding(self.encoding)
         opened: Callable[..., Any] = gzip.open if self._suffixes[1] else open
         is_text = not isinstance(self._format, ParquetFormat)
@@ -165,12 +172,16 @@ class TableFile:
                 yield as_utf8(stream, self.encoding) if is_text else stream
         except (OSError, EOFError, ValueError, NotImplementedError, zlib.error) as error:
             raise UserError(
-                f"{self._name} cannot be read as a table: {error}. Fix it, or replace it by a "
-                "whole copy in the format that its name states."
+                f"{self._name} cannot be read as a table: {error}. Fix it, or replace it by an "
+                "intact copy in the format of its suffix."
             ) from error
 
     def _columns(self, enough: Sequence[str] | None = None) -> dict[str, str]:
-        """Map columns to their names in the file, at least those in ``enough`` that are there."""
+        """Return the name in the file by name of the column.
+
+        Args:
+            enough: Names of the columns to find, if there are; other ones may be omitted.
+        """
         with self._opened() as stream:
             written = self._format.names(stream, enough)
         if any(UNDECODABLE in name for name in written):
@@ -189,21 +200,21 @@ class TableFile:
         return dict(zip(named, written, strict=True))
 
     def _chunk(self, raw: RawRows, beside: AbstractSet[str]) -> Chunk:
-        """Name the rows, and reject those whose cells are not valid in the encoding."""
+        """Build a chunk without the rows whose cells are not valid in the encoding."""
         judged = {name: cells for name, cells in raw.columns.items() if name not in beside}
-        undecoded = undecodable(judged)
+        undecoded = find_undecodable(judged)
         columns = raw.columns
         if undecoded:
-            kept = pyarrow().array([row not in undecoded for row in range(len(raw.numbers))])
+            kept = pyarrow().array([row not in undecoded for row in range(len(raw.row_numbers))])
             columns = {name: cells.filter(kept) for name, cells in columns.items()}
         faults = [
-            (raw.numbers[row], self._undecodable(column)) for row, column in undecoded.items()
+            (raw.row_numbers[row], self._undecodable(column)) for row, column in undecoded.items()
         ]
         name = self.title or self.path.name
         return Chunk(
             columns=columns,
             sources=[
-                f"{name} row {n}" for row, n in enumerate(raw.numbers) if row not in undecoded
+                f"{name} row {n}" for row, n in enumerate(raw.row_numbers) if row not in undecoded
             ],
             rejected=[
                 RejectedItem(source=f"{name} row {number}", reason=reason)
@@ -222,7 +233,7 @@ class TableFile:
 
 
 def _copy_of(pipe: Path) -> IO[bytes]:
-    """Copy the content of a pipe to a temporary file, which is removed when it is closed."""
+    """Copy the content of a pipe to a temporary file, which is deleted when it is closed."""
     copy = tempfile.NamedTemporaryFile(prefix="leyden-")  # noqa: SIM115  # open while it is read
     with pipe.open("rb") as stream:
         shutil.copyfileobj(stream, copy)
@@ -231,7 +242,7 @@ def _copy_of(pipe: Path) -> IO[bytes]:
 
 
 def _suffix_of(file: Path) -> str:
-    """Return the suffix of the format that the first bytes of a file reveal, else ``.csv``."""
+    """Detect the format of a file from its first bytes, and return its suffix."""
     with file.open("rb") as stream:
         packed = stream.read(len(GZIP)) == GZIP
     with gzip.open(file) if packed else file.open("rb") as stream:

@@ -1,6 +1,6 @@
-"""Cells of a table: from strings to numbers, truth values and dates, column by column.
+"""Parsing of cells as numbers, truth values and dates, one column at a time.
 
-The functions take the distinct strings of a column, so that a long column costs little.
+Each distinct string of a column is parsed once, so that a long column takes little time.
 """
 
 import json
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from leyden.data.identity import Keys, hash_names, mix_keys
 from leyden.data.sources.tables import Chunk
-from leyden.data.values import FALSE, PADDED, TRUE, canonical
+from leyden.data.values import FALSE, NUMBER, PADDED, TRUE, canonical
 from leyden.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,26 +28,27 @@ MISSING_CELLS = (
 )  # fmt: skip
 """Words that mean a missing cell."""
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
+NUMBER_OR_INFINITY = rf"^{NUMBER.pattern}$|^[+-]?(?i:inf|infinity)$"
 
 SPACES = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
 
 UNIT = r"[^\d\s.,'+-]{1,5}"
-"""What may be written beside a number, such as % or EUR."""
+"""Unit before or after a number, such as % or EUR."""
 
 GROUPED = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
-"""A number such as 1.500, in which the point may separate thousands."""
+"""Number in which the point may separate thousands, such as 1.500."""
 
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
-"""Where days are counted from."""
+"""Time from which days are counted."""
 
 MANY = 0.01
-"""Share of the rows that may be lost to one word without a warning."""
+"""Share of the rows above which rows that one word makes missing are a warning."""
 
 EXACT = 2**53
-"""The largest number up to which float64 holds every whole one."""
+"""Largest number up to which float64 represents every integer."""
 
 MISSING_KEY = np.uint64(0x9E3779B97F4A7C15)
+"""Key of a missing cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class CellFormat:
     Attributes:
         missing: Words that mean a missing cell, besides an empty one; numbers in any spelling.
         decimal: Decimal separator of numbers.
-        thousands: Separator of groups of digits, if there is one; a space matches any space.
+        thousands: Separator between thousands; ``None`` for none. A space matches any space.
 
     Raises:
         UserError: If the separators are not two different characters.
@@ -80,8 +81,8 @@ class CellFormat:
                 "different characters."
             )
 
-    def plain(self, strings: "pa.StringArray") -> "pa.StringArray":
-        """Respell the numbers of this format as Python does; other strings stay as they are."""
+    def respell(self, strings: "pa.StringArray") -> "pa.StringArray":
+        """Return strings ``(values,)`` with the numbers of this format spelled as in Python."""
         import pyarrow.compute as pc
 
         if self.decimal == "." and self.thousands is None:
@@ -95,8 +96,15 @@ class CellFormat:
         plain = pc.replace_substring(joined, self.decimal, ".")
         return pc.if_else(pc.match_substring_regex(strings, pattern), plain, strings)
 
-    def grouped(self, strings: "pa.StringArray") -> str:
-        """Return a cell such as 1.500, if points are not given and seem to separate thousands."""
+    def find_grouped(self, strings: "pa.StringArray") -> str:
+        """Return a cell such as 1.500 if points seem to separate thousands, though not declared.
+
+        Args:
+            strings: Cells ``(rows,)`` of a column.
+
+        Returns:
+            The first such cell; empty if some cell has a point that cannot separate thousands.
+        """
         import pyarrow.compute as pc
 
         if "." in (self.decimal, self.thousands):
@@ -108,27 +116,35 @@ class CellFormat:
 
 
 class Distinct(NamedTuple):
-    """The distinct strings of a column, and where they are.
+    """The distinct strings of a column, and the string of each row.
 
     Attributes:
-        values: ``(values,)`` strings, trimmed and in Unicode's normal form C.
-        places: ``(rows,)`` int64 place of each row's string, -1 for a missing cell.
+        values: Strings ``(values,)``, trimmed and in Unicode's normal form C.
+        places: Place of each row's string in ``values``, int64 ``(rows,)``; -1 for a missing cell.
     """
 
     values: "pa.StringArray"
     places: NDArray[np.int64]
 
     def spread(self, of_values: NDArray[Any], missing: Any) -> NDArray[Any]:
-        """Return for each row ``(rows,)`` what was found for its string."""
+        """Map values of the strings to the rows.
+
+        Args:
+            of_values: Value of each string ``(values,)``.
+            missing: Value of a missing cell.
+
+        Returns:
+            Value of each row ``(rows,)``.
+        """
         return np.append(of_values, np.array([missing], dtype=of_values.dtype))[self.places]
 
 
-class Cells(Mapping[str, Distinct]):
-    """The columns of a chunk, whose distinct strings are found once.
+class Cells:
+    """The distinct strings of each column of a chunk, which are found once.
 
     Args:
-        chunk: The rows.
-        written: Format of the cells, but of numbers that the table's own format knows.
+        chunk: Rows of a table.
+        written: Format of the cells; columns that the file stores as numbers have Python's.
     """
 
     def __init__(self, chunk: Chunk, written: CellFormat) -> None:
@@ -141,29 +157,23 @@ class Cells(Mapping[str, Distinct]):
     def __getitem__(self, name: str) -> Distinct:
         if name not in self._distinct:
             written = self._known if name in self._numbers else self._written
-            self._distinct[name] = distinct(self._columns[name], written)
+            self._distinct[name] = find_distinct(self._columns[name], written)
         return self._distinct[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
     def text(self, name: str, row: int) -> str:
-        """Return one cell as it is written; a cell that does not exist is empty."""
+        """Return one cell as it is written; empty if it is null."""
         return (self._columns[name][row].as_py() or "").strip()
 
 
 def missing_warnings(
     lost: Mapping[tuple[str, str], int], rows: int, missing: Sequence[str]
 ) -> Iterator[str]:
-    """Yield a warning for each word that counts as missing and thereby costs many rows.
+    """Yield a warning for each word that counts as missing and thereby drops many rows.
 
     Args:
-        lost: Number of rows by column and word.
-        rows: Number of rows in all.
-        missing: All words that count as missing.
+        lost: Number of dropped rows by column and word.
+        rows: Total number of rows.
+        missing: All words that mean a missing cell.
     """
     for (name, word), count in lost.items():
         if count > MANY * rows:
@@ -175,47 +185,76 @@ def missing_warnings(
 
 
 def missing_override(words: Iterable[str]) -> str:
-    """Return the argument of a command line that makes words mean a missing cell, for a shell."""
+    """Return the override that makes words mean a missing cell, quoted for a shell.
+
+    Example:
+        >>> print(missing_override(["NA", "?"]))
+        'data.missing_cells=["NA", "?"]'
+    """
     return shlex.quote(f"data.missing_cells={json.dumps([*words], ensure_ascii=False)}")
 
 
-def distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
-    """Find the distinct strings of a column ``(rows,)``."""
+def find_distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
+    """Return the distinct strings of a column ``(rows,)``."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
     absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
-    plain = written.plain(pc.if_else(absent, None, trimmed))
-    marks = numbers(pa.array(written.missing, pa.string()))
-    if not np.isnan(marks).all():  # -999 is also written as -999.0
-        plain = pc.if_else(pa.array(np.isin(numbers(plain), marks)), None, plain)
+    plain = written.respell(pc.if_else(absent, None, trimmed))
+    marks = parse_numbers(pa.array(written.missing, pa.string()))
+    if not np.isnan(marks).all():  # -999 may also be written as -999.0
+        plain = pc.if_else(pa.array(np.isin(parse_numbers(plain), marks)), None, plain)
     encoded = plain.dictionary_encode()
     return Distinct(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
 
-def numbers(values: "pa.StringArray") -> NDArray[np.float64]:
-    """Parse numbers ``(values,)``, (5) as -5 as in accounts; NaN for other strings."""
+def parse_numbers(values: "pa.StringArray") -> NDArray[np.float64]:
+    """Parse strings as numbers.
+
+    Args:
+        values: Strings ``(values,)``. In parentheses, as in accounts, numbers are negative.
+
+    Returns:
+        Numbers ``(values,)``; NaN for other strings.
+
+    Example:
+        >>> import pyarrow
+        >>> parse_numbers(pyarrow.array(["1e3", "(5)", "x"])).tolist()
+        [1000.0, -5.0, nan]
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     signed = pc.replace_substring(values, "\N{MINUS SIGN}", "-")
     signed = pc.replace_substring_regex(signed, r"^\(([\d.]+)\)$", r"-\1")
-    are = pc.match_substring_regex(signed, NUMBER)
+    are = pc.match_substring_regex(signed, NUMBER_OR_INFINITY)
     unsigned = pc.utf8_ltrim(pc.if_else(are, signed, None), "+")
     return _floats(pc.cast(unsigned, pa.float64()))
 
 
-def padded(values: "pa.StringArray") -> NDArray[np.bool_]:
-    """Return which strings ``(values,)`` are numbers with leading zeros."""
+def have_leading_zeros(values: "pa.StringArray") -> NDArray[np.bool_]:
+    """Return a mask ``(values,)`` of the strings that begin like numbers with leading zeros."""
     import pyarrow.compute as pc
 
     are = pc.match_substring_regex(values, f"^{PADDED.pattern}")
     return np.asarray(are.to_numpy(zero_copy_only=False))
 
 
-def truths(values: "pa.StringArray") -> NDArray[np.float64]:
-    """Parse truth values ``(values,)``, 1 and 0 in any spelling too; NaN for other strings."""
+def parse_truths(values: "pa.StringArray") -> NDArray[np.float64]:
+    """Parse strings as truth values.
+
+    Args:
+        values: Strings ``(values,)``.
+
+    Returns:
+        1 for true and 0 for false ``(values,)``; NaN for other strings.
+
+    Example:
+        >>> import pyarrow
+        >>> parse_truths(pyarrow.array(["Yes", "0.0", "x"])).tolist()
+        [1.0, 0.0, nan]
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -223,38 +262,48 @@ def truths(values: "pa.StringArray") -> NDArray[np.float64]:
     true = pc.is_in(lower, value_set=pa.array(sorted(TRUE)))
     known = pc.or_(true, pc.is_in(lower, value_set=pa.array(sorted(FALSE))))
     worded = _floats(pc.if_else(known, true, None).cast(pa.float64()))
-    parsed = numbers(values)
-    return np.where(np.isin(parsed, (0, 1)) & ~padded(values), parsed, worded)
+    parsed = parse_numbers(values)
+    return np.where(np.isin(parsed, (0, 1)) & ~have_leading_zeros(values), parsed, worded)
 
 
-def dates(values: "pa.StringArray", form: str | None = None) -> NDArray[np.float64]:
-    """Parse dates ``(values,)`` to days since 2000, in UTC if they have a zone.
+def parse_dates(values: "pa.StringArray", form: str | None = None) -> NDArray[np.float64]:
+    """Parse strings as dates, with or without a time.
 
     Args:
-        values: Strings.
-        form: Format for ``strptime``; ISO 8601 by default, with or without a time and a zone.
+        values: Strings ``(values,)``.
+        form: Format for ``strptime``; ``None`` for ISO 8601. Times without a zone are in UTC.
 
     Returns:
-        Days and their fractions; NaN for a string that is not such a date.
+        Days since 2000 with fractions ``(values,)``; NaN for other strings.
+
+    Example:
+        >>> import pyarrow
+        >>> parse_dates(pyarrow.array(["2000-01-02T12:00", "x"])).tolist()
+        [1.5, nan]
     """
     return np.array([_day(text, form) for text in values.to_pylist()], dtype=np.float64)
 
 
-def row_keys(columns: Cells, names: Sequence[str], rows: int) -> Keys:
-    """Hash whole rows ``(rows,)``: cells that are equal as numbers or as text count as equal.
+def hash_rows(cells: Cells, names: Sequence[str], rows: int) -> Keys:
+    """Hash rows by their cells, which are equal if they are equal as numbers or as text.
 
-    A key depends on the cells of its row alone, so that other rows do not change it, nor does the
-    order of the columns.
+    Args:
+        cells: Columns of the rows.
+        names: Columns to hash; their order makes no difference.
+        rows: Number of rows.
+
+    Returns:
+        Keys, uint64 ``(rows,)``, each of which depends on its own row alone.
     """
     keys: Keys = np.zeros(rows, np.uint64)
     for name in sorted(names):
-        column = columns[name]
+        column = cells[name]
         keys = mix_keys(keys, column.spread(_hashes(column.values), MISSING_KEY))
     return keys
 
 
 def _hashes(values: "pa.StringArray") -> Keys:
-    parsed = numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
+    parsed = parse_numbers(values) + 0.0  # -0.0 becomes 0.0, which has other bits
     keys: Keys = parsed.view(np.uint64)
     words = np.flatnonzero(np.isnan(parsed) | (np.abs(parsed) > EXACT))
     keys[words] = hash_names(canonical(text) for text in values.take(words).to_pylist())
@@ -271,6 +320,6 @@ def _day(text: str, form: str | None) -> float:
 
 
 def _floats(values: Any) -> NDArray[np.float64]:
-    """Convert an Arrow array; null is NaN."""
+    """Convert an Arrow array to a writable one; null becomes NaN."""
     floats: NDArray[np.float64] = values.to_numpy(zero_copy_only=False).astype(np.float64)
     return floats

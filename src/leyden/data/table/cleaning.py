@@ -1,8 +1,7 @@
 """Cleaning steps of tables: columns that are left out, and the report."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from leyden.data.cache.prepared import Cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport, StepReport
 from leyden.data.rows import Split
-from leyden.data.table.columns import Column
+from leyden.data.table.columns import Column, split_columns
 from leyden.data.table.encoding import Layout
 from leyden.data.table.screening import (
     INDEX_NAMES,
@@ -28,27 +27,30 @@ from leyden.data.table.screening import (
 COLUMN_STEPS = ("constant_columns", "duplicate_columns", "identifier_columns", "leaking_columns")
 """The steps that leave columns out."""
 
+Found = Iterable[tuple[str, int, str]]
+"""Findings: name of a column, number of its cells, and the reason."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableCleaning(Cleaning):
-    """Which cleaning steps run on a table; those of every kind, and those of columns and cells.
+    """The cleaning steps of every kind of data, and those of columns and cells.
 
-    Equal rows are not dropped by default: two passengers of one age and class are two
-    observations. Nor are equal rows with different targets, because few columns rarely settle what
-    happened. Columns and ranges are judged on the training rows alone, so these steps are reported
-    once the rows are split.
+    Duplicates are kept by default, because two passengers of one age and class are two
+    observations; so are conflicting labels, because few columns rarely determine the target.
+    Columns and ranges are examined on the training rows, so their steps are reported after the
+    split.
 
     Attributes:
-        missing_target: leave rows out that lack a target, a group or a time; when off, the
-            first one is an error.
-        misfits: count cells that are not of their column's kind, such as words among numbers, and
-            infinite numbers, as missing; when off, they are an error.
-        outliers: count impossible numbers as missing; those of the target are only reported.
-        constant_columns: leave columns out that are the same in every row.
-        duplicate_columns: leave columns out that repeat another one.
-        identifier_columns: leave columns out that name or number rows, unless their kind is
+        missing_target: Drop rows without a target, group or time; if off, the first one is an
+            error.
+        misfits: Treat cells that are not of their column's kind, such as words among numbers, and
+            infinite numbers, as missing; if off, they are an error.
+        outliers: Treat impossible numbers as missing; those of the target are only reported.
+        constant_columns: Leave out columns that are the same in every row.
+        duplicate_columns: Leave out columns that repeat another one.
+        identifier_columns: Leave out columns that name or number rows, unless their kind is
             declared.
-        leaking_columns: leave columns out that determine the target by themselves.
+        leaking_columns: Leave out columns that determine the target by themselves.
     """
 
     conflicting_labels: bool = False
@@ -62,150 +64,122 @@ class TableCleaning(Cleaning):
     leaking_columns: bool = True
 
 
-IDENTIFIERS = "identifier_columns"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """A column that is left out, and the cleaning step that says so."""
+    """A column that is left out.
+
+    Attributes:
+        column: Name of the column.
+        step: Cleaning step that leaves it out.
+        reason: Why it does.
+    """
 
     column: str
     step: str
     reason: str
 
 
-def refused(
-    training: Training,
-    numbers: Sequence[Column],
-    categories: Sequence[Column],
-    *,
-    declared: Collection[str],
-    steps: TableCleaning,
+def find_refused(
+    training: Training, *, declared: Collection[str], steps: TableCleaning
 ) -> list[Refused]:
     """Find the columns to leave out.
 
     Args:
-        training: the training rows.
-        numbers: those of the cached numbers.
-        categories: those of the cached categories.
-        declared: Names of columns whose kind is declared; they are not taken for identifiers.
-        steps: the cleaning steps that run.
+        training: Training rows.
+        declared: Names of columns whose kind is declared, which are not identifiers.
+        steps: Cleaning steps that run.
     """
-    judged = [_number_faults(column, training, place) for place, column in enumerate(numbers)]
-    judged += [_category_faults(column, training, place) for place, column in enumerate(categories)]
+    numbers, categories = split_columns(training.columns)
     kept: dict[bytes, str] = {}
-    found: list[Refused] = []
-    for faults in judged:
-        counting = (
-            fault
-            for fault in faults(kept)
-            if getattr(steps, fault.step)
-            and (fault.step != IDENTIFIERS or fault.column not in declared)
-        )
-        found += islice(counting, 1)
-    return found
+    refused: list[Refused] = []
+    for column in (*numbers, *categories):
+        for step, reason in _faults(column, training, kept):
+            if getattr(steps, step) and not (
+                step == "identifier_columns" and column.name in declared
+            ):
+                refused.append(Refused(column=column.name, step=step, reason=reason))
+                break
+    return refused
 
 
-Faults = Callable[[dict[bytes, str]], Iterator[Refused]]
-"""Finds the faults of a column, given the digests of those that were kept, and adds its own."""
+def _faults(
+    column: Column, training: Training, kept: dict[bytes, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the steps that would leave a column out, and the reasons.
 
-
-def _number_faults(column: Column, training: Training, place: int) -> Faults:
-    def find(kept: dict[bytes, str]) -> Iterator[Refused]:
-        values, targets = training.number(place), training.targets
-        yield from _faults_of_any(column, values)
-        if column.kind == "numeric" and is_row_number(values):
-            yield _identifier(column, "it numbers the rows")
-        if targets.ndim == 1 and number_determines(values, targets):
-            yield _leak(column)
-        yield from _repetition(column, values, kept)
-
-    return find
-
-
-def _category_faults(column: Column, training: Training, place: int) -> Faults:
-    def find(kept: dict[bytes, str]) -> Iterator[Refused]:
-        codes, targets = training.category(place), training.targets
-        yield from _faults_of_any(column, codes)
-        if is_identifier(codes):
-            reason = f"{len(np.unique(codes))} values in {len(codes)} training rows"
-            yield _identifier(column, reason)
-        if targets.ndim == 1 and category_determines(codes, targets):
-            yield _leak(column)
-        yield from _repetition(column, codes, kept)
-
-    return find
-
-
-def _faults_of_any(column: Column, values: NDArray[Any]) -> Iterator[Refused]:
-    if INDEX_NAMES.fullmatch(column.name):
-        yield _identifier(column, "an index of the rows")
-    if is_constant(values):
-        reason = "the same in every training row"
-        yield Refused(column=column.name, step="constant_columns", reason=reason)
-
-
-def _repetition(column: Column, values: NDArray[Any], kept: dict[bytes, str]) -> Iterator[Refused]:
-    twin = kept.setdefault(digest(values), column.name)
-    if twin != column.name:
-        reason = f"the same as {twin}"
-        yield Refused(column=column.name, step="duplicate_columns", reason=reason)
-
-
-def _identifier(column: Column, reason: str) -> Refused:
+    Args:
+        column: The column.
+        training: Training rows.
+        kept: Names of the columns without faults by their digest, to which this one is added.
+    """
+    values, targets = training.values(column), training.targets
     remedy = f"to learn from it: {column.override(column.kind)}"
-    return Refused(column=column.name, step=IDENTIFIERS, reason=f"{reason}; {remedy}")
+    if INDEX_NAMES.fullmatch(column.name):
+        yield "identifier_columns", f"an index of the rows; {remedy}"
+    if is_constant(values):
+        yield "constant_columns", "the same in every training row"
+    if column.kind == "numeric" and is_row_number(values):
+        yield "identifier_columns", f"it numbers the rows; {remedy}"
+    if column.kind == "categorical" and is_identifier(values):
+        count = f"{len(np.unique(values))} values in {len(values)} training rows"
+        yield "identifier_columns", f"{count}; {remedy}"
+    determines = number_determines if column.is_number else category_determines
+    if targets.ndim == 1 and determines(values, targets):
+        yield (
+            "leaking_columns",
+            "determines the target by itself; keep it with data.cleaning.leaking_columns=false",
+        )
+    if (twin := kept.setdefault(digest(values), column.name)) != column.name:
+        yield "duplicate_columns", f"the same as {twin}"
 
 
-def _leak(column: Column) -> Refused:
-    reason = "determines the target by itself; keep it with data.cleaning.leaking_columns=false"
-    return Refused(column=column.name, step="leaking_columns", reason=reason)
-
-
-def with_table_steps(
+def add_table_steps(
     cached: Cache,
     layout: Layout,
     statistics: Mapping[str, Any],
     steps: TableCleaning,
     splits: Mapping[Split, NDArray[np.int64]],
 ) -> CleaningReport:
-    """Add the steps that were judged on the training rows, and what was filled in."""
+    """Add the steps that depend on the training rows to the report of a cache.
+
+    Args:
+        cached: Cached rows.
+        layout: Layout of the fitted columns in the cache.
+        statistics: Fitted statistics.
+        steps: Cleaning steps that run.
+        splits: Row numbers ``(rows,)`` of each split.
+    """
     report = cached.cleaning_report()
     columns = {
-        step: _columns(step, statistics, enabled=getattr(steps, step)) for step in COLUMN_STEPS
+        step: _report_columns(step, statistics, enabled=getattr(steps, step))
+        for step in COLUMN_STEPS
     }
     numbers = [c["name"] for c in statistics["columns"] if c["kind"] != "categorical"]
-    added = {
-        "misfits": _cells(_misfits(cached), enabled=steps.misfits),
-        "missing_cells": _cells(_missing(cached, layout, numbers), enabled=True),
-        "outliers": _cells(
-            [
-                *_outliers(cached, layout, statistics, numbers),
-                *target_outliers(cached, splits["train"]),
-            ],
-            enabled=steps.outliers,
-        ),
-        "unknown_values": _cells(_unknown(cached, layout, statistics, splits), enabled=True),
+    outliers = [
+        *_outliers(cached, layout, statistics, numbers),
+        *target_outliers(cached, splits["train"]),
+    ]
+    unknown = _unknown(cached, layout, statistics, np.concatenate([splits["val"], splits["test"]]))
+    cells = {
+        "misfits": _report_cells(_misfits(cached), enabled=steps.misfits),
+        "missing_cells": _report_cells(_missing(cached, layout, numbers)),
+        "outliers": _report_cells(outliers, enabled=steps.outliers),
+        "unknown_values": _report_cells(unknown),
     }
-    return replace(report, steps=report.steps | columns | added)
+    return replace(report, steps=report.steps | columns | cells)
 
 
-Found = Iterable[tuple[str, int, str]]
-"""A column, how many of its cells, and why."""
-
-
-def _columns(step: str, statistics: Mapping[str, Any], *, enabled: bool) -> StepReport:
+def _report_columns(step: str, statistics: Mapping[str, Any], *, enabled: bool) -> StepReport:
     findings = [
         {"source": f"column {refused['column']}", "reason": refused["reason"]}
         for refused in statistics["refused"]
         if refused["step"] == step
     ]
-    return StepReport(
-        enabled=enabled, found=len(findings), dropped=len(findings), findings=findings
-    )
+    count = len(findings)
+    return StepReport(enabled=enabled, found=count, dropped=count, findings=findings)
 
 
-def _cells(found: Found, *, enabled: bool) -> StepReport:
+def _report_cells(found: Found, *, enabled: bool = True) -> StepReport:
     counted = list(found)
     findings = [
         {"source": f"column {name}", "reason": f"{count} {reason}"}
@@ -230,48 +204,55 @@ def _missing(cached: Cache, layout: Layout, names: list[str]) -> Found:
 def _outliers(
     cached: Cache, layout: Layout, statistics: Mapping[str, Any], names: list[str]
 ) -> Found:
-    fitted = statistics["numbers"]
-    for column, (name, place) in enumerate(zip(names, layout.numbers, strict=True)):
-        centre = float(layout.centres[column])
-        low, high = float(fitted["low"][column]), float(fitted["high"][column])
+    bounds = (statistics["numbers"][name].tolist() for name in ("low", "high"))
+    for name, place, centre, low, high in zip(
+        names, layout.numbers, layout.centres.tolist(), *bounds, strict=True
+    ):
         values = cached.arrays["numbers"][cached.kept, place]
-        beyond = np.flatnonzero((values - centre < low) | (values - centre > high))
-        if len(beyond):
-            yield (
-                name,
-                len(beyond),
-                f"values outside {centre + low:.6g} to {centre + high:.6g} count as missing, such "
-                f"as {values[beyond[0]]:.6g} in {cached.sources[int(cached.kept[beyond[0]])]}",
-            )
+        yield from _beyond(cached, name, values, (low, high), centre, "counted as missing")
 
 
 def target_outliers(cached: Cache, training: NDArray[np.int64]) -> Found:
-    """Find targets far outside the range that is plausible by the training rows; they are kept."""
-    if cached.targets.dtype.kind != "f":
-        return
-    targets = cached.targets.astype(np.float64)
-    low, high = plausible_range(targets[training])
-    values = targets[cached.kept]
-    beyond = np.flatnonzero((values < low) | (values > high))
+    """Find targets outside the range that is plausible given the training rows; they are kept.
+
+    Args:
+        cached: Cached rows.
+        training: Row numbers ``(rows,)`` of the training split.
+    """
+    if cached.targets.dtype.kind == "f":
+        targets = cached.targets.astype(np.float64)
+        bounds = plausible_range(targets[training])
+        yield from _beyond(cached, "target", targets[cached.kept], bounds, 0.0, "kept")
+
+
+def _beyond(
+    cached: Cache,
+    name: str,
+    values: NDArray[np.float64],
+    bounds: tuple[float, float],
+    centre: float,
+    consequence: str,
+) -> Found:
+    """Find values ``(kept rows,)`` outside bounds that are measured from a centre."""
+    low, high = bounds
+    beyond = np.flatnonzero((values - centre < low) | (values - centre > high))
     if len(beyond):
+        first = int(beyond[0])
         yield (
-            "target",
+            name,
             len(beyond),
-            f"targets are outside {low:.6g} to {high:.6g} and were kept, such as "
-            f"{values[beyond[0]]:.6g} in {cached.sources[int(cached.kept[beyond[0]])]}",
+            f"values outside {centre + low:.6g} to {centre + high:.6g} ({consequence}), such as "
+            f"{values[first]:.6g} in {cached.sources[int(cached.kept[first])]}",
         )
 
 
 def _unknown(
-    cached: Cache,
-    layout: Layout,
-    statistics: Mapping[str, Any],
-    splits: Mapping[Split, NDArray[np.int64]],
+    cached: Cache, layout: Layout, statistics: Mapping[str, Any], rows: NDArray[np.int64]
 ) -> Found:
-    rows = np.concatenate([splits["val"], splits["test"]])
+    """Find values of validation and test rows that no training row has."""
     for name, place, table in zip(
         statistics["values"], layout.categories, layout.tables, strict=True
     ):
         count = int((table[cached.arrays["categories"][rows, place]] == 0).sum())
         if count:
-            yield name, count, "cells of validation and test hold what training never saw"
+            yield name, count, "cells of validation and test rows have values unseen in training"

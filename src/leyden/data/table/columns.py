@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table import cells
-from leyden.data.table.cells import Distinct
+from leyden.data.table.cells import (
+    Distinct,
+    have_leading_zeros,
+    parse_dates,
+    parse_numbers,
+    parse_truths,
+)
 from leyden.data.values import FALSE, FAMILIES, TRUE, canonical, matcher, merged, truth_words
 from leyden.errors import UserError, did_you_mean
 
@@ -25,11 +30,14 @@ KINDS: tuple[str, ...] = get_args(Kind)
 FORMED = ("date", "numeric")
 """Kinds that may be declared with a form."""
 
+LARGEST = np.finfo(np.float32).max
+"""Largest number that counts as one, because network inputs are float32."""
+
 MOSTLY = 0.95
-"""Share of a column's cells that have to be numbers, or dates, for it to be such a column."""
+"""Share of the cells that have to be numbers, or dates, for a column to be of that kind."""
 
 MOST_CLASSES = 20
-"""Whole numbers of so many values at most are taken for classes if they are the target."""
+"""Largest number of distinct integers that are classes if they are the target."""
 
 SAMPLE = 500
 """Distinct values of a column that are kept as evidence."""
@@ -37,13 +45,13 @@ SAMPLE = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One input column, or a target.
+    """A column of a table, and how its cells are read.
 
     Attributes:
         name: Name in the file.
-        kind: How its cells are read; numeric, boolean and date ones become numbers.
-        form: Format of dates for ``strptime``, ISO 8601 by default; or the unit that is written
-            beside each number, such as ``%``.
+        kind: Kind of its cells; numeric, boolean and date ones become numbers.
+        form: Format of dates for ``strptime``, or the unit that is written beside each number,
+            such as ``%``; ``None`` for ISO 8601, or no unit.
         position: Number of the column in the file, from 1.
     """
 
@@ -53,8 +61,8 @@ class Column:
     position: int = field(default=0, compare=False)
 
     @classmethod
-    def declared(cls, name: str, kind: str, position: int = 0) -> "Column":
-        """Make a column of what a config says: a kind, ``date:FORM`` or ``numeric:UNIT``.
+    def from_declaration(cls, name: str, kind: str, position: int = 0) -> "Column":
+        """Build a column from its kind in a config: a kind, ``date:FORM`` or ``numeric:UNIT``.
 
         Raises:
             UserError: If there is no such kind.
@@ -75,19 +83,24 @@ class Column:
 
     @property
     def expected(self) -> str:
-        """What cells of a column of numbers hold, for people."""
+        """Description of the cells of a column of numbers, for messages."""
         words = {"numeric": "numbers", "boolean": "yes and no", "date": "dates"}[self.kind]
         return f"{words} such as {self.form}" if self.form else words
 
     @property
     def declaration(self) -> str:
-        """The text that ``declared`` makes this column of."""
+        """Kind as a config declares it; the inverse of ``from_declaration``."""
         return f"{self.kind}:{self.form}" if self.form else self.kind
 
     def override(self, kind: str) -> str:
-        """Return the argument of a command line that declares another kind, quoted for a shell.
+        """Return the override that declares a kind of this column, quoted for a shell.
 
-        Keys of the command line are ASCII, and a dot in one begins a nested key.
+        Keys of overrides are ASCII, and a dot in one begins a nested key; other names are replaced
+        by ``column_`` and the position.
+
+        Example:
+            >>> Column(name="age", kind="categorical").override("numeric")
+            '++data.columns.age=numeric'
         """
         value = (
             kind
@@ -101,36 +114,49 @@ class Column:
             return shlex.quote(f"++data.columns={{{key}:{value}}}")
         return shlex.quote(f"++data.columns.column_{self.position}={value}")
 
-    def parsed(self, values: "pa.StringArray") -> NDArray[np.float64]:
-        """Parse distinct strings ``(values,)``; NaN for those that are not of the kind."""
+    def parse(self, values: "pa.StringArray") -> NDArray[np.float64]:
+        """Parse the strings of a column of numbers.
+
+        Args:
+            values: Distinct strings ``(values,)``.
+
+        Returns:
+            Numbers ``(values,)``, dates in days since 2000; NaN for strings of another kind, and
+            for numbers that float32 cannot represent.
+        """
+        parsed = self._parse(values)
+        parsed[np.abs(parsed) > LARGEST] = np.nan
+        return parsed
+
+    def _parse(self, values: "pa.StringArray") -> NDArray[np.float64]:
         import pyarrow.compute as pc
 
         if self.kind == "date":
-            return cells.dates(values, self.form)
+            return parse_dates(values, self.form)
         if self.kind == "boolean":
-            return cells.truths(values)
+            return parse_truths(values)
         if self.form:
             unit = re.escape(self.form)
             values = pc.replace_substring_regex(values, rf"^([+-]?)\s*{unit}\s*", r"\1")
             values = pc.replace_substring_regex(values, rf"\s*{unit}$", "")
-        return cells.numbers(values)
+        return parse_numbers(values)
 
 
 @dataclass(kw_only=True)
 class Evidence:
-    """What has been seen of a column; a cell may count for several kinds.
+    """Counts of the cells of a column by kind; a cell may count for several kinds.
 
     Attributes:
-        present: Cells that are not missing.
-        numbers: Numbers among them.
-        padded: Numbers with leading zeros.
-        whole: Whole numbers.
-        worded: Words for true and false that are not numbers.
-        truths: Words for true and false, 1 and 0 among them.
-        dates: Dates in ISO 8601.
-        words: The distinct words for true and false, in lower case.
-        sample: Some distinct cells, and how often each was counted.
-        grouped: A number whose point seems to separate thousands although it is not given.
+        present: Number of cells that are not missing.
+        numbers: Number of cells that are numbers.
+        padded: Number of cells that are numbers with leading zeros.
+        whole: Number of cells that are integers.
+        worded: Number of cells that are words for true and false, without 1 and 0.
+        truths: Number of cells that are words for true and false, or 1 and 0.
+        dates: Number of cells that are dates in ISO 8601.
+        words: Distinct words for true and false, in lower case.
+        sample: Number of cells by value, of the first ``SAMPLE`` values.
+        grouped: Number whose point seems to separate thousands, though not declared.
     """
 
     present: int = 0
@@ -145,19 +171,24 @@ class Evidence:
     grouped: str = ""
 
     def add(self, column: Distinct, *, grouped: str = "") -> None:
-        """Look at the cells of a chunk."""
+        """Count the cells of a chunk.
+
+        Args:
+            column: Cells of the column.
+            grouped: Number that ``CellFormat.find_grouped`` returns for them.
+        """
         self.grouped = self.grouped or grouped
         values, places = column
         counts = np.bincount(places[places >= 0], minlength=len(values))
-        parsed, truths = cells.numbers(values), cells.truths(values)
+        numbers, truths = parse_numbers(values), parse_truths(values)
         self.present += int(counts.sum())
-        self.numbers += int(counts[~np.isnan(parsed)].sum())
-        self.padded += int(counts[cells.padded(values)].sum())
-        self.whole += int(counts[parsed == np.round(parsed)].sum())
-        self.worded += int(counts[~np.isnan(truths) & np.isnan(parsed)].sum())
+        self.numbers += int(counts[~np.isnan(numbers)].sum())
+        self.padded += int(counts[have_leading_zeros(values)].sum())
+        self.whole += int(counts[numbers == np.round(numbers)].sum())
+        self.worded += int(counts[~np.isnan(truths) & np.isnan(numbers)].sum())
         self.truths += int(counts[~np.isnan(truths)].sum())
         if self.numbers < self.present:
-            self.dates += int(counts[~np.isnan(cells.dates(values))].sum())
+            self.dates += int(counts[~np.isnan(parse_dates(values))].sum())
         worded = values.filter(~np.isnan(truths))
         self.words.update(canonical(text).lower() for text in worded.to_pylist())
         for text, count in zip(values[:SAMPLE].to_pylist(), counts.tolist(), strict=False):
@@ -166,7 +197,7 @@ class Evidence:
 
     @property
     def kind(self) -> Kind:
-        """The kind that fits best; a column without any cell is ignored."""
+        """Kind that fits best; a column without cells is ignored."""
         if self.present == 0:
             return "ignored"
         if self.worded == self.present and any(self.words <= {*pair} for pair in FAMILIES):
@@ -177,19 +208,35 @@ class Evidence:
 
     @property
     def is_class(self) -> bool:
-        """Whether, as a target, it names classes rather than amounts."""
+        """Whether the column as a target holds classes rather than numbers."""
         few = self.whole == self.present and len({*map(canonical, self.sample)}) <= MOST_CLASSES
         return self.kind in ("boolean", "categorical") or few
 
     @property
     def spellings(self) -> Mapping[str, str]:
-        """The word that represents each word for true or false, if the cells are nothing else."""
+        """Representative of each word for true or false; empty if other cells occur."""
         boolean = self.truths == self.present and truth_words(self.words)
         return merged(sorted(self.words)) if boolean else {}
 
 
-def described(columns: Iterable[Column]) -> str:
-    """List columns by kind, for the log."""
+def load_columns(facts: Mapping[str, Any]) -> list[Column]:
+    """Return the columns in the facts of a cache, or in fitted statistics."""
+    return [Column(**column) for column in facts["columns"]]
+
+
+def split_columns(columns: Iterable[Column]) -> tuple[list[Column], list[Column]]:
+    """Return the columns of the arrays ``numbers`` and ``categories``, without ignored ones."""
+    used = [column for column in columns if column.kind != "ignored"]
+    return [c for c in used if c.is_number], [c for c in used if not c.is_number]
+
+
+def describe_columns(columns: Iterable[Column]) -> str:
+    """List the names of columns by kind, for the log.
+
+    Example:
+        >>> describe_columns([Column(name="age", kind="numeric"), Column(name="x", kind="date")])
+        'numeric: age; date: x'
+    """
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for column in columns:
         by_kind[column.kind].append(column.name)
@@ -197,7 +244,13 @@ def described(columns: Iterable[Column]) -> str:
 
 
 def no_known_cell(column: Column, expected: str, example: str) -> UserError:
-    """Return a message on a column in which no cell is known."""
+    """Return the error of a column whose cells are all unknown.
+
+    Args:
+        column: The column.
+        expected: Description of known cells.
+        example: Cell of the column.
+    """
     kind = "boolean" if example.lower() in TRUE | FALSE else "categorical"
     other = f", or train with another kind: {column.override(kind)}"
     return UserError(
@@ -207,10 +260,14 @@ def no_known_cell(column: Column, expected: str, example: str) -> UserError:
 
 
 def find_column(name: Any, names: Sequence[str]) -> str | None:
-    """Return the column of a name as a config gives it, or ``None``.
+    """Return the column that a name in a config means, or ``None``.
 
-    A command line reads some names as numbers or truth values, and cannot hold every name as a
-    key: ``column_3`` is the third column if no column is called so.
+    An override reads some names as numbers or truth values, and cannot hold every name as a key:
+    ``column_3`` is the third column unless a column has this name.
+
+    Example:
+        >>> find_column(1, ["1.0", "b"]), find_column("column_2", ["a", "b"])
+        ('1.0', 'b')
     """
     if name in names:
         return str(name)

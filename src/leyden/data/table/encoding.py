@@ -1,4 +1,4 @@
-"""Cells of tables encoded as the arrays that are cached, and these as network inputs."""
+"""Encoding of cells as the cached arrays, and of these as network inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,41 +8,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.table.cells import Cells, Distinct
-from leyden.data.table.columns import Column
+from leyden.data.table.columns import Column, load_columns, split_columns
 from leyden.data.values import canonical, matcher
 from leyden.errors import UserError
 
-LARGEST = np.finfo(np.float32).max
-"""What networks get is float32; a larger number is none."""
-
 MISSING = ""
-"""Stands for a missing cell among the values of a categorical column."""
+"""Value of a categorical column for a missing cell."""
 
 
 @dataclass(kw_only=True)
 class Misfits:
-    """Cells of a column that are not of its kind."""
+    """Cells of a column that are not of its kind.
+
+    Attributes:
+        cells: Number of such cells.
+        example: The first of them.
+    """
 
     cells: int = 0
     example: str = ""
 
 
 class Encoder:
-    """Turns chunks of a table into numbers and codes.
+    """Encode chunks of a table as numbers and codes.
 
-    A value's code is its place in ``values``, which grows as values come; a missing cell is 0.
-    Equal values have one code.
+    The code of a value is its place in ``values``, to which new values are appended; that of a
+    missing cell is 0. Equal values have one code.
 
     Args:
-        columns: Columns to encode.
-        spellings: For each categorical column, the word that represents a word for true or false.
+        columns: Columns to encode; ignored ones are left out.
+        spellings: Representative of each word for true or false, by categorical column.
     """
 
     def __init__(
         self, columns: Sequence[Column], spellings: Mapping[str, Mapping[str, str]] | None = None
     ) -> None:
-        self.number_columns = [column for column in columns if column.is_number]
-        self.category_columns = [column for column in columns if column.kind == "categorical"]
+        self.number_columns, self.category_columns = split_columns(columns)
         self.misfits = {column.name: Misfits() for column in self.number_columns}
         self._spellings = spellings or {}
         self._codes: dict[str, dict[str, int]] = {
@@ -51,22 +52,21 @@ class Encoder:
 
     @property
     def values(self) -> dict[str, list[str]]:
-        """The values of each categorical column, in the order of their codes."""
+        """Values of each categorical column, in the order of their codes."""
         return {name: list(codes) for name, codes in self._codes.items()}
 
-    def numbers(self, chunk: Cells, rows: int) -> NDArray[np.float64]:
-        """Encode as ``(rows, columns)``; dates in days since 2000, NaN where there is no number."""
-        columns = [self._number(column, chunk[column.name]) for column in self.number_columns]
-        return _side_by_side(columns, rows, np.float64)
+    def numbers(self, cells: Cells, rows: int) -> NDArray[np.float64]:
+        """Encode numbers, float64 ``(rows, columns)``; NaN for missing cells and misfits."""
+        columns = [self._number(column, cells[column.name]) for column in self.number_columns]
+        return _stack(columns, rows, np.float64)
 
-    def categories(self, chunk: Cells, rows: int) -> NDArray[np.int32]:
-        """Encode as codes ``(rows, columns)``."""
-        columns = [self._category(c.name, chunk[c.name]) for c in self.category_columns]
-        return _side_by_side(columns, rows, np.int32)
+    def categories(self, cells: Cells, rows: int) -> NDArray[np.int32]:
+        """Encode categories as codes, int32 ``(rows, columns)``."""
+        columns = [self._category(c.name, cells[c.name]) for c in self.category_columns]
+        return _stack(columns, rows, np.int32)
 
     def _number(self, column: Column, cells: Distinct) -> NDArray[np.float64]:
-        parsed = column.parsed(cells.values)
-        parsed[np.abs(parsed) > LARGEST] = np.nan
+        parsed = column.parse(cells.values)
         if (misfit := np.isnan(parsed)).any():
             found = self.misfits[column.name]
             found.cells += int(np.isin(cells.places, np.flatnonzero(misfit)).sum())
@@ -80,22 +80,21 @@ class Encoder:
         return cells.spread(np.array(codes, dtype=np.int32), 0)
 
 
-def _side_by_side(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
-    together: NDArray[Any] = np.empty((rows, len(columns)), dtype)
-    for place, column in enumerate(columns):
-        together[:, place] = column
-    return together
+def _stack(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
+    """Stack columns ``(rows,)`` to ``(rows, columns)``; there may be none."""
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0), dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where the columns that were fitted stand in some arrays, and what their codes mean there.
+    """The places of the fitted columns in cached arrays, and the meaning of their codes.
 
     Attributes:
-        numbers: ``(columns,)`` places among the numbers.
-        centres: ``(columns,)`` that numbers are measured from, so that float32 is enough for them.
-        categories: ``(columns,)`` places among the categories.
-        tables: for each of these the number that the network knows a code by.
+        numbers: Places ``(columns,)`` in ``numbers``.
+        centres: Medians ``(columns,)`` of the training rows. Numbers are measured from them, so
+            that float32 is precise enough.
+        categories: Places ``(columns,)`` in ``categories``.
+        tables: Network input of each code ``(values,)``, by categorical column.
     """
 
     numbers: NDArray[np.int64]
@@ -112,30 +111,42 @@ class Layout:
     ) -> "Layout":
         """Find the fitted columns among those of a cache or file.
 
+        Args:
+            statistics: Fitted statistics.
+            columns: Columns of the cache or file.
+            values: Values of its categorical columns, in the order of their codes.
+
         Raises:
-            UserError: a column is missing, or of another kind.
+            UserError: If a column is missing, or of another kind.
         """
-        fitted = [Column(**column) for column in statistics["columns"]]
-        numbers = [column for column in columns if column.is_number]
-        categories = [column for column in columns if column.kind == "categorical"]
-        known: Mapping[str, Sequence[str]] = statistics["values"]
+        fitted = load_columns(statistics)
+        _check_columns(fitted, columns)
+        numbers, categories = map(_places, split_columns(fitted), split_columns(columns))
         return cls(
-            numbers=_places([column for column in fitted if column.is_number], numbers, columns),
+            numbers=numbers,
             centres=statistics["numbers"]["centres"].numpy(),
-            categories=_places(
-                [column for column in fitted if not column.is_number], categories, columns
-            ),
-            tables=[code_table(known[name], values[name]) for name in known],
+            categories=categories,
+            tables=[code_table(known, values[n]) for n, known in statistics["values"].items()],
         )
+
+    def fetch(
+        self, arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the raw fields of the rows ``(batch,)`` of cached arrays, as ``inputs`` does."""
+        return self.inputs(arrays["numbers"][rows], arrays["categories"][rows])
 
     def inputs(
         self, numbers: NDArray[np.float64], categories: NDArray[np.int32]
     ) -> dict[str, NDArray[Any]]:
-        """Give the fields of a raw batch, of which categories are what networks get.
+        """Return the raw fields of a batch.
 
         Args:
-            numbers: ``(batch, ...)`` as cached.
-            categories: ``(batch, ...)`` codes as cached.
+            numbers: Cached numbers ``(batch, ...)``.
+            categories: Cached codes ``(batch, ...)``.
+
+        Returns:
+            ``numbers``, float32 ``(batch, columns)``, measured from the centres, and
+            ``categories``, int64 ``(batch, columns)``, which are network inputs.
         """
         centred = (numbers[:, self.numbers] - self.centres).astype(np.float32)
         known = np.empty((len(categories), len(self.tables)), np.int64)
@@ -144,35 +155,38 @@ class Layout:
         return {"numbers": centred, "categories": known}
 
 
-def _places(
-    fitted: Sequence[Column], among: Sequence[Column], columns: Sequence[Column]
-) -> NDArray[np.int64]:
-    """Find the place of each fitted column, which may be 0 and 1 instead of words for them."""
-    places = {column.name: place for place, column in enumerate(among)}
-    for column in fitted:
-        other = next((c for c in columns if c.name == column.name), None)
-        if other is None or not _is_like(column, other):
-            raise UserError(
-                f"The column {column.name!r} was {column.kind} in training, and is "
-                f"{other.kind if other else 'missing'} here. Give data of the same columns, or "
-                f"declare its kind: {column.override(column.kind)}"
-            )
+def _places(fitted: Sequence[Column], columns: Sequence[Column]) -> NDArray[np.int64]:
+    places = {column.name: place for place, column in enumerate(columns)}
     return np.array([places[column.name] for column in fitted], dtype=np.int64)
 
 
-def _is_like(column: Column, other: Column) -> bool:
-    return column == other or {column.kind, other.kind} == {"numeric", "boolean"}
+def _check_columns(fitted: Sequence[Column], columns: Sequence[Column]) -> None:
+    """Raise if a fitted column is missing or of another kind; 0 and 1 may replace their words."""
+    by_name = {column.name: column for column in columns}
+    for column in fitted:
+        other = by_name.get(column.name)
+        if other and (column == other or {column.kind, other.kind} == {"numeric", "boolean"}):
+            continue
+        raise UserError(
+            f"The column {column.name!r} was {column.kind} in training, and is "
+            f"{other.kind if other else 'missing'} here. Give data of the same columns, or "
+            f"declare its kind: {column.override(column.kind)}"
+        )
 
 
 def code_table(known: Sequence[str], values: Sequence[str]) -> NDArray[np.int64]:
-    """Map the codes of a cache, or of a file to predict, to those that the network learnt.
+    """Map the codes of a cache or file to those of the network.
 
     Args:
-        known: the values that training knew.
-        values: in the order of their codes; the first is that of a missing cell.
+        known: Values in the training rows.
+        values: Values of the cache or file in the order of their codes, ``MISSING`` first.
 
     Returns:
-        ``(values,)`` numbers from 1; 0 is any value that training did not know.
+        Codes of the network, int64 ``(values,)``, from 1; 0 for values that are not known.
+
+    Example:
+        >>> code_table(["", "a", "b"], ["", "b", "new"]).tolist()
+        [1, 3, 0]
     """
     assert values[0] == MISSING
     codes: dict[str | None, int] = {value: number for number, value in enumerate(known, start=1)}

@@ -1,4 +1,4 @@
-"""Columns that almost are numbers, dates or truth values, and the options that parse them."""
+"""Hints on columns that nearly are numbers, dates or truth values."""
 
 import re
 import shlex
@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table.cells import EXACT, UNIT, CellFormat, missing_override
+from leyden.data.table.cells import (
+    EXACT,
+    UNIT,
+    CellFormat,
+    missing_override,
+    parse_dates,
+    parse_numbers,
+)
 from leyden.data.table.columns import MOSTLY, Column, Evidence
 from leyden.data.values import truth_words
 
@@ -19,10 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALMOST = 0.5
-"""Share of the cells that have to be of a kind for the others to be suspicious."""
+"""Share of the cells that have to be of a kind for a hint that the others are not."""
 
 FEW = 3
-"""Words that may be marks of missing cells; a column of more is text."""
+"""Largest number of words that may mark missing cells; a column with more holds text."""
 
 NUMBERS = (
     (".", None, ""),
@@ -33,7 +40,7 @@ NUMBERS = (
     (",", " ", "with a decimal comma and spaces between the thousands"),
     (".", "'", "with an apostrophe between the thousands"),
 )
-"""Decimal separator, separator of thousands, and how that is called."""
+"""Decimal separator, separator of thousands, and description of each format of numbers."""
 
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y",
         "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
@@ -41,22 +48,27 @@ DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", 
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 CLOCKS = tuple(form.strip() for form in TIMES[1:])
 DATES = (*map("".join, product(DAYS, TIMES)), *CLOCKS)
+"""Formats of dates and times that are tried."""
 
 PACKED = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])?")
-"""Numbers of today's centuries that are dates without separators."""
+"""Dates of the 20th and 21st century without separators."""
 
 MARK = re.compile(r"-?9{2,}(\.0*)?|-9(\.0*)?")
-"""Numbers that programs write for missing cells."""
+"""Numbers that often mark missing cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hint:
-    """What the cells of a categorical column look like.
+    """What the cells of a column look like, though they are read as something else.
 
     Attributes:
-        looks: Words that follow "looks like".
-        options: Arguments of the command line that parse the cells, as a shell takes them.
+        looks: What the cells look like.
+        options: Overrides that parse the cells, quoted for a shell.
         read_as: What the cells are read as.
+
+    Example:
+        >>> str(Hint(looks="dates", options="data.columns.born=date"))
+        'looks like dates, but is read as categories. To parse it: data.columns.born=date'
     """
 
     looks: str
@@ -70,11 +82,11 @@ class Hint:
 
 
 def find_hint(column: Column, seen: Evidence, missing: Sequence[str]) -> Hint | None:
-    """Look for a kind that a column of categories or numbers almost is.
+    """Return a hint on a column of categories or numbers, or ``None``.
 
     Args:
-        column: The column as it was inferred.
-        seen: What was seen of its cells.
+        column: Column with its inferred kind.
+        seen: Evidence of the column.
         missing: Words that mean a missing cell.
     """
     import pyarrow as pa
@@ -88,13 +100,13 @@ def find_hint(column: Column, seen: Evidence, missing: Sequence[str]) -> Hint | 
         hints = _number_hints(sample)
     elif column.kind == "categorical" and seen.numbers < MOSTLY * seen.present:
         hints = _category_hints(sample)
-    else:  # numbers with leading zeros are names
+    else:  # numbers with leading zeros are categories on purpose
         return None
     return next(hints, None)
 
 
 class _Sample(NamedTuple):
-    """Distinct values of a column, and their shares ``(values,)`` of the cells that were seen."""
+    """Distinct values of a column, and their shares ``(values,)`` of the cells in the sample."""
 
     column: Column
     seen: Evidence
@@ -102,10 +114,14 @@ class _Sample(NamedTuple):
     shares: NDArray[np.float64]
     missing: Sequence[str]
 
+    def are_mostly(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether nearly all cells have a value in a mask ``(values,)``."""
+        return bool(self.shares[mask].sum() >= MOSTLY)
+
 
 def _number_hints(sample: _Sample) -> Iterator[Hint]:
-    """Look for numbers that are dates or names, or mark missing cells, and for misread points."""
-    column, seen, values, shares, missing = sample
+    """Yield hints on numbers that are dates, names or marks of missing cells, or misread points."""
+    column, seen = sample.column, sample.seen
     if seen.grouped:
         looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
         options = shlex.quote('data.thousands="."')
@@ -116,22 +132,21 @@ def _number_hints(sample: _Sample) -> Iterator[Hint]:
         yield Hint(looks="names of too many digits", options=options, read_as="rounded numbers")
     lengths = np.array([len(value) * bool(PACKED.fullmatch(value)) for value in seen.sample])
     for form, length in (("%Y%m%d", 8), ("%Y%m", 6)):
-        if np.sum(lengths == length) < FEW or shares[lengths == length].sum() < MOSTLY:
-            continue
-        options = column.override(f"date:{form}")
-        yield Hint(looks=f"dates of the form {form}", options=options, read_as="numbers")
+        if np.sum(lengths == length) >= FEW and sample.are_mostly(lengths == length):
+            options = column.override(f"date:{form}")
+            yield Hint(looks=f"dates of the form {form}", options=options, read_as="numbers")
     marks = np.array([bool(MARK.fullmatch(value)) for value in seen.sample])
-    amounts = column.parsed(values)[~marks]
+    others = column.parse(sample.values)[~marks]
     for word in filter(MARK.fullmatch, seen.sample):
-        if seen.sample[word] > 1 and _is_far(float(word), amounts):
+        if seen.sample[word] > 1 and _is_far(float(word), others):
             looks = f"numbers in which {word} marks a missing cell"
-            options = missing_override([*missing, word])
+            options = missing_override([*sample.missing, word])
             yield Hint(looks=looks, options=options, read_as="another number")
 
 
 def _is_far(number: float, values: NDArray[np.float64]) -> bool:
-    """Return whether a number is further from all others ``(values,)`` than they are apart."""
-    others = values[np.isfinite(values)]
+    """Whether a number is further from all others ``(values,)`` than they are from each other."""
+    others = values[~np.isnan(values)]
     if len(others) < FEW:
         return False
     low, high = others.min(), others.max()
@@ -139,36 +154,43 @@ def _is_far(number: float, values: NDArray[np.float64]) -> bool:
 
 
 def _category_hints(sample: _Sample) -> Iterator[Hint]:
-    """Look for numbers, dates and truth values, or words that are nearly all of these."""
-    column, seen, values, shares, missing = sample
-    yield from _numbers(column, values, shares)
-    yield from _dates(column, values, shares)
+    """Yield hints on numbers, dates and truth values, also if a few cells are something else."""
+    seen = sample.seen
+    yield from _format_hints(sample)
+    yield from _date_hints(sample)
     if truth_words(seen.words) and seen.truths >= MOSTLY * seen.present:
-        yield Hint(looks="yes and no", options=column.override("boolean"))
-    for kind, cells in (("numeric", seen.numbers), ("date", seen.dates)):
-        if cells >= ALMOST * seen.present:
-            yield _but_for(column, kind, values, cells / seen.present, missing)
+        yield Hint(looks="yes and no", options=sample.column.override("boolean"))
+    if seen.numbers >= ALMOST * seen.present:
+        others = np.isnan(parse_numbers(sample.values))
+        yield _exceptions_hint(sample, "numeric", "numbers", seen.numbers, others)
+    if seen.dates >= ALMOST * seen.present:
+        others = np.isnan(parse_dates(sample.values))
+        yield _exceptions_hint(sample, "date", "dates", seen.dates, others)
 
 
-def _numbers(
-    column: Column, values: "pa.StringArray", shares: NDArray[np.float64]
-) -> Iterator[Hint]:
-    unit = _common_unit(values)
-    for (decimal, thousands, called), form in product(NUMBERS, dict.fromkeys([None, unit])):
-        if not called and not form:
-            continue
+def _format_hints(sample: _Sample) -> Iterator[Hint]:
+    """Yield hints on numbers in the formats of ``NUMBERS``, with and without a unit."""
+    column, values = sample.column, sample.values
+    units = dict.fromkeys([None, _common_unit(values)])
+    for (decimal, thousands, separators), unit in list(product(NUMBERS, units))[1:]:
         written = CellFormat(missing=(), decimal=decimal, thousands=thousands)
-        plain = Column(name=column.name, kind="numeric", form=form).parsed(written.plain(values))
-        if shares[~np.isnan(plain)].sum() >= MOSTLY:
-            marks = [called] * bool(called) + [f"with {form!r}"] * bool(form)
-            options = [("decimal", decimal)] * (decimal != ".")
-            options += [("thousands", thousands)] * bool(thousands)
-            arguments = [shlex.quote(f'data.{name}="{mark}"') for name, mark in options]
-            arguments += [column.override(f"numeric:{form}")] * bool(form)
-            yield Hint(looks=f"numbers {' and '.join(marks)}", options=" ".join(arguments))
+        plain = Column(name=column.name, kind="numeric", form=unit).parse(written.respell(values))
+        if not sample.are_mostly(~np.isnan(plain)):
+            continue
+        options = [
+            shlex.quote(f'data.{name}="{mark}"')
+            for name, mark, default in (("decimal", decimal, "."), ("thousands", thousands, None))
+            if mark != default
+        ]
+        marks = [separators] if separators else []
+        if unit:
+            options.append(column.override(f"numeric:{unit}"))
+            marks.append(f"with {unit!r}")
+        yield Hint(looks=f"numbers {' and '.join(marks)}", options=" ".join(options))
 
 
 def _common_unit(values: "pa.StringArray") -> str | None:
+    """Return the most frequent unit of numbers, or ``None``."""
     # Letters right before digits are a name, such as A123.
     number = re.compile(rf"[+-]?(?:({UNIT})\s|([^\w\s.,'+-]))?\s?[\d.,'\s+-]+({UNIT})?")
     found = [number.fullmatch(value) for value in values.to_pylist()]
@@ -176,30 +198,27 @@ def _common_unit(values: "pa.StringArray") -> str | None:
     return units.most_common(1)[0][0] if units else None
 
 
-def _dates(column: Column, values: "pa.StringArray", shares: NDArray[np.float64]) -> Iterator[Hint]:
-    first = values[:FEW]
+def _date_hints(sample: _Sample) -> Iterator[Hint]:
+    first = sample.values[:FEW]
     forms = [
         form
         for form in DATES
-        if not np.isnan(_parsed(form, first)).all()
-        and shares[~np.isnan(_parsed(form, values))].sum() >= MOSTLY
+        if not np.isnan(parse_dates(first, form)).all()
+        and sample.are_mostly(~np.isnan(parse_dates(sample.values, form)))
     ]
     if forms:
-        options = " or ".join(column.override(f"date:{form}") for form in forms)
+        options = " or ".join(sample.column.override(f"date:{form}") for form in forms)
         yield Hint(looks=f"dates of the form {' or '.join(forms)}", options=options)
 
 
-def _parsed(form: str, values: "pa.StringArray") -> NDArray[np.float64]:
-    return Column(name="", kind="date", form=form).parsed(values)
-
-
-def _but_for(
-    column: Column, kind: str, values: "pa.StringArray", share: float, missing: Sequence[str]
+def _exceptions_hint(
+    sample: _Sample, kind: str, plural: str, cells: int, others: NDArray[np.bool_]
 ) -> Hint:
-    others = values.filter(np.isnan(Column(name="", kind=kind).parsed(values))).to_pylist()  # type: ignore[arg-type]
-    example = f", such as {', '.join(map(repr, others[:FEW]))}" if others else ""
-    options = column.override(kind)
-    if len(others) <= FEW:
-        options += f", or {missing_override([*missing, *others])}"
-    called = {"numeric": "numbers", "date": "dates"}[kind]
-    return Hint(looks=f"{called} but for {1 - share:.0%} of the cells{example}", options=options)
+    """Return the hint on a column of which some cells are of a kind, and others are not."""
+    words = sample.values.filter(others).to_pylist()
+    example = f", such as {', '.join(map(repr, words[:FEW]))}" if words else ""
+    options = sample.column.override(kind)
+    if len(words) <= FEW:
+        options += f", or {missing_override([*sample.missing, *words])}"
+    share = 1 - cells / sample.seen.present
+    return Hint(looks=f"{plural} except in {share:.0%} of the cells{example}", options=options)

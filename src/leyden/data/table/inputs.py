@@ -1,7 +1,9 @@
-"""Rows of files that a finished run is asked to predict."""
+"""Rows of files to predict on, and warnings of cells that training did not know."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from leyden.data.cache.prepared import Cache
 from leyden.data.inputs import Inputs
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import CellFormat, Cells
-from leyden.data.table.columns import Column, no_known_cell
+from leyden.data.table.columns import Column, load_columns, no_known_cell
 from leyden.data.table.encoding import MISSING, Encoder, Layout
 from leyden.data.values import matcher
 from leyden.errors import UserError
@@ -19,7 +21,9 @@ from leyden.errors import UserError
 log = logging.getLogger(__name__)
 
 SHOWN = 5
-"""Known values that an error lists."""
+"""Largest number of known values in an error message."""
+
+UNBOUNDED = (-math.inf, math.inf)
 
 AS_MISSING, NEVER_SEEN = "count as missing", "were never seen in training"
 
@@ -27,9 +31,14 @@ AS_MISSING, NEVER_SEEN = "count as missing", "were never seen in training"
 def read_rows(
     files: Sequence[TableFile], statistics: Mapping[str, Any], written: CellFormat
 ) -> Iterator[Inputs]:
-    """Encode the rows of some files as in training; what was missing there may be missing here.
+    """Encode the rows of files as in training.
 
-    All files are looked at first, so that a warning or an error comes before any prediction.
+    All files are read twice, so that warnings and errors come before any prediction.
+
+    Args:
+        files: Files to predict on.
+        statistics: Fitted statistics.
+        written: Format of the cells.
 
     Raises:
         UserError: If a file lacks a column, no file has a row, or no cell of a column is known.
@@ -38,110 +47,124 @@ def read_rows(
     columns = [column.name for column in reading.columns]
     for file in files:
         for chunk in file.chunks(columns):
-            reading.look_at(chunk)
+            reading.count(chunk)
     if not reading.rows:
         raise UserError(f"{', '.join(str(file.path) for file in files)}: no row to predict.")
     reading.check()
     for file in files:
         for chunk in file.chunks(columns):
-            yield reading.inputs(chunk)
+            fields = reading.encode(chunk, Cells(chunk, written))[1]
+            yield Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
+
+
+@dataclass(kw_only=True)
+class _Counts:
+    """Counts of the cells of a fitted column in files to predict on.
+
+    Attributes:
+        bounds: Lowest and highest plausible value.
+        known: Number of cells that the network knows.
+        unknown: Number of other cells that are not missing.
+        example: The first unknown cell.
+        beyond: Number of implausible values.
+        extreme: The first implausible value.
+    """
+
+    bounds: tuple[float, float]
+    known: int = 0
+    unknown: int = 0
+    example: str = ""
+    beyond: int = 0
+    extreme: float = math.nan
 
 
 class _Reading:
-    """The columns that were fitted, in files to predict, and what is odd about their cells.
+    """The fitted columns in files to predict on.
 
     Args:
-        statistics: What was fitted.
+        statistics: Fitted statistics.
         written: Format of the cells.
     """
 
     def __init__(self, statistics: Mapping[str, Any], written: CellFormat) -> None:
         fitted = statistics["numbers"]
+        low, high = ((fitted["centres"] + fitted[name]).tolist() for name in ("low", "high"))
         self.rows = 0
-        self.columns = [Column(**column) for column in statistics["columns"]]
+        self.columns = load_columns(statistics)
         self._statistics = statistics
         self._written = written
         self._encoder = Encoder(self.columns)
-        self._low = (fitted["centres"] + fitted["low"]).numpy()
-        self._high = (fitted["centres"] + fitted["high"]).numpy()
-        self._beyond = np.zeros(len(self._low), np.int64)
-        self._example = np.full(len(self._low), np.nan)
-        self._known = np.zeros(len(self.columns), np.int64)
-        self._unknown = np.zeros(len(self.columns), np.int64)
-        self._unknown_example = [""] * len(self.columns)
+        bounds = zip(low, high, strict=True)  # of the numbers, which are the first columns
+        self._counts = [_Counts(bounds=next(bounds, UNBOUNDED)) for _ in self.columns]
 
-    def look_at(self, chunk: Chunk) -> None:
-        """Count the cells of a chunk that training knows, and those that it does not."""
+    def count(self, chunk: Chunk) -> None:
+        """Count the cells of a chunk that the network knows, and those that it does not."""
         self.rows += len(chunk.sources) + len(chunk.rejected)
         cells = Cells(chunk, self._written)
-        numbers, categories = self._encoded(chunk, cells)
-        layout = self._layout()
-        fields = layout.inputs(numbers, categories)
-        known = [~np.isnan(numbers), fields["categories"] > 0]
-        for place, (column, are_known) in enumerate(
-            zip(self.columns, np.concatenate(known, axis=1).T, strict=True)
-        ):
+        numbers, fields = self.encode(chunk, cells)
+        known = np.concatenate([~np.isnan(numbers), fields["categories"] > 0], axis=1)
+        for column, counts, are_known in zip(self.columns, self._counts, known.T, strict=True):
             present = cells[column.name].places >= 0
-            strange = np.flatnonzero(present & ~are_known)
-            self._known[place] += np.count_nonzero(present & are_known)
-            self._unknown[place] += len(strange)
-            if len(strange) and not self._unknown_example[place]:
-                self._unknown_example[place] = cells.text(column.name, int(strange[0]))
-        outside = (numbers < self._low) | (numbers > self._high)
-        self._beyond += outside.sum(axis=0)
-        for place in np.flatnonzero(outside.any(axis=0) & np.isnan(self._example)).tolist():
-            self._example[place] = numbers[outside[:, place], place][0]
+            unknown = np.flatnonzero(present & ~are_known)
+            counts.known += int(np.count_nonzero(present & are_known))
+            counts.unknown += len(unknown)
+            if len(unknown) and not counts.example:
+                counts.example = cells.text(column.name, int(unknown[0]))
+        for counts, values in zip(self._counts, numbers.T, strict=False):
+            low, high = counts.bounds
+            beyond = values[(values < low) | (values > high)]
+            if len(beyond) and not counts.beyond:
+                counts.extreme = beyond[0]
+            counts.beyond += len(beyond)
 
     def check(self) -> None:
-        """Warn of cells that mean nothing to the network, and refuse a column of nothing else.
+        """Warn of cells that the network does not know.
 
         Raises:
             UserError: If a column has cells, but no known one.
         """
-        for column, known, unknown, example in zip(
-            self.columns, self._known, self._unknown, self._unknown_example, strict=True
-        ):
-            if unknown and not known:
-                raise no_known_cell(column, self._expected(column), example)
-            if unknown:
-                became = AS_MISSING if column.is_number else NEVER_SEEN
-                log.warning("%d cells of %s %s, such as %r", unknown, column.name, became, example)
-        for place in np.flatnonzero(self._beyond).tolist():
-            log.warning(
-                "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
-                self._beyond[place],
-                self.columns[place].name,
-                self._low[place],
-                self._high[place],
-                self._example[place],
-            )
+        for column, counts in zip(self.columns, self._counts, strict=True):
+            if counts.unknown and not counts.known:
+                raise no_known_cell(column, self._expected(column), counts.example)
+            if counts.unknown:
+                log.warning(
+                    "%d cells of %s %s, such as %r",
+                    *(counts.unknown, column.name),
+                    *(AS_MISSING if column.is_number else NEVER_SEEN, counts.example),
+                )
+            if counts.beyond:
+                log.warning(
+                    "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
+                    *(counts.beyond, column.name, *counts.bounds, counts.extreme),
+                )
 
-    def inputs(self, chunk: Chunk) -> Inputs:
-        """Encode a chunk."""
-        numbers, categories = self._encoded(chunk, Cells(chunk, self._written))
-        fields = self._layout().inputs(numbers, categories)
-        return Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
-
-    def _encoded(self, chunk: Chunk, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def encode(
+        self, chunk: Chunk, cells: Cells
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+        """Return the numbers ``(rows, columns)`` of a chunk, and its raw fields."""
         rows = len(chunk.sources)
-        return self._encoder.numbers(cells, rows), self._encoder.categories(cells, rows)
-
-    def _layout(self) -> Layout:
-        return Layout.of(self._statistics, self.columns, self._encoder.values)
+        numbers = self._encoder.numbers(cells, rows)
+        categories = self._encoder.categories(cells, rows)
+        layout = Layout.of(self._statistics, self.columns, self._encoder.values)
+        return numbers, layout.inputs(numbers, categories)
 
     def _expected(self, column: Column) -> str:
         if column.is_number:
             return column.expected
-        return _listed(self._statistics["values"][column.name])
+        return _describe_values(self._statistics["values"][column.name])
 
 
-def strange_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]:
-    """Return warnings of cells that the network does not know, in a table that is measured.
+def unknown_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield warnings of cells of a table to evaluate on that the network does not know.
+
+    Args:
+        cached: Cached rows of the table.
+        statistics: Fitted statistics.
 
     Raises:
-        UserError: If a column has values, but none that training saw.
+        UserError: If a column has values, but no known one.
     """
-    fitted = {column["name"]: Column(**column) for column in statistics["columns"]}
+    fitted = {column.name: column for column in load_columns(statistics)}
     for name, found in cached.facts["misfits"].items():
         if name in fitted:
             yield f"{found['cells']} cells of {name} {AS_MISSING}, such as {found['example']!r}"
@@ -150,13 +173,18 @@ def strange_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]
         values = [value for value in cached.facts["values"][name] if value != MISSING]
         unknown = [value for value in values if find(value) is None]
         if unknown and len(unknown) == len(values):
-            raise no_known_cell(fitted[name], _listed(known), unknown[0])
+            raise no_known_cell(fitted[name], _describe_values(known), unknown[0])
         if unknown:
             yield f"{len(unknown)} values of {name} {NEVER_SEEN}, such as {unknown[0]!r}"
 
 
-def _listed(values: Sequence[str]) -> str:
-    """List some of the values that a categorical column had in training."""
+def _describe_values(values: Sequence[str]) -> str:
+    """List some of the values that a categorical column has in training.
+
+    Example:
+        >>> _describe_values(["", *"abcdefg"])
+        "'a', 'b', 'c', 'd', 'e' or one of 2 more"
+    """
     known = [value for value in values if value != MISSING]
     more = f" or one of {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     return f"{', '.join(map(repr, known[:SHOWN]))}{more}"

@@ -1,4 +1,4 @@
-"""Fitting of the preprocessing of a table, and the normalisation of its numbers."""
+"""Fitting of a table's preprocessing on the training rows, and the scaling of its numbers."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leyden.data.table.cleaning import TableCleaning, refused
-from leyden.data.table.columns import Column
+from leyden.data.table.cleaning import TableCleaning, find_refused
+from leyden.data.table.columns import Column, split_columns
 from leyden.data.table.screening import Training, plausible_range
 from leyden.errors import UserError
 
 Scaling = Literal["standard", "quantile"]
 
 MOST_KNOTS = 1000
+"""Largest number of quantiles per column."""
 
 
 def fit_table(
     training: Training,
-    columns: Sequence[Column],
     values: Mapping[str, Sequence[str]],
     *,
     declared: Collection[str],
@@ -29,84 +29,78 @@ def fit_table(
     scaling: Scaling,
     max_categories: int,
 ) -> dict[str, Any]:
-    """Choose the columns that become inputs, and fit what turns their cells into features.
+    """Choose the columns that become inputs, and fit their preprocessing.
 
     Args:
-        training: the training rows.
-        columns: those of the cache.
-        values: of its categorical columns, in the order of their codes.
+        training: Training rows.
+        values: Values of the cached categorical columns, in the order of their codes.
         declared: Names of columns whose kind is declared.
-        steps: the cleaning steps that run.
-        scaling: of numbers.
-        max_categories: how many values of a column are told apart.
+        steps: Cleaning steps that run.
+        scaling: ``standard`` or ``quantile``.
+        max_categories: Largest number of values per categorical column.
 
     Returns:
-        ``columns`` (numbers first), the ``numbers`` and ``values`` of these, and those ``refused``.
+        ``columns``, numbers first; ``numbers``, their statistics; ``values`` of the categorical
+        columns; and ``refused``, the columns that are left out.
 
     Raises:
-        UserError: no column is left.
+        UserError: If no column is left.
     """
-    numbers = [column for column in columns if column.is_number]
-    categories = [column for column in columns if column.kind == "categorical"]
-    left_out = refused(training, numbers, categories, declared=declared, steps=steps)
-    names = {refusal.column for refusal in left_out}
-    number_places = [place for place, c in enumerate(numbers) if c.name not in names]
-    category_places = [place for place, c in enumerate(categories) if c.name not in names]
-    used_numbers = [numbers[place] for place in number_places]
-    used_categories = [categories[place] for place in category_places]
-    if not used_numbers and not used_categories:
-        reasons = "; ".join(f"{refusal.column}: {refusal.reason}" for refusal in left_out)
+    refused = find_refused(training, declared=declared, steps=steps)
+    names = {column.column for column in refused}
+    numbers, categories = split_columns(c for c in training.columns if c.name not in names)
+    if not numbers and not categories:
+        reasons = "; ".join(f"{column.column}: {column.reason}" for column in refused)
         raise UserError(f"No column is left to learn from. {reasons or 'The table has none'}.")
     return {
-        "columns": [vars(column) for column in (*used_numbers, *used_categories)],
-        "numbers": fit_numbers(
-            training, used_numbers, number_places, scaling=scaling, outliers=steps.outliers
-        ),
+        "columns": [vars(column) for column in (*numbers, *categories)],
+        "numbers": fit_numbers(training, numbers, scaling=scaling, outliers=steps.outliers),
         "values": {
-            column.name: frequent(training.category(place), values[column.name], max_categories)
-            for column, place in zip(used_categories, category_places, strict=True)
+            column.name: frequent_values(
+                training.values(column), values[column.name], max_categories
+            )
+            for column in categories
         },
-        "refused": [vars(refusal) for refusal in left_out],
+        "refused": [vars(column) for column in refused],
     }
 
 
 def fit_numbers(
-    training: Training,
-    columns: Sequence[Column],
-    places: Sequence[int],
-    *,
-    scaling: Scaling,
-    outliers: bool,
+    training: Training, columns: Sequence[Column], *, scaling: Scaling, outliers: bool
 ) -> dict[str, Any]:
-    """Fit the arguments of ``NormaliseNumbers``, and the ``centres`` that it measures from.
+    """Fit the arguments of ``NormaliseNumbers``.
 
     Args:
-        training: the training rows.
-        columns: the columns to fit, in their order.
-        places: where each stands in the cached numbers.
+        training: Training rows.
+        columns: Columns to fit, in their order.
         scaling: ``standard`` or ``quantile``.
-        outliers: whether there are values that count as missing.
+        outliers: Whether impossible values count as missing.
+
+    Returns:
+        The arguments, and ``centres``: the medians, float64 ``(columns,)``, that numbers are
+        measured from.
     """
     fitted = [
-        _fit_number(column, training.number(place), scaling=scaling, outliers=outliers)
-        for column, place in zip(columns, places, strict=True)
+        _fit_number(column, training.values(column), scaling=scaling, outliers=outliers)
+        for column in columns
     ]
-    dates = [index for index, column in enumerate(columns) if column.kind == "date"]
-
-    def gathered(name: str) -> NDArray[np.float64]:
-        return np.array([fit[name] for fit in fitted], dtype=np.float64)
-
-    centres = gathered("centre")
-    phases = (centres[dates, np.newaxis] / np.array(list(DAYS.values()))) % 1.0
+    dates = [place for place, column in enumerate(columns) if column.kind == "date"]
+    floats = {
+        name: torch.tensor([fit[name] for fit in fitted], dtype=torch.float64)
+        for name in ("centre", "low", "high", "mean", "std")
+    }
+    centres = floats.pop("centre")
+    phases = (
+        centres[dates].unsqueeze(1) / torch.tensor([*DAYS.values()], dtype=torch.float64)
+    ) % 1.0
     knots = [fit["knots"] for fit in fitted]
     return {
-        "centres": torch.from_numpy(centres),
-        **{name: torch.from_numpy(gathered(name)).float() for name in ("low", "high")},
-        **{name: torch.from_numpy(gathered(name)).float() for name in ("mean", "std")},
+        **{name: values.float() for name, values in floats.items()},
+        "centres": centres,
         "knots": torch.from_numpy(np.stack(knots)).float() if scaling == "quantile" else None,
-        "gaps": [index for index, fit in enumerate(fitted) if fit["gaps"]],
+        "gaps": [place for place, fit in enumerate(fitted) if fit["gaps"]],
         "dates": dates,
-        "phases": torch.from_numpy(phases).float(),
+        "phases": phases.float(),
     }
 
 
@@ -118,10 +112,10 @@ def _fit_number(
     if outliers and column.kind != "boolean":
         low, high = plausible_range(present)
     good = present[(present >= low) & (present <= high)]
-    good = good if len(good) else np.zeros(1)  # a column without a cell, which nobody refused
+    good = good if len(good) else np.zeros(1)  # a column without values that no step left out
     centre = float(np.median(good))
     filled = np.full(len(values), 0.0)
-    filled[: len(good)] = good - centre  # what is missing is the median
+    filled[: len(good)] = good - centre  # missing values are the median
     ranks = np.linspace(0, 1, min(MOST_KNOTS, max(2, len(values))))
     return {
         "centre": centre,
@@ -134,13 +128,17 @@ def _fit_number(
     }
 
 
-def frequent(codes: NDArray[np.int32], values: Sequence[str], most: int) -> list[str]:
-    """List the values that training rows hold, the most frequent ones if they are too many.
+def frequent_values(codes: NDArray[np.int32], values: Sequence[str], most: int) -> list[str]:
+    """Return the values of the training rows, the most frequent ones if there are too many.
 
     Args:
-        codes: ``(rows,)`` of these rows.
-        values: in the order of their codes.
-        most: how many to list.
+        codes: Codes ``(rows,)`` of the training rows.
+        values: Values in the order of their codes.
+        most: Largest number of values.
+
+    Example:
+        >>> frequent_values(np.array([1, 1, 2, 3, 3], np.int32), ["", "c", "b", "a"], most=2)
+        ['a', 'c']
     """
     counts = np.bincount(codes, minlength=len(values))
     ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda code: (-counts[code], values[code]))
@@ -148,31 +146,33 @@ def frequent(codes: NDArray[np.int32], values: Sequence[str], most: int) -> list
 
 
 DAYS = {"year": 365.2425, "week": 7.0, "day": 1.0}
-"""The circles that a date runs through."""
+"""Periods of a date, in days."""
 
 CALENDAR_FEATURES = 2 * len(DAYS)
+"""Features per date: sine and cosine of each period."""
 
 END = 1e-7
-"""Nearest to 0 or 1 that a share of rows comes, for there the normal distribution is infinite."""
+"""Smallest distance of a rank from 0 and 1, whose normal scores are infinite."""
 
 
 class NormaliseNumbers(nn.Module):
-    """Numbers to float32 features with zero mean and unit variance, without gaps.
+    """Convert numbers to float32 features of zero mean and unit variance, without gaps.
 
-    What is missing or outside its column's plausible range becomes the median, and a feature of
-    its own tells so. Dates are kept as a number and also give sine and cosine of year, week and
-    day.
+    Values that are missing or outside the plausible range of their column are replaced by the
+    median, with a further feature as indicator. Dates are kept as a number, with sine and cosine
+    of year, week and day as further features. All arguments are measured from the medians.
 
     Args:
-        low: ``(columns,)`` lowest plausible value, from the median.
-        high: ``(columns,)`` highest plausible value, from the median.
-        mean: ``(columns,)`` of the filled columns, from the median.
-        std: ``(columns,)`` of the filled columns; one that never changes is only centred.
-        knots: ``(columns, quantiles)`` from the median, to map to a normal distribution by ranks
-            instead; ``None`` to standardise.
-        gaps: columns that are told to be missing where they are.
-        dates: columns that are dates.
-        phases: ``(dates, circles)`` where the median stands in each circle, in [0, 1).
+        low: Lowest plausible values ``(columns,)``.
+        high: Highest plausible values ``(columns,)``.
+        mean: Means ``(columns,)`` of the filled columns.
+        std: Standard deviations ``(columns,)`` of the filled columns; a constant column is only
+            centred.
+        knots: Quantiles ``(columns, quantiles)``, by which columns are mapped to a normal
+            distribution; ``None`` to standardise them.
+        gaps: Places of the columns with an indicator of missing values.
+        dates: Places of the columns that are dates.
+        phases: Position of the medians in each period ``(dates, periods)``, in [0, 1).
     """
 
     def __init__(
@@ -188,42 +188,37 @@ class NormaliseNumbers(nn.Module):
         phases: Tensor,
     ) -> None:
         super().__init__()
-        self.low: Tensor
-        self.high: Tensor
-        self.mean: Tensor
-        self.scale: Tensor
-        self.knots: Tensor | None
-        self.gaps: Tensor
-        self.dates: Tensor
-        self.phases: Tensor
-        self.periods: Tensor
-        for name, values in (
-            ("low", low),
-            ("high", high),
-            ("mean", mean),
-            ("scale", 1 / torch.where(std > 0, std, torch.ones_like(std))),
-            ("knots", knots),
-            ("gaps", torch.tensor(gaps, dtype=torch.int64)),
-            ("dates", torch.tensor(dates, dtype=torch.int64)),
-            ("phases", phases),
-            ("periods", torch.tensor(list(DAYS.values()))),
-        ):
-            self.register_buffer(name, values)
+        self.low = nn.Buffer(low)
+        self.high = nn.Buffer(high)
+        self.mean = nn.Buffer(mean)
+        self.scale = nn.Buffer(1 / torch.where(std > 0, std, torch.ones_like(std)))
+        self.knots = None if knots is None else nn.Buffer(knots)
+        self.gaps = nn.Buffer(torch.tensor(gaps, dtype=torch.int64))
+        self.dates = nn.Buffer(torch.tensor(dates, dtype=torch.int64))
+        self.phases = nn.Buffer(phases)
+        self.periods = nn.Buffer(torch.tensor(list(DAYS.values())))
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """Map ``(batch, columns)``, each from its median, NaN where missing, to features."""
+        """Return the features.
+
+        Args:
+            numbers: Numbers ``(batch, columns)`` measured from the medians; NaN if missing.
+
+        Returns:
+            Features ``(batch, columns + gaps + 2 * periods * dates)``.
+        """
         missing = numbers.isnan() | (numbers < self.low) | (numbers > self.high)
         filled = numbers.masked_fill(missing, 0.0)  # the median itself
         indicators = missing[:, self.gaps].to(filled.dtype)
-        return torch.cat([self._scaled(filled), indicators, self._calendar(filled)], dim=1)
+        return torch.cat([self._scale(filled), indicators, self._calendar(filled)], dim=1)
 
-    def _scaled(self, numbers: Tensor) -> Tensor:
+    def _scale(self, numbers: Tensor) -> Tensor:
         if self.knots is None:
             return (numbers - self.mean) * self.scale
         return normal_scores(numbers, self.knots)
 
     def _calendar(self, numbers: Tensor) -> Tensor:
-        """Give sine and cosine of each date's place in each circle."""
+        """Return sine and cosine of each date in each period, ``(batch, 2 * periods * dates)``."""
         days = numbers[:, self.dates].unsqueeze(2)
         turns = (self.phases + days / self.periods).flatten(1)
         angles = 2 * math.pi * turns
@@ -231,14 +226,14 @@ class NormaliseNumbers(nn.Module):
 
 
 def normal_scores(numbers: Tensor, knots: Tensor) -> Tensor:
-    """Map each column by its ranks to a normal distribution.
+    """Map each column to a normal distribution by its ranks.
 
     Args:
-        numbers: ``(batch, columns)``.
-        knots: ``(columns, quantiles)``, rising, evenly spaced in rank.
+        numbers: Numbers ``(batch, columns)``.
+        knots: Quantiles ``(columns, quantiles)`` of the columns, evenly spaced in rank.
 
     Returns:
-        ``(batch, columns)``; a value that many rows share gets the middle of its ranks.
+        Scores ``(batch, columns)``; a value that many rows share gets the middle of its ranks.
     """
     columns = numbers.T.contiguous()
     last = knots.shape[1] - 1
@@ -249,7 +244,7 @@ def normal_scores(numbers: Tensor, knots: Tensor) -> Tensor:
 
 
 def _rank(columns: Tensor, knots: Tensor, *, right: bool) -> Tensor:
-    """Interpolate the rank of values ``(columns, batch)`` among the knots."""
+    """Interpolate the ranks ``(columns, batch)`` of values among the knots."""
     last = knots.shape[1] - 1
     above = torch.searchsorted(knots, columns, right=right).clamp(1, last)
     lower, upper = knots.gather(1, above - 1), knots.gather(1, above)

@@ -7,29 +7,35 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.table import cells
-from leyden.data.table.cells import Cells, Distinct
+from leyden.data.table.cells import Cells, Distinct, parse_truths
 from leyden.data.table.columns import Column, Evidence
-from leyden.data.table.encoding import LARGEST
 from leyden.data.values import merged
 from leyden.errors import UserError
 
 TargetType = Literal["auto", "class", "number"]
 
 ReadTargets = Callable[[Cells], NDArray[Any]]
-"""Returns names ``(rows,)``, empty if missing, numbers, NaN if missing, or truth values."""
+"""Reads the targets of a chunk.
+
+Returns classes, str ``(rows,)``, empty if missing; numbers, float64 ``(rows,)``, NaN if missing; or
+truth values ``(rows, labels)``, NaN if missing.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """Which columns say what is to be learnt and which rows belong together.
+    """The names of the columns that are not inputs, and what the targets hold.
 
     Attributes:
-        targets: one column, or several of truths, one per label.
-        target_type: what a single one holds; ``auto`` looks at its cells.
-        label_separator: between the labels of a row, where a single column holds several.
-        group: rows of one value stay in one split.
-        time: dates or numbers that order the rows, to split by.
+        targets: Name of the target, or of several columns of truth values, one per label.
+        target_type: What a single target holds; ``auto`` to infer it from its cells.
+        label_separator: Separator of the labels in a cell of a single target, or ``None``.
+        group: Name of the column whose rows of one value stay in one split.
+        time: Name of the column of dates or numbers that order the rows, to split by.
+
+    Raises:
+        ValueError: If ``group`` and ``time``, or two ways to give labels, are combined.
+        UserError: If the group is the target.
     """
 
     targets: tuple[str, ...]
@@ -47,67 +53,69 @@ class Roles:
                 "be known. Give another column, or leave data.group=null."
             )
         if self.label_separator and len(self.targets) > 1:
-            raise ValueError("label_separator parts one target column, but target lists several")
+            raise ValueError(
+                "label_separator splits the cells of one target column, but target lists several"
+            )
 
     @property
     def names(self) -> list[str]:
-        """The columns that have a role."""
+        """Names of the columns with a role."""
         others = [name for name in (self.group, self.time) if name]
         return list(dict.fromkeys([*self.targets, *others]))
 
     @property
     def required(self) -> list[str]:
-        """The columns without which a row is of no use; a row may have none of several labels."""
+        """Names of the columns whose cells must not be missing; separated labels may be."""
         optional = self.targets if self.label_separator else ()
         return [name for name in self.names if name not in optional]
 
     @property
     def has_labels(self) -> bool:
-        """Tell whether a row may have several labels."""
+        """Whether a row may have several labels."""
         return len(self.targets) > 1 or self.label_separator is not None
 
-    def labels(self, chunk: Cells) -> set[str]:
-        """Collect the labels of a chunk, if one column holds several."""
+    def find_labels(self, cells: Cells) -> set[str]:
+        """Return the labels in a chunk if a cell holds several, or else an empty set."""
         if self.label_separator is None:
             return set()
-        values = chunk[self.targets[0]].values
-        return {label for value in values.to_pylist() for label in self._parted(value)}
+        values = cells[self.targets[0]].values
+        return {label for value in values.to_pylist() for label in self._split(value)}
 
     def label_names(self, labels: set[str]) -> list[str]:
-        """List the names of the labels; those that are equal have one name."""
+        """Return the sorted names of the labels; equal labels have one name."""
         if self.label_separator is None:
             return sorted(self.targets)
         return sorted({*merged(sorted(labels)).values()})
 
     def reader(self, target: Column, seen: Mapping[str, Evidence], labels: set[str]) -> ReadTargets:
-        """Choose how targets are read, once all cells have been looked at.
+        """Return the function that reads targets.
 
         Args:
-            target: The first target column.
-            seen: What was seen of each target column.
-            labels: All labels as they are written, if one column holds several.
+            target: First target column.
+            seen: Evidence of each target column.
+            labels: All labels as they are written, if a cell holds several.
 
         Raises:
-            UserError: If the target columns do not hold what they have to.
+            UserError: If a target column has no value, or not the values that its role needs.
         """
         if self.label_separator is not None:
             number = self._label_numbers(labels)
-            return lambda chunk: self._parted_labels(chunk[target.name], number)
+            return lambda cells: self._read_labels(cells[target.name], number)
         if len(self.targets) > 1:
             self._check_truths(seen)
-            return self._truths
+            return self._read_truths
         if seen[target.name].present == 0:
             raise UserError(f"The target {target.name!r} has no cell that is not missing.")
         if self._is_class(target, seen[target.name]):
-            return lambda chunk: _names(chunk[target.name])
-        return lambda chunk: _numbers(target, chunk[target.name])
+            return lambda cells: _read_names(cells[target.name])
+        return lambda cells: _read_numbers(target, cells[target.name])
 
-    def groups(self, chunk: Cells) -> NDArray[np.str_] | None:
-        """Return the group ``(rows,)`` of each row, empty if it has none."""
-        return _names(chunk[self.group]) if self.group else None
+    def read_groups(self, cells: Cells) -> NDArray[np.str_] | None:
+        """Return the groups, str ``(rows,)``, empty if missing; ``None`` without a group column."""
+        return _read_names(cells[self.group]) if self.group else None
 
-    def times(self, column: Column, chunk: Cells) -> NDArray[np.float64]:
-        """Return what orders the rows ``(rows,)``: days or numbers, NaN if there is none.
+    def read_times(self, column: Column, cells: Cells) -> NDArray[np.float64]:
+        """Return the times of the rows ``(rows,)``, in days or as numbers; NaN if missing.
 
         Raises:
             UserError: If the column holds neither dates nor numbers.
@@ -118,7 +126,7 @@ class Roles:
                 f"numbers; give the format of dates with {column.override('date:FORM')}, such as "
                 "date:%d/%m/%Y."
             )
-        return _numbers(column, chunk[column.name])
+        return _read_numbers(column, cells[column.name])
 
     def _is_class(self, target: Column, seen: Evidence) -> bool:
         if self.target_type == "auto":
@@ -139,31 +147,28 @@ class Roles:
                     "false. Give one column as data.target=NAME to learn classes or a number."
                 )
 
-    def _truths(self, chunk: Cells) -> NDArray[np.float64]:
-        columns = [chunk[name] for name in self.label_names(set())]
-        return np.stack([c.spread(cells.truths(c.values), np.nan) for c in columns], axis=1)
+    def _read_truths(self, cells: Cells) -> NDArray[np.float64]:
+        columns = [cells[name] for name in self.label_names(set())]
+        return np.stack([c.spread(parse_truths(c.values), np.nan) for c in columns], axis=1)
 
     def _label_numbers(self, labels: set[str]) -> dict[str, int]:
         names = self.label_names(labels)
         return {label: names.index(name) for label, name in merged(sorted(labels)).items()}
 
-    def _parted_labels(self, column: Distinct, number: Mapping[str, int]) -> NDArray[np.bool_]:
-        """Return truth values ``(rows, labels)``; a missing cell holds no label."""
+    def _read_labels(self, column: Distinct, number: Mapping[str, int]) -> NDArray[np.bool_]:
+        """Return truth values, bool ``(rows, labels)``; a missing cell has no label."""
         held = np.zeros((len(column.values) + 1, len({*number.values()})), dtype=bool)
         for row, value in enumerate(column.values.to_pylist()):
-            held[row, [number[label] for label in self._parted(value)]] = True
+            held[row, [number[label] for label in self._split(value)]] = True
         return held[column.places]
 
-    def _parted(self, cell: str) -> list[str]:
+    def _split(self, cell: str) -> list[str]:
         return [label.strip() for label in cell.split(self.label_separator) if label.strip()]
 
 
-def _names(column: Distinct) -> NDArray[np.str_]:
-    names = np.array([*column.values.to_pylist(), ""], dtype=np.str_)
-    return np.asarray(names[column.places])
+def _read_names(column: Distinct) -> NDArray[np.str_]:
+    return column.spread(np.array(column.values.to_pylist(), dtype=np.str_), "")
 
 
-def _numbers(column: Column, found: Distinct) -> NDArray[np.float64]:
-    parsed = column.parsed(found.values)
-    parsed[np.abs(parsed) > LARGEST] = np.nan
-    return found.spread(parsed, np.nan)
+def _read_numbers(column: Column, found: Distinct) -> NDArray[np.float64]:
+    return found.spread(column.parse(found.values), np.nan)

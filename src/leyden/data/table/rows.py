@@ -1,4 +1,4 @@
-"""Reading a table twice: to tell its columns apart, and to encode them."""
+"""Reading of a table in two passes: to infer the kinds of its columns, and to encode them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from leyden.data.rows import RejectedItem, Rows
 from leyden.data.sources.tables import Chunk
-from leyden.data.table.cells import CellFormat, Cells, missing_warnings, row_keys
+from leyden.data.table.cells import CellFormat, Cells, hash_rows, missing_warnings
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import MOST_CLASSES, Column, Evidence, find_column, no_known_cell
 from leyden.data.table.encoding import Encoder
@@ -21,23 +21,23 @@ from leyden.errors import UserError, did_you_mean
 
 
 class ReadChunks(Protocol):
-    """Reads some columns of a table."""
+    """Function that reads some columns of a table."""
 
     def __call__(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Yield chunks of rows; a cell of the columns ``beside`` may be of any encoding."""
+        """Yield chunks of rows; cells of the columns ``beside`` may be invalid in its encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableReading:
-    """A table and how it is read.
+    """A table, and how it is read.
 
     Attributes:
-        names: All columns of the table.
-        chunks: Reads some of them.
+        names: Names of all columns.
+        chunks: Function that reads some columns.
         written: Format of the cells.
-        roles: The columns that are not inputs.
-        declared: Kinds of columns by name, as the config gives them.
-        steps: The cleaning steps that run.
+        roles: Columns that are not inputs.
+        declared: Kinds of columns by name, as the config declares them.
+        steps: Cleaning steps that run.
     """
 
     names: Sequence[str]
@@ -47,33 +47,45 @@ class TableReading:
     declared: Mapping[str, str]
     steps: TableCleaning
 
-    def rows(self) -> Iterator[Rows]:
-        """Yield the rows in chunks, and at the end what was learned of the columns.
+    def find_names(self) -> "TableReading":
+        """Replace the names in roles and declared kinds by those of the table's columns.
 
         Raises:
-            UserError: If a column is missing, or its cells are not what they have to be.
+            UserError: If the table does not have a column.
         """
-        return replace(self, **self._found_names()).read()
+        roles, find = self.roles, self._find_name
+        return replace(
+            self,
+            roles=replace(
+                roles,
+                targets=tuple(find("target", name) for name in roles.targets),
+                group=None if roles.group is None else find("group", roles.group),
+                time=None if roles.time is None else find("time", roles.time),
+            ),
+            declared={find("columns", name): kind for name, kind in self.declared.items()},
+        )
 
-    def read(self) -> Iterator[Rows]:
-        """Yield the rows, once the names that the config gives are those of the table."""
-        seen, labels = self._looked_at()
+    def rows(self) -> Iterator[Rows]:
+        """Yield the rows in chunks, and finally a chunk without rows that has facts of the columns.
+
+        Raises:
+            UserError: If the cells of a column are not what its role or kind needs.
+        """
+        seen, labels = self._inspect()
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
-        inferred = [name for name in seen if name not in self.declared]
-        found = {
-            name: find_hint(columns[name], seen[name], self.written.missing) for name in inferred
+        hints = {
+            name: hint
+            for name, evidence in seen.items()
+            if name not in self.declared
+            and (hint := find_hint(columns[name], evidence, self.written.missing))
         }
-        hints = {name: hint for name, hint in found.items() if hint}
         self._check_target(hints, seen)
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
         encoding = _Encoding(
-            roles=self.roles,
-            steps=self.steps,
-            # An index counts the rows anew when one comes.
-            identifying=[name for name in self.names if not INDEX_NAMES.fullmatch(name)],
+            reading=self,
             label_names=self.roles.label_names(labels) if self.roles.has_labels else None,
             read_targets=self._roles(columns).reader(columns[self.roles.targets[0]], seen, labels),
             time=columns[self.roles.time] if self.roles.time else None,
@@ -83,7 +95,7 @@ class TableReading:
         needed = list(dict.fromkeys([*self.roles.names, *read]))
         beside = [name for name in self.names if name not in needed]
         for chunk in self.chunks(needed, beside=beside):
-            yield encoding.encoded(chunk, Cells(chunk, self.written))
+            yield encoding.encode(chunk, Cells(chunk, self.written))
         self._check_misfits(encoder, seen)
         hinted = [f"The column {c.name} {hints[c.name]}" for c in inputs if c.name in hints]
         facts = {
@@ -91,24 +103,11 @@ class TableReading:
             "values": encoder.values,
             "misfits": {n: vars(found) for n, found in encoder.misfits.items() if found.cells},
             "declared": dict(self.declared),
-            "warnings": [*hinted, *encoding.warnings(self.written.missing)],
+            "warnings": [*hinted, *encoding.warnings()],
         }
         yield Rows(arrays={}, targets=np.empty(0), split="all", sources=(), facts=facts)
 
-    def _found_names(self) -> dict[str, Any]:
-        """Replace the names that the config gives by those of the table."""
-        roles, found = self.roles, self._found
-        return {
-            "roles": replace(
-                roles,
-                targets=tuple(found("target", name) for name in roles.targets),
-                group=None if roles.group is None else found("group", roles.group),
-                time=None if roles.time is None else found("time", roles.time),
-            ),
-            "declared": {found("columns", name): kind for name, kind in self.declared.items()},
-        }
-
-    def _found(self, role: str, name: str) -> str:
+    def _find_name(self, role: str, name: str) -> str:
         found = find_column(name, self.names)
         if found is None:
             raise UserError(
@@ -117,19 +116,19 @@ class TableReading:
             )
         return found
 
-    def _looked_at(self) -> tuple[dict[str, Evidence], set[str]]:
-        """Look at every cell that may be an input or a target."""
-        evidence = {name: Evidence() for name in self.names if self._is_looked_at(name)}
+    def _inspect(self) -> tuple[dict[str, Evidence], set[str]]:
+        """Return the evidence of every column with a kind, and the labels in cells of several."""
+        evidence = {name: Evidence() for name in self.names if self._has_kind(name)}
         labels: set[str] = set()
         rows = 0
         rejected: list[RejectedItem] = []
         for chunk in self.chunks(list(evidence)):
             rows += len(chunk.sources)
             rejected += chunk.rejected[:1]
-            columns = Cells(chunk, self.written)
+            cells = Cells(chunk, self.written)
             for name, seen in evidence.items():
-                seen.add(columns[name], grouped=self.written.grouped(chunk.columns[name]))
-            labels |= self.roles.labels(columns)
+                seen.add(cells[name], grouped=self.written.find_grouped(chunk.columns[name]))
+            labels |= self.roles.find_labels(cells)
         if rows == 0:
             raise UserError(
                 "The table holds no row that can be read. "
@@ -137,12 +136,12 @@ class TableReading:
             )
         return evidence, labels
 
-    def _is_looked_at(self, name: str) -> bool:
+    def _has_kind(self, name: str) -> bool:
         ignored = self.declared.get(name) == "ignored"
         return name in self.roles.targets or not (ignored or name == self.roles.group)
 
     def _is_input(self, name: str) -> bool:
-        """Whether a column may be learned from; that of the time only if its kind is declared."""
+        """Whether a column is an input; that of the time is one only if its kind is declared."""
         return name not in self.roles.names or (
             name == self.roles.time and name in self.declared and name not in self.roles.targets
         )
@@ -150,11 +149,11 @@ class TableReading:
     def _column(self, name: str, seen: Mapping[str, Evidence]) -> Column:
         position = self.names.index(name) + 1
         if name in self.declared:
-            return Column.declared(name, self.declared[name], position)
+            return Column.from_declaration(name, self.declared[name], position)
         return Column(name=name, kind=seen[name].kind, position=position)
 
     def _roles(self, columns: Mapping[str, Column]) -> Roles:
-        """Let a declared kind decide what the target holds."""
+        """Return the roles with the target type of a declared kind."""
         target = self.roles.targets[0]
         if self.roles.target_type != "auto" or target not in self.declared:
             return self.roles
@@ -162,13 +161,13 @@ class TableReading:
         return replace(self.roles, target_type="number" if is_number else "class")
 
     def _check_target(self, hints: Mapping[str, Hint], seen: Mapping[str, Evidence]) -> None:
-        """Refuse to take many amounts for classes, only because of how they are written."""
+        """Raise if the target holds numbers that only their format makes classes."""
         target = self.roles.targets[0]
         is_free = self.roles.target_type == "auto" and not self.roles.has_labels
         is_text = seen[target].kind == "categorical"
         if is_free and is_text and target in hints and len(seen[target].sample) > MOST_CLASSES:
             raise UserError(
-                f"The target {target} {hints[target]}. To learn classes all the same: "
+                f"The target {target} {hints[target]}. To learn classes anyway: "
                 "data.target_type=class"
             )
 
@@ -188,24 +187,20 @@ class TableReading:
 
 @dataclass(kw_only=True)
 class _Encoding:
-    """The second pass over a table, once its columns are known.
+    """The second pass over a table.
 
     Attributes:
-        roles: The columns that are not inputs.
-        steps: The cleaning steps that run.
-        identifying: Columns whose cells identify a row.
-        label_names: Names of the labels, if a row may have several.
-        read_targets: Reads the targets of a chunk.
+        reading: The table, and how it is read.
+        label_names: Names of the labels if a row may have several.
+        read_targets: Function that reads the targets of a chunk.
         time: Column that orders the rows.
-        encoder: Encodes the inputs.
-        rows: Rows so far.
-        lost: Rows that a word in a target has cost, by column and word.
+        encoder: Encoder of the inputs.
+        rows: Number of rows so far.
+        lost: Number of rows that a word in a column with a role has cost, by column and word.
         unreadable: Rows that cannot be read.
     """
 
-    roles: Roles
-    steps: TableCleaning
-    identifying: Sequence[str]
+    reading: TableReading
     label_names: Sequence[str] | None
     read_targets: ReadTargets
     time: Column | None
@@ -214,54 +209,61 @@ class _Encoding:
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable: list[RejectedItem] = field(default_factory=list)
 
-    def encoded(self, chunk: Chunk, columns: Cells) -> Rows:
+    def encode(self, chunk: Chunk, cells: Cells) -> Rows:
         """Encode a chunk; rows without a target, a group or a time are rejected."""
-        rows = len(chunk.sources)
+        rows, roles = len(chunk.sources), self.reading.roles
+        # An index changes in all rows when one is added.
+        identifying = [name for name in self.reading.names if not INDEX_NAMES.fullmatch(name)]
         self.rows += rows + len(chunk.rejected)
         self.unreadable += chunk.rejected
-        targets, groups = self.read_targets(columns), self.roles.groups(columns)
-        times = self.roles.times(self.time, columns) if self.time else None
+        targets, groups = self.read_targets(cells), roles.read_groups(cells)
+        times = roles.read_times(self.time, cells) if self.time else None
         known = [_known(values) for values in (targets, groups, times) if values is not None]
         kept = np.logical_and.reduce(known)
         rejected = [
-            self._rejected(chunk.sources[row], columns, row, has_target=bool(known[0][row]))
+            self._reject(chunk.sources[row], cells, row, has_target=bool(known[0][row]))
             for row in np.flatnonzero(~kept).tolist()
         ]
         return Rows(
             arrays={
-                "numbers": self.encoder.numbers(columns, rows)[kept],
-                "categories": self.encoder.categories(columns, rows)[kept],
+                "numbers": self.encoder.numbers(cells, rows)[kept],
+                "categories": self.encoder.categories(cells, rows)[kept],
             },
             targets=targets[kept].astype(bool) if self.label_names else targets[kept],
             split="all",
             sources=[chunk.sources[row] for row in np.flatnonzero(kept).tolist()],
             rejected=[*chunk.rejected, *rejected],
-            keys=row_keys(columns, self.identifying, rows)[kept],
+            keys=hash_rows(cells, identifying, rows)[kept],
             groups=None if groups is None else groups[kept],
             times=None if times is None else times[kept],
             label_names=self.label_names,
         )
 
-    def warnings(self, missing: Sequence[str]) -> Iterator[str]:
-        """Report what cost many rows."""
+    def warnings(self) -> Iterator[str]:
+        """Yield warnings of rows that cannot be read, and of words that make many rows missing."""
         if self.unreadable:
             first = self.unreadable[0]
             yield (
                 f"{len(self.unreadable)} of {self.rows} rows cannot be read, such as "
                 f"{first.source}: {first.reason}"
             )
-        yield from missing_warnings(self.lost, self.rows, missing)
+        yield from missing_warnings(self.lost, self.rows, self.reading.written.missing)
 
-    def _rejected(self, source: str, columns: Cells, row: int, *, has_target: bool) -> RejectedItem:
-        """Reject a row, and name the cell that is at fault."""
-        missing = [name for name in self.roles.required if columns[name].places[row] < 0]
-        name = missing[0] if missing else (has_target and self.roles.time) or self.roles.targets[0]
-        text = columns.text(name, row)
+    def _reject(self, source: str, cells: Cells, row: int, *, has_target: bool) -> RejectedItem:
+        """Return a finding on a row without a target, group or time, which names the cell.
+
+        Raises:
+            UserError: If such rows are not dropped.
+        """
+        roles = self.reading.roles
+        missing = [name for name in roles.required if cells[name].places[row] < 0]
+        name = missing[0] if missing else (has_target and roles.time) or roles.targets[0]
+        text = cells.text(name, row)
         reason = f"{text!r} in {name} is not usable" if text else f"no value of {name}"
         if missing and text:
             self.lost[name, text] += 1
             reason = f"{text!r} in {name} counts as missing, see data.missing_cells"
-        if not self.steps.missing_target:
+        if not self.reading.steps.missing_target:
             raise UserError(
                 f"{source}: {reason}. Fill it in, or leave such rows out with "
                 "data.cleaning.missing_target=true."
@@ -270,7 +272,7 @@ class _Encoding:
 
 
 def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which rows ``(rows,)`` have a target, a group or a time."""
+    """Return a mask ``(rows,)`` of the values that are not missing."""
     if values.dtype.kind == "U":
         return np.asarray(values != "")
     absent = np.isnan(values.astype(np.float64))

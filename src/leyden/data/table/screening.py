@@ -2,50 +2,96 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.table.columns import Column, split_columns
+
 SURE = 0.001
-"""Share of the majority's mistakes that a column may leave and still determine the target."""
+"""Share of the mistakes of always predicting the majority that a column which determines the target
+may make."""
 
 ROWS_PER_VALUE = 3
-"""A column that gives each value to fewer rows determines anything."""
+"""Fewest rows per value; a column of fewer determines any target."""
 
 FEWEST_ROWS = 10
-"""Rows of every class that a threshold has to get right before that is no coincidence."""
+"""Fewest rows of each class for which a threshold that separates them is not a coincidence."""
 
 MOSTLY_THERE = 0.9
-"""Share of the rows in which a column has to be there to determine the target."""
+"""Share of the rows in which a column has to have a value to determine the target."""
 
 IDENTIFIER = 0.5
-"""Different values per row from which on a categorical column names rows."""
-
+"""Distinct values per row above which a categorical column is an identifier."""
 
 FEWEST_NUMBERED = 30
-"""Rows that different whole numbers have to number before that is no coincidence."""
+"""Fewest rows for which distinct integers in any order are row numbers, not a coincidence."""
 
 DENSE = 0.5
-"""Share of the numbers between the first and the last that number the rows of a table."""
+"""Share of the integers between the smallest and the largest that row numbers use at least."""
 
 INDEX_NAMES = re.compile(r"unnamed_1|Unnamed: 0(\.\d+)*|__index_level_\d+__")
-"""Names of a first column that has none, which is how pandas and R write the index of the rows."""
+"""Names of a first column without a name, which is how pandas and R write the index of the rows."""
+
+FAR = 10
+"""Interquartile ranges beyond the quartiles from which a value may be impossible."""
+
+LEAP = 4
+"""Ratio of an impossible value's distance from the median to that of any value before it."""
+
+RARE = 0.01
+"""Share of the rows above which far values are another mode rather than outliers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The training rows of a table, read one column at a time to limit memory.
+
+    Attributes:
+        arrays: Cached ``numbers`` and ``categories``, ``(all rows, columns)`` each.
+        columns: Columns of the cache.
+        rows: Row numbers ``(rows,)`` of the training split.
+        targets: Targets ``(rows,)`` or ``(rows, labels)`` of these rows.
+    """
+
+    arrays: dict[str, NDArray[Any]]
+    columns: Sequence[Column]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.generic]
+
+    def values(self, column: Column) -> NDArray[Any]:
+        """Return the float64 numbers or int32 codes ``(rows,)`` of a column."""
+        numbers, categories = split_columns(self.columns)
+        if column.is_number:
+            return np.asarray(self.arrays["numbers"][self.rows, numbers.index(column)])
+        return np.asarray(self.arrays["categories"][self.rows, categories.index(column)])
 
 
 def is_constant(column: NDArray[np.generic]) -> bool:
-    """Tell whether all rows ``(rows,)`` hold the same, be it nothing."""
+    """Whether all values ``(rows,)`` are equal, or all are missing.
+
+    Example:
+        >>> is_constant(np.array([3, 3])), is_constant(np.array([np.nan, np.nan]))
+        (True, True)
+    """
     return bool(np.all(column == column[0]) or np.all(column != column))
 
 
 def is_identifier(codes: NDArray[np.int32]) -> bool:
-    """Tell whether nearly every row ``(rows,)`` has a value of its own."""
+    """Whether nearly every row has a value of its own, given the codes ``(rows,)``."""
     return len(np.unique(codes)) > max(IDENTIFIER * len(codes), FEWEST_ROWS)
 
 
 def is_row_number(values: NDArray[np.float64]) -> bool:
-    """Return whether whole numbers ``(rows,)`` number the rows, in their order or in any other."""
+    """Whether numbers ``(rows,)`` number the rows, in their order or in any other.
+
+    Example:
+        >>> is_row_number(np.arange(10.0)), is_row_number(np.arange(10.0) ** 2)
+        (True, False)
+    """
     low, high = values.min(), values.max()
     if np.isnan(low) or np.any(values != np.round(values)) or len(np.unique(values)) < len(values):
         return False
@@ -56,17 +102,22 @@ def is_row_number(values: NDArray[np.float64]) -> bool:
 
 
 def digest(column: NDArray[np.generic]) -> bytes:
-    """Digest a column ``(rows,)``; equal columns have equal digests."""
+    """Compute the digest of a column ``(rows,)``; equal columns have equal digests."""
     return hashlib.blake2b(np.ascontiguousarray(column).data, digest_size=16).digest()
 
 
 def category_determines(codes: NDArray[np.int32], targets: NDArray[np.generic]) -> bool:
-    """Tell whether the values ``(rows,)`` of a column leave no doubt about the target."""
+    """Whether the values of a categorical column determine the target.
+
+    Args:
+        codes: Codes of the values ``(rows,)``.
+        targets: Classes or numbers ``(rows,)``.
+    """
     values, places = np.unique(codes, return_inverse=True)
     if len(codes) < ROWS_PER_VALUE * len(values):
         return False
     if targets.dtype.kind == "f":
-        return _explained(places, targets.astype(np.float64))
+        return _explain_variance(places, targets.astype(np.float64))
     classes = int(targets.max()) + 1
     cells = places * classes + targets.astype(np.int64)
     counts = np.bincount(cells, minlength=len(values) * classes)
@@ -76,63 +127,54 @@ def category_determines(codes: NDArray[np.int32], targets: NDArray[np.generic]) 
 
 
 def number_determines(values: NDArray[np.float64], targets: NDArray[np.generic]) -> bool:
-    """Tell whether thresholds on a column ``(rows,)`` give the class, or its order the number."""
+    """Whether thresholds on a column of numbers give the class, or its order that of the target.
+
+    Args:
+        values: Numbers ``(rows,)``; NaN if missing.
+        targets: Classes or numbers ``(rows,)``.
+    """
     there = ~np.isnan(values)
     values, targets = values[there], targets[there]
     if there.mean() < MOSTLY_THERE or len(np.unique(targets)) < 2:
         return False
     order = np.lexsort((targets, values))
     values, targets = values[order], targets[order]
+    if np.any((values[1:] == values[:-1]) & (targets[1:] != targets[:-1])):
+        return False
     if targets.dtype.kind == "f":
-        enough = len(np.unique(values)) >= FEWEST_ROWS and _one_target_a_value(values, targets)
         steps = np.diff(targets)
-        return bool(enough and (np.all(steps >= 0) or np.all(steps <= 0)))
+        monotonic = np.all(steps >= 0) or np.all(steps <= 0)
+        return bool(monotonic and len(np.unique(values)) >= FEWEST_ROWS)
     _, counts = np.unique(targets, return_counts=True)
     changes = np.count_nonzero(np.diff(targets))
-    enough = counts.min() >= FEWEST_ROWS
-    return bool(enough and changes < len(counts) and _one_target_a_value(values, targets))
+    return bool(counts.min() >= FEWEST_ROWS and changes < len(counts))
 
 
-def _one_target_a_value(values: NDArray[np.float64], targets: NDArray[np.generic]) -> bool:
-    """Tell whether equal values, which stand side by side, have equal targets."""
-    return not np.any((values[1:] == values[:-1]) & (targets[1:] != targets[:-1]))
-
-
-def _explained(places: NDArray[np.intp], targets: NDArray[np.float64]) -> bool:
-    """Tell whether the targets within each value hardly differ."""
+def _explain_variance(places: NDArray[np.intp], targets: NDArray[np.float64]) -> bool:
+    """Whether the targets ``(rows,)`` hardly vary among rows of one value."""
     means = np.bincount(places, targets) / np.bincount(places)
     return bool(np.var(targets - means[places]) <= SURE**2 * np.var(targets))
 
 
-FAR = 10
-"""Interquartile ranges beyond the quartiles from which on a value may be impossible."""
-
-LEAP = 4
-"""How many times as far from the median as any value before it an impossible value lies."""
-
-RARE = 0.01
-"""More rows than this share are no outliers, but another mode."""
-
-
 def plausible_range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Find the range outside which a value is impossible.
+    """Compute the range outside which a value is impossible.
 
-    A value is impossible where it lies ``FAR`` interquartile ranges beyond the quartiles (Tukey
-    1977 calls three of them far out) and also leaps away from all the others, which the far tail
-    of a skewed column does not.
+    A value is impossible if it lies ``FAR`` interquartile ranges beyond the quartiles (Tukey 1977
+    calls three of them far out) and also leaps away from all others, which the far tail of a skewed
+    column does not.
 
     Args:
-        values: ``(rows,)`` finite.
+        values: Finite numbers ``(rows,)``.
 
     Returns:
-        Lowest and highest plausible value; infinite where nothing can be said.
+        Lowest and highest plausible value; infinite if the values do not bound it.
     """
     if len(values) == 0:
         return -np.inf, np.inf
     middle = float(np.median(values))
     lower, upper = np.quantile(values, [0.25, 0.75])
     if lower == upper and np.any(others := values[values != middle]):
-        # Most rows are the same, such as rain that is mostly none.
+        # Most rows are the same, such as rain that is mostly zero.
         lower, upper = np.quantile(others, [0.25, 0.75])
     spread = float(upper - lower) or abs(float(upper) - middle)
     if spread == 0:
@@ -143,7 +185,13 @@ def plausible_range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _reach(distances: NDArray[np.float64], quartile: float, spread: float) -> float:
-    """Find how far on one side of the median values are plausible."""
+    """Compute the largest plausible distance from the median on one side of it.
+
+    Args:
+        distances: Distances ``(rows,)`` from the median, negative on the other side.
+        quartile: Distance of the quartile on this side.
+        spread: Interquartile range.
+    """
     fence = max(quartile, 0.0) + FAR * spread
     side = np.unique(distances[distances > 0])
     before = np.concatenate([[spread], side[:-1]])
@@ -151,26 +199,3 @@ def _reach(distances: NDArray[np.float64], quartile: float, spread: float) -> fl
     if len(leaps) and np.mean(distances >= leaps[0]) <= RARE:
         side = side[side < leaps[0]]
     return max(fence, LEAP * float(side.max(initial=0.0)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """The training rows, a column at a time, so that memory stays bounded.
-
-    Attributes:
-        arrays: the cached ``numbers`` and ``categories``.
-        rows: numbers of the training rows.
-        targets: ``(rows,)`` of these rows, or ``(rows, labels)``.
-    """
-
-    arrays: dict[str, NDArray[Any]]
-    rows: NDArray[np.int64]
-    targets: NDArray[np.generic]
-
-    def number(self, place: int) -> NDArray[np.float64]:
-        """Give a numeric column ``(rows,)``."""
-        return np.asarray(self.arrays["numbers"][self.rows, place])
-
-    def category(self, place: int) -> NDArray[np.int32]:
-        """Give the codes ``(rows,)`` of a categorical column."""
-        return np.asarray(self.arrays["categories"][self.rows, place])

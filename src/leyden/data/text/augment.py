@@ -1,4 +1,4 @@
-"""Augmentations of whole batches of tokens, on the batch's device."""
+"""Augmentations of whole batches of token ids, on the batch's device."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from leyden.data.text.vocabulary import PADDING, UNKNOWN
 
 @dataclass(frozen=True, kw_only=True)
 class TokenDropout:
-    """Replace tokens by the unknown one (word dropout, Iyyer et al. 2015, ACL P15-1162).
+    """Replace random tokens by the unknown token (word dropout, Iyyer et al. 2015, ACL P15-1162).
 
     Attributes:
-        probability: share of the tokens that are replaced.
-        field: Name of the tokens among the inputs.
+        probability: Probability that a token is replaced.
+        field: Name of the token ids among the inputs.
     """
 
     probability: float = 0.1
     field: str = "tokens"
 
     def __call__(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """Replace some tokens of ``(batch, length)``."""
+        """Return token ids, int64 ``(batch, length)``, some of them replaced; padding stays."""
         drawn = torch.rand(tokens.shape, generator=generator, device=tokens.device)
         return tokens.masked_fill((drawn < self.probability) & (tokens != PADDING), UNKNOWN)

@@ -1,4 +1,4 @@
-"""Texts without classes, to learn the language of."""
+"""Texts without classes, for language modelling."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,12 @@ class TextCorpus(TextData):
     """Text files of any length, cut into passages.
 
     Args:
-        root: a file, or a folder of files.
-        passage_characters: of a passage at most.
-        options: those of every text data module.
+        root: Text file, or a folder of them.
+        passage_characters: Largest number of characters in a passage.
+        options: Options of ``TextData``.
+
+    Raises:
+        ValueError: If ``passage_characters`` is less than 1.
     """
 
     def __init__(self, *, root: DataPath, passage_characters: int = 800, **options: Any) -> None:
@@ -29,7 +32,7 @@ class TextCorpus(TextData):
         self.passage_characters = passage_characters
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint the files, and how they are decoded and cut."""
+        """Return the state of the files, and how they are decoded and cut."""
         files = [(str(file), *file_state(file)) for file in self._files()]
         return {"files": files, "how": [self.encoding, self.passage_characters]}
 

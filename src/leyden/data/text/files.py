@@ -8,14 +8,14 @@ from leyden.data.sources.folders import FileType
 from leyden.errors import first_line
 
 TEXT_FILES = FileType(noun="text")
-"""Whatever their names end in: mails and posts often have no suffix."""
+"""Files with any suffix: e-mails and posts often have none."""
 
 
 def read_text(path: Path, encoding: str) -> str:
-    """Read a whole file in the encoding of its byte order mark, or else in a given one.
+    """Read a whole file in the encoding of its byte order mark, or else in ``encoding``.
 
     Raises:
-        UnreadableError: If it cannot be opened, is not text, or is not valid in the encoding.
+        UnreadableError: If the file cannot be opened, is not text, or is not valid in its encoding.
     """
     try:
         content = path.read_bytes()
@@ -28,8 +28,8 @@ def read_text(path: Path, encoding: str) -> str:
         raise UnreadableError(
             f"not valid {encoding} at byte {error.start} ({byte:#04x}); see data.encoding"
         ) from error
-    except Exception as error:  # of rare codecs, or of memory
+    except Exception as error:  # rare codecs raise errors of any type
         raise UnreadableError(first_line(error)) from error
     if "\0" in text:
-        raise UnreadableError("holds zero bytes, so it is no text")
+        raise UnreadableError("holds zero bytes, so it is not text")
     return text

@@ -12,7 +12,7 @@ from leyden.files import DataPath
 
 
 class TextFolder(TextData):
-    """Text files of any name, each of which is one text.
+    """Text files of any name, one text each.
 
     A split that is not given is held out from the training split.
 

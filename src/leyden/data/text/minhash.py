@@ -1,4 +1,4 @@
-"""MinHash signatures of texts, which estimate how much wording two texts share."""
+"""MinHash signatures of texts, which estimate the Jaccard similarity of their shingles."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from leyden.data.cleaning.near_duplicates import NEAR, NO_SIGNATURE
 
 SHINGLE_WORDS = 3
+"""Words per shingle."""
 
 COLUMNS = 64
+"""Hash functions, and thereby columns of a signature."""
 
 FEWEST_WORDS = round(SHINGLE_WORDS * (1 + NEAR) / (1 - NEAR)) + SHINGLE_WORDS - 1
-"""Words of a text that has a similarity of ``NEAR`` to its copy with one word changed.
+"""Fewest words of a text that has a similarity of ``NEAR`` to its copy with one word changed.
 
-Shorter texts would be near only if they were equal but for case: "Ok" and "OK" of two people say
-the same, but are not copies of one text.
+Shorter texts would be near duplicates only if they were equal except for case, but the "Ok" and
+"OK" of two people are not copies of one text.
 """
 
 _RANDOM = np.random.default_rng(0)
@@ -25,13 +27,19 @@ _OFFSETS = _RANDOM.integers(0, 2**63, COLUMNS, dtype=np.uint64)
 
 
 def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """Compute the MinHash signatures of the texts' shingles: runs of words, regardless of case.
+    """Compute the MinHash signatures of texts, from their shingles: runs of words in lower case.
 
     Broder 1997, "On the resemblance and containment of documents", with the multiply-shift hashes
     of Dietzfelbinger et al. 1997.
 
     Returns:
-        ``(texts, COLUMNS)``; ``NO_SIGNATURE`` for texts of fewer than ``FEWEST_WORDS`` words.
+        Signatures, uint32 ``(texts, COLUMNS)``; ``NO_SIGNATURE`` for texts of fewer than
+        ``FEWEST_WORDS`` words.
+
+    Example:
+        >>> first, second = signatures([f"{'la ' * 30} end", f"{'LA ' * 30} end"])
+        >>> bool((first == second).all())
+        True
     """
     words = [text.lower().split() for text in texts]
     long = [row for row, each in enumerate(words) if len(each) >= FEWEST_WORDS]
@@ -42,7 +50,7 @@ def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
 
 
 def _min_hashes(texts: Sequence[Sequence[str]]) -> NDArray[np.uint32]:
-    """Compute ``(texts, COLUMNS)`` hashes of texts of ``SHINGLE_WORDS`` words or more."""
+    """Compute signatures, uint32 ``(texts, COLUMNS)``, of texts with at least one shingle."""
     words = [zlib.crc32(word.encode()) for text in texts for word in text]
     counts = np.array([len(text) - SHINGLE_WORDS + 1 for text in texts])
     shingles = _shingles(np.array(words, dtype=np.uint64), counts)
@@ -55,11 +63,19 @@ def _min_hashes(texts: Sequence[Sequence[str]]) -> NDArray[np.uint32]:
 
 
 def _shingles(words: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Mix the hashes of the words of all texts to those of shingles, of which each has a count."""
+    """Hash the shingles of concatenated texts.
+
+    Args:
+        words: Hashes ``(words,)`` of the words of all texts.
+        counts: Number of shingles ``(texts,)`` of each text.
+
+    Returns:
+        Hashes, uint64 ``(shingles,)``.
+    """
     mixed = np.zeros(len(words) - SHINGLE_WORDS + 1, dtype=np.uint64)
     for position in range(SHINGLE_WORDS):
         mixed = (mixed ^ words[position : position + len(mixed)]) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
     ends = np.cumsum(counts + SHINGLE_WORDS - 1)[:-1]
-    across = [ends - overlap for overlap in range(1, SHINGLE_WORDS)]  # two texts
+    across = [ends - overlap for overlap in range(1, SHINGLE_WORDS)]  # shingles across two texts
     return np.delete(mixed, np.concatenate(across))

@@ -1,8 +1,9 @@
-"""The text kind: a vocabulary fitted on the training split, and texts to predict on."""
+"""The data module of texts."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leyden.data.base import DataModule
+from leyden.data.batches.fetched_rows import FetchedRows
 from leyden.data.cache import store
 from leyden.data.cache.prepared import Cache
 from leyden.data.features import Features
@@ -23,32 +25,36 @@ from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.features import TfIdf
 from leyden.data.text.files import TEXT_FILES, read_text
-from leyden.data.text.rows import Text, joined
-from leyden.data.text.tokens import TokenBatches, padded, strings, token_rows
+from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
+from leyden.data.text.tokens import cache_tokens, decode_texts, pad_tokens
 from leyden.data.text.vocabulary import SMALLEST, encode, load_vocabulary, train_vocabulary
-
-TEXTS_PER_CHUNK = 1024
 
 
 class TextData(DataModule):
-    """Texts of any length; a subclass lists its texts and hands them to ``text_rows``.
+    """Texts of any length; a subclass lists its texts and calls ``text_rows``.
+
+    The vocabulary is fitted on the training split.
 
     Args:
-        vocab_size: number of tokens that the vocabulary may have.
-        max_tokens: tokens at the beginning of a text that are used.
-        lowercase: make no difference between ``A`` and ``a``.
-        encoding: of files without a byte order mark.
-        options: those of every data module.
+        vocab_size: Largest number of tokens in the vocabulary.
+        max_tokens: Largest number of tokens of a text; the rest is cut off.
+        lowercase: Whether texts are converted to lower case.
+        encoding: Encoding of files without a byte order mark.
+        options: Options of ``DataModule``.
+
+    Raises:
+        ValueError: If ``vocab_size`` or ``max_tokens`` is too small.
+        UserError: If there is no such encoding.
     """
 
     cleaning: TextCleaning
     cleaning_type = TextCleaning
 
     text_columns: Sequence[str] = ("text",)
-    """Columns that hold the text, where tables are given to predict on."""
+    """Columns that hold the text in tables to predict on."""
 
     separator: str | None = None
-    """Between the cells of such tables; ``None`` takes the likeliest."""
+    """Separator of cells in such tables; ``None`` for the likeliest."""
 
     def __init__(
         self,
@@ -72,68 +78,68 @@ class TextData(DataModule):
         self._token_rows: Ragged | None = None
 
     def fit(self, arrays: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Train the vocabulary, unless one of these texts and settings is cached."""
+        """Train the vocabulary on the training rows, or read it if it is cached."""
         texts = arrays["texts"]
         content = hashlib.blake2b(digest_size=16)
         for row in rows.tolist():
             content.update(len(texts[row]).to_bytes(8, "little") + texts[row].tobytes())
         settings: dict[str, Any] = {"size": self.vocab_size, "lowercase": self.lowercase}
-        folder = self._derived("vocabulary", settings | {"texts": content.hexdigest()})
+        folder = self._derived_folder("vocabulary", settings | {"texts": content.hexdigest()})
 
         def write(folder: Path) -> None:
-            vocabulary = train_vocabulary(strings(texts, rows), **settings)
+            vocabulary = train_vocabulary(decode_texts(texts, rows), **settings)
             (folder / "vocabulary.json").write_text(vocabulary, encoding="utf-8")
 
         store.write_once(folder, write)
         return {"vocabulary": (folder / "vocabulary.json").read_text(encoding="utf-8")}
 
     def normalisation(self) -> dict[str, nn.Module]:
-        """Leave token ids as they are."""
+        """Return no module: token ids are network inputs as they are."""
         return {}
 
     def network_sizes(self) -> dict[str, Any]:
-        """Size networks by the vocabulary, and by the number of classes where there are any."""
+        """Return the size of the vocabulary, and the number of classes if there are any."""
         vocabulary = load_vocabulary(self.statistics["vocabulary"])
         sizes = {"vocab_size": vocabulary.get_vocab_size()}
         return sizes | ({"num_outputs": len(self.class_names)} if self.class_names else {})
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Write predicted token ids as text."""
+        """Decode predicted token ids in the column ``text``."""
         vocabulary = load_vocabulary(self.statistics["vocabulary"])
         return {
             name: [vocabulary.decode(ids).strip() for ids in values] if name == "text" else values
             for name, values in columns.items()
         }
 
-    def dataset(self, cached: Cache) -> TokenBatches:
-        """Make what fetches batches of token ids, with a mask of those that are no padding."""
-        return TokenBatches(self._tokens(cached), cached.targets)
+    def dataset(self, cached: Cache) -> FetchedRows:
+        """Build the dataset of padded token ids and their mask."""
+        return FetchedRows(partial(pad_tokens, self._tokens(cached)), cached.targets)
 
     def row_sizes(self, rows: NDArray[np.int64]) -> Tensor:
-        """Give the number of tokens of each row."""
+        """Return the number of tokens of each row, ``(rows,)``."""
         return torch.from_numpy(np.diff(self._tokens(self.cached).offsets)[rows])
 
     def features(self, split: Split) -> Features:
         """Compute the TF-IDF of words and character n-grams, fitted on the training split."""
         texts = self.cached.arrays["texts"]
-        tf_idf = TfIdf(strings(texts, self.row_numbers("train")))
+        tf_idf = TfIdf(decode_texts(texts, self.row_numbers("train")))
         rows = self.row_numbers(split)
-        return Features(numbers=torch.empty(len(rows), 0), sparse=tf_idf(strings(texts, rows)))
+        return Features(numbers=torch.empty(len(rows), 0), sparse=tf_idf(decode_texts(texts, rows)))
 
     def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read texts to predict on: one a file, or one a row of a table."""
+        """Read the texts of files, one per file, or one per row of a table."""
         files = TEXT_FILES.inputs(paths)
-        found = (self._cleaned(item) for file in files for item in self._input_texts(file))
-        while chunk := list(islice(found, TEXTS_PER_CHUNK)):
+        cleaned = (self._clean(item) for file in files for item in self._input_texts(file))
+        while chunk := list(islice(cleaned, TEXTS_PER_CHUNK)):
             texts = [item for item in chunk if isinstance(item, Text)]
             yield Inputs(
                 names=[text.source for text in texts],
-                fields=self._encoded([text.content for text in texts]) if texts else {},
+                fields=self._encode([text.content for text in texts]) if texts else {},
                 rejected=[item for item in chunk if isinstance(item, RejectedItem)],
             )
 
     def file_content(self, text: str) -> str:
-        """Take what is of interest of a text file that is given to predict on: all of it."""
+        """Return the part of a file to predict on that is the text: all of it by default."""
         return text
 
     def _input_texts(self, file: Path) -> Iterator[Text | RejectedItem]:
@@ -142,7 +148,7 @@ class TextData(DataModule):
                 path=file, title=str(file), encoding=self.encoding, separator=self.separator
             )
             for chunk in table.chunks(self.text_columns):
-                contents = joined(chunk, self.text_columns)
+                contents = join_columns(chunk, self.text_columns)
                 for source, content in zip(chunk.sources, contents, strict=True):
                     yield Text(content=content, source=source)
                 yield from chunk.rejected
@@ -154,31 +160,31 @@ class TextData(DataModule):
         else:
             yield Text(content=content, source=str(file))
 
-    def _cleaned(self, item: Text | RejectedItem) -> Text | RejectedItem:
+    def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
         if isinstance(item, RejectedItem):
             return item
-        content, _ = self.cleaning.mended(item.content)
+        content, _ = self.cleaning.clean_text(item.content)
         if not content.strip():
             return RejectedItem(source=item.source, reason="holds no text")
         return replace(item, content=content)
 
-    def _encoded(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def _encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
         tokenizer = load_vocabulary(self.statistics["vocabulary"])
         ids = encode(tokenizer, texts, max_tokens=self.max_tokens)
         rows = Ragged.of(ids, dtype=np.dtype(np.int32))
-        return padded(rows, np.arange(len(ids)))
+        return pad_tokens(rows, np.arange(len(ids)))
 
     def _tokens(self, cached: Cache) -> Ragged:
         if self._token_rows is None:
             vocabulary = self.statistics["vocabulary"]
             settings = {"texts": cached.fingerprint, "vocabulary": vocabulary}
-            self._token_rows = token_rows(
-                self._derived("tokens", settings | {"max_tokens": self.max_tokens}),
+            self._token_rows = cache_tokens(
+                self._derived_folder("tokens", settings | {"max_tokens": self.max_tokens}),
                 cached.arrays["texts"],
                 vocabulary=vocabulary,
                 max_tokens=self.max_tokens,
             )
         return self._token_rows
 
-    def _derived(self, kind: str, settings: dict[str, Any]) -> Path:
+    def _derived_folder(self, kind: str, settings: dict[str, Any]) -> Path:
         return self.cache_dir / str(self.name) / f"{kind}-{store.fingerprint(settings)}"

@@ -1,4 +1,4 @@
-"""Texts in tables: a row each."""
+"""Texts in tables: each row holds a text and its class."""
 
 import logging
 import unicodedata
@@ -12,7 +12,7 @@ from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import MISSING_CELLS, missing_warnings
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.module import TextData
-from leyden.data.text.rows import Text, joined, text_rows
+from leyden.data.text.rows import Text, join_columns, text_rows
 from leyden.data.values import canonical
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state
@@ -23,24 +23,26 @@ log = logging.getLogger(__name__)
 class TextTable(TextData):
     """A CSV, TSV, JSON lines or Parquet file with a text and its class in each row.
 
-    A split that has no file of its own is split off the training split.
+    A split that is not given is held out from the training split.
 
-    By default, equal rows stay, and so do equal texts of several classes: many people write "ok" or
-    "thanks", and each of these messages is an observation. They leak nothing, since rows of equal
-    text and class are in one split. Copies of long texts with small changes would leak, and are
-    dropped (``near_duplicates``).
+    By default, duplicates and conflicting labels are kept: many people write "ok" or "thanks", and
+    each of these messages is an observation. Nothing leaks, because rows of equal text and class
+    share a split. Near duplicates of long texts would leak, and are dropped.
 
     Args:
-        path: The file.
-        text: Column of the texts, or several that are joined, one a line.
+        path: File of the training split, or of all rows.
+        text: Column of the texts, or several that are joined, one per line.
         target: Column of the classes.
-        group: Column of what must not be torn apart by a split, such as the author.
-        val_path: File of the same columns that is the validation split.
-        test_path: File of the same columns that is the test split.
-        separator: Character between cells; ``None`` takes the likeliest.
+        group: Column of what must stay in one split, such as the author.
+        val_path: File of the validation split, with the same columns.
+        test_path: File of the test split, with the same columns.
+        separator: Separator of cells in CSV; ``None`` for the likeliest.
         missing_cells: Words that mean a missing class or group, besides an empty cell.
-        cleaning: The cleaning steps that run.
-        options: Those of every text data module.
+        cleaning: Cleaning steps that run.
+        options: Options of ``TextData``.
+
+    Raises:
+        UserError: If ``text`` is empty.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class TextTable(TextData):
             raise UserError("data.text names no column. Expected one, or a list of some.")
 
     def source_settings(self) -> dict[str, Any]:
-        """Fingerprint the files, and what is read of them."""
+        """Return the state of the files, and how they are read."""
         files = {
             split: (str(table.path.resolve()), *file_state(table.path))
             for split, table in self._tables()
@@ -79,18 +81,15 @@ class TextTable(TextData):
         return {"files": files, "columns": columns, "how": how}
 
     def read(self) -> Iterator[Rows]:
-        """Read the tables, the training split first."""
+        """Read the tables split by split."""
         return text_rows(self._texts(), self.cleaning)
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]
-        rows, lost = 0, Counter[str]()
+        rows, lost = 0, Counter[tuple[str, str]]()
         for split, table in self._tables():
             for chunk in table.chunks(columns):
                 rows += len(chunk.sources)
-                targets = chunk.columns[self.target].to_pylist()
-                words = ((cell or "").strip() for cell in targets)
-                lost.update(word for word in words if word in self.missing)
                 yield from labelled_texts(
                     chunk,
                     text=self.text_columns,
@@ -98,9 +97,9 @@ class TextTable(TextData):
                     group=self.group,
                     split=split,
                     missing=self.missing,
+                    lost=lost,
                 )
-        words_in_target = Counter({(self.target, word): count for word, count in lost.items()})
-        for warning in missing_warnings(words_in_target, rows, self.missing):
+        for warning in missing_warnings(lost, rows, self.missing):
             log.warning("%s", warning)
 
     def _tables(self) -> Iterator[tuple[GivenSplit, TableFile]]:
@@ -118,42 +117,42 @@ def labelled_texts(
     split: GivenSplit,
     group: str | None = None,
     missing: Sequence[str] = (),
+    lost: Counter[tuple[str, str]] | None = None,
 ) -> Iterator[Text | RejectedItem]:
-    """Make texts of the rows of a table; a row without a target or group is rejected.
+    """Yield the rows of a table as texts; rows without a class or group are rejected.
 
     Args:
-        chunk: The rows.
+        chunk: Rows of the table.
         text: Columns of the text.
         target: Column of the class.
-        split: The split that the rows belong to.
-        group: Column of the group.
+        split: Split of the rows.
+        group: Column of the group; ``None`` if texts have none.
         missing: Words that mean a missing class or group, besides an empty cell.
+        lost: Counter of these words by column, to which those of the rows are added.
     """
     yield from chunk.rejected
-    labels = [target, *([group] if group else [])]
-    cells = zip(*(chunk.columns[name].to_pylist() for name in labels), strict=True)
-    for source, content, given in zip(chunk.sources, joined(chunk, text), cells, strict=True):
-        names = [(cell or "").strip() for cell in given]
-        faults = [
-            _fault(column, name)
-            for column, name in zip(labels, names, strict=True)
-            if name in ("", *missing)
-        ]
+    columns = {"target": target, "group": group} if group else {"target": target}
+    cells = zip(*(chunk.columns[name].to_pylist() for name in columns.values()), strict=True)
+    for source, content, given in zip(chunk.sources, join_columns(chunk, text), cells, strict=True):
+        names = {field: (cell or "").strip() for field, cell in zip(columns, given, strict=True)}
+        faults = [(columns[field], name) for field, name in names.items() if name in ("", *missing)]
+        if lost is not None:
+            lost.update(fault for fault in faults if fault[1])
         if faults:
-            yield RejectedItem(source=source, reason=" and ".join(faults))
+            yield RejectedItem(source=source, reason=" and ".join(_reason(*f) for f in faults))
             continue
-        named = dict(zip(("target", "group"), names, strict=False))
-        identity = _identity(names[0], content)
-        yield Text(content=content, source=source, split=split, identity=identity, **named)
+        identity = _identity(names["target"], content)
+        yield Text(content=content, source=source, split=split, identity=identity, **names)
 
 
-def _fault(column: str, name: str) -> str:
+def _reason(column: str, name: str) -> str:
+    """Return why a class or group is missing."""
     if not name:
         return f"has no value in {column}"
     return f"{name!r} in {column} counts as missing, see data.missing_cells"
 
 
 def _identity(target: str, content: str) -> str:
-    """Return what rows of equal class and text have in common, whatever their case and spacing."""
+    """Return one name for all rows of equal class and text, regardless of case and spacing."""
     words = unicodedata.normalize("NFC", content).casefold().split()
     return f"{canonical(target)}\0{' '.join(words)}"

@@ -1,37 +1,40 @@
-"""Token ids of all rows, encoded once for each vocabulary, and batches of them."""
+"""Token ids of all rows, encoded once for each vocabulary."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from leyden.batch import Batch, as_tensors
 from leyden.data.cache import store
 from leyden.data.cache.array_files import ArrayFiles, read_arrays
 from leyden.data.rows import Ragged
+from leyden.data.text.rows import TEXTS_PER_CHUNK
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
 
-TEXTS_PER_CHUNK = 1024
 
+def decode_texts(texts: Ragged, rows: NDArray[np.int64]) -> Iterator[str]:
+    """Yield some rows of cached UTF-8 bytes as strings.
 
-def strings(texts: Ragged, rows: NDArray[np.int64]) -> Iterator[str]:
-    """Read rows of cached UTF-8 bytes as strings."""
+    Args:
+        texts: UTF-8 bytes of all rows.
+        rows: Row numbers ``(rows,)``.
+    """
     return (texts[row].tobytes().decode() for row in rows.tolist())
 
 
-def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int) -> Ragged:
-    """Encode all texts, unless a folder holds them encoded; map the ids into memory.
+def cache_tokens(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int) -> Ragged:
+    """Encode all texts into a folder, unless it exists, and memory-map the token ids.
 
     Args:
-        folder: where the ids belong; its name must tell the vocabulary from others.
-        texts: the UTF-8 bytes of every row.
-        vocabulary: what ``train_vocabulary`` gave.
-        max_tokens: tokens of a text that are kept.
+        folder: Folder of the token ids, named by a fingerprint of the other arguments.
+        texts: UTF-8 bytes of all rows.
+        vocabulary: Vocabulary that ``train_vocabulary`` returned.
+        max_tokens: Largest number of tokens that are kept of a text.
+
+    Returns:
+        Token ids of all rows, uint16, or int32 if the vocabulary has more than 2**16 tokens.
     """
     tokenizer = load_vocabulary(vocabulary)
     dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.int32)
@@ -40,7 +43,7 @@ def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int)
         files = ArrayFiles(folder)
         for start in range(0, len(texts), TEXTS_PER_CHUNK):
             rows = np.arange(start, min(start + TEXTS_PER_CHUNK, len(texts)))
-            ids = encode(tokenizer, list(strings(texts, rows)), max_tokens=max_tokens)
+            ids = encode(tokenizer, list(decode_texts(texts, rows)), max_tokens=max_tokens)
             files.append("tokens", Ragged.of((row.astype(dtype) for row in ids), dtype=dtype))
         files.close()
 
@@ -50,12 +53,21 @@ def token_rows(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: int)
     return tokens
 
 
-def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Bring rows to the length of the longest.
+def pad_tokens(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Pad some rows to the longest of them.
+
+    Args:
+        tokens: Token ids of all rows.
+        rows: Row numbers ``(batch,)``.
 
     Returns:
-        ``tokens``, int64 ``(rows, longest)``, and ``mask``, bool of the same shape, true where a
-        token is none of the padding.
+        ``tokens``, int64 ``(batch, length)``, and ``mask``, bool ``(batch, length)``: True for
+        tokens, False for padding.
+
+    Example:
+        >>> tokens = Ragged.of([np.array([5, 6]), np.array([7])], dtype=np.dtype(np.int32))
+        >>> pad_tokens(tokens, np.array([0, 1]))["tokens"].tolist()
+        [[5, 6], [7, 0]]
     """
     starts = tokens.offsets[rows, np.newaxis]
     lengths = tokens.offsets[rows + 1, np.newaxis] - starts
@@ -64,16 +76,3 @@ def padded(tokens: Ragged, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     ids = np.full(mask.shape, PADDING, dtype=np.int64)
     ids[mask] = tokens.values[(starts + positions)[mask]]
     return {"tokens": ids, "mask": mask}
-
-
-class TokenBatches(Dataset[Batch]):
-    """Fetches a whole batch of token ids at once, padded to its longest row."""
-
-    def __init__(self, tokens: Ragged, targets: NDArray[Any]) -> None:
-        self.tokens = tokens
-        self.targets = torch.from_numpy(targets)
-
-    def __getitem__(self, key: tuple[int, Tensor]) -> Batch:
-        seed, rows = key
-        inputs = as_tensors(padded(self.tokens, rows.numpy()))
-        return Batch(inputs=inputs, targets=self.targets[rows], rows=rows, seed=seed)

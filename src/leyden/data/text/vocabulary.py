@@ -1,7 +1,7 @@
-"""The vocabulary: byte-pair encoding, trained on the training texts alone.
+"""Byte-level byte-pair encoding, by Hugging Face's ``tokenizers``.
 
-Sennrich et al. 2016, arXiv:1508.07909, over bytes as in Radford et al. 2019 (GPT-2), so that there
-is no text that it can't encode. The work is done by Hugging Face's ``tokenizers``.
+Sennrich et al. 2016, arXiv:1508.07909, over bytes as in Radford et al. 2019 (GPT-2), so that every
+text can be encoded.
 """
 
 import json
@@ -18,32 +18,34 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PADDING = 0
-"""Id of what fills the shorter rows of a batch up."""
+"""Token id of padding."""
 
 UNKNOWN = 1
-"""Id of a token that is not told: an empty text, or one that augmentation hides."""
+"""Token id of an empty text, and of tokens that augmentation hides."""
 
 SPECIAL_TOKENS = ("[padding]", "[unknown]")
-"""In the order of their ids."""
+"""Special tokens in the order of their ids."""
 
 SMALLEST = 256 + len(SPECIAL_TOKENS)
-"""Size of a vocabulary that knows single bytes only."""
+"""Size of a vocabulary of single bytes."""
 
-# Said to the library once, so that it does not warn about the loader's processes, which do not
-# use it.
+# Set once, so that the library does not warn about loader processes, which do not use it.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool) -> str:
-    """Learn which pieces of words are frequent; the same texts give the same vocabulary.
+    """Train the merges of byte-pair encoding; the same texts give the same vocabulary.
 
     Args:
-        texts: the training texts, in any order.
-        size: number of tokens at most.
-        lowercase: make no difference between ``A`` and ``a``.
+        texts: Training texts, in any order.
+        size: Largest number of tokens.
+        lowercase: Whether texts are converted to lower case.
 
     Returns:
         The vocabulary as JSON.
+
+    Raises:
+        UserError: If the library is not installed.
     """
     tokenizers = _library()
     tokenizer = _tokenizer(tokenizers.models.BPE(), lowercase=lowercase)
@@ -58,13 +60,17 @@ def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool) -> str
 
 
 def load_vocabulary(vocabulary: str) -> "Tokenizer":
-    """Make the tokenizer that ``train_vocabulary`` described.
+    """Build the tokenizer of a vocabulary.
 
-    Only tokens and merges are taken from the description, which may be a stranger's: the library
-    itself would follow it to patterns without end and to texts padded to any length.
+    Only tokens and merges are taken from the JSON, which may come from an untrusted checkpoint: the
+    library itself would also accept patterns that never terminate and padding to any length.
+
+    Args:
+        vocabulary: JSON that ``train_vocabulary`` returned.
 
     Raises:
-        ValueError: It describes no vocabulary.
+        ValueError: If the JSON does not describe a vocabulary.
+        UserError: If the library is not installed.
     """
     content = json.loads(vocabulary)
     tokens, merges = content["model"]["vocab"], content["model"]["merges"]
@@ -72,7 +78,7 @@ def load_vocabulary(vocabulary: str) -> "Tokenizer":
         raise ValueError("the ids of the vocabulary are not those of its tokens")
     try:
         model = _library().models.BPE(tokens, [(left, right) for left, right in merges])
-    except Exception as error:  # the library raises no other
+    except Exception as error:  # the library raises plain Exception
         raise ValueError(first_line(error)) from error
     tokenizer = _tokenizer(model, lowercase=content["normalizer"] is not None)
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
@@ -94,9 +100,16 @@ def _tokenizer(model: Any, *, lowercase: bool) -> "Tokenizer":
 def encode(
     tokenizer: "Tokenizer", texts: Sequence[str], *, max_tokens: int
 ) -> list[NDArray[np.int32]]:
-    """Encode texts as ``(length,)`` token ids each, and cut off what is beyond ``max_tokens``.
+    """Encode texts as token ids.
 
-    A text without any token is one that is unknown, so that every row has something to attend to.
+    Args:
+        tokenizer: Tokenizer of the vocabulary.
+        texts: Texts to encode.
+        max_tokens: Largest number of tokens of a text; the rest is cut off.
+
+    Returns:
+        Token ids of each text, int32 ``(length,)``; a text without tokens is ``[UNKNOWN]``, so that
+        every row has a token to attend to.
     """
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     return [

@@ -1,4 +1,4 @@
-"""A table of one's own in one file."""
+"""Tables in files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -11,16 +11,16 @@ from leyden.files import DataPath, file_state
 
 
 class Table(TableData):
-    """CSV, TSV, JSON lines or arrays, or Parquet.
+    """A table in a file: CSV, TSV, JSON lines or arrays, or Parquet.
 
     Args:
         path: The file.
-        encoding: Encoding of its text.
-        separator: Separator of its cells; recognised by the first line by default.
-        header: Whether the first line of a CSV file holds the names of the columns, which are
-            ``column_1`` and so on if not; or the names.
-        comment: What comment lines of a CSV file begin with.
-        options: Options of every table.
+        encoding: Encoding of the file.
+        separator: Separator of cells in CSV; ``None`` for the likeliest.
+        header: Whether the first line of CSV holds the names of the columns, or their names; if
+            False, they are ``column_1`` and so on.
+        comment: Beginning of comment lines in CSV; ``None`` if there are none.
+        options: Options of ``TableData``.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class Table(TableData):
         )
 
     def input_file(self, path: str) -> TableFile:
-        """Open a file that is written like the table."""
+        """Open a file in the format of the table."""
         return replace(self.file, path=Path(path), title=path)
 
     def table_settings(self) -> dict[str, Any]:
-        """Fingerprint the file by its path, size and time, and how it is read."""
+        """Return the state of the file, and how it is read."""
         path = self.file.path
         written = {"path": str(path.resolve()), "state": file_state(path)}
         return {f.name: getattr(self.file, f.name) for f in fields(self.file)} | written
 
     def column_names(self) -> list[str]:
-        """List the columns of the file."""
+        """Return the names of the columns of the file."""
         return self.file.column_names()
 
     def chunks(self, columns: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Read some columns of the file."""
+        """Yield chunks of some columns of the file."""
         return self.file.chunks(columns, beside=beside)

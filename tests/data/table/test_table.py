@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def trained(leyden, tmp_path, visits, write_csv):
-    """Train on a table for an epoch, and give the run and what it said."""
+    """Train on a table for an epoch, and return the run and its output."""
 
     def train(*words, **columns):
         path = write_csv(tmp_path / "visits.csv", visits(**columns))
@@ -65,7 +65,7 @@ def test_a_class_that_training_never_saw_is_an_error(leyden, trained, visits, wr
     assert "expected ['ill', 'well'], got ['dead', 'ill']" in done.err
 
 
-def test_numbers_are_predicted_in_their_unit(leyden, trained, tmp_path):
+def test_numbers_are_predicted_in_the_unit_of_the_target(leyden, trained, tmp_path):
     run, done = trained("data.target=age", "task=regression", "loss=huber")
     assert done.code == 0, done.err
 
@@ -104,14 +104,14 @@ def test_labels_are_predicted(leyden, trained, tmp_path):
         (["data.target=state", "+data.columns.ward=categorcal"], "Did you mean 'categorical'"),
     ],
 )
-def test_what_does_not_fit_is_told(trained, words, message):
+def test_options_that_do_not_fit_are_reported(trained, words, message):
     _, done = trained(*words)
 
     assert done.code == 2
     assert message in done.err
 
 
-def test_targets_with_a_large_offset_are_learned_and_given_back(leyden, trained, tmp_path):
+def test_targets_with_a_large_offset_are_learned_and_predicted(leyden, trained, tmp_path):
     ages = [20 + row * 7 % 50 for row in range(200)]
     when = [1_700_000_000 + 10 * age + row * 13 % 40 for row, age in enumerate(ages)]
     run, done = trained(
@@ -138,7 +138,7 @@ def test_targets_with_a_large_offset_are_learned_and_given_back(leyden, trained,
     assert metrics["test/r2"] > 0.8
 
 
-def test_rows_are_called_by_the_path_that_was_given(leyden, trained, visits, write_csv, tmp_path):
+def test_rows_are_named_by_the_path_that_was_given(leyden, trained, visits, write_csv, tmp_path):
     run, _ = trained("data.target=state", smokes=[1, 0] * 100)
     paths = [tmp_path / folder / "x.csv" for folder in "pq"]
     for path, smokes in zip(paths, ([1, 0, 1], ["1.0", "0.0", "1.0"]), strict=True):
@@ -164,7 +164,7 @@ def test_a_column_of_cells_that_training_never_saw_is_refused(
     assert "expected 'north', 'south', 'west', got 'attic'" in done.err
 
 
-def test_a_command_line_names_columns_and_characters(leyden, tmp_path):
+def test_overrides_may_hold_any_names_and_separators(leyden, tmp_path):
     lines = [f"{row % 37}\t{row % 3}\t{row * 7 % 11}" for row in range(120)]
     (tmp_path / "a.csv").write_text("\n".join(["0, 3\t3\tGröße", *lines]))
     words = ["data=table", f"data.path={tmp_path / 'a.csv'}", "network=table_mlp", "name=named"]
