@@ -74,6 +74,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
     "train": {"run": (), "resume": ("auto",)},
     "crossval": {"run": (), "folds": (), "repeats": (), "jobs": (), "resume": ("auto",)},
+    "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -142,16 +143,16 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command != "consolidate":
+    if command not in ("consolidate", "report"):
         yield from _keys(before, word)
 
 
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
     """Yield the values of a key; complete ones end with a space."""
     if key in OWN[command]:
-        runs = [run for run in _runs() if run.startswith(value)] if key == "run" else []
+        runs = [run for run in _runs(key) if run.startswith(value)]
         yield from (f"{each} " for each in (*runs, *OWN[command][key]))
-        if key in ("run", "input", "to") and not runs:
+        if key in ("run", "path", "input", "to") and not runs:
             yield from _paths(value)
         return
     from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra
@@ -199,11 +200,12 @@ def _config(before: Sequence[str]) -> Any:
     return compose([])
 
 
-def _runs() -> Iterator[str]:
-    """Yield the run folders, including those of sweeps."""
+def _runs(key: str) -> Iterator[str]:
+    """Yield the run folders, including those of sweeps; for ``path`` the sweeps too."""
     from leyden.runs.folder import RUNS
 
-    return (str(file.parent) for file in RUNS.glob("**/config.yaml"))
+    files = {"run": ("config.yaml",), "path": ("config.yaml", "sweep.json")}.get(key, ())
+    return (str(path.parent) for file in files for path in RUNS.glob(f"**/{file}"))
 
 
 def _paths(text: str) -> Iterator[str]:

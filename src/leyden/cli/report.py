@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from leyden.cli import crossval, train
 from leyden.cli.arguments import split
 from leyden.cli.hydra_jobs import Job, compose_and_check
 from leyden.comparison.report.confirmation import (
     DEFAULT,
+    best_name,
     new_seeds,
     read_confirmation,
     run_folder,
@@ -18,6 +20,8 @@ from leyden.config.compose import Config, from_plain, to_plain
 from leyden.errors import UserError, near
 from leyden.printable import printable
 from leyden.runs.folder import RunFolder
+from leyden.runs.provenance import record_command
+from leyden.workflows.start import load_config
 
 USAGE = """usage: leyden report path=FOLDER [confirm=N]
        leyden report path=RUN,RUN
@@ -78,6 +82,7 @@ def _paths(given: str) -> Sequence[Path]:
 
 def _report(study: Study, *, count: int) -> None:
     if count:
+        record_command(["report", f"path={study.path}", f"confirm={count}"])
         _confirm(study, count)
     found = report(study, read_confirmation(study))
     file = study.path / PAGE
@@ -109,13 +114,24 @@ def _confirm(study: Study, count: int) -> None:
             f"confirm={count} trains the best job of a sweep again, but {study.path} holds none "
             "that was measured. Leave it out."
         )
-    from leyden.workflows.start import load_config
-
-    best = study.best.results[0]
-    configs = {best.name: load_config(RunFolder(best.path)), DEFAULT: _default_config(study)}
-    for seed in new_seeds(study, count):
-        for name, config in configs.items():
-            _train(study, name, config, seed)
+    best = RunFolder(study.best.results[0].path)
+    configs = {best_name(study): load_config(best), DEFAULT: _default_config(study)}
+    jobs = [
+        Job(
+            config=from_plain(to_plain(config) | {"seed": seed}, own=True),
+            folder=RunFolder(run_folder(study, name, seed)),
+            overrides={"seed": seed},
+            launcher="basic",
+            number=number,
+        )
+        for number, seed in enumerate(new_seeds(study, count))
+        for name, config in configs.items()
+    ]
+    for place, job in enumerate(jobs, 1):
+        job.folder.path.mkdir(parents=True, exist_ok=True)
+        value = _run_again(job, like=best)
+        shown = "no value" if value is None else f"{value:.4g}"
+        print(f"[{place}/{len(jobs)}] {job.folder.path.name}: {shown}", flush=True)
 
 
 def _default_config(study: Study) -> Config:
@@ -124,21 +140,8 @@ def _default_config(study: Study) -> Config:
     return config
 
 
-def _train(study: Study, name: str, config: Config, seed: int) -> None:
-    folder = RunFolder(run_folder(study, name, seed))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    job = Job(
-        config=from_plain(to_plain(config) | {"seed": seed}, own=True),
-        folder=folder,
-        overrides={"seed": seed},
-        launcher="basic",
-        number=None,
-    )
-    from leyden.cli import crossval, train
-
-    assert study.best is not None
-    source = RunFolder(study.best.results[0].path)
-    if source.crossval.is_file():
-        crossval.run_job(job, plan=crossval.read_plan(source))
-    else:
-        train.run_job(job)
+def _run_again(job: Job, *, like: RunFolder) -> float | None:
+    """Train a job as the command of the sweep did, once or on folds."""
+    if like.crossval.is_file():
+        return crossval.run_job(job, plan=crossval.read_plan(like))
+    return train.run_job(job)

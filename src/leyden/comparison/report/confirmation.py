@@ -3,7 +3,6 @@
 The best was chosen by the values that it reached, so that these are too good by chance.
 """
 
-import glob
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +51,18 @@ def new_seeds(study: Study, count: int) -> list[int]:
     return [first + width * place for place in range(count)]
 
 
+def best_name(study: Study) -> str:
+    """Return the name of the best config, which says which job of the sweep has it."""
+    assert study.best is not None
+    return f"job-{study.best.results[0].number}"
+
+
 def run_folder(study: Study, name: str, seed: int) -> Path:
     """Return the folder of a run with a new seed.
 
     Args:
         study: The sweep.
-        name: Name of a job of the sweep, or ``DEFAULT``.
+        name: ``best_name`` or ``DEFAULT``.
         seed: The seed.
     """
     return study.path / FOLDER / f"{name},seed={seed}"
@@ -67,14 +72,14 @@ def read_confirmation(study: Study) -> Confirmation | None:
     """Read the runs with new seeds of the best config and the default one, if there are any."""
     if study.best is None:
         return None
-    best, default = (_read(study, name) for name in (study.best.results[0].name, DEFAULT))
+    best, default = (_read(study, name) for name in (best_name(study), DEFAULT))
     if not (best and default):
         return None
     return Confirmation(best=rank(best)[0], default=rank(default)[0], mode=study.mode)
 
 
 def _read(study: Study, name: str) -> list[Result]:
-    folders = (study.path / FOLDER).glob(f"{glob.escape(name)},seed=*/job.json")
+    folders = (study.path / FOLDER).glob(f"{name},seed=*/job.json")
     return [read_result(folder.parent) for folder in sorted(folders)]
 
 

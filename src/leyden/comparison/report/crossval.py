@@ -96,7 +96,7 @@ def calibration(found: OutOfFold) -> Section:
     }
     text = (
         "Expected calibration error over 15 bins of the out-of-fold predictions. The temperature "
-        "was fitted on the same rows; `leyden calibrate` writes it into the checkpoint."
+        "was fitted on the same rows; leyden calibrate writes it into the checkpoint."
     )
     blocks: list[Block] = [Text(text=text), Facts(answers=facts)]
     panels = {}

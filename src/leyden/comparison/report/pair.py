@@ -1,7 +1,7 @@
 """The report on two runs: how their configs, code, data and metrics differ."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,15 @@ from leyden.comparison.report.checklist import code_lines, peak_memory
 from leyden.comparison.report.html import Block, Cell, Page, Pictures, Section, Table, Text
 from leyden.comparison.report.page import Report
 from leyden.comparison.report.pictures import Curve, draw_curves, number, word
-from leyden.comparison.report.study import Study
+from leyden.comparison.report.study import Study, relative
 from leyden.comparison.report.wording import duration, interval, listed, p_value, plural, size
 from leyden.comparison.results import Result
 from leyden.comparison.statistics import LEVEL, Estimate, compare
 from leyden.comparison.table import aligned
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, read_json
+
+NAMES = ("first", "second")
 
 FEW = 5
 """Keys that a finding names."""
@@ -42,23 +44,24 @@ def report_pair(first: Study, second: Study) -> Report:
                 "runs or cross-validations, or the sweep alone, whose jobs are then ranked."
             )
     a, b = first.results[0], second.results[0]
-    names = [_name(first.path), _name(second.path)]
-    measured = _metrics(a, b, names)
+    measured = _metrics(a, b)
     sections = [
         measured,
         _curves(a, b),
-        _differences("Config", names, a.config(), b.config()),
-        _differences("Code and machine", names, _code(a), _code(b)),
-        _differences("Data", names, _facts(a), _facts(b)),
+        _differences("Config", a.config(), b.config()),
+        _differences("Code and machine", _code(a), _code(b)),
+        _differences("Data and network", _facts(a), _facts(b)),
     ]
-    title = f"{names[0]} and {names[1]}"
-    page = Page(title=title, subtitle="", findings=[*_findings(a, b)], sections=sections)
+    page = Page(
+        title="Two runs",
+        subtitle="",
+        findings=[
+            *(f"{name} run: {relative(run.path)}" for name, run in zip(NAMES, (a, b), strict=True)),
+            *_findings(a, b),
+        ],
+        sections=sections,
+    )
     return Report(page=page, table=_as_text(measured))
-
-
-def _name(path: Path) -> str:
-    path = path.resolve()
-    return f"{path.parent.name}/{path.name}"
 
 
 def _findings(a: Result, b: Result) -> Iterator[str]:
@@ -100,7 +103,7 @@ def _estimate(a: Result, b: Result, name: str) -> Estimate:
     return compare(scores[1], scores[0], test_ratio=max(a.test_ratio, b.test_ratio))
 
 
-def _metrics(a: Result, b: Result, names: Sequence[str]) -> Section:
+def _metrics(a: Result, b: Result) -> Section:
     rows: list[list[Cell]] = []
     for name in sorted({*a.metrics, *b.metrics}):
         found = _estimate(a, b, name)
@@ -120,12 +123,12 @@ def _metrics(a: Result, b: Result, names: Sequence[str]) -> Section:
         "metrics."
         if min(folds) > 1
         else "One run each, so no difference can be told from noise: that takes several seeds or "
-        "folds (`leyden crossval`, or seeds=5 in a sweep)."
+        "folds: leyden crossval, or a sweep with seeds=5."
     )
     cost = [["running time", *(duration(each.seconds) for each in (a, b)), "", "", ""]]
     peaks = [sum(peak_memory(each).values()) for each in (a, b)]
     cost += [["peak memory", *(size(each) if each else "-" for each in peaks), "", "", ""]]
-    header = ["", *names, "difference", "95 % interval", "p"]
+    header = ["", *NAMES, "second minus first", "95 % interval", "p"]
     return Section(
         title="Metrics", blocks=[Text(text=text), Table(header=header, rows=[*rows, *cost])]
     )
@@ -180,9 +183,7 @@ def _facts(result: Result) -> dict[str, Any]:
     return facts
 
 
-def _differences(
-    title: str, names: Sequence[str], first: Mapping[str, Any], second: Mapping[str, Any]
-) -> Section:
+def _differences(title: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Section:
     """List the keys whose values differ."""
     keys = _unequal(first, second)
     rows: list[list[Cell]] = [
@@ -190,8 +191,9 @@ def _differences(
         for key in keys
     ]
     same = len({*first, *second}) - len(keys)
-    blocks: list[Block] = [Table(header=["", *names], rows=rows)] if rows else []
-    return Section(title=title, blocks=[*blocks, Text(text=f"{plural(same, 'entry')} equal.")])
+    text = f"The other {same} entries are equal." if keys else f"All {same} entries are equal."
+    blocks: list[Block] = [Table(header=["", *NAMES], rows=rows)] if rows else []
+    return Section(title=title, blocks=[*blocks, Text(text=text)])
 
 
 def _as_text(section: Section) -> str:

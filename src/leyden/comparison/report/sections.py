@@ -81,7 +81,7 @@ def ranking(study: Study) -> Section:
     axis = _interval_axis(rows)
     monitor = study.best.monitor if study.best else "monitored metric"
     header = ["", "", *(study.keys or ["model"]), "runs", monitor, ""]
-    header += ["minus best", "p", "", "95 % interval", "time", "memory"]
+    header += ["minus best", "p", "verdict", "95 % interval", "time", "memory"]
     table = Table(
         header=header,
         rows=[_ranked(study, place, row, axis) for place, row in enumerate(rows)],
