@@ -106,7 +106,8 @@ def is_sweep(path: Path) -> bool:
 
 def swept_keys(path: Path) -> list[str]:
     """Return the swept keys of a sweep, in the order in which they were given."""
-    return list(read_json(path / SWEEP).get("swept", {}))
+    swept = read_json(path / SWEEP).get("swept")
+    return list(swept) if isinstance(swept, dict) else []
 
 
 def read_results(path: Path) -> list[Result]:
@@ -138,30 +139,36 @@ def read_result(path: Path) -> Result:
         path: Its folder, or that of a job that an earlier run stands in for.
     """
     job = RunFolder(path).read_job()
-    place = (path / str(job["run"])).resolve() if job.get("run") else path
+    run = _get(job, "run", str)
+    place = (path / run).resolve() if run else path
     folder = RunFolder(place)
     config, status = _read_config(folder), folder.read_status()
     folds = _read_folds(folder)
-    monitor = config.get("monitor")
-    found = FOLD.fullmatch(place.name)
-    overrides = job.get("overrides") or {}
+    monitor, overrides = _get(config, "monitor", str), _get(job, "overrides", dict) or {}
+    found = FOLD.fullmatch(place.name) or FOLD.fullmatch(path.name)
     return Result(
         path=place,
         name=path.name,
-        number=job.get("number"),
+        number=_get(job, "number", int),
         overrides=overrides,
-        seed=config.get(SEED, overrides.get(SEED)),
+        seed=_get({**overrides, **config}, SEED, int),
         fold=int(found[2]) if found else None,
         repeat=int(found[1] or 0) if found else 0,
         state=str(status.get("state", "missing")),
-        error=status.get("error"),
-        seconds=sum(each.seconds for each in folds) or float(status.get("seconds", 0)),
+        error=_get(status, "error", str),
+        seconds=sum(each.seconds for each in folds) or _get(status, "seconds", float, int) or 0.0,
         monitor=out_of_fold(monitor) if folds and monitor else monitor,
-        mode=next((each.mode for each in folds if each.mode), status.get("mode")),
+        mode=next((each.mode for each in folds if each.mode), _get(status, "mode", str)),
         metrics=folder.read_metrics(),
         folds=folds,
         test_ratio=_test_ratio(folder, folds),
     )
+
+
+def _get(content: Mapping[str, Any], key: str, *kinds: type) -> Any:
+    """Return a value of one of these types; ``None`` for any other, as a damaged file has."""
+    value = content.get(key)
+    return value if isinstance(value, kinds) else None
 
 
 def _read_folds(folder: RunFolder) -> tuple[Result, ...]:

@@ -5,7 +5,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))  # for fabricated.py
 
-from fabricated import write_sweep  # noqa: E402
+from fabricated import write_sweep
 
 
 @pytest.fixture

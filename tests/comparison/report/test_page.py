@@ -13,7 +13,8 @@ from leyden.runs.folder import RunFolder, write_json
 
 HOSTILE = '<script>alert("1")</script>&amp;\x1b[2J\u202eon'
 
-VOID = {"meta", "line", "circle", "polyline", "br", "rect"}
+VOID = {"meta"}
+"""Elements of HTML without an end."""
 
 
 class Reader(HTMLParser):
@@ -29,6 +30,10 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
@@ -37,7 +42,7 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def read(path, *, tmp=None):
+def read(path):
     """Return the parsed page of the study in a folder, after checks that hold for all."""
     file = path / "report.html"
     report(read_study(path)).write(file)
@@ -55,7 +60,9 @@ def read(path, *, tmp=None):
 def test_a_sweep(sweep):
     text = read(sweep).text
     assert "Best of 3 configs: optimizer.lr=0.01, with val/loss 0.5" in text
-    assert "Of the 2 others: 1 worse than the best beyond noise, 1 within noise of the best." in text
+    assert (
+        "Of the 2 others: 1 worse than the best beyond noise, 1 within noise of the best." in text
+    )
     assert "The default config is at 0.5033" in text
     assert "leyden train network=mlp optimizer.lr=0.01 seed=0" in text
     assert "1,234" in text  # parameters of the network
@@ -145,6 +152,5 @@ def test_damaged_files_do_not_prevent_a_report(tmp_path, name, content):
     ]
     for folder in folders:
         for file in [*folder.glob(f"**/{name}")]:
-            if name != "sweep.json" or content not in ("",):
-                file.write_text(content)
+            file.write_text(content)
         read(folder)

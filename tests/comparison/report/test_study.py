@@ -51,12 +51,10 @@ def test_baselines_of_the_same_data_are_ranked(sweep):
 
 
 def test_the_best_is_repeated_by_the_words_of_the_command(tmp_path):
-    values = {"[64,32]": [0.1], "it's \"so\"": [0.2], "true": [0.3]}
+    values = {"[64,32]": [0.1], 'it\'s "so"': [0.2], "true": [0.3]}
     study = read_study(write_sweep(tmp_path / "sweep", values, key="network.kind"))
     commands = [repeat_command(study, result) for result in study.results]
-    assert commands[0] == [
-        *("leyden", "train", "network=mlp", 'network.kind="[64,32]"', "seed=0")
-    ]
+    assert commands[0] == [*("leyden", "train", "network=mlp", 'network.kind="[64,32]"', "seed=0")]
     assert commands[1][3] == 'network.kind="it\'s \\"so\\""'
     assert commands[2][3] == 'network.kind="true"'  # the text, not the boolean
     assert shlex.split(shlex.join(commands[1])) == commands[1]

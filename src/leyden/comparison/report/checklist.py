@@ -29,6 +29,7 @@ def checklist(study: Study, row: Row) -> dict[str, str]:
     result = row.results[0]
     run = RunFolder((result.folds or (result,))[0].path)
     status, provenance = run.read_status(), read_json(run.provenance)
+    count = status.get("parameters")
     return {
         "Number of runs": _runs(study),
         "Method and bounds of the search": _search(study),
@@ -36,7 +37,7 @@ def checklist(study: Study, row: Row) -> dict[str, str]:
         "Seeds": ", ".join(sorted({str(each.seed) for each in row.results}, key=_natural)),
         "Validation and test, mean and spread": _metrics(row.metrics),
         "Compute": _compute(study, provenance),
-        "Parameters": f"{status['parameters']:,}" if status.get("parameters") else UNKNOWN,
+        "Parameters": f"{count:,}" if isinstance(count, int) else UNKNOWN,
         "Split": _split(result, status),
         "Rows left out, and why": _cleaning(run),
         "Data": _data(result, status),
@@ -56,8 +57,8 @@ def _runs(study: Study) -> str:
 
 
 def _search(study: Study) -> str:
-    swept = read_json(study.path / SWEEP).get("swept")
-    if study.kind != "sweep" or not isinstance(swept, dict):
+    swept = as_mapping(read_json(study.path / SWEEP).get("swept"))
+    if study.kind != "sweep" or not swept:
         return "none: the config was given"
     bounds = "\n".join(f"{key}: {values}" for key, values in swept.items())
     return f"all combinations that were given, {len(study.rows)} points\n{bounds}"
@@ -74,8 +75,9 @@ def _metrics(metrics: Mapping[str, Estimate]) -> str:
 
 def _compute(study: Study, provenance: Mapping[str, Any]) -> str:
     total = sum(each.seconds for each in study.results)
-    hardware = provenance.get("hardware") or {}
-    gpus = ", ".join(map(str, hardware.get("gpus") or ())) or "no GPU"
+    hardware = as_mapping(provenance.get("hardware"))
+    found = hardware.get("gpus")
+    gpus = ", ".join(map(str, found if isinstance(found, list) else ())) or "no GPU"
     machine = f"{hardware.get('processor', UNKNOWN)}, {hardware.get('cores', '?')} cores, {gpus}"
     lines = [f"{duration(total)} in total", machine, f"{provenance.get('platform', UNKNOWN)}"]
     return "\n".join([*lines, *memory_lines(study.results)])
@@ -95,10 +97,10 @@ def peak_memory(result: Result) -> dict[str, float]:
     """Return the most bytes that a run has held, by the kind of memory; of folds, the largest."""
     peaks: dict[str, float] = {}
     for each in result.folds or (result,):
-        found = RunFolder(each.path).read_status().get("peak_memory")
-        for name, count in found.items() if isinstance(found, dict) else ():
+        found = as_mapping(RunFolder(each.path).read_status().get("peak_memory"))
+        for name, count in found.items():
             if isinstance(count, int | float) and math.isfinite(count):
-                peaks[str(name)] = max(peaks.get(str(name), 0.0), float(count))
+                peaks[name] = max(peaks.get(name, 0.0), float(count))
     return peaks
 
 
@@ -110,25 +112,21 @@ def _split(result: Result, status: Mapping[str, Any]) -> str:
     }
     name = str(splitter.pop("_target_", UNKNOWN)).rpartition(".")[2]
     rule = ", ".join(f"{key} {value}" for key, value in splitter.items() if value is not None)
-    rows = status.get("rows")
-    counts = (
-        ", ".join(f"{split} {count}" for split, count in rows.items())
-        if isinstance(rows, dict)
-        else UNKNOWN
-    )
+    rows = as_mapping(status.get("rows"))
+    counts = ", ".join(f"{split} {count}" for split, count in rows.items()) or UNKNOWN
     of_fold = " of the first fold" if result.folds else ""
     return f"{name}: {rule}\nrows{of_fold}: {counts}"
 
 
 def _cleaning(run: RunFolder) -> str:
     report = read_json(run.cleaning)
-    steps = report.get("steps")
-    if not isinstance(steps, dict):
+    steps = {key: as_mapping(step) for key, step in as_mapping(report.get("steps")).items()}
+    if not steps:
         return UNKNOWN
     dropped = [
         f"{name}: {step['dropped']} of {step.get('found', '?')} found"
         for name, step in steps.items()
-        if isinstance(step, dict) and step.get("dropped")
+        if step.get("dropped")
     ]
     kept = f"{report.get('rows_kept', '?')} of {report.get('items_read', '?')} items are kept"
     return "\n".join([kept, *(dropped or ["no step left any out"])])
@@ -151,11 +149,14 @@ def _code(provenance: Mapping[str, Any]) -> str:
 
 def code_lines(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Return the revision of the code and the versions of packages, by their names."""
-    git, versions = provenance.get("git"), provenance.get("versions")
+    git, versions = as_mapping(provenance.get("git")), as_mapping(provenance.get("versions"))
     lines = {}
-    if isinstance(git, dict):
+    if git:
         changed = ", with uncommitted changes (changes.diff)" if git.get("modified") else ""
         lines["git"] = f"git {git.get('revision')}{changed}"
-    for package, version in versions.items() if isinstance(versions, dict) else ():
-        lines[str(package)] = f"{package} {version}"
-    return lines
+    return lines | {package: f"{package} {version}" for package, version in versions.items()}
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping as it is, and anything else, as a damaged file may have, as an empty one."""
+    return value if isinstance(value, Mapping) else {}

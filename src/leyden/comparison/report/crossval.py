@@ -10,6 +10,7 @@ import numpy as np
 from leyden.comparison.calibration import BINS, calibration_error, fit_temperature
 from leyden.comparison.label_errors import find_label_errors
 from leyden.comparison.out_of_fold import PROBABILITY, Predictions, read_out_of_fold
+from leyden.comparison.report.checklist import as_mapping
 from leyden.comparison.report.html import Badge, Block, Cell, Facts, Pictures, Section, Table, Text
 from leyden.comparison.report.pictures import draw_reliability, number
 from leyden.comparison.report.wording import duration, plural
@@ -67,8 +68,7 @@ def fold_table(result: Result) -> Section:
 
 
 def _fold(fold: Result, names: Sequence[str]) -> list[Cell]:
-    counts = RunFolder(fold.path).read_status().get("rows")
-    counts = counts if isinstance(counts, dict) else {}
+    counts = as_mapping(RunFolder(fold.path).read_status().get("rows"))
     values = [fold.metrics.get(name, math.nan) for name in names]
     state: Cell = "" if fold.is_finished else Badge(text=fold.state, tone="failed")
     return [

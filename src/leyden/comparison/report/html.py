@@ -7,10 +7,8 @@ because names of classes, files and values come from strangers.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
-from leyden.comparison.report.pictures import Svg
-from leyden.printable import printable
+from leyden.comparison.report.pictures import Svg, escaped
 
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%| s| min| h| [MG]iB)?|-")
 """Text of a cell that is aligned to the right."""
@@ -121,26 +119,26 @@ def render(page: Page) -> str:
     """Return the whole file."""
     sections = [section for section in page.sections if section.blocks]
     links = "".join(
-        f'<a href="#{_anchor(section.title)}">{_text(section.title)}</a>' for section in sections
+        f'<a href="#{_anchor(section.title)}">{escaped(section.title)}</a>' for section in sections
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(page.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>{_text(page.title)}</h1>\n<p>{_text(page.subtitle)}</p>\n</header>\n"
+        f"<title>{escaped(page.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<header>\n<h1>{escaped(page.title)}</h1>\n<p>{escaped(page.subtitle)}</p>\n</header>\n"
         f"<main>\n{_findings(page.findings)}<nav>{links}</nav>\n"
         f"{''.join(map(_section, sections))}</main>\n</body>\n</html>\n"
     )
 
 
 def _findings(findings: Sequence[str]) -> str:
-    items = "".join(f"<li>{_text(each)}</li>" for each in findings)
+    items = "".join(f"<li>{escaped(each)}</li>" for each in findings)
     return f'<ul class="findings">{items}</ul>\n' if items else ""
 
 
 def _section(section: Section) -> str:
     blocks = "\n".join(map(_block, section.blocks))
-    title = _text(section.title)
+    title = escaped(section.title)
     return f'<section id="{_anchor(section.title)}">\n<h2>{title}</h2>\n{blocks}\n</section>\n'
 
 
@@ -151,14 +149,14 @@ def _anchor(title: str) -> str:
 def _block(block: Block) -> str:
     match block:
         case Text():
-            return f"<p>{_text(block.text)}</p>"
+            return f"<p>{escaped(block.text)}</p>"
         case Points():
-            return f"<ul>{''.join(f'<li>{_text(each)}</li>' for each in block.items)}</ul>"
+            return f"<ul>{''.join(f'<li>{escaped(each)}</li>' for each in block.items)}</ul>"
         case Code():
-            return f"<pre>{_text(block.text)}</pre>"
+            return f"<pre>{escaped(block.text)}</pre>"
         case Facts():
             answers = "".join(
-                f"<dt>{_text(name)}</dt><dd>{_text(answer)}</dd>"
+                f"<dt>{escaped(name)}</dt><dd>{escaped(answer)}</dd>"
                 for name, answer in block.answers.items()
             )
             return f"<dl>{answers}</dl>"
@@ -176,7 +174,7 @@ def _table(table: Table) -> str:
         for row, tone in zip(table.rows, tones, strict=True)
     )
     header = "".join(
-        f'<th scope="col"{NUMERIC * right}>{_text(name)}</th>'
+        f'<th scope="col"{NUMERIC * right}>{escaped(name)}</th>'
         for name, right in zip(table.header, numeric, strict=True)
     )
     return (
@@ -203,29 +201,24 @@ def _cell(content: Cell, is_numeric: bool) -> str:  # noqa: FBT001  # it is mapp
         case Svg():
             inner = content
         case Badge():
-            inner = f'<span class="badge {content.tone}">{_text(content.text)}</span>'
+            inner = f'<span class="badge {content.tone}">{escaped(content.text)}</span>'
         case _:
-            inner = _text(content)
+            inner = escaped(content)
     return f"<td{NUMERIC * is_numeric}>{inner}</td>"
 
 
 def _pictures(pictures: Pictures) -> str:
     panels = "".join(
-        f"<figure><figcaption>{_text(caption)}</figcaption>{svg}</figure>"
+        f"<figure><figcaption>{escaped(caption)}</figcaption>{svg}</figure>"
         for caption, svg in pictures.panels.items()
     )
     legend = "".join(
-        f'<span class="{tone}"><i></i>{_text(name)}</span>'
+        f'<span class="{tone}"><i></i>{escaped(name)}</span>'
         for name, tone in pictures.legend.items()
     )
     return (
         f'<p class="legend">{legend}</p>\n' * bool(legend) + f'<div class="panels">{panels}</div>'
     )
-
-
-def _text(text: str) -> str:
-    """Escape a text, and show control characters, which could reorder what follows them."""
-    return escape(printable(text))
 
 
 STYLE = """

@@ -121,7 +121,8 @@ def _findings(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
     yield from _baselines(study)
     yield from _labels(best)
     for each in best.results:
-        yield from map(str, RunFolder(each.path).read_status().get("warnings") or ())
+        warnings = RunFolder(each.path).read_status().get("warnings")
+        yield from map(str, warnings if isinstance(warnings, list) else ())
 
 
 def _noise(study: Study) -> Iterator[str]:

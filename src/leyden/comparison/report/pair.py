@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from leyden.comparison.report.checklist import code_lines, peak_memory
+from leyden.comparison.report.checklist import as_mapping, code_lines, peak_memory
 from leyden.comparison.report.html import Block, Cell, Page, Pictures, Section, Table, Text
 from leyden.comparison.report.page import Report
 from leyden.comparison.report.pictures import Curve, draw_curves, number, word
@@ -161,9 +161,8 @@ def _curves(a: Result, b: Result) -> Section:
 
 def _code(result: Result) -> dict[str, Any]:
     provenance = read_json(RunFolder(result.path).provenance)
-    hardware = provenance.get("hardware")
     known = {key: provenance.get(key) for key in ("command", "platform")}
-    return {**known, **code_lines(provenance), **(hardware if isinstance(hardware, dict) else {})}
+    return {**known, **code_lines(provenance), **as_mapping(provenance.get("hardware"))}
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -173,11 +172,8 @@ def _facts(result: Result) -> dict[str, Any]:
         folder, of_fold = RunFolder(run.path), f" of {run.name}" if result.folds else ""
         status, cleaning = folder.read_status(), read_json(folder.cleaning)
         facts |= {f"{key.replace('_', ' ')}{of_fold}": status.get(key) for key in FINGERPRINTS}
-        rows = status.get("rows")
-        facts |= {
-            f"{split} rows{of_fold}": count
-            for split, count in (rows if isinstance(rows, dict) else {}).items()
-        }
+        rows = as_mapping(status.get("rows"))
+        facts |= {f"{split} rows{of_fold}": count for split, count in rows.items()}
         facts |= {f"{key}{of_fold}": cleaning.get(key) for key in ("items_read", "rows_kept")}
         facts[f"parameters{of_fold}"] = status.get("parameters")
     return facts

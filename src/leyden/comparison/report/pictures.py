@@ -4,12 +4,14 @@ Text stays text, drawn with the reader's own fonts, so that names in any script 
 lengths are in pixels of a picture that may be scaled.
 """
 
+import html
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
+
+from leyden.printable import printable
 
 WIDTH, HEIGHT = 380, 250
 """Size of a panel with axes."""
@@ -31,6 +33,11 @@ LABEL = 18
 
 SHADES = 5
 """Number of shades between the worst and the best value."""
+
+
+def escaped(text: str) -> str:
+    """Escape a text for HTML, and its control characters, which could reorder what follows."""
+    return html.escape(printable(text))
 
 
 class Svg(str):
@@ -179,7 +186,7 @@ def draw_curves(curves: Sequence[Curve], *, name: str) -> Svg | None:
     if x is None or y is None:
         return None
     lines = "".join(
-        f'<g class="curve {curve.tone}"><title>{escape(curve.label)}</title>'
+        f'<g class="curve {curve.tone}"><title>{escaped(curve.label)}</title>'
         f"{_path(_thinned(curve.points), x, y)}</g>"
         for curve in curves
     )
@@ -252,7 +259,7 @@ def _on_top(dots: Sequence[Dot]) -> list[Dot]:
 
 
 def _dot(dot: Dot, x: float, y: float) -> str:
-    title = f"<title>{escape(dot.label)}</title>"
+    title = f"<title>{escaped(dot.label)}</title>"
     return f'<circle class="dot {dot.tone}" cx="{x}" cy="{y:.1f}" r="4">{title}</circle>'
 
 
@@ -294,7 +301,7 @@ def draw_parallel(axes: Sequence[str], points: Sequence[Point]) -> Svg:
     ]
     across = [gap * place + 24.0 for place in range(len(axes))]
     lines = "".join(
-        f'<g class="line shade{point.shade}"><title>{escape(point.label)}</title>'
+        f'<g class="line shade{point.shade}"><title>{escaped(point.label)}</title>'
         '<polyline points="'
         + " ".join(
             f"{x},{scale(value):.1f}"
@@ -371,11 +378,13 @@ def _text(
     text: str, x: float, y: float, *, anchor: str = "start", kind: str = "tick", width: int = LABEL
 ) -> str:
     shown = cut(text, width)
-    title = "" if shown == text else f"<title>{escape(text)}</title>"
+    title = "" if shown == text else f"<title>{escaped(text)}</title>"
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{kind}" {place}>{title}{escape(shown)}</text>'
+    return f'<text class="{kind}" {place}>{title}{escaped(shown)}</text>'
 
 
 def _svg(content: str, width: float, height: float, name: str, *, kind: str = "panel") -> Svg:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    return Svg(f'<svg class="{kind}" {size} role="img" aria-label="{escape(name)}">{content}</svg>')
+    return Svg(
+        f'<svg class="{kind}" {size} role="img" aria-label="{escaped(name)}">{content}</svg>'
+    )
