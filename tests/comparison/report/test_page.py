@@ -4,7 +4,6 @@ import json
 import re
 from html.parser import HTMLParser
 
-import pytest
 from fabricated import write_crossval, write_run, write_sweep
 
 from leyden.comparison.report.page import report
@@ -132,25 +131,3 @@ def test_categories_are_text_in_any_script(tmp_path):
     svg = (report(read_study(path)).page.sections[3]).blocks[1].panels["data.kind"]
     assert ">漢字</text>" in svg
     assert ">한글</text>" in svg
-
-
-DAMAGE = ("", "{", "[]", "null", '{"rows": 3, "hardware": [], "steps": 1, "swept": 2, "git": 0}')
-
-
-@pytest.mark.parametrize("content", DAMAGE)
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("status.json", "provenance.json", "cleaning.json", "metrics.json", "metrics.csv"),
-        *("config.yaml", "job.json", "sweep.json", "oof.csv", "folds.csv", "train.log"),
-    ],
-)
-def test_damaged_files_do_not_prevent_a_report(tmp_path, name, content):
-    folders = [
-        write_sweep(tmp_path / "sweep", {0.1: [0.3, 0.4], 0.2: [0.1, None]}),
-        write_crossval(tmp_path / "crossval", [0.4, 0.5]),
-    ]
-    for folder in folders:
-        for file in [*folder.glob(f"**/{name}")]:
-            file.write_text(content)
-        read(folder)

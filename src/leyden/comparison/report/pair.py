@@ -79,8 +79,11 @@ def _findings(a: Result, b: Result) -> Iterator[str]:
         if all(map(any, prints)) and prints[0] != prints[1]:
             yield f"The {name} differ, so their metrics cannot be compared without reserve."
     changed = _unequal(a.config(), b.config())
-    shown = f": {listed(changed)}" if 0 < len(changed) <= FEW else ""
-    yield f"{plural(len(changed), 'key')} of the config differ{shown}."
+    if not changed:
+        yield "The configs are equal."
+        return
+    shown = listed(changed) if len(changed) <= FEW else plural(len(changed), "key")
+    yield f"The configs differ in {shown}."
 
 
 def _verdict(found: Estimate) -> str:

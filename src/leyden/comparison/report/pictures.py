@@ -83,7 +83,7 @@ class Axis:
         step_size = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * 0.999)
         first = math.ceil(self.low / step_size - 1e-9)
         last = math.floor(self.high / step_size + 1e-9)
-        return [round(step_size * each, 12) for each in range(first, last + 1)]
+        return [step_size * each for each in range(first, last + 1)]
 
 
 def axis_of(
@@ -292,7 +292,7 @@ class Point:
 
 
 def draw_parallel(axes: Sequence[str], points: Sequence[Point]) -> Svg:
-    """Draw parallel coordinates: one upright axis per name, and one line per point."""
+    """Draw parallel coordinates: one upright axis per name, and one line for each of the points."""
     gap, top, height = 190, 34, 230
     width = gap * len(axes)
     scales = [
