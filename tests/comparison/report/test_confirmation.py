@@ -1,6 +1,6 @@
 import pytest
-from fabricated import write_crossval, write_run
 
+from fabricated import write_crossval, write_run
 from leyden.comparison.report.confirmation import (
     DEFAULT,
     best_name,

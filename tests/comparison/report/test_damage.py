@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
-from fabricated import write_crossval, write_run, write_sweep
 
+from fabricated import write_crossval, write_run, write_sweep
 from leyden.comparison.report.page import report
 from leyden.comparison.report.pair import report_pair
 from leyden.comparison.report.study import read_study

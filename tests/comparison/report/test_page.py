@@ -5,7 +5,6 @@ import re
 from html.parser import HTMLParser
 
 from fabricated import write_crossval, write_run, write_sweep
-
 from leyden.comparison.report.page import report
 from leyden.comparison.report.study import read_study
 from leyden.runs.folder import RunFolder, write_json

@@ -1,6 +1,6 @@
 import pytest
-from fabricated import write_crossval, write_run
 
+from fabricated import write_crossval, write_run
 from leyden.comparison.report.html import Table
 from leyden.comparison.report.pair import pair_file, report_pair
 from leyden.comparison.report.study import read_study

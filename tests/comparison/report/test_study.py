@@ -48,6 +48,8 @@ def test_baselines_of_the_same_data_are_ranked(sweep):
     assert [study.is_baseline(row) for row in study.all_rows] == [True, False, False, False]
     assert study.all_rows[0].metrics["val/loss"].mean == 0.45  # not that of other data
     assert study.best.overrides == {"optimizer.lr": 0.01}
+    # On splits, they are not comparable with folds.
+    assert not read_study(write_crossval(sweep.parent / "1-crossval", [0.1, 0.2])).baselines
 
 
 def test_the_best_is_repeated_by_the_words_of_the_command(tmp_path):

@@ -162,22 +162,21 @@ def read_study(path: Path) -> Study:
 
 def _read_baselines(path: Path, results: Sequence[Result]) -> list[Result]:
     """Read the newest measurement of each baseline on the same data and splits."""
-    wanted = [data for each in results if (data := _data(each)) is not None]
+    wanted = [measured for each in results if (measured := _measured(each)) is not None]
     found: dict[str, Result] = {}
     for folder in sorted(path.resolve().parent.glob(f"*{BASELINES}")):
         with suppress(UserError):
             for each in read_results(folder):
-                if each.is_finished and _data(each) in wanted and path.resolve() != folder:
+                if each.is_finished and _measured(each) in wanted and path.resolve() != folder:
                     found[str(each.overrides.get("model", each.name))] = each
     return list(found.values())
 
 
-def _data(result: Result) -> Any:
-    """Return the part of a config that says which rows are in which split; ``None`` if unknown."""
+def _measured(result: Result) -> tuple[Any, str | None] | None:
+    """Return what makes values comparable: data, splits and metric; ``None`` if it is unknown."""
     with suppress(UserError):
-        plain = without_places(read_plain(RunFolder(result.path).config))
-        data = plain.get("data")
-        return data if isinstance(data, Mapping) else None
+        data = without_places(read_plain(RunFolder(result.path).config)).get("data")
+        return (data, result.monitor) if isinstance(data, Mapping) else None
     return None
 
 
