@@ -1,8 +1,8 @@
 import shlex
 
 import pytest
-from fabricated import write_crossval, write_run, write_sweep
 
+from fabricated import write_crossval, write_run, write_sweep
 from leyden.comparison.report.study import read_study, repeat_command, shared_words
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, write_json

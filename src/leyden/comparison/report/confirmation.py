@@ -10,7 +10,7 @@ from pathlib import Path
 from leyden.comparison.report.html import Cell, Section, Table, Text
 from leyden.comparison.report.pictures import number
 from leyden.comparison.report.study import Study, difference
-from leyden.comparison.report.wording import interval, p_value, plural
+from leyden.comparison.report.wording import equals, interval, p_value, plural
 from leyden.comparison.results import Result, read_result
 from leyden.comparison.statistics import LEVEL, Estimate
 from leyden.comparison.table import Row, rank
@@ -120,13 +120,8 @@ def describe(confirmation: Confirmation) -> str:
     said = f"{found.mean:+.3g} in {confirmation.best.monitor}"
     if math.isnan(found.p_value):
         return f"With {seeds} the best config differs from the default by {said}; more are needed."
-    tail = f"{said}, 95 % interval {interval(found)}, p {_equals(found.p_value)}"
+    tail = f"{said}, 95 % interval {interval(found)}, p {equals(found.p_value)}"
     if found.p_value >= 1 - LEVEL:
         return f"With {seeds} the best config cannot be told from the default ({tail})."
     verb = "beats" if sign * found.mean > 0 else "is worse than"
     return f"With {seeds} the best config {verb if sign else 'differs from'} the default ({tail})."
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"

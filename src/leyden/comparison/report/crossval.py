@@ -89,10 +89,8 @@ def calibration(found: OutOfFold) -> Section:
     scaled = np.exp(logits / temperature)
     scaled /= scaled.sum(axis=1, keepdims=True)
     facts = {
-        "Calibration error": number(calibration_error(probabilities, targets)),
-        f"After division of the logits by {number(temperature)}": number(
-            calibration_error(scaled, targets)
-        ),
+        "Calibration error": f"{calibration_error(probabilities, targets):.4f}",
+        f"With a temperature of {number(temperature)}": f"{calibration_error(scaled, targets):.4f}",
     }
     text = (
         "Expected calibration error over 15 bins of the out-of-fold predictions. The temperature "

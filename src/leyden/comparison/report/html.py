@@ -185,6 +185,9 @@ def _table(table: Table) -> str:
 
 NUMERIC = ' class="number"'
 
+LONG = 40
+"""Characters from which a cell may be broken into lines."""
+
 
 def _is_numeric(table: Table, place: int) -> bool:
     """Whether all cells of a column that are not empty are numbers."""
@@ -204,6 +207,8 @@ def _cell(content: Cell, is_numeric: bool) -> str:  # noqa: FBT001  # it is mapp
             inner = f'<span class="badge {content.tone}">{escaped(content.text)}</span>'
         case _:
             inner = escaped(content)
+            if len(content) > LONG:
+                return f'<td class="long">{inner}</td>'
     return f"<td{NUMERIC * is_numeric}>{inner}</td>"
 
 
@@ -260,8 +265,8 @@ table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabu
 th, td { padding: 5px 9px; text-align: left; vertical-align: middle; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 4px; }
 th { color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--line); }
-td { border-bottom: 1px solid var(--line); max-width: 420px; overflow: hidden;
-  text-overflow: ellipsis; }
+td { border-bottom: 1px solid var(--line); }
+td.long { white-space: normal; overflow-wrap: anywhere; min-width: 200px; max-width: 420px; }
 td.number, th.number { text-align: right; }
 tr.best td { background: color-mix(in srgb, var(--best) 8%, transparent); }
 tr.baseline td { color: var(--muted); }

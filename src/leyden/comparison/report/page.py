@@ -14,8 +14,8 @@ from leyden.comparison.report.crossval import (
     read_predictions,
 )
 from leyden.comparison.report.html import Page, Section, render
-from leyden.comparison.report.study import Study, difference, relative
-from leyden.comparison.report.wording import measured, p_value, plural, words
+from leyden.comparison.report.study import Study
+from leyden.comparison.report.wording import equals, measured, plural, words
 from leyden.comparison.table import Row, as_text, write_csv
 from leyden.files import written_aside
 from leyden.runs.folder import RunFolder, read_json
@@ -166,13 +166,16 @@ def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
     elif default.results[0] is best.results[0]:
         yield "The best is the default config."
     elif default.monitor in default.metrics:
-        found = difference(default, best)
-        p = p_value(found.p_value)
-        tail = f"p {p if p.startswith('<') else f'= {p}'}" if p else "one run each"
+        found = study.differences[_place(study, default)]
+        said = {
+            "noise": f"within noise, p {equals(found.p_value)}",
+            "differs": f"beyond noise, p {equals(found.p_value)}",
+            "untested": "which may be noise",
+        }
         yield (
             f"The default config is at {measured(default.metrics[default.monitor])}, "
-            f"{found.mean:+.3g} from the best ({tail}). The best was chosen by these values, which "
-            f"favours it: {again}"
+            f"{found.estimate.mean:+.3g} from the best ({said[found.verdict]}). The best was chosen "
+            f"by these values, which favours it: {again}"
         )
 
 
@@ -201,8 +204,3 @@ def _labels(best: Row) -> Iterator[str]:
             if count
             else "No label seems wrong."
         )
-
-
-def page_of(study: Study) -> str:
-    """Return where the page of a study is written, as it is given in a command here."""
-    return relative(study.path / PAGE)

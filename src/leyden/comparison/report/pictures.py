@@ -72,12 +72,21 @@ class Axis:
     def _length(self, value: float) -> float:
         return math.log10(value) if self.is_log else value
 
+    def _powers(self) -> tuple[int, int]:
+        """Return the powers of ten from below the lowest value to above the highest."""
+        return math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1
+
     def ticks(self, count: int = 4) -> list[float]:
         """Return about ``count`` round values within the axis."""
-        if self.is_log and self.high / self.low >= LOG_RATIO:
-            powers = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
-            step = math.ceil(len(powers) / (count + 1)) or 1
-            return [10.0**power for power in powers[::step]]
+        if self.is_log:
+            powers = [10.0**power for power in range(*self._powers())]
+            within = [
+                each * power
+                for power in powers
+                for each in ((1,) if len(powers) > count else (1, 2, 5))
+                if self.low <= each * power <= self.high
+            ]
+            return within[:: math.ceil(len(within) / (2 * count)) or 1]
         rough = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(rough))
         step_size = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * 0.999)
@@ -164,16 +173,20 @@ class Curve:
 
 
 def draw_interval(mean: float, low: float, high: float, axis: Axis, *, tone: str) -> Svg:
-    """Draw a mean with its interval as one line of a table; only the mean if there is none."""
+    """Draw a mean with its interval as one line of a table; an arrow if it is off the axis."""
     width, middle = axis.start + axis.end, 8
     marks = f'<line class="rule" x1="0" x2="{width:.0f}" y1="{middle}" y2="{middle}"/>'
     if math.isfinite(low) and math.isfinite(high):
-        ends = (max(axis(low), 0), min(axis(high), width))
+        ends = [min(max(axis(end), 0), width) for end in (low, high)]
         marks += (
             f'<line class="bar {tone}" x1="{ends[0]}" x2="{ends[1]}" y1="{middle}" y2="{middle}"/>'
         )
-    if math.isfinite(mean):
+    if axis.low <= mean <= axis.high:
         marks += f'<circle class="dot {tone}" cx="{axis(mean)}" cy="{middle}" r="4"/>'
+    elif math.isfinite(mean):
+        tip, back = (width - 1, -6) if mean > axis.high else (1, 6)
+        shape = f"{tip},{middle} {tip + back},{middle - 4} {tip + back},{middle + 4}"
+        marks += f'<polygon class="dot {tone}" points="{shape}"/>'
     name = f"{number(mean)}, 95 % interval {number(low)} to {number(high)}"
     return _svg(marks, width, 2 * middle, name, kind="interval")
 

@@ -41,6 +41,9 @@ from leyden.runs.folder import RunFolder
 LONGEST_TABLE = 200
 """Rows of a ranking that the page shows; the CSV file has all."""
 
+SHOWN = 0.8
+"""Share of the points, the best ones, that the axis of the ranking has room for."""
+
 MOST_CURVES = 60
 """Runs whose learning curves are drawn, those of the best rows first."""
 
@@ -78,7 +81,7 @@ def ranking(study: Study) -> Section:
     if study.kind != "sweep" and len(study.all_rows) == 1:
         return Section(title="Ranking", blocks=[])
     rows = study.all_rows[:LONGEST_TABLE]
-    axis = _interval_axis(rows)
+    axis = _interval_axis(study)
     monitor = study.best.monitor if study.best else "monitored metric"
     header = ["", "", *(study.keys or ["model"]), "runs", monitor, ""]
     header += ["minus best", "p", "verdict", "95 % interval", "time", "memory"]
@@ -104,20 +107,22 @@ def _explain(study: Study) -> Iterator[Block]:
         yield Text(text=f"{hidden} more rows are in ranking.csv.")
 
 
-def _interval_axis(rows: Sequence[Row]) -> Axis | None:
-    found = [row.metrics[row.monitor] for row in rows if row.monitor in row.metrics]
-    means = [each.mean for each in found if math.isfinite(each.mean)]
-    if not means:
+def _interval_axis(study: Study) -> Axis | None:
+    """Return an axis for the better part of the points, so that their differences can be seen."""
+    found = [row.metrics[row.monitor] for row in study.rows if row.monitor in row.metrics]
+    found = [each for each in found if math.isfinite(each.mean)]
+    shown = [each.mean for each in found[: math.ceil(len(found) * SHOWN)]]
+    if not shown:
         return None
-    # Intervals of two runs may be so long that they would hide all others.
-    middle, spread = min(means), (max(means) - min(means)) or abs(means[0]) * 0.1 or 1.0
+    # The intervals of two runs may be so long that they would hide all others.
+    spread = max(shown) - min(shown) or abs(shown[0]) * 0.1 or 1.0
     ends = [
         end
         for each in found
         for end in (each.low, each.high)
-        if middle - spread <= end <= middle + 2 * spread
+        if min(shown) - spread / 2 <= end <= max(shown) + spread / 2
     ]
-    return axis_of([*means, *ends], start=6, end=114)
+    return axis_of([*shown, *ends], start=8, end=124)
 
 
 def _ranked(study: Study, place: int, row: Row, axis: Axis | None) -> list[Cell]:

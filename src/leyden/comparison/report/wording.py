@@ -56,6 +56,16 @@ def p_value(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
+def equals(p: float) -> str:
+    """Return a p-value with its relation, as it follows the letter p.
+
+    >>> equals(0.04321), equals(1e-9)
+    ('= 0.043', '< 0.001')
+    """
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun.
 
