@@ -126,7 +126,8 @@ def write_crossval(path, losses, *, names=("cat", "dog"), wrong=()):
                 f"probability of {name}": 0.9 if each == place else 0.1 / (len(names) - 1)
                 for each, name in enumerate(names)
             }
-            known = {"source": f"{number}.png", "repeat": 0, "fold": fold, "target": shown}
+            known = {"source": f"{number}.png", "repeat": 0, "fold": fold}
+            known |= {"target": shown, "class": names[place]}
             predictions.append(known | probabilities)
     write_csv(folder.folds, folds)
     write_csv(folder.predictions, predictions)

@@ -34,7 +34,7 @@ def test_folds_are_those_of_a_cross_validation(leyden, tmp_path):
         assert [row[key] for row in baseline] == [row[key] for row in networks]
 
 
-@pytest.mark.parametrize(("word", "message"), [("folds=1", "at least 2"), ("-m", "'-m'")])
+@pytest.mark.parametrize(("word", "message"), [("folds=1", "from 2"), ("-m", "'-m'")])
 def test_other_words_are_refused(leyden, word, message):
     result = leyden("baselines", *WHERE, word)
     assert result.code == 2

@@ -1,6 +1,9 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,7 +97,7 @@ def test_an_interrupted_one_is_continued_by_the_same_command(own_crossval, leyde
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["crossval", "folds=1"], "folds=1: expected an integer of at least 2"),
+        (["crossval", "folds=1"], "folds=1: expected an integer from 2"),
         (["crossval", "jobs=two"], "jobs=two: expected an integer"),
         (["crossval", "fold=3"], "Did you mean 'folds'"),
         (["crossval", "run={run}", "optimizer.lr=1"], "continued with the config that it has"),
@@ -148,6 +151,7 @@ def test_a_sweep_cross_validates_every_point(leyden, tmp_path):
     assert "test/loss" in done.out
     for job in jobs:
         assert {"fold-0", "fold-1", "oof.csv"} <= {path.name for path in job.iterdir()}
+        assert '"optimizer.lr": 0.0' in (job / "fold-1" / "job.json").read_text()
 
 
 @pytest.mark.slow
@@ -162,6 +166,32 @@ def test_folds_side_by_side_predict_as_one_after_the_other(
     assert (run / "oof.csv").read_text() == (shared_crossval / "oof.csv").read_text()
     assert "rows: train" in (run / "fold-1" / "train.log").read_text()
     assert "epoch 1/1" not in done.out
+
+
+@pytest.mark.slow
+def test_folds_end_with_the_process_that_started_them(tmp_path):
+    words = ["hydra.run.dir=crossval", *QUICK, "callbacks=[default]", "folds=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leyden", "crossval", "jobs=2", *words, "trainer.max_epochs=2000"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(tmp_path.glob("crossval/fold-*/metrics.csv"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    lengths = [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
+    time.sleep(1)
+
+    assert lengths == [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
+    for fold in tmp_path.glob("crossval/fold-*"):
+        with RunFolder(fold).held():  # no process trains there
+            pass
 
 
 @pytest.mark.slow

@@ -6,8 +6,6 @@ import pytest
 from leyden.comparison.out_of_fold import mark_label_errors, read_out_of_fold
 from leyden.errors import UserError
 
-NAMES = ("cat", "=dog")  # a spreadsheet would evaluate the second
-
 
 def written(path, *lines):
     columns = "source,repeat,fold,target,class,probability,probability of cat,probability of =dog"
@@ -26,10 +24,11 @@ def file(tmp_path):
 
 
 def test_probabilities_and_targets_are_read(file):
-    found = read_out_of_fold(file, NAMES)
+    found = read_out_of_fold(file)
     assert found.probabilities.shape == (20, 2)
     assert found.probabilities[0].tolist() == [0.05, 0.95]
     assert found.targets.tolist() == [0] * 10 + [1] * 10
+    assert found.class_names == ("cat", "=dog")  # which a spreadsheet would evaluate
 
 
 def test_rows_of_several_repeats_are_averaged(tmp_path):
@@ -38,13 +37,13 @@ def test_rows_of_several_repeats_are_averaged(tmp_path):
         "b.png,0,0,cat,cat,1,1,0",
         "a.png,1,0,cat,x,0,0.4,0.6",
     )
-    found = read_out_of_fold(written(tmp_path / "oof.csv", *lines), NAMES)
+    found = read_out_of_fold(written(tmp_path / "oof.csv", *lines))
     assert np.allclose(found.probabilities, [[0.6, 0.4], [1, 0]])
     assert found.targets.tolist() == [0, 0]
 
 
 def test_wrong_labels_are_marked_once_however_often(file):
-    assert [mark_label_errors(file, NAMES) for _ in range(2)] == [1, 1]
+    assert [mark_label_errors(file) for _ in range(2)] == [1, 1]
     with file.open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert [line["suggested_class"] for line in lines] == ["'=dog"] + [""] * 19
@@ -54,5 +53,5 @@ def test_wrong_labels_are_marked_once_however_often(file):
 
 def test_a_damaged_file_is_refused(file):
     file.write_text(file.read_text().replace("0.9,0.10", "0.9,often"))
-    with pytest.raises(UserError, match=r"oof\.csv is damaged.*writes it again"):
-        read_out_of_fold(file, NAMES)
+    with pytest.raises(UserError, match=r"oof\.csv is damaged.*often"):
+        read_out_of_fold(file)

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from leyden.errors import UserError
-from leyden.optim.parameter_groups import check_groups, decay_matrices
+from leyden.optim.decay_matrices import decay_matrices
+from leyden.optim.parameter_groups import check_groups
 
 
 def network() -> nn.Sequential:

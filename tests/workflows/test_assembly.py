@@ -7,7 +7,7 @@ import pytest
         ("matmul_precision=hihg", "matmul_precision=hihg is unknown. Did you mean 'high'"),
         ("task._partial_=false", "lacks required arguments"),
         ("network._partial_=false", "lacks required arguments"),
-        ("task=regression", "task: regression learns numbers"),
+        ("task=regression", "task=regression learns numbers"),
         ("trainer.accumulate_grad_batches=0", "accumulate_grad_batches: expected at least 1"),
         ("trainer.gradient_clip_val=-1", "gradient_clip_val: expected at least 0, got -1"),
         ("trainer.check_val_every_n_epoch=0", "check_val_every_n_epoch: expected at least 1"),

@@ -140,6 +140,14 @@ def test_a_splitter_without_folds_gives_its_shares_to_one_with_folds():
     assert (splitter.test_fraction, splitter.seed) == (0.3, 4)
 
 
+def test_a_splitter_with_folds_keeps_their_number():
+    words = ["data/splitter=kfold", "data.splitter.folds=7"]
+    config = freeze(compose(words))
+
+    assert ensemble_config(config).data.splitter.folds == 7
+    assert ensemble_config(config, folds=3).data.splitter.folds == 3
+
+
 def test_the_ensemble_averages_probabilities_of_rows_that_none_has_learned(digits):
     whole = load_run(str(digits.path))
     whole.data.prepare_data()

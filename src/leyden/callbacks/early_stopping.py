@@ -1,7 +1,5 @@
 """Early stopping."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """State that Lightning's checkpoints lack, so that a resumed run equals an uninterrupted one."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 import math
 import random

@@ -1,7 +1,5 @@
 """A profiler for runs that are not profiled."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 from contextlib import AbstractContextManager, nullcontext
 
 from lightning.pytorch.profilers import Profiler

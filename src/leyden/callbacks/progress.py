@@ -1,7 +1,5 @@
 """Progress bar during an epoch, and a line of metrics after it."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 import sys
 from typing import Any

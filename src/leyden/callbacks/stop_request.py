@@ -1,7 +1,5 @@
 """Stopping a run on a signal, or at its time limit."""
 
-# ruff: noqa: ARG002  # Lightning sets the signatures of its hooks
-
 import logging
 import signal
 from collections.abc import Iterator

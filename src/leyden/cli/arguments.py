@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from leyden.config.compose import root_keys
 from leyden.errors import UserError, near
 
+MOST = 9999
+"""Largest integer that a key of a command takes: more is a typing error."""
+
 
 @dataclass(kw_only=True)
 class Arguments:
@@ -34,7 +37,7 @@ class Arguments:
             example: A complete command, for the message.
 
         Raises:
-            UserError: The key was not given.
+            UserError: If the key was not given.
         """
         value = self.one(key)
         if not value:
@@ -45,20 +48,20 @@ class Arguments:
         """Return the last value of a key as an integer; the default if it was not given.
 
         Raises:
-            UserError: The value is not an integer, or less than ``least``.
+            UserError: If the value is not an integer, less than ``least`` or more than ``MOST``.
         """
         value = self.one(key)
         if value is None:
             return default
-        if not (value.isascii() and value.isdecimal() and least <= int(value) < 10**9):
-            raise UserError(f"{key}={value}: expected an integer of at least {least}.")
+        if not (value.isascii() and value.isdecimal() and least <= int(value[:20]) <= MOST):
+            raise UserError(f"{key}={value}: expected an integer from {least} to {MOST}.")
         return int(value)
 
     def refuse_bare(self) -> None:
         """Raise if a word is not of the form ``KEY=VALUE``.
 
         Raises:
-            UserError: There is such a word.
+            UserError: If there is such a word.
         """
         if self.bare:
             raise UserError(f"{self.bare[0]!r} is not understood. Expected KEY=VALUE.")
@@ -71,7 +74,7 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
     Arguments(own={'run': ['runs/digits']}, overrides=['seed=1'], bare=['-m'])
 
     Raises:
-        UserError: A key is not a key of the config, but resembles one of the command's own.
+        UserError: If a key is not a key of the config, but resembles one of the command's own.
     """
     arguments = Arguments()
     for word in words:

@@ -71,9 +71,21 @@ complete -c leyden -f -a '(__leyden)'"""
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
-OWN: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "train": {"run": (), "resume": ("auto",)},
-    "crossval": {"run": (), "folds": (), "repeats": (), "jobs": (), "resume": ("auto",)},
+SWEEP: Mapping[str, Sequence[str]] = {"seeds": (), "retries": (), "dry_run": ("true",)}
+"""Keys of the commands that sweep."""
+
+COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "train": {"run": (), "resume": ("auto",), **SWEEP},
+    "crossval": {
+        "run": (),
+        "folds": (),
+        "repeats": (),
+        "jobs": (),
+        "resume": ("auto",),
+        **SWEEP,
+    },
+    "baselines": {"folds": (), "repeats": ()},
+    "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
@@ -92,7 +104,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The shell is unknown.
+        UserError: If the shell is unknown.
     """
     match list(words):
         case [shell] if shell in SCRIPTS:
@@ -117,7 +129,7 @@ def candidates(line: str) -> list[str]:
             found: Iterator[str] = (f"{command} " for command in COMMANDS)
         case [_, "completion"]:
             found = (f"{shell} " for shell in SCRIPTS)
-        case [_, command, *rest] if command in OWN:
+        case [_, command, *rest] if command in COMMAND_KEYS:
             found = _of_command(command, rest, word)
         case _:
             found = iter(())
@@ -139,7 +151,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     if equals:
         yield from (f"{key}={each}" for each in _values(command, key, value, before))
         return
-    yield from (f"{each}=" for each in OWN[command])
+    yield from (f"{each}=" for each in COMMAND_KEYS[command])
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
@@ -149,9 +161,9 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
 
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
     """Yield the values of a key; complete ones end with a space."""
-    if key in OWN[command]:
+    if key in COMMAND_KEYS[command]:
         runs = [run for run in _runs(key) if run.startswith(value)]
-        yield from (f"{each} " for each in (*runs, *OWN[command][key]))
+        yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
         if key in ("run", "path", "input", "to") and not runs:
             yield from _paths(value)
         return

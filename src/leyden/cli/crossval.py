@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 
@@ -24,7 +24,7 @@ from leyden.ranks.environment import die_with_launcher, is_launched
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
 from leyden.runs.provenance import record_command
-from leyden.workflows.start import load_config, start
+from leyden.workflows.start import config_to_continue, start
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Trains a network on all folds of the training rows but one, tests it on that one
 every fold. Everything that is fitted to the data is fitted again in every fold. The test split is
 kept apart: `leyden evaluate run=RUN` measures the ensemble of all networks on it.
 
-  folds=K      folds that the rows are divided into, with data/splitter=kfold
+  folds=K      folds that the rows are divided into, instead of data.splitter.folds
   repeats=R    divide the rows R times
   jobs=N       train N folds side by side; needs leyden[launchers]
   run=RUN      continue this cross-validation in its own folder; what has finished stays
@@ -53,12 +53,12 @@ class Plan:
     """What a cross-validation is besides its config; ``crossval.json`` holds it.
 
     Attributes:
-        folds: Number of folds.
+        folds: Number of folds; ``None`` is that of the splitter.
         repeats: How often the rows are divided.
         jobs: Processes that train side by side.
     """
 
-    folds: int = 5
+    folds: int | None = None
     repeats: int = 1
     jobs: int = 1
 
@@ -93,7 +93,7 @@ def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
     run_each = partial(run_job, plan=plan, resume=resume)
-    kind = f"crossval folds={plan.folds} repeats={plan.repeats}"
+    kind = f"crossval folds={plan.folds or 'default'} repeats={plan.repeats}"
     if is_sweep(arguments):
         sweep(arguments, run_each, kind=kind, resume=resume)
         return
@@ -137,7 +137,7 @@ def _continue(chosen: str, arguments: Arguments) -> None:
             f"{folder.path} has {before.folds} folds and {before.repeats} repeats, which cannot "
             "be changed. Leave folds= and repeats= out, or start a new cross-validation."
         )
-    _crossval(load_config(folder), folder, plan)
+    _crossval(config_to_continue(folder), folder, plan)
 
 
 def _plan(arguments: Arguments, default: Plan) -> Plan:
@@ -146,15 +146,12 @@ def _plan(arguments: Arguments, default: Plan) -> Plan:
     Raises:
         UserError: One is not an integer, or is too small.
     """
-    given = {key: _number(key, arguments.one(key)) for key in LEAST if key in arguments.own}
-    return Plan(**{**vars(default), **given})
-
-
-def _number(key: str, text: str | None) -> int:
-    number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if number < LEAST[key]:
-        raise UserError(f"{key}={text}: expected an integer of at least {LEAST[key]}.")
-    return number
+    return Plan(
+        **{
+            key: arguments.integer(key, default=getattr(default, key), least=least)
+            for key, least in LEAST.items()
+        }
+    )
 
 
 def read_plan(folder: RunFolder) -> Plan:
@@ -177,6 +174,8 @@ def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
+    if job.launcher == "joblib":
+        _take_gpu(config)
     earlier = None
     if resume and sweeping and not folder.config.exists():
         earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
@@ -209,6 +208,7 @@ def _crossval(
     import_torch()
     from leyden.workflows.crossval import crossval
 
+    plan = replace(plan, folds=config.data.splitter.folds)
     log_to(folder, quiet=quiet)
     _claim(folder, config, plan)
     if folder.read_status().get("state") == "finished":
@@ -255,18 +255,29 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
     """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
     die_with_launcher()
     import_torch()
-    if config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu
-
-        take_gpu()
+    _take_gpu(config)
     nowhere = StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere):
         log_to(folder)
+        forget_sources()
         start(config, folder)
 
 
+def _take_gpu(config: Config) -> None:
+    """Give this process one of several GPUs, unless it is to use more."""
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu  # imports torch
+
+        take_gpu()
+
+
 def _report(folder: RunFolder) -> None:
-    """Write the intervals of the metrics, and log them and where the folder is."""
+    """Write what follows from the folds, and log it and where the folder is."""
+    from leyden.comparison.out_of_fold import OUT_OF_FOLD, holds_classes, mark_label_errors
+
     shown = as_text(write_intervals(folder))
     log.info("means over all folds; test is the fold that was left out:\n%s", shown)
+    if holds_classes(file := folder.path / OUT_OF_FOLD):
+        count = mark_label_errors(file)
+        log.info("%d labels are probably wrong: column suggested_class of %s", count, file.name)
     log.info("run folder: %s", os.path.relpath(folder.path))

@@ -23,9 +23,6 @@ changed_data=allow is given."""
 
 def run(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     arguments = split(words, "run", "changed_data")
     chosen = arguments.required("run", "leyden evaluate run=runs/digits/TIME")
     arguments.refuse_bare()

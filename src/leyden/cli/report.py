@@ -41,9 +41,6 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: An argument is not understood, or a folder holds no results.
     """
-    if {"-h", "--help"} & set(words):
-        print(USAGE)
-        return
     arguments = split(words, "path", "confirm")
     arguments.refuse_bare()
     if arguments.overrides:

@@ -5,12 +5,16 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -29,10 +33,12 @@ from leyden.cli.hydra_jobs import (
 )
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import as_text, as_word, rank, write_csv
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
-from leyden.errors import UserError, describe, first_line
+from leyden.errors import InterruptedRunError, UserError, describe, first_line
 from leyden.printable import printable
+from leyden.ranks.signals import SIGNALS, exit_code
 from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -44,6 +50,12 @@ FLAGS = {"-m", "--multirun"}
 
 RANKING = "ranking.csv"
 
+HEARD = ("basic", "joblib")
+"""Launchers whose jobs print on the terminal of the command."""
+
+POLL_INTERVAL = 1.0
+"""Seconds between two looks at jobs that print elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -54,6 +66,7 @@ class Sweep:
         shared: Keys and groups of the overrides that all jobs have.
         jobs: Overrides of each job; ``None`` if the sweeper chooses values as it goes.
         folder: The sweep's folder.
+        launcher: Option of ``hydra/launcher`` that starts the jobs.
         identity: What has to be equal for a sweep to be the same one.
     """
 
@@ -61,6 +74,7 @@ class Sweep:
     shared: Sequence[str]
     jobs: Sequence[Sequence[str]] | None
     folder: Path
+    launcher: str
     identity: Mapping[str, Any]
 
 
@@ -77,10 +91,10 @@ def expand_seeds(arguments: Arguments) -> None:
     """
     if arguments.one("seeds") is None:
         return
-    count = _whole_number(arguments, "seeds", least=1)
+    count = arguments.integer("seeds", default=1)
     given = [word for word in arguments.overrides if word.startswith("seed=")]
     first = given[-1].partition("=")[2] if given else "0"
-    if not first.isdecimal():
+    if not first.isdecimal() or len(first) > len(str(LARGEST_SEED)):
         raise UserError(
             f"{given[-1]} and seeds={count} both choose the seeds. Expected the first seed, such "
             f"as seed=0 seeds={count}, or a list alone: -m {given[-1]}."
@@ -121,7 +135,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     """
     if other := [word for word in arguments.bare if word not in FLAGS]:
         raise UserError(f"{other[0]} cannot be combined with -m or seeds=. Leave out either.")
-    retries = _whole_number(arguments, "retries")
+    retries = arguments.integer("retries", default=0, least=0)
     is_dry = _flag(arguments, "dry_run")
     found = _plan(arguments.overrides, kind=kind, resume=resume)
     _refuse_if_every_job_is(found.jobs or ())
@@ -132,18 +146,19 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
     sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
-    run_sweep(partial(_run_job, run=run, retries=retries, count=count))
+    with _stopped_by_signals(), _watched(found, count):
+        run_sweep(partial(_run_job, run=run, retries=retries, count=count))
     _finish(found.folder, count)
 
 
 def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     """Compose what all jobs share, and list the jobs."""
-    overrides = parse(words)
-    shared = [each for each in overrides if not each.is_sweep_override()]
+    given = {each.key_or_group: each for each in parse(words)}  # the last value counts
+    shared = [each for each in given.values() if not each.is_sweep_override()]
     source = compose([str(each.input_line) for each in shared], with_hydra=True)
     sweeper = source.hydra.sweeper
     params = parse([f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()])
-    varied = [*params, *(each for each in overrides if not each.is_hydra_override())]
+    varied = [*params, *(each for each in given.values() if not each.is_hydra_override())]
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
@@ -158,15 +173,15 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         "defaults": _defaults(source, swept),
         "config": _digest(without_hydra(source)),
     }
-    is_placed = any(each.key_or_group == "hydra.sweep.dir" for each in shared)
     earlier = None
-    if resume and jobs is not None and not is_placed:
+    if resume and jobs is not None and "hydra.sweep.dir" not in given:
         earlier = _newest(str(source.name), identity)
     return Sweep(
         words=words,
         shared=[each.key_or_group for each in shared],
         jobs=jobs,
         folder=earlier or Path(source.hydra.sweep.dir),
+        launcher=source.hydra.runtime.choices["hydra/launcher"],
         identity=identity,
     )
 
@@ -205,7 +220,7 @@ def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:
 def _digest(config: Config) -> str:
     """Return a hash of a config, without where caches are and downloads come from."""
     plain = without_places(to_plain(config))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _newest(name: str, identity: Mapping[str, Any]) -> Path | None:
@@ -245,6 +260,73 @@ def _words_for_hydra(sweep: Sweep) -> list[str]:
     ]
 
 
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let a signal that no job handles end the sweep as it ends a run, not the process at once.
+
+    Launchers then end the processes that they have started.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        reason = f"stopped by {signal.Signals(number).name}"
+        raise InterruptedRunError(reason, exit_code=exit_code(number))
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _watched(sweep: Sweep, count: int | None) -> Iterator[None]:
+    """Print a line about each job that ends, if the jobs print elsewhere."""
+    if sweep.launcher in HEARD:
+        yield
+        return
+    end = Event()
+    watch = Thread(target=_watch, args=(sweep.folder, count, end), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        end.set()
+        watch.join()
+
+
+def _watch(folder: Path, count: int | None, end: Event) -> None:
+    reported = _read_states(folder)
+    is_over = False
+    while not is_over:
+        is_over = end.wait(POLL_INTERVAL)
+        states = _read_states(folder)
+        for job in sorted(job for job in states if states[job] != reported.get(job)):
+            if states[job] != "running":
+                _report_result(read_result(job), count)
+        reported = states
+
+
+def _read_states(folder: Path) -> dict[Path, str]:
+    files = folder.glob("*/status.json")
+    return {file.parent: str(read_json(file).get("state")) for file in files}
+
+
+def _report_result(result: Result, count: int | None) -> None:
+    value = "no value" if result.value is None else f"{result.monitor} {result.value:.4g}"
+    what = value if result.error is None else f"failed: {result.error.splitlines()[0]}"
+    _report(_label(result.number, result.overrides, count), f"{what}, {result.seconds:.1f} s")
+
+
+def _label(number: int | None, overrides: Mapping[str, Any], count: int | None) -> str:
+    words = " ".join(f"{key}={as_word(value)}" for key, value in overrides.items())
+    return f"[{(number or 0) + 1}/{count or '?'}] {words}"
+
+
+def _report(label: str, what: str) -> None:
+    print(printable(f"{label}: {what}"), flush=True)
+
+
 def _print_jobs(sweep: Sweep) -> None:
     """Print the folder of every job, and their number.
 
@@ -268,11 +350,13 @@ def _run_job(source: Config, *, run: Run, retries: int, count: int | None) -> fl
     folder, overrides, number = current_place()
     if not folder.job.exists():
         folder.write_job(overrides, number=number)
-    words = " ".join(f"{key}={as_word(value)}" for key, value in overrides.items())
-    report = partial(_report, f"[{(number or 0) + 1}/{count or '?'}] {words}", time.monotonic())
+    label, start = _label(number, overrides, count), time.monotonic()
+
+    def report(what: str) -> None:
+        _report(label, f"{what}, {time.monotonic() - start:.1f} s")
+
     try:
-        job = current_job(source)
-        value = _attempt(job, run, retries=retries, report=report)
+        value = _attempt(current_job(source), run, retries=retries, report=report)
     except Exception as error:  # the other jobs go on
         report(f"failed: {first_line(error)}")
         if not _record_failure(folder, error, number=number):
@@ -294,18 +378,21 @@ def _attempt(job: Job, run: Run, *, retries: int, report: Callable[[str], None])
     return run(job)
 
 
-def _report(label: str, start: float, what: str) -> None:
-    print(printable(f"{label}: {what}, {time.monotonic() - start:.1f} s"), flush=True)
-
-
 def _record_failure(folder: RunFolder, error: Exception, *, number: int | None) -> bool:
-    """Record a failure in the folder of a job, and return whether the run in it is the job's."""
+    """Record a failure in the folder of a job, and return whether the run in it is the job's.
+
+    It is not if two jobs were given one folder, or if another process trains there.
+    """
     if not isinstance(error, UserError):
         log.error("job failed", exc_info=error)
-    taken = folder.read_status().get("state") in ("running", "finished")
-    if taken or folder.read_job().get("number") != number:
+    is_own = folder.read_job().get("number") == number
+    if not is_own or folder.read_status().get("state") == "finished":
         return False
-    folder.write_status("failed", error=describe(error))
+    try:
+        with folder.held():
+            folder.write_status("failed", error=describe(error))
+    except UserError:
+        return False
     return True
 
 
@@ -333,18 +420,6 @@ def _first_fault(results: Sequence[Result]) -> str:
     """Return the name and the error of the first job that failed."""
     failed = (f"; {each.name}: {each.error}".rstrip(".") for each in results if each.error)
     return next(failed, "")
-
-
-def _whole_number(arguments: Arguments, key: str, *, least: int = 0) -> int:
-    """Return the value of one of a command's own keys, 0 if it was not given.
-
-    Raises:
-        UserError: It is not a whole number, or less than ``least``.
-    """
-    word = arguments.one(key) or "0"
-    if not word.isdecimal() or int(word) < least:
-        raise UserError(f"{key}={word} is refused. Expected a whole number, at least {least}.")
-    return int(word)
 
 
 def _flag(arguments: Arguments, key: str) -> bool:

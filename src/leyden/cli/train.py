@@ -46,7 +46,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The config or another input is refused.
+        UserError: If the config or another input is refused.
     """
     # A run may outlive its terminal; messages that cannot be printed are in the log file.
     logging.raiseExceptions = False
@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _dispatch(arguments: Arguments) -> None:
-    """Follow the first rank, or continue, repeat or start runs, as the words ask."""
+    """Follow the first rank, or continue, repeat or start runs, depending on the arguments."""
     resume = wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     if {"-sc", "--shell-completion"}.intersection(flags):
@@ -185,10 +185,12 @@ def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> fl
     config, folder = job.config, job.folder
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
-    if job.launcher == "joblib" and config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu  # imports torch
+    if job.launcher == "joblib":
+        die_with_launcher()
+        if config.trainer.devices == 1:
+            from leyden.ranks.gpus import take_gpu  # imports torch
 
-        take_gpu()
+            take_gpu()
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier

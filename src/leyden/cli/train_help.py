@@ -13,10 +13,13 @@ USAGE = """usage: leyden train [GROUP=OPTION …] [KEY=VALUE …]
 Trains a network, then tests its best checkpoint. Without arguments, it trains a small CNN on
 handwritten digits with AdamW and a one-cycle schedule.
 
-  run=RUN      continue this run in its own folder; with --rerun, repeat it in a new one
-  resume=auto  continue the newest unfinished run of this config, or start a new one
-  -m           sweep over lists of values: KEY=VALUE,VALUE,…
-  --cfg job    print the composed config and stop"""
+  run=RUN       continue this run in its own folder; with --rerun, repeat it in a new one
+  resume=auto   continue the newest unfinished run or sweep of this config, or start a new one
+  -m            sweep over lists of values: KEY=VALUE,VALUE,…, and rank what they give
+  seeds=N       sweep over N seeds, from seed=S on, or from 0
+  retries=N     train a failed job of a sweep again, up to N times
+  dry_run=true  list the jobs of a sweep and stop
+  --cfg job     print the composed config and stop"""
 
 WIDTH = 98
 

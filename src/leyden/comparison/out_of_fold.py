@@ -38,25 +38,33 @@ class Predictions:
     class_names: tuple[str, ...]
 
 
-def read_out_of_fold(file: Path, class_names: tuple[str, ...]) -> Predictions:
+def read_out_of_fold(file: Path) -> Predictions:
     """Read the probabilities in ``oof.csv``; those of a row in several repeats are averaged.
 
     Raises:
-        UserError: If columns are missing or damaged.
+        UserError: If the predictions are not those of one class per row, or are damaged.
     """
-    _, lines = _read(file)
-    places, found = _parse(file, lines, class_names)
+    columns, lines = _read(file)
+    places, found = _parse(file, columns, lines)
     _, first = np.unique(places, return_index=True)
-    sums = np.zeros((len(first), len(class_names)))
+    sums = np.zeros((len(first), len(found.class_names)))
     np.add.at(sums, places, found.probabilities)
     return Predictions(
         probabilities=sums / np.bincount(places)[:, None],
         targets=found.targets[first],
-        class_names=class_names,
+        class_names=found.class_names,
     )
 
 
-def mark_label_errors(file: Path, class_names: tuple[str, ...]) -> int:
+def holds_classes(file: Path) -> bool:
+    """Whether a file is an ``oof.csv`` in which one class of several is predicted for each row."""
+    if not file.is_file():
+        return False
+    with file.open(newline="", encoding="utf-8") as stream:
+        return {"class", "target"} <= set(next(csv.reader(stream), ()))
+
+
+def mark_label_errors(file: Path) -> int:
     """Add to ``oof.csv`` which labels are probably wrong, by confident learning.
 
     The column ``label_margin`` is the probability of the label minus the highest of the others;
@@ -66,15 +74,15 @@ def mark_label_errors(file: Path, class_names: tuple[str, ...]) -> int:
         Number of rows whose label is probably wrong.
 
     Raises:
-        UserError: If columns are missing or damaged.
+        UserError: If the predictions are not those of one class per row, or are damaged.
     """
     columns, lines = _read(file)
-    places, _ = _parse(file, lines, class_names)
-    found = read_out_of_fold(file, class_names)
+    places, _ = _parse(file, columns, lines)
+    found = read_out_of_fold(file)
     errors = find_label_errors(found.probabilities, found.targets)
     suggested = [""] * len(found.targets)
     for row in errors.suspects:
-        suggested[row] = cell(class_names[errors.suggested[row]])
+        suggested[row] = cell(found.class_names[errors.suggested[row]])
     for place, line in zip(places, lines, strict=True):
         line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
     with written_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
@@ -91,22 +99,24 @@ def _read(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
 
 
 def _parse(
-    file: Path, lines: Sequence[Mapping[str, str]], class_names: tuple[str, ...]
+    file: Path, columns: Sequence[str], lines: Sequence[Mapping[str, str]]
 ) -> tuple[NDArray[np.int64], Predictions]:
     """Return the number ``(lines,)`` of the row of each line, and what was predicted for it."""
-    classes = {cell(name): place for place, name in enumerate(class_names)}
+    of_classes = [column for column in columns if column.startswith(PROBABILITY)]
+    names = tuple(column.removeprefix(PROBABILITY) for column in of_classes)
+    classes = {cell(name): place for place, name in enumerate(names)}
     rows: dict[str, int] = {}
     try:
-        columns = [cell(PROBABILITY + name) for name in class_names]
         places = np.array([rows.setdefault(line["source"], len(rows)) for line in lines], np.int64)
+        values = [[float(line[column]) for column in of_classes] for line in lines]
         predictions = Predictions(
-            probabilities=np.array([[float(line[name]) for name in columns] for line in lines]),
+            probabilities=np.array(values).reshape(len(lines), len(names)),
             targets=np.array([classes[line["target"]] for line in lines], np.int64),
-            class_names=class_names,
+            class_names=names,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{file} is damaged: {error}. Remove it, and continue the cross-validation with "
-            f"`leyden crossval run={file.parent}`, which writes it again."
+            f"{file} is damaged: {error!r}. Restore the file, or repeat the cross-validation in a "
+            "new folder."
         ) from error
     return places, predictions

@@ -30,7 +30,7 @@ def predict_held_out(run: FinishedRun) -> Predictions:
         )
     names = tuple(run.task.spec.class_names)
     if (file := run.folder.path / OUT_OF_FOLD).is_file():
-        return read_out_of_fold(file, names)
+        return read_out_of_fold(file)
     if not isinstance(run.data, DataModule):
         raise UserError(
             f"{run.checkpoint} is an ensemble without its {OUT_OF_FOLD}. Give the folder of the "

@@ -11,7 +11,7 @@ from typing import Any
 from leyden.comparison.statistics import Replicate
 from leyden.config.compose import read_plain
 from leyden.errors import UserError
-from leyden.monitor import out_of_fold
+from leyden.monitor import Mode, out_of_fold
 from leyden.runs.folder import RunFolder, read_json
 
 SWEEP = "sweep.json"
@@ -21,6 +21,8 @@ FOLD = re.compile(r"(?:repeat-(\d+)-)?fold-(\d+)")
 """Name of the folder of a run in a cross-validation."""
 
 SEED = "seed"
+
+MODES: Mapping[str, Mode] = {"min": "min", "max": "max"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Result:
     error: str | None
     seconds: float
     monitor: str | None
-    mode: str | None
+    mode: Mode | None
     metrics: Mapping[str, float]
     folds: tuple["Result", ...]
     test_ratio: float
@@ -139,15 +141,12 @@ def read_result(path: Path) -> Result:
         path: Its folder, or that of a job that an earlier run stands in for.
     """
     job = RunFolder(path).read_job()
-    run = _get(job, "run", str)
-    place = (path / run).resolve() if run else path
-    folder = RunFolder(place)
-    config, status = _read_config(folder), folder.read_status()
-    folds = _read_folds(folder)
-    monitor, overrides = _get(config, "monitor", str), _get(job, "overrides", dict) or {}
-    found = FOLD.fullmatch(place.name) or FOLD.fullmatch(path.name)
+    folder = RunFolder((path / job["run"]).resolve() if "run" in job else path)
+    config, status, folds = _read_config(folder), folder.read_status(), _read_folds(folder)
+    overrides, monitor = job.get("overrides", {}), _get(config, "monitor", str)
+    found = FOLD.fullmatch(folder.path.name) or FOLD.fullmatch(path.name)
     return Result(
-        path=place,
+        path=folder.path,
         name=path.name,
         number=_get(job, "number", int),
         overrides=overrides,
@@ -155,10 +154,10 @@ def read_result(path: Path) -> Result:
         fold=int(found[2]) if found else None,
         repeat=int(found[1] or 0) if found else 0,
         state=str(status.get("state", "missing")),
-        error=_get(status, "error", str),
+        error=status.get("error") and str(status["error"]),
         seconds=sum(each.seconds for each in folds) or _get(status, "seconds", float, int) or 0.0,
         monitor=out_of_fold(monitor) if folds and monitor else monitor,
-        mode=next((each.mode for each in folds if each.mode), _get(status, "mode", str)),
+        mode=next((each.mode for each in folds if each.mode), MODES.get(str(status.get("mode")))),
         metrics=folder.read_metrics(),
         folds=folds,
         test_ratio=_test_ratio(folder, folds),

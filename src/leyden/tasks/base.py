@@ -17,7 +17,8 @@ from torchmetrics import Metric, MetricCollection
 from leyden.batch import Batch, DataSpec
 from leyden.errors import UserError
 from leyden.monitor import Mode, mode_of
-from leyden.optim.parameter_groups import ParameterGroups, check_groups, decay_matrices
+from leyden.optim.decay_matrices import decay_matrices
+from leyden.optim.parameter_groups import ParameterGroups, check_groups
 from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.metrics import MeanLoss
@@ -215,7 +216,7 @@ class Task(LightningModule, ABC):
 
     @property
     def modes(self) -> dict[str, Mode | None]:
-        """Whether ``min`` or ``max`` is better, if either, for the logged name of each metric."""
+        """Mode of each metric by logged name: ``min``, ``max`` or ``None`` if neither is better."""
         modes: dict[str, Mode | None] = {f"{stage}/loss": "min" for stage in STAGES}
         for stage in MEASURED:
             metrics = self.metrics[f"{stage}_metrics"]

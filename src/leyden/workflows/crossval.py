@@ -1,12 +1,15 @@
 """Cross-validation: train and test on every fold, then one ensemble of all."""
 
 import csv
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -96,7 +99,7 @@ def crossval(
     return means
 
 
-def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
+def ensemble_config(config: Config, *, folds: int | None = None, repeats: int = 1) -> Config:
     """Return the config of which each fold differs in the fold alone.
 
     It keeps a splitter that has folds, and exchanges any other for ``KFold``, which then has the
@@ -104,7 +107,7 @@ def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
 
     Args:
         config: A frozen config.
-        folds: Number of folds.
+        folds: Number of folds; by default that of the splitter.
         repeats: How often the rows are divided into folds.
 
     Raises:
@@ -122,7 +125,7 @@ def ensemble_config(config: Config, *, folds: int, repeats: int = 1) -> Config:
         log.info("data/splitter=kfold takes the place of %s", splitter["_target_"])
         kept = {key: splitter[key] for key in SHARED if key in splitter}
         splitter = read_option("data/splitter/kfold") | kept
-    return _changed(config, splitter | {"folds": folds, "fold": None})
+    return _changed(config, splitter | {"folds": folds or splitter["folds"], "fold": None})
 
 
 def list_folds(config: Config, folder: RunFolder, *, repeats: int) -> list[Fold]:
@@ -172,8 +175,11 @@ def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
     unfinished = [fold for fold in folds if not _is_finished(fold)]
     if len(unfinished) < len(folds):
         log.info("%d of %d runs have finished before", len(folds) - len(unfinished), len(folds))
-    done = _in_turn if jobs == 1 else _side_by_side
-    for fold in done(unfinished, jobs, train_fold):
+    if jobs == 1:
+        trained = _in_turn(unfinished, train_fold)
+    else:
+        trained = _side_by_side(unfinished, jobs, train_fold)
+    for fold in trained:
         metrics = fold.folder.read_metrics()
         name = out_of_fold(fold.config.monitor)
         log.info("%s: %s %.4f", fold, name, metrics.get(name, math.nan))
@@ -182,10 +188,12 @@ def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
 def _is_finished(fold: Fold) -> bool:
     """Claim the folder of a run; whether the run in it has finished."""
     fold.folder.path.mkdir(parents=True, exist_ok=True)
+    whole = RunFolder(fold.folder.path.parent)
+    fold.folder.write_job(whole.read_job().get("overrides", {}))
     return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
 
 
-def _in_turn(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> Iterator[Fold]:  # noqa: ARG001
+def _in_turn(folds: Sequence[Fold], train_fold: TrainFold) -> Iterator[Fold]:
     for fold in folds:
         train_fold(fold.config, fold.folder)
         yield fold
@@ -218,13 +226,11 @@ def write_folds(
 ) -> None:
     """Write ``folds.csv``: one row per run, with the counts of its training and test rows."""
     names = _names(metrics)
-    rows = (
-        {"repeat": fold.repeat, "fold": fold.fold, "seed": fold.config.seed}
-        | dict(size)
-        | {name: values.get(name, math.nan) for name in names}
-        for fold, size, values in zip(folds, sizes, metrics, strict=True)
-    )
-    _write_csv(folder.folds, rows)
+    with _written_text(folder.folds) as stream:
+        stream.write(_line(["repeat", "fold", "seed", *sizes[0], *names]))
+        for fold, size, values in zip(folds, sizes, metrics, strict=True):
+            place = [fold.repeat, fold.fold, fold.config.seed, *size.values()]
+            stream.write(_line([*place, *(values.get(name, math.nan) for name in names)]))
 
 
 def mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -254,38 +260,46 @@ def _predict_and_average(config: Config, folder: RunFolder, folds: Sequence[Fold
     else:
         _write_ensemble(config, folder, runs)
     if runs[0].task.predicts_targets:
-        rows = [row for fold, run in zip(folds, runs, strict=True) for row in _predict(fold, run)]
-        _write_csv(folder.predictions, [row for _, _, row in sorted(rows, key=_order)])
+        _write_predictions(folder, folds, runs)
     else:
         kind = type(runs[0].task).__name__
         warnings.append(f"There is no oof.csv: {kind} has no targets to compare predictions with.")
     return warnings
 
 
-def _order(row: tuple[int, int, Any]) -> tuple[int, int]:
-    repeat, number, _ = row
-    return repeat, number
+def _write_predictions(
+    folder: RunFolder, folds: Sequence[Fold], runs: Sequence[FinishedRun]
+) -> None:
+    """Write ``oof.csv``: one line per row of the folds, by repetition and number of the row."""
+    header, lines = "", []
+    for fold, run in zip(folds, runs, strict=True):
+        for number, row in _predict(fold, run):
+            header = header or _line(map(cell, row))
+            lines.append(
+                (fold.repeat, number, _line(itertools.starmap(predicted_cell, row.items())))
+            )
+    with _written_text(folder.predictions) as stream:
+        stream.write(header)
+        stream.writelines(line for _, _, line in sorted(lines))
 
 
-def _predict(fold: Fold, run: FinishedRun) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield the repetition, the number and the line of ``oof.csv`` of each row of a fold."""
+def _predict(fold: Fold, run: FinishedRun) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each row of a fold, and what the run that did not learn it predicts."""
     data, task = run.data, run.task
     assert isinstance(data, DataModule)
     data.prepare_data()
-    data.setup("test")
+    data.split_rows("test")
     task.every_probability = True
     loader: Any = data.predict_dataloader()
     numbers = torch.cat([rows for _, rows in loader.order]).numpy()
+    targets = iter(zip(numbers.tolist(), data.readable_targets(numbers), strict=True))
     batches: Any = inference_trainer(run).predict(task, datamodule=data)
-    lines = [
-        dict(zip(columns, values, strict=True))
-        for columns in map(data.readable, batches)
-        for values in zip(*columns.values(), strict=True)
-    ]
-    targets = data.readable_targets(numbers)
-    for number, target, line in zip(numbers.tolist(), targets, lines, strict=True):
-        known = {"source": data.cached.sources[number], "repeat": fold.repeat, "fold": fold.fold}
-        yield fold.repeat, number, known | {"target": target} | line
+    for columns in map(data.readable, batches):
+        for values in zip(*columns.values(), strict=True):
+            number, target = next(targets)
+            known = {"source": data.cached.sources[number], "repeat": fold.repeat}
+            known |= {"fold": fold.fold, "target": target}
+            yield number, known | dict(zip(columns, values, strict=True))
 
 
 def _write_ensemble(config: Config, folder: RunFolder, runs: Sequence[FinishedRun]) -> None:
@@ -308,11 +322,15 @@ def _write_ensemble(config: Config, folder: RunFolder, runs: Sequence[FinishedRu
     SafeCheckpointIO().save_checkpoint({KEY: record}, folder.best)
 
 
-def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows of the same columns, without cells that a spreadsheet would evaluate."""
+def _line(cells: Iterable[Any]) -> str:
+    """Format a line of CSV."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+@contextmanager
+def _written_text(path: Path) -> Iterator[TextIO]:
+    """Open a text file aside, which takes the place of ``path`` at the end."""
     with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        for number, row in enumerate(rows):
-            if number == 0:
-                writer.writerow([cell(column) for column in row])
-            writer.writerow([predicted_cell(column, value) for column, value in row.items()])
+        yield stream

@@ -107,8 +107,9 @@ class EnsembleData(LightningDataModule):
         Raises:
             UserError: Members keep other rows of the data than the first.
         """
-        for member in self.members:
-            member.setup(stage)
+        self.members[0].setup(stage)
+        for member in self.members[1:]:
+            member.split_rows(stage)  # without the warnings, which are the same
         if len({member.split_fingerprint() for member in self.members}) > 1:
             raise UserError(_other_rows("of these data"))
 

@@ -50,7 +50,7 @@ WRITES_NOTHING: dict[str, Any] = {
 }
 
 LONGEST_REASON = 400
-"""Longest part of torch's message about mismatched weights, in characters."""
+"""Maximum length in characters of torch's message about mismatched weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,8 @@ def load_run(
         calibrated: Whether to apply what ``leyden calibrate`` fitted, if anything.
 
     Raises:
-        UserError: The run is missing, damaged or of an earlier version, the config is refused, or
-            the weights do not fit the changed config.
+        UserError: If the run is missing, damaged or of an earlier version, the config is refused,
+            or the weights do not fit the changed config.
     """
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
@@ -163,7 +163,7 @@ def inference_trainer(finished: FinishedRun, *, settings: Sequence[str] = NUMERI
         settings: Settings that are taken from the run's own trainer.
 
     Raises:
-        UserError: Lightning refuses the settings.
+        UserError: If Lightning refuses the settings.
     """
     set_global_state(finished.config)
     config = to_plain(finished.config, resolve=True)["trainer"]

@@ -127,6 +127,8 @@ def test_nothing_that_was_read_becomes_markup(tmp_path):
 
 def test_categories_are_text_in_any_script(tmp_path):
     path = write_sweep(tmp_path / "sweep", {"漢字": [0.1], "한글": [0.2]}, key="data.kind")
-    svg = (report(read_study(path)).page.sections[3]).blocks[1].panels["data.kind"]
+    sections = report(read_study(path)).page.sections
+    parameters = next(each for each in sections if each.title == "Parameters")
+    svg = parameters.blocks[1].panels["data.kind"]
     assert ">漢字</text>" in svg
     assert ">한글</text>" in svg

@@ -344,7 +344,10 @@ def test_a_missing_column_is_named_with_the_nearest(table):
             {"age": [1] * 50, "id": [f"p{n}" for n in range(50)], "state": ["ill", "well"] * 25},
             "No column is left",
         ),
-        ({"age": [1, 2] * 5, "state": ["ill", "well"] * 5}, "Equal rows stay together, and 2 of"),
+        (
+            {"age": [1, 2] * 5, "state": ["ill", "well"] * 5},
+            "Equal rows stay together, and only 2 are distinct",
+        ),
         ({"state": ["ill", "well"] * 25}, "no row|No column|No row"),
     ],
 )
@@ -676,7 +679,7 @@ def test_a_word_that_drops_many_rows_is_a_warning(table, visits, caplog):
 
     (warning,) = warnings_of(caplog)
     assert warning.startswith("50 of 200 rows are left out because 'None' in state counts as")
-    (option,) = shlex.split(warning.split("for a value: ")[1])
+    (option,) = shlex.split(warning.split("as a value: ")[1])
     words = compose(["data=table", "data.path=a.csv", "data.target=y", option])["data"]
     assert table(columns, missing_cells=words["missing_cells"]).class_names == (
         "None",

@@ -113,7 +113,8 @@ def _compared(confirmation: Confirmation, name: str) -> list[Cell]:
 def describe(confirmation: Confirmation) -> str:
     """Say in a sentence whether the best config beats the default one."""
     found = confirmation.difference
-    seeds = plural(found.count, "new seed")
+    runs = min(len(confirmation.best.finished), len(confirmation.default.finished))
+    seeds = plural(runs, "new seed")
     if math.isnan(found.mean):
         return "The runs with new seeds of the best and the default config were not measured."
     sign = {"min": -1.0, "max": 1.0}.get(confirmation.mode or "", 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from leyden.comparison.calibration import BINS, calibration_error, fit_temperature
 from leyden.comparison.label_errors import find_label_errors
-from leyden.comparison.out_of_fold import PROBABILITY, Predictions, read_out_of_fold
+from leyden.comparison.out_of_fold import Predictions, holds_classes, read_out_of_fold
 from leyden.comparison.report.checklist import as_mapping
 from leyden.comparison.report.html import Badge, Block, Cell, Facts, Pictures, Section, Table, Text
 from leyden.comparison.report.pictures import draw_reliability, number
@@ -41,18 +41,14 @@ class OutOfFold:
 def read_predictions(result: Result) -> OutOfFold | None:
     """Read ``oof.csv``; nothing if it is missing, damaged, or holds no probabilities of classes."""
     file = RunFolder(result.path).predictions
-    if not file.is_file():
-        return None
     try:
+        if not holds_classes(file):
+            return None
         with file.open(newline="", encoding="utf-8") as stream:
-            lines = csv.DictReader(stream)
-            columns = lines.fieldnames or ()
-            sources = list(dict.fromkeys(line["source"] for line in lines))
-        names = [each.removeprefix(PROBABILITY) for each in columns if each.startswith(PROBABILITY)]
-        predictions = read_out_of_fold(file, tuple(names)) if len(names) > 1 else None
+            sources = list(dict.fromkeys(line["source"] for line in csv.DictReader(stream)))
+        return OutOfFold(predictions=read_out_of_fold(file), sources=sources)
     except (UserError, KeyError, ValueError, csv.Error):
         return None
-    return OutOfFold(predictions=predictions, sources=sources) if predictions else None
 
 
 def fold_table(result: Result) -> Section:

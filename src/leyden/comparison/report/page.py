@@ -7,6 +7,7 @@ from pathlib import Path
 from leyden.comparison.report import sections
 from leyden.comparison.report.confirmation import Confirmation, confirmation_section, describe
 from leyden.comparison.report.crossval import (
+    OutOfFold,
     calibration,
     count_label_errors,
     fold_table,
@@ -57,12 +58,14 @@ def report(study: Study, confirmation: Confirmation | None = None) -> Report:
         study: What was read from its folder.
         confirmation: The best and the default config, trained again with new seeds.
     """
-    name = study.path.resolve().name
+    path = study.path.resolve()
+    first = study.best.results[0] if study.best else None
+    predictions = read_predictions(first) if first and first.folds else None
     page = Page(
-        title=f"{KINDS[study.kind]} {study.path.resolve().parent.name}/{name}",
+        title=f"{KINDS[study.kind]} {path.parent.name}/{path.name}",
         subtitle=_subtitle(study),
-        findings=[*_findings(study, confirmation)],
-        sections=[*_sections(study, confirmation)],
+        findings=[*_findings(study, confirmation, predictions)],
+        sections=[*_sections(study, confirmation, predictions)],
     )
     return Report(page=page, table=as_text(study.all_rows))
 
@@ -83,17 +86,18 @@ def _subtitle(study: Study) -> str:
     )
 
 
-def _sections(study: Study, confirmation: Confirmation | None) -> Iterator[Section]:
+def _sections(
+    study: Study, confirmation: Confirmation | None, predictions: OutOfFold | None
+) -> Iterator[Section]:
     yield sections.metrics(study)
     yield sections.ranking(study)
     if confirmation:
         yield confirmation_section(confirmation)
-    best = study.best.results[0] if study.best else None
-    if best is not None and best.folds:
-        yield fold_table(best)
-        if found := read_predictions(best):
-            yield calibration(found)
-            yield label_errors(found)
+    if study.best:
+        yield fold_table(study.best.results[0])
+    if predictions:
+        yield calibration(predictions)
+        yield label_errors(predictions)
     yield sections.curves(study)
     yield sections.parameters(study)
     yield sections.cost(study)
@@ -102,7 +106,9 @@ def _sections(study: Study, confirmation: Confirmation | None) -> Iterator[Secti
     yield sections.reproducibility(study)
 
 
-def _findings(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
+def _findings(
+    study: Study, confirmation: Confirmation | None, predictions: OutOfFold | None
+) -> Iterator[str]:
     unfinished = [each for each in study.results if not each.is_finished]
     if unfinished:
         yield f"{len(unfinished)} of {plural(len(study.results), 'job')} did not finish."
@@ -119,7 +125,8 @@ def _findings(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
     else:
         yield f"{best.monitor} {estimate}."
     yield from _baselines(study)
-    yield from _labels(best)
+    if predictions and (wrong := count_label_errors(predictions)):
+        yield f"{plural(wrong, 'label')} of {len(predictions.sources)} may be wrong."
     for each in best.results:
         warnings = RunFolder(each.path).read_status().get("warnings")
         yield from map(str, warnings if isinstance(warnings, list) else ())
@@ -142,12 +149,15 @@ def _noise(study: Study) -> Iterator[str]:
         )
         return
     said = {
-        "differs": "{} worse than the best beyond noise",
-        "noise": "{} within noise of the best",
-        "untested": "{} not comparable with it",
+        "differs": "worse than the best beyond noise",
+        "noise": "within noise of the best",
+        "untested": "not comparable with the best",
     }
-    parts = [said[verdict].format(count) for verdict, count in counts.items() if count]
-    yield f"Of the {plural(len(others), 'other')}: {', '.join(parts)}."
+    if len(others) == 1:
+        yield f"The other is {said[others[0]]}."
+        return
+    parts = [f"{count} {said[verdict]}" for verdict, count in counts.items() if count]
+    yield f"Of the {len(others)} others: {', '.join(parts)}."
 
 
 def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
@@ -174,8 +184,8 @@ def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
         }
         yield (
             f"The default config is at {measured(default.metrics[default.monitor])}, "
-            f"{found.estimate.mean:+.3g} from the best ({said[found.verdict]}). The best was chosen "
-            f"by these values, which favours it: {again}"
+            f"{found.estimate.mean:+.3g} from the best ({said[found.verdict]}). The best was "
+            f"chosen by these values, which favours it: {again}"
         )
 
 
@@ -184,23 +194,16 @@ def _baselines(study: Study) -> Iterator[str]:
     best = study.best
     if rows and best is not None:
         row = rows[0]
-        before = study.all_rows.index(row) < _place(study, best)
-        verdict = "is better than the best config" if before else "is behind"
+        place = _place(study, row)
+        order = "better" if place < _place(study, best) else "worse"
+        said = {"noise": ", within noise", "differs": ", beyond noise", "untested": ""}
+        verdict = said[study.differences[place].verdict]
         name = row.overrides.get("model", row.results[0].name)
-        yield f"The best baseline, {name}, {verdict}: {measured(row.metrics[row.monitor])}."
+        yield (
+            f"The best baseline, {name}, is {order} than the best config{verdict}: "
+            f"{measured(row.metrics[row.monitor])}."
+        )
 
 
 def _place(study: Study, row: Row) -> int:
     return next(k for k, each in enumerate(study.all_rows) if each.results[0] is row.results[0])
-
-
-def _labels(best: Row) -> Iterator[str]:
-    first = best.results[0]
-    if first.folds and (found := read_predictions(first)):
-        count = count_label_errors(found)
-        rows = len(found.predictions.targets)
-        yield (
-            f"{plural(count, 'label')} of {rows} may be wrong."
-            if count
-            else "No label seems wrong."
-        )

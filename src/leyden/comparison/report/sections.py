@@ -98,7 +98,7 @@ def _explain(study: Study) -> Iterator[Block]:
         "Intervals are of Student's t over seeds; over folds, whose training rows overlap, they "
         "are widened as Nadeau and Bengio (2003) derive. Each row is compared with the best one "
         "by the corrected resampled t-test, paired by fold and seed; p is adjusted by Holm for "
-        "all of these comparisons, and a difference is called noise from 0.05."
+        "their number, and from 0.05 a difference is called noise."
     )
     if len(study.all_rows) > 1:
         yield Text(text=text)

@@ -40,8 +40,8 @@ class Difference:
 
     Attributes:
         estimate: Mean of this row minus the best, paired by fold and seed.
-        p_value: Of no difference, adjusted by Holm for all rows that are compared with the best;
-            NaN if there are too few pairs.
+        p_value: Of no difference, adjusted by Holm for all jobs, or all baselines, that are
+            compared with the best; NaN if there are too few pairs.
     """
 
     estimate: Estimate
@@ -112,13 +112,20 @@ class Study:
         best = self.best
         if best is None:
             return {}
-        places = [place for place, row in enumerate(self.all_rows) if not _is_same(row, best)]
-        estimates = [difference(self.all_rows[place], best) for place in places]
-        adjusted = holm([each.p_value for each in estimates])
-        return {
-            place: Difference(estimate=estimate, p_value=p)
-            for place, estimate, p in zip(places, estimates, adjusted, strict=True)
-        }
+        found: dict[int, Difference] = {}
+        # Baselines are a family of their own: to measure them must not change what is said of jobs.
+        for is_baseline in (False, True):
+            estimates = {
+                place: difference(row, best)
+                for place, row in enumerate(self.all_rows)
+                if not _is_same(row, best) and self.is_baseline(row) == is_baseline
+            }
+            adjusted = holm([each.p_value for each in estimates.values()])
+            found |= {
+                place: Difference(estimate=estimate, p_value=p)
+                for (place, estimate), p in zip(estimates.items(), adjusted, strict=True)
+            }
+        return found
 
     @property
     def mode(self) -> str | None:

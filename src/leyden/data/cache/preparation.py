@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,13 @@ from leyden.data.cache.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache.prepared import ARRAYS, COLUMNS, META, REPORT, SOURCES
 from leyden.data.cache.source_names import ENDS, SourceNames, append_names
 from leyden.data.cache.store import write_once
-from leyden.data.cleaning.comparison import Comparison
+from leyden.data.cleaning.comparison import Comparison, digest_rows
 from leyden.data.cleaning.near_duplicates import separate_contexts
 from leyden.data.cleaning.steps import Cleaning, clean
 from leyden.data.identity import Keys, hash_names, mix_keys, separate_repeats
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
 from leyden.data.values import canonical, merged
 from leyden.errors import UserError
-
-DIGEST_SIZE = 16
-"""Length in bytes of the digest of a row's inputs."""
 
 
 def prepare(
@@ -93,8 +90,7 @@ class _WrittenRows:
             return
         for name, array in rows.arrays.items():
             self.arrays.append(name, array)
-        digests = b"".join(_row_digests(rows.arrays))
-        self.compared.append("digests", np.frombuffer(digests, dtype=f"V{DIGEST_SIZE}"))
+        self.compared.append("digests", digest_rows(rows.arrays))
         self._add_targets(rows)
         self.columns.append(
             "splits", np.full(count, GIVEN_SPLITS.index(rows.split), dtype=np.uint8)
@@ -191,7 +187,7 @@ class Numbering:
 
     @property
     def names(self) -> list[str]:
-        """Sorted names so far; of names that are equal as values only one."""
+        """Sorted distinct names so far; names of equal values, such as 1 and 1.0, are one."""
         return sorted(set(merged(list(self._numbers)).values()))
 
     def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -211,18 +207,6 @@ class Numbering:
 def _group_keys(groups: NDArray[np.str_]) -> Keys:
     names, places = np.unique(groups, return_inverse=True)
     return hash_names(map(canonical, names.tolist()))[places]
-
-
-def _row_digests(arrays: Mapping[str, NDArray[Any] | Ragged]) -> Iterator[bytes]:
-    columns = [
-        array if isinstance(array, Ragged) else np.ascontiguousarray(array)
-        for array in arrays.values()
-    ]
-    for row in zip(*columns, strict=True):
-        digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
-        for value in row:
-            digest.update(value)
-        yield digest.digest()
 
 
 def _hash_sequences(sequences: Ragged) -> NDArray[np.int64]:

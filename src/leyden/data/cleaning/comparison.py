@@ -1,13 +1,15 @@
 """Comparison of rows: which are equal, or nearly equal, although they must not be."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cleaning.near_duplicates import find_near_duplicates
 from leyden.data.identity import Keys, find_repeated, mix_keys
-from leyden.data.rows import GIVEN_SPLITS, GivenSplit
+from leyden.data.rows import GIVEN_SPLITS, GivenSplit, Ragged
 
 RowNumbers = NDArray[np.int64]
 
@@ -19,7 +21,33 @@ RANKS = np.array([{"test": 0, "val": 1}.get(split, 2) for split in GIVEN_SPLITS]
 """Rank of each split in ``GIVEN_SPLITS``; of two equal rows the one of the lower rank is kept."""
 
 NONE = -1
-"""Number of the twin of a row that has none."""
+"""Number in place of the twin, the row that another one equals, of a row without one."""
+
+
+DIGEST_SIZE = 16
+"""Length in bytes of the digest of a row's inputs."""
+
+
+def digest_rows(arrays: Mapping[str, NDArray[Any] | Ragged]) -> NDArray[np.void]:
+    """Return digests of the inputs of rows; inputs are equal if all of their bytes are.
+
+    Args:
+        arrays: Inputs ``(rows, ...)`` by field.
+
+    Returns:
+        Digests ``(rows,)`` of ``DIGEST_SIZE`` bytes.
+    """
+    columns = [
+        array if isinstance(array, Ragged) else np.ascontiguousarray(array)
+        for array in arrays.values()
+    ]
+    digests = bytearray()
+    for row in zip(*columns, strict=True):
+        digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
+        for value in row:
+            digest.update(value)
+        digests += digest.digest()
+    return np.frombuffer(digests, dtype=f"V{DIGEST_SIZE}")
 
 
 class Comparison:
