@@ -79,11 +79,13 @@ def test_torch_is_not_imported(sweep):
 @pytest.mark.slow
 def test_a_real_sweep_whose_best_and_default_run_again(tmp_path, leyden_process):
     words = ["network=linear", "trainer=cpu", "trainer.max_epochs=1", "name=real"]
-    swept = ["optimizer.lr=0.003,0.03", "optimizer.weight_decay=0,0.1"]
+    swept = ["optimizer.lr=0.003,0.03", "optimizer.weight_decay=0.01,0.1"]
     done = leyden_process("train", "-m", *words, *swept, cwd=tmp_path)
     assert done.code == 0, done.err
     (sweep,) = (tmp_path / "runs/real").iterdir()
 
+    done = leyden_process("report", f"path={sweep}", cwd=tmp_path)
+    assert "The default config is at" in done.out or "The best is the default" in done.out
     done = leyden_process("report", f"path={sweep}", "confirm=2", cwd=tmp_path)
     assert done.code == 0, done.err
     assert "With 2 new seeds the best config" in done.out

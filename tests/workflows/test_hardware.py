@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from torch import nn
 
@@ -59,3 +61,13 @@ def test_an_explicit_precision_is_kept(flags):
     flags("avx512_bf16")
 
     assert precision_of({"precision": "64-true", "accelerator": "cpu"}, CONVOLUTION) == "64-true"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset on Linux alone")
+def test_the_peak_of_memory_is_of_this_run_alone():
+    held = torch.ones(2**26, dtype=torch.uint8)
+    before = hardware.peak_memory()["main"]
+    assert before > held.numel()
+    del held
+    hardware.reset_peak_memory()
+    assert hardware.peak_memory()["main"] < before - 2**25

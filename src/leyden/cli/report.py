@@ -15,7 +15,7 @@ from leyden.comparison.report.confirmation import (
 )
 from leyden.comparison.report.page import PAGE, report, write_ranking
 from leyden.comparison.report.pair import pair_file, report_pair
-from leyden.comparison.report.study import Study, read_study, relative, shared_words
+from leyden.comparison.report.study import Study, default_overrides, read_study, relative
 from leyden.config.compose import Config, from_plain, to_plain
 from leyden.errors import UserError, near
 from leyden.printable import printable
@@ -132,8 +132,18 @@ def _confirm(study: Study, count: int) -> None:
 
 
 def _default_config(study: Study) -> Config:
-    """Compose the config that the command of a sweep has without the sweep."""
-    config, _ = compose_and_check(shared_words(study))
+    """Compose the config that the command of a sweep has without the sweep.
+
+    Raises:
+        UserError: The command is unknown, or refused.
+    """
+    overrides = default_overrides(study)
+    if overrides is None:
+        raise UserError(
+            f"No job of {study.path} has recorded the command of the sweep, so its default config "
+            "is unknown. Leave confirm= out."
+        )
+    config, _ = compose_and_check(overrides)
     return config
 
 

@@ -31,7 +31,7 @@ def test_cross_validations_are_paired_by_fold(tmp_path):
         for name, losses in {"a": [0.4, 0.6, 0.8], "b": [0.3, 0.52, 0.69]}.items()
     ]
     found = report_pair(*studies)
-    assert "test/loss: 0.6 and 0.5033, beyond noise (p 0.0" in found.text
+    assert "test/loss: 0.6 and 0.5033, beyond noise (p = 0.014)" in found.text
 
 
 def test_sweeps_are_refused(sweep):

@@ -3,7 +3,7 @@ import shlex
 import pytest
 
 from fabricated import write_crossval, write_run, write_sweep
-from leyden.comparison.report.study import read_study, repeat_command, shared_words
+from leyden.comparison.report.study import default_overrides, read_study, repeat_command
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, write_json
 
@@ -11,8 +11,8 @@ from leyden.runs.folder import RunFolder, write_json
 def verdicts(study):
     return {
         row.overrides.get("optimizer.lr", row.overrides.get("model")): difference.verdict
-        for place, row in enumerate(study.all_rows)
-        if (difference := study.differences.get(place))
+        for row in study.all_rows
+        if (difference := study.difference_of(row))
     }
 
 
@@ -31,7 +31,7 @@ def test_single_runs_are_not_tested(tmp_path):
 def test_p_values_are_adjusted_for_all_comparisons(tmp_path):
     losses = {0.1: [0.50, 0.51, 0.52], 0.2: [0.60, 0.65, 0.62], 0.3: [0.61, 0.66, 0.63]}
     study = read_study(write_sweep(tmp_path / "sweep", losses))
-    (first, second) = study.differences.values()
+    first, second = map(study.difference_of, study.rows[1:])
     assert first.p_value >= 2 * min(first.estimate.p_value, second.estimate.p_value) - 1e-12
 
 
@@ -60,7 +60,7 @@ def test_the_best_is_repeated_by_the_words_of_the_command(tmp_path):
     assert commands[1][3] == 'network.kind="it\'s \\"so\\""'
     assert commands[2][3] == 'network.kind="true"'  # the text, not the boolean
     assert shlex.split(shlex.join(commands[1])) == commands[1]
-    assert shared_words(study) == ["network=mlp"]
+    assert default_overrides(study) == ["network=mlp"]
 
 
 def test_added_keys_stay_added(tmp_path):
@@ -69,6 +69,25 @@ def test_added_keys_stay_added(tmp_path):
     write_json(provenance, {"command": "leyden train -m +network.depth=1,2 hydra/launcher=joblib"})
     study = read_study(path)
     assert repeat_command(study, study.results[0])[2:] == ["+network.depth=1", "seed=0"]
+
+
+def test_one_job_of_a_sweep_is_repeated_alone(tmp_path):
+    path = write_sweep(tmp_path / "sweep", {0.1: [0.3, 0.4], 0.2: [0.1]})
+    study = read_study(path / "1_job")
+    command = repeat_command(study, study.results[0])
+    assert command == ["leyden", "train", "network=mlp", "optimizer.lr=0.1", "seed=1"]
+
+
+def test_the_command_of_a_run_that_stands_in_for_a_job_is_not_that_of_the_sweep(tmp_path):
+    earlier = write_run(tmp_path / "earlier", loss=0.1)
+    write_json(RunFolder(earlier).provenance, {"command": "leyden train -m network=mlp,cnn"})
+    path = write_sweep(tmp_path / "sweep", {0.1: [0.3], 0.2: [0.2]})
+    job = {"number": 0, "overrides": {"optimizer.lr": 0.1, "seed": 0}, "run": "../../earlier"}
+    write_json(RunFolder(path / "0_job").job, job)
+    study = read_study(path)
+    assert study.best.results[0].path == earlier
+    command = repeat_command(study, study.best.results[0])
+    assert command == ["leyden", "train", "network=mlp", "optimizer.lr=0.1", "seed=0"]
 
 
 def test_a_cross_validation_is_one_point(tmp_path):

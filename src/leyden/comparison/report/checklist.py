@@ -18,6 +18,9 @@ from leyden.runs.folder import RunFolder, read_json
 
 UNKNOWN = "not recorded"
 
+KINDS = {"main": "main memory", "gpu": "memory of one GPU"}
+"""Kinds of memory in a status, in words."""
+
 
 def checklist(study: Study, row: Row) -> dict[str, str]:
     """Answer the questions about a study, and about one of its rows, by their words.
@@ -85,23 +88,20 @@ def _compute(study: Study, provenance: Mapping[str, Any]) -> str:
 
 def memory_lines(results: Iterable[Result]) -> list[str]:
     """Return the peak of each kind of memory over all runs, in words."""
-    peaks: dict[str, float] = {}
-    for each in results:
-        for name, count in peak_memory(each).items():
-            peaks[name] = max(peaks.get(name, 0.0), count)
-    names = {"main": "main memory", "gpu": "memory of one GPU"}
-    return [f"at most {size(peaks[key])} of {name}" for key, name in names.items() if key in peaks]
+    peaks = peak_memory(results)
+    return [f"at most {size(count)} of {KINDS[kind]}" for kind, count in peaks.items()]
 
 
-def peak_memory(result: Result) -> dict[str, float]:
-    """Return the most bytes that a run has held, by the kind of memory; of folds, the largest."""
-    peaks: dict[str, float] = {}
-    for each in result.folds or (result,):
-        found = as_mapping(RunFolder(each.path).read_status().get("peak_memory"))
-        for name, count in found.items():
-            if isinstance(count, int | float) and math.isfinite(count):
-                peaks[name] = max(peaks.get(name, 0.0), float(count))
-    return peaks
+def peak_memory(results: Iterable[Result]) -> dict[str, float]:
+    """Return the most bytes that any run has held, in main memory and on a GPU if it used one."""
+    runs = [run for each in results for run in each.folds or (each,)]
+    found = [as_mapping(RunFolder(run.path).read_status().get("peak_memory")) for run in runs]
+    peaks = {kind: [each[kind] for each in found if _is_count(each.get(kind))] for kind in KINDS}
+    return {kind: max(counts) for kind, counts in peaks.items() if counts}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _split(result: Result, status: Mapping[str, Any]) -> str:

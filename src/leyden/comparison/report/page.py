@@ -17,7 +17,7 @@ from leyden.comparison.report.crossval import (
 from leyden.comparison.report.html import Page, Section, render
 from leyden.comparison.report.study import Study
 from leyden.comparison.report.wording import equals, measured, plural, words
-from leyden.comparison.table import Row, as_text, write_csv
+from leyden.comparison.table import as_text, write_csv
 from leyden.files import written_aside
 from leyden.runs.folder import RunFolder, read_json
 
@@ -116,6 +116,11 @@ def _findings(
     if best is None:
         yield "Nothing was measured, so there is no best config."
         return
+    if study.mode is None and len(study.rows) > 1:
+        yield (
+            f"Whether lower or higher values of {best.monitor} are better is not recorded, so the "
+            "first job is called the best."
+        )
     estimate = measured(best.metrics[best.monitor])
     if study.kind == "sweep":
         count = plural(len(study.rows), "config")
@@ -135,9 +140,7 @@ def _findings(
 def _noise(study: Study) -> Iterator[str]:
     """Say which of the other points may be as good as the best."""
     others = [
-        found.verdict
-        for place, found in study.differences.items()
-        if not study.is_baseline(study.all_rows[place]) and study.all_rows[place].finished
+        found.verdict for row in study.rows if row.finished and (found := study.difference_of(row))
     ]
     if not others:
         return
@@ -173,10 +176,9 @@ def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
             "The default config is not among the jobs, so whether the best beats it is unknown: "
             f"{again}"
         )
-    elif default.results[0] is best.results[0]:
+    elif default is best:
         yield "The best is the default config."
-    elif default.monitor in default.metrics:
-        found = study.differences[_place(study, default)]
+    elif default.monitor in default.metrics and (found := study.difference_of(default)):
         said = {
             "noise": f"within noise, p {equals(found.p_value)}",
             "differs": f"beyond noise, p {equals(found.p_value)}",
@@ -190,20 +192,15 @@ def _default(study: Study, confirmation: Confirmation | None) -> Iterator[str]:
 
 
 def _baselines(study: Study) -> Iterator[str]:
+    """Compare the best baseline with the best config."""
     rows = [row for row in study.all_rows if study.is_baseline(row) and row.monitor in row.metrics]
-    best = study.best
-    if rows and best is not None:
-        row = rows[0]
-        place = _place(study, row)
-        order = "better" if place < _place(study, best) else "worse"
-        said = {"noise": ", within noise", "differs": ", beyond noise", "untested": ""}
-        verdict = said[study.differences[place].verdict]
-        name = row.overrides.get("model", row.results[0].name)
-        yield (
-            f"The best baseline, {name}, is {order} than the best config{verdict}: "
-            f"{measured(row.metrics[row.monitor])}."
-        )
-
-
-def _place(study: Study, row: Row) -> int:
-    return next(k for k, each in enumerate(study.all_rows) if each.results[0] is row.results[0])
+    if not rows or (found := study.difference_of(rows[0])) is None:
+        return
+    first = next(row for row in study.all_rows if row is rows[0] or row is study.best)
+    order = "better" if first is rows[0] else "worse"
+    verdict = {"noise": ", within noise", "differs": ", beyond noise", "untested": ""}
+    name = rows[0].overrides.get("model", rows[0].results[0].name)
+    yield (
+        f"The best baseline, {name}, is {order} than the best config{verdict[found.verdict]}: "
+        f"{measured(rows[0].metrics[rows[0].monitor])}."
+    )

@@ -10,7 +10,15 @@ from leyden.comparison.report.html import Block, Cell, Page, Pictures, Section, 
 from leyden.comparison.report.page import Report
 from leyden.comparison.report.pictures import Curve, draw_curves, number, word
 from leyden.comparison.report.study import Study, relative
-from leyden.comparison.report.wording import duration, interval, listed, p_value, plural, size
+from leyden.comparison.report.wording import (
+    duration,
+    equals,
+    interval,
+    listed,
+    p_value,
+    plural,
+    size,
+)
 from leyden.comparison.results import Result
 from leyden.comparison.statistics import LEVEL, Estimate, compare
 from leyden.comparison.table import aligned
@@ -90,7 +98,7 @@ def _verdict(found: Estimate) -> str:
     if math.isnan(found.p_value):
         return "which one run each cannot tell from noise"
     verdict = "beyond noise" if found.p_value < 1 - LEVEL else "within noise"
-    return f"{verdict} (p {p_value(found.p_value)})"
+    return f"{verdict} (p {equals(found.p_value)})"
 
 
 def _unequal(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -129,8 +137,8 @@ def _metrics(a: Result, b: Result) -> Section:
         "folds: leyden crossval, or a sweep with seeds=5."
     )
     cost = [["running time", *(duration(each.seconds) for each in (a, b)), "", "", ""]]
-    peaks = [sum(peak_memory(each).values()) for each in (a, b)]
-    cost += [["peak memory", *(size(each) if each else "-" for each in peaks), "", "", ""]]
+    peaks = [" + ".join(map(size, peak_memory([each]).values())) for each in (a, b)]
+    cost += [["peak memory", *(each or "-" for each in peaks), "", "", ""]]
     header = ["", *NAMES, "second minus first", "95 % interval", "p"]
     return Section(
         title="Metrics", blocks=[Text(text=text), Table(header=header, rows=[*rows, *cost])]

@@ -1,8 +1,10 @@
 """The sections that every report has: ranking, curves, parameters, cost, failures, checklist."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from shlex import join
+from typing import Any
 
 from leyden.comparison.report.checklist import checklist, memory_lines, peak_memory
 from leyden.comparison.report.failures import failing_line
@@ -59,7 +61,11 @@ VERDICTS = {
     "untested": "unknown",
 }
 
-TONES = {"best": "best", "default": "default config", "other": "all others"}
+TONES = {"best": "best", "default": "default config", "other": "others"}
+"""Classes of colours, with their names in legends."""
+
+Drawn = tuple[str, str, list[dict[str, float]]]
+"""Tone, label and epochs of a learning curve."""
 
 
 def metrics(study: Study) -> Section:
@@ -87,7 +93,7 @@ def ranking(study: Study) -> Section:
     header += ["minus best", "p", "verdict", "95 % interval", "time", "memory"]
     table = Table(
         header=header,
-        rows=[_ranked(study, place, row, axis) for place, row in enumerate(rows)],
+        rows=[_ranked(study, place, row, axis) for place, row in enumerate(rows, 1)],
         tones=[_row_tone(study, row) for row in rows],
     )
     return Section(title="Ranking", blocks=[*_explain(study), table])
@@ -128,17 +134,18 @@ def _interval_axis(study: Study) -> Axis | None:
 def _ranked(study: Study, place: int, row: Row, axis: Axis | None) -> list[Cell]:
     estimate = row.metrics.get(row.monitor)
     tone = tone_of(study, row)
-    cells: list[Cell] = [str(place + 1), _mark(study, row), *_config(study, row), _runs(row)]
+    cells: list[Cell] = [str(place), _mark(study, row), *_config(study, row), _runs(row)]
     if estimate is None:
-        cells += ["-", "", *[""] * 3, ""]
+        cells += ["-", *[""] * 5]
     else:
         ends = estimate.low, estimate.high
         picture = draw_interval(estimate.mean, *ends, axis, tone=tone) if axis else ""
-        cells += [number(estimate.mean), picture, *_against_best(study, place), interval(estimate)]
-    peaks = [peak_memory(each) for each in row.finished]
-    largest = max((sum(each.values()) for each in peaks), default=0.0)
-    memory = size(largest) if largest else ""
-    return [*cells, duration(row.seconds), memory]
+        cells += [number(estimate.mean), picture, *_against_best(study, row), interval(estimate)]
+    return [
+        *cells,
+        duration(row.seconds),
+        " + ".join(map(size, peak_memory(row.finished).values())),
+    ]
 
 
 def _config(study: Study, row: Row) -> list[str]:
@@ -157,8 +164,8 @@ def _runs(row: Row) -> str:
     return f"{count}, {failed} failed" if failed else str(count)
 
 
-def _against_best(study: Study, place: int) -> list[Cell]:
-    found = study.differences.get(place)
+def _against_best(study: Study, row: Row) -> list[Cell]:
+    found = study.difference_of(row)
     if found is None or math.isnan(found.estimate.mean):
         return ["", "", ""]
     mean = f"{found.estimate.mean:+.3g}"
@@ -182,48 +189,50 @@ def _row_tone(study: Study, row: Row) -> str:
 
 def tone_of(study: Study, row: Row) -> str:
     """Return ``best``, ``default`` or ``other``."""
-    first = row.results[0]
-    if study.best is not None and study.best.results[0] is first:
+    if row is study.best:
         return "best"
-    if study.default is not None and study.default.results[0] is first:
-        return "default"
-    return "other"
+    return "default" if row is study.default else "other"
 
 
 def curves(study: Study) -> Section:
     """Draw the metrics of each epoch of each run."""
-    drawn: list[tuple[str, str, list[dict[str, float]]]] = []
-    for row in study.rows:
-        for result in row.results:
-            for run in result.folds or (result,):
-                label = " ".join(filter(None, [words(row.overrides), f"seed={run.seed}"]))
-                label += f" {run.name}" if result.folds else ""
-                drawn.append((tone_of(study, row), label, run.history()))
-    drawn = [each for each in drawn if each[2]][:MOST_CURVES]
+    drawn = list(islice(_histories(study), MOST_CURVES))
     panels = {
         name: svg
         for name in _plotted(study, [history for _, _, history in drawn])
         if (svg := _draw_metric(name, drawn))
     }
-    tones = {tone for tone, _, _ in drawn}
-    shown = {name: tone for tone, name in TONES.items() if tone in tones}
-    legend = shown if len(shown) > 1 else {}
+    legend = _legend(tone for tone, _, _ in drawn) if study.kind == "sweep" else {}
     blocks: list[Block] = [Pictures(panels=panels, legend=legend)] if panels else []
     return Section(title="Learning curves", blocks=blocks)
 
 
-def _draw_metric(name: str, drawn: Sequence[tuple[str, str, list[dict[str, float]]]]) -> Svg | None:
+def _histories(study: Study) -> Iterator[Drawn]:
+    """Yield the tone, the label and the epochs of each run that has any; the best ones first."""
+    for row in sorted(study.rows, key=lambda row: list(TONES).index(tone_of(study, row))):
+        for result in row.results:
+            for run in result.folds or (result,):
+                label = f"{words(row.overrides)} seed={run.seed}"
+                label += f" {run.name}" if result.folds else ""
+                if history := run.history():
+                    yield tone_of(study, row), label, history
+
+
+def _legend(tones: Iterable[str]) -> dict[str, str]:
+    present = set(tones)
+    return {name: tone for tone, name in TONES.items() if tone in present}
+
+
+def _draw_metric(name: str, drawn: Sequence[Drawn]) -> Svg | None:
     found = [
         Curve(
             points=[(row.get("epoch", math.nan), row[name]) for row in history if name in row],
             label=label,
             tone=tone,
         )
-        for tone, label, history in drawn
+        for tone, label, history in reversed(drawn)  # the best ones on top
     ]
-    return draw_curves(
-        sorted(found, key=lambda curve: list(TONES)[::-1].index(curve.tone)), name=name
-    )
+    return draw_curves(found, name=name)
 
 
 def _plotted(study: Study, histories: Iterable[Sequence[Mapping[str, float]]]) -> list[str]:
@@ -241,10 +250,8 @@ def parameters(study: Study) -> Section:
     blocks: list[Block] = []
     panels = {key: svg for key in study.keys if (svg := _draw_key(study, rows, key))}
     if panels:
-        present = {tone_of(study, row) for row in rows}
-        legend = {name: tone for tone, name in TONES.items() if tone in present}
-        monitor = rows[0].monitor
-        blocks.append(Text(text=f"{monitor} of each run against each swept key."))
+        legend = _legend(tone_of(study, row) for row in rows)
+        blocks.append(Text(text=f"{rows[0].monitor} of each run against each swept key."))
         blocks.append(Pictures(panels=panels, legend=legend))
     if len(study.keys) > 1 and len(rows) > 1:
         blocks.append(_parallel(study, rows))
@@ -252,9 +259,14 @@ def parameters(study: Study) -> Section:
 
 
 def _draw_key(study: Study, rows: Sequence[Row], key: str) -> Svg | None:
-    dots = [
+    return draw_slice(_dots(study, rows, lambda each: each.overrides.get(key)), name=key)
+
+
+def _dots(study: Study, rows: Sequence[Row], x: Callable[[Result], Any]) -> list[Dot]:
+    """Return the monitored metric of each measured result against something else."""
+    return [
         Dot(
-            x=row.overrides.get(key),
+            x=x(each),
             y=each.metrics[row.monitor],
             label=f"{words(each.overrides)}: {number(each.metrics[row.monitor])}",
             tone=tone_of(study, row),
@@ -263,7 +275,6 @@ def _draw_key(study: Study, rows: Sequence[Row], key: str) -> Svg | None:
         for each in row.finished
         if row.monitor in each.metrics
     ]
-    return draw_slice(dots, name=key)
 
 
 def _parallel(study: Study, rows: Sequence[Row]) -> Block:
@@ -297,20 +308,10 @@ def cost(study: Study) -> Section:
         "Memory": "\n".join(memory_lines(study.results)) or "not recorded",
     }
     blocks: list[Block] = [Facts(answers=facts)]
-    monitor = study.best.monitor if study.best else ""
-    dots = [
-        Dot(
-            x=each.seconds,
-            y=each.metrics[monitor],
-            label=f"{words(each.overrides)}: {duration(each.seconds)}",
-            tone=tone_of(study, row),
-        )
-        for row in study.rows
-        for each in row.finished
-        if monitor in each.metrics
-    ]
+    dots = _dots(study, study.rows, lambda each: each.seconds)
     if len(dots) > 2 and (svg := draw_slice(dots, name="seconds")):
-        blocks.append(Pictures(panels={f"{monitor} against running time": svg}, legend={}))
+        caption = f"{study.rows[0].monitor} against running time"
+        blocks.append(Pictures(panels={caption: svg}, legend={}))
     return Section(title="Time and memory", blocks=blocks)
 
 
@@ -341,10 +342,9 @@ def repetition(study: Study) -> Section:
     if not result.folds:
         exact = join(["leyden", "train", f"run={relative(result.path)}", "--rerun"])
         blocks += [Text(text="From its frozen config:"), Code(text=exact)]
-    command = join(repeat_command(study, result))
-    return Section(
-        title="Repeat the best", blocks=[*blocks, Text(text="As a command:"), Code(text=command)]
-    )
+    if command := repeat_command(study, result):
+        blocks += [Text(text="As a command:"), Code(text=join(command))]
+    return Section(title="Repeat the best", blocks=blocks)
 
 
 def reproducibility(study: Study) -> Section:

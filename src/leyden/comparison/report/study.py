@@ -72,20 +72,20 @@ class Study:
     baselines: Sequence[Result]
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """The points of the sweep, the best first."""
-        return rank(self.results)
-
-    @cached_property
     def all_rows(self) -> list[Row]:
         """The points of the sweep and the baselines, the best first."""
         return rank([*self.results, *self.baselines])
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The points of the sweep, the best first."""
+        return [row for row in self.all_rows if not self.is_baseline(row)]
 
     def is_baseline(self, row: Row) -> bool:
         """Whether a row holds a baseline."""
         return any(row.results[0] is each for each in self.baselines)
 
-    @property
+    @cached_property
     def best(self) -> Row | None:
         """The best point; ``None`` if none was measured."""
         return next((row for row in self.rows if row.monitor in row.metrics), None)
@@ -106,35 +106,30 @@ class Study:
         wanted = {key: defaults.get(key) for key in self.keys}
         return next((row for row in self.rows if dict(row.overrides) == wanted), None)
 
+    def difference_of(self, row: Row) -> Difference | None:
+        """Return how far another row is from the best one; ``None`` for the best one."""
+        return self._differences.get(id(row))
+
     @cached_property
-    def differences(self) -> dict[int, Difference]:
-        """How far each other row of ``all_rows`` is from the best, by the row's place."""
-        best = self.best
-        if best is None:
+    def _differences(self) -> dict[int, Difference]:
+        """How far each row is from the best, by its identity."""
+        if self.best is None:
             return {}
         found: dict[int, Difference] = {}
         # Baselines are a family of their own: to measure them must not change what is said of jobs.
-        for is_baseline in (False, True):
-            estimates = {
-                place: difference(row, best)
-                for place, row in enumerate(self.all_rows)
-                if not _is_same(row, best) and self.is_baseline(row) == is_baseline
-            }
-            adjusted = holm([each.p_value for each in estimates.values()])
-            found |= {
-                place: Difference(estimate=estimate, p_value=p)
-                for (place, estimate), p in zip(estimates.items(), adjusted, strict=True)
-            }
+        baselines = [row for row in self.all_rows if self.is_baseline(row)]
+        for rows in (self.rows, baselines):
+            others = [row for row in rows if row is not self.best]
+            estimates = [difference(row, self.best) for row in others]
+            adjusted = holm([each.p_value for each in estimates])
+            for row, estimate, p in zip(others, estimates, adjusted, strict=True):
+                found[id(row)] = Difference(estimate=estimate, p_value=p)
         return found
 
     @property
     def mode(self) -> str | None:
         """Whether lower (``min``) or higher (``max``) values are better, if it is known."""
         return next((each.mode for each in self.results if each.mode), None)
-
-
-def _is_same(row: Row, other: Row) -> bool:
-    return row.results[0] is other.results[0]
 
 
 def difference(row: Row, other: Row, metric: str | None = None) -> Estimate:
@@ -187,31 +182,40 @@ def _measured(result: Result) -> tuple[Any, str | None] | None:
     return None
 
 
-def repeat_command(study: Study, result: Result) -> list[str]:
-    """Return the words that train a result again: as they were given, without the sweep."""
-    program, command, *words = _command(result)
-    if study.kind != "sweep":
-        return [program, command, *words]
+def repeat_command(study: Study, result: Result) -> list[str] | None:
+    """Return the words that train a result again, without the sweep that it was a job of.
+
+    ``None`` if they are unknown: an earlier run may stand in for a job.
+    """
+    words = _command(result)
+    if result.number is None or words is None:
+        return words
+    if study.kind == "sweep" and (words := sweep_command(study)) is None:
+        return None
     marks = {_key(word): word[: len(word) - len(word.lstrip("+"))] for word in words}
     own = [f"{marks.get(key, '')}{key}={_word(value)}" for key, value in result.overrides.items()]
-    return [program, command, *_shared(words, result.overrides), *own]
+    return [*_shared(words, result.overrides), *own]
 
 
-def shared_words(study: Study) -> list[str]:
-    """Return the overrides of the command of a sweep that all of its jobs have."""
-    _, _, *words = _command(study.results[0])
-    swept = {*swept_keys(study.path), *study.results[0].overrides, *OF_CROSSVAL}
-    return _shared(words, swept)
+def default_overrides(study: Study) -> list[str] | None:
+    """Return the overrides of the command of a sweep that all jobs have; ``None`` if unknown."""
+    words = sweep_command(study)
+    return words and _shared(words[2:], {*swept_keys(study.path), *OF_CROSSVAL})
 
 
-def _command(result: Result) -> list[str]:
+def sweep_command(study: Study) -> list[str] | None:
+    """Return the command of a sweep, as its own jobs recorded it; ``None`` if none did."""
+    own = (_command(each) for each in study.results if each.path.parent == study.path)
+    return next((words for words in own if words), None)
+
+
+def _command(result: Result) -> list[str] | None:
     """Read the command that started a result, in words."""
     command = read_json(RunFolder(result.path).provenance).get("command")
     with suppress(ValueError):
-        words = shlex.split(str(command or ""))
-        if len(words) > 1:
-            return words
-    return ["leyden", "crossval" if result.folds else "train"]
+        words = shlex.split(command) if isinstance(command, str) else []
+        return words if len(words) > 1 else None
+    return None
 
 
 def _shared(words: Iterable[str], swept: Container[str]) -> list[str]:
