@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+import torch
 from torch import nn
 
 from leyden.workflows import hardware
@@ -71,3 +72,10 @@ def test_the_peak_of_memory_is_of_this_run_alone():
     del held
     hardware.reset_peak_memory()
     assert hardware.peak_memory()["main"] < before - 2**25
+
+
+def test_of_several_gpus_the_fullest_counts(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", [5, 7].__getitem__)
+    assert hardware.peak_memory()["gpu"] == 7
