@@ -59,9 +59,8 @@ def run(words: Sequence[str]) -> None:
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if {"-h", "--help"} & set(words):
-            # Lists of values of a sweep cannot be composed.
-            sweeps = {"-m", "--multirun"} & set(words)
-            print(help_text([] if sweeps else arguments.overrides))
+            # The lists of values of a sweep cannot be composed.
+            print(help_text([] if is_sweep(arguments) else arguments.overrides))
         else:
             _dispatch(arguments)
 
