@@ -207,6 +207,15 @@ def test_weights_of_another_shape_are_a_user_error(digits, tmp_path):
         load_run(str(tmp_path / "other.ckpt"))
 
 
+def test_the_config_of_an_ensemble_is_checked_as_any_other(digits, tmp_path):
+    checkpoint = load_checkpoint(digits.best)
+    checkpoint["leyden"]["config"]["network"]["_target_"] = "os.system"
+    torch.save(checkpoint, tmp_path / "foreign.ckpt")
+
+    with pytest.raises(UserError, match=r"os\.system' is refused"):
+        load_run(str(tmp_path / "foreign.ckpt"))
+
+
 def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows))
     lines = lines_of(folder.path / "oof.csv")
