@@ -32,7 +32,7 @@ from leyden.cli.hydra_jobs import (
     run_sweep,
 )
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
-from leyden.comparison.table import as_text, as_word, rank, write_csv
+from leyden.comparison.table import RANKING, as_text, as_word, rank, write_csv
 from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quoted
@@ -47,8 +47,6 @@ OWN_KEYS = ("seeds", "retries", "dry_run")
 """Keys of commands that sweep; none of them is a key of the config."""
 
 FLAGS = {"-m", "--multirun"}
-
-RANKING = "ranking.csv"
 
 HEARD = ("basic", "joblib")
 """Launchers whose jobs print on the terminal of the command."""

@@ -12,6 +12,9 @@ from leyden.comparison.results import SEED, Result
 from leyden.comparison.statistics import Estimate, Replicate, summarise
 from leyden.files import written_aside
 
+RANKING = "ranking.csv"
+"""File of the ranking in the folder of a sweep."""
+
 SHOWN = 20
 """Rows that a terminal shows; the file has all."""
 

@@ -39,13 +39,6 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Points:
-    """A list of sentences."""
-
-    items: Sequence[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Code:
     """Text to be copied: a command, or lines of a program."""
 
@@ -87,7 +80,7 @@ class Pictures:
     legend: Mapping[str, str]
 
 
-Block = Text | Points | Code | Facts | Table | Pictures
+Block = Text | Code | Facts | Table | Pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +143,6 @@ def _block(block: Block) -> str:
     match block:
         case Text():
             return f"<p>{escaped(block.text)}</p>"
-        case Points():
-            return f"<ul>{''.join(f'<li>{escaped(each)}</li>' for each in block.items)}</ul>"
         case Code():
             return f"<pre>{escaped(block.text)}</pre>"
         case Facts():
@@ -230,13 +221,13 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --ground: #ffffff; --raised: #f6f7f9; --text: #1b1f24; --muted: #5b6573; --line: #dde1e7;
-  --best: #1660cf; --default: #b4550a; --other: #a3abb6; --good: #1a7f4b; --bad: #c02a37;
+  --best: #1660cf; --default: #b4550a; --other: #a3abb6; --bad: #c02a37;
   --shade0: #cfd6df; --shade1: #b3c7e4; --shade2: #85a9dd; --shade3: #4c83d4; --shade4: #1660cf;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #14171c; --raised: #1d2128; --text: #e4e7eb; --muted: #9aa4b1; --line: #343b45;
-    --best: #6ea8ff; --default: #f0a35e; --other: #68727f; --good: #57c98c; --bad: #ff7b86;
+    --best: #6ea8ff; --default: #f0a35e; --other: #68727f; --bad: #ff7b86;
     --shade0: #3a424d; --shade1: #3c5070; --shade2: #456a9f; --shade3: #5788cd; --shade4: #6ea8ff;
   }
 }
@@ -315,7 +306,6 @@ svg .line:hover polyline, svg .curve:hover polyline { stroke-width: 4; }
 svg .line.shade0 { stroke: var(--shade0); } svg .line.shade1 { stroke: var(--shade1); }
 svg .line.shade2 { stroke: var(--shade2); } svg .line.shade3 { stroke: var(--shade3); }
 svg .line.shade4 { stroke: var(--shade4); } svg .line.shade4 polyline { stroke-width: 2.4; }
-svg rect.share { fill: var(--best); }
 @media (max-width: 560px) {
   header, main { padding-left: 12px; padding-right: 12px; }
   dl { grid-template-columns: 1fr; } dt { padding-bottom: 0; } dd { border-top: 0; padding-top: 0; }

@@ -17,12 +17,12 @@ from leyden.comparison.report.crossval import (
 from leyden.comparison.report.html import Page, Section, render
 from leyden.comparison.report.study import Study
 from leyden.comparison.report.wording import equals, measured, plural, words
-from leyden.comparison.table import as_text, write_csv
+from leyden.comparison.table import RANKING, as_text, write_csv
 from leyden.files import written_aside
 from leyden.runs.folder import RunFolder, read_json
 
-PAGE, RANKING = "report.html", "ranking.csv"
-"""Files that a report writes."""
+PAGE = "report.html"
+"""File of the page in the folder that it is about."""
 
 KINDS = {"sweep": "Sweep", "crossval": "Cross-validation", "run": "Run"}
 
