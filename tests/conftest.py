@@ -28,8 +28,8 @@ HARMLESS_WARNINGS = (
     "ignore:SWA is currently only supported every epoch",  # it replaces the schedule in the end
     "ignore:Swapping scheduler",
     "ignore:You're using the WeightAveraging callback with a model that",  # it is whole
-    "ignore:.*does not have many workers",  # rows are mapped, so that none are needed
-    "ignore:GPU available but not used",  # where a test is of the CPU
+    "ignore:.*does not have many workers",  # rows are memory-mapped, so none are needed
+    "ignore:GPU available but not used",  # if a test is for the CPU
 )
 
 
@@ -46,7 +46,7 @@ def pytest_configure(config):
         "slow: starts processes or walks large products, and runs in make test-all",
     )
     if "gpu" not in config.getoption("markexpr"):
-        # What runs anywhere has the same answers everywhere.
+        # Tests that do not need a GPU have the same results on all machines.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     for harmless in HARMLESS_WARNINGS:
         config.addinivalue_line("filterwarnings", harmless)
@@ -77,7 +77,7 @@ def alone_on_this_machine(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -128,7 +128,7 @@ def leyden(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def shared_run(tmp_path_factory, leyden_process):
-    """Give the folder of a finished run of two epochs, which tests may read but not change."""
+    """Return the folder of a finished run of two epochs, which tests may read but not change."""
     folder = tmp_path_factory.mktemp("shared")
     done = leyden_process(
         "train", "network=linear", "trainer.max_epochs=2", "name=shared", cwd=folder
@@ -140,13 +140,13 @@ def shared_run(tmp_path_factory, leyden_process):
 
 @pytest.fixture
 def own_run(shared_run, tmp_path):
-    """Give a copy of the shared run that a test may change."""
+    """Return a copy of the shared run that a test may change."""
     return Path(shutil.copytree(shared_run, tmp_path / "runs" / "shared" / shared_run.name))
 
 
 @pytest.fixture
 def alone(tmp_path):
-    """Give a mesh of one rank, which this process is."""
+    """Return a mesh whose only rank is this process."""
     from torch import distributed
     from torch.distributed.device_mesh import init_device_mesh
 

@@ -1,4 +1,4 @@
-"""What README.md and the pages in docs/ show is true: commands are run, links lead somewhere."""
+"""README.md and the pages in docs/ are correct: commands run, and links have targets."""
 
 import os
 import re
@@ -116,7 +116,7 @@ def test_linked_names_are_defined_in_their_files(page):
 
 @pytest.fixture(scope="module")
 def own_copy(tmp_path_factory):
-    """Copy what a clone has, and add the examples of the pages and files that nobody checks."""
+    """Copy the files of a clone, and add the examples of the pages and files of a user."""
     copy = tmp_path_factory.mktemp("copy")
     for name in ("src", "conf", "tests", "notebooks", "docs", "README.md", "pyproject.toml"):
         source = ROOT / name

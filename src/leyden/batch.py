@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     Attributes:
         inputs: Keyword arguments of the network's ``forward``, each ``(batch, ...)``.
         targets: Class indices ``(batch,)`` (int64), or probabilities ``(batch, num_classes)``
-            after mixing; truths ``(batch, labels)`` (uint8) if a row may have several labels;
+            after mixing; truth values ``(batch, labels)`` (uint8) if a row may have several labels;
             numbers to predict ``(batch,)`` (float32), minus the ``centre`` of
             ``DataSpec.targets``; token ids of sequences ``(batch, longest)``, padded with 0; or
             ``None`` if they are unknown.

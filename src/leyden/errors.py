@@ -20,7 +20,7 @@ class UserError(Exception):
 class InterruptedRunError(BaseException):
     """Raised when a run has stopped on request and can be resumed.
 
-    Like ``KeyboardInterrupt``, it isn't an ``Exception``, so that no handler of failures catches
+    Like ``KeyboardInterrupt``, it isn't an ``Exception``, so that handlers of failures do not catch
     it.
 
     Attributes:

@@ -23,8 +23,8 @@ def mode_of(trainer: "Trainer", monitor: str, mode: Mode | None) -> Mode:
         mode: Mode that the user has chosen; ``None`` uses the direction that the task declares.
 
     Raises:
-        UserError: The metric is not measured while training, is unknown and ``mode`` is not given,
-            or contradicts ``mode``.
+        UserError: If the metric is not measured while training, is unknown and ``mode`` is not
+            given, or contradicts ``mode``.
     """
     known: Mapping[str, Mode | None] = getattr(trainer.lightning_module, "modes", {})
     known = {name: better for name, better in known.items() if not name.startswith("test/")}
@@ -71,7 +71,7 @@ def check_measured(monitor: str, measured: "Collection[str]") -> None:
     """Raise if a monitored metric has not been logged.
 
     Raises:
-        UserError: The metric is not among the logged ones.
+        UserError: If the metric is not among the logged ones.
     """
     if monitor not in measured:
         names = [name for name in measured if "/" in name]

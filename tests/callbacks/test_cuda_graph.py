@@ -37,11 +37,11 @@ class Graphs:
         for _ in range(3):
             module(*samples)
         weights = {name: each.detach() for name, each in module.named_parameters()}
-        learnt = [name for name, each in module.named_parameters() if each.requires_grad]
-        for name in learnt:
+        learned = [name for name, each in module.named_parameters() if each.requires_grad]
+        for name in learned:
             weights[name].requires_grad_()
         static = weights | dict(module.named_buffers())
-        gradients = {name: torch.zeros_like(weights[name]) for name in learnt}
+        gradients = {name: torch.zeros_like(weights[name]) for name in learned}
         last = {"shown": module(*samples).detach()}
         graphs = self
 
@@ -55,8 +55,8 @@ class Graphs:
 
             @staticmethod
             def backward(_, gradient):
-                found = torch.autograd.grad(last["output"], [weights[n] for n in learnt], gradient)
-                for name, value in zip(learnt, found, strict=True):
+                found = torch.autograd.grad(last["output"], [weights[n] for n in learned], gradient)
+                for name, value in zip(learned, found, strict=True):
                     gradients[name].copy_(value)
                 given = [gradients[n].detach() if n in gradients else None for n in weights]
                 return (*[None] * len(samples), *given)

@@ -1,7 +1,7 @@
-"""Configs that strangers might craft: nothing outside the trusted packages is imported or called.
+"""Malicious configs: nothing outside the trusted packages is imported or called.
 
-Each config is a good one with something in it that means harm, hidden behind links, escapes, lists,
-merges, resolvers or the arguments that a command passes itself. Every harmful target would leave a
+Each config is a valid one with a harmful node in it, hidden by links, escapes, lists, merges,
+resolvers or the arguments that a command passes itself. Every harmful target would leave a
 file called ``MARK``, import a module that nothing else imports, or read a secret.
 """
 
@@ -66,7 +66,7 @@ class Payload:
 
 @pytest.fixture
 def victim(tmp_path, monkeypatch):
-    """Make a folder in which every trap is set."""
+    """Return a folder with the files that harmful nodes refer to."""
     torch.save(Payload(), tmp_path / "payload.pt")
     (tmp_path / "canary.py").write_text("open('MARK', 'w').close()\ndef run(*_, **__): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -75,7 +75,7 @@ def victim(tmp_path, monkeypatch):
 
 
 def harmful(random):
-    """Draw a node that would do harm if it were built."""
+    """Draw a node that would be harmful if it were built."""
     options = [
         {"_target_": "os.system", "command": "touch MARK"},
         {"_target_": "os.system", "_args_": ["touch MARK"]},
@@ -221,7 +221,7 @@ def crafted(seed, good):
 
 
 def put(command, config, run, seed):
-    """Leave a run with this config, as a stranger would."""
+    """Write a run with this config, as an attacker would."""
     best = run / "checkpoints" / "best.ckpt"
     content = torch.load(best, weights_only=True)
     content["leyden"]["config"] = config
@@ -239,7 +239,7 @@ def put(command, config, run, seed):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_foreign_code_is_not_run(command, victim, shared_run, leyden, watched):
+def test_untrusted_code_is_not_run(command, victim, shared_run, leyden, watched):
     good = torch.load(shared_run / "checkpoints" / "best.ckpt", weights_only=True)
     good = good["leyden"]["config"]
     image = victim / "image.png"
@@ -294,7 +294,7 @@ def escaped(config):
 
 @pytest.mark.parametrize("command", ["evaluate", "train"])
 @pytest.mark.parametrize("trap", [linked, escaped])
-def test_foreign_code_is_not_run_in_a_process(command, trap, shared_run, leyden_process, victim):
+def test_untrusted_code_is_not_run_in_a_process(command, trap, shared_run, leyden_process, victim):
     run = shutil.copytree(shared_run, victim / "run")
     config = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["leyden"]["config"]
     trap(config)
@@ -387,7 +387,7 @@ def test_consolidate_does_not_write_through_links(victim):
     assert precious.read_text() == "precious"
 
 
-def test_class_names_that_multiply_are_refused_at_once(shared_run, leyden, victim):
+def test_class_names_that_multiply_are_refused_immediately(shared_run, leyden, victim):
     run = shutil.copytree(shared_run, victim / "run")
     best = run / "checkpoints" / "best.ckpt"
     content = torch.load(best, weights_only=True)

@@ -609,7 +609,7 @@ def test_data_cannot_change_within_a_run(leyden, own_run):
     done = leyden("train", f"run={own_run}", "trainer.max_epochs=3")
 
     assert done.code == 2
-    assert "The data have changed since the run learned from them (fingerprint 0123" in done.err
+    assert "The data have changed since the run was trained on them (fingerprint 0123" in done.err
 
 
 MINE = ("train", *QUICK, "hydra.run.dir=mine")

@@ -40,7 +40,7 @@ TREES = st.recursive(
 
 
 @given(st.dictionaries(NAMES, TREES, min_size=1))
-def test_what_is_followed_is_what_omegaconf_reads(config: dict[str, Any]) -> None:
+def test_links_are_resolved_as_by_omegaconf(config: dict[str, Any]) -> None:
     try:
         followed = follow_links(config)
     except UserError:
@@ -68,7 +68,7 @@ def test_what_is_followed_is_what_omegaconf_reads(config: dict[str, Any]) -> Non
         "${${a}}",
     ],
 )
-def test_only_links_are_taken(text: str) -> None:
+def test_only_links_are_accepted(text: str) -> None:
     assert not holds_only_links(text)
     with pytest.raises(UserError, match=r"^b\.c contains .*only links"):
         follow_links({"a": [1], "b": {"c": text}})
@@ -114,7 +114,7 @@ def bomb(levels: int, leaf: str) -> dict[str, Any]:
         ({"a\0": 1}, "null character"),
     ],
 )
-def test_what_no_run_writes_ends_in_a_sentence(config: dict[Any, Any], message: str) -> None:
+def test_configs_that_no_run_writes_are_refused(config: dict[Any, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         follow_links(config)
 

@@ -301,7 +301,7 @@ def test_classes_that_differ_from_the_checkpoint_are_an_error():
         renamed.setup()
 
 
-def test_a_checkpoint_that_differs_from_the_classes_in_hand_is_an_error():
+def test_a_checkpoint_of_other_classes_cannot_be_loaded_after_setup():
     state = ready().state_dict()
     renamed = ready(targets=np.array(["ant", "bee", "dog"] * 20))
 
@@ -339,7 +339,7 @@ class Fixed(Splitter):
         ({"tests": np.arange(10, 20)}, r"returns .*tests \(int64\). Expected int64 arrays"),
     ],
 )
-def test_what_a_splitter_of_ones_own_gets_wrong_is_an_error(splits, message):
+def test_mistakes_of_a_custom_splitter_are_errors(splits, message):
     with pytest.raises(UserError, match=message):
         ready(splitter=Fixed(**{"train": np.arange(20, 50), "val": np.arange(10)} | splits))
 

@@ -59,7 +59,7 @@ def test_splits_that_may_be_classes_are_refused(tmp_path, kind):
         kind[0](name="every", root=str(tmp_path)).prepare_data()
 
 
-def test_what_is_not_read_is_reported(tmp_path, kind):
+def test_skipped_files_are_reported(tmp_path, kind):
     save(kind, tmp_path, "a", "b")
     (tmp_path / "a/.hidden").touch()
 

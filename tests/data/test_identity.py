@@ -18,7 +18,7 @@ def test_a_few_equal_rows_share_a_key():
     assert separate_repeats(keys).tolist() == keys.tolist()
 
 
-def test_rows_that_are_repeated_many_times_are_told_apart():
+def test_rows_that_are_repeated_many_times_have_different_keys():
     keys = hash_names(["ab"[row % 2] for row in range(40)])
 
     apart = separate_repeats(keys)
@@ -27,7 +27,7 @@ def test_rows_that_are_repeated_many_times_are_told_apart():
     assert apart[:2].tolist() == keys[:2].tolist()
 
 
-def test_a_repeated_row_that_comes_changes_no_other_key():
+def test_adding_a_repeated_row_changes_no_other_key():
     names = ["ab"[row % 2] for row in range(40)]
 
     assert (
@@ -37,7 +37,7 @@ def test_a_repeated_row_that_comes_changes_no_other_key():
 
 
 @pytest.mark.parametrize("keys", [[], [7], [7, 7], [3, 9, 3, 2, 3, 2, 2**64 - 1, 0]])
-def test_keys_that_stand_there_twice_are_found(keys):
+def test_repeated_keys_are_found(keys):
     found = find_repeated(np.array(keys, np.uint64))
 
     assert found.tolist() == [keys.count(key) > 1 for key in keys]

@@ -37,7 +37,7 @@ def test_files_are_read_a_chunk_at_a_time(tmp_path, monkeypatch):
     assert [chunk.fields["lengths"].tolist() for chunk in chunks] == [[3]]
 
 
-def test_what_can_not_be_read_is_named_and_the_rest_is_there(tmp_path):
+def test_unreadable_files_are_named_and_the_others_are_read(tmp_path):
     (chunk,) = read_files(files(tmp_path, "a", "", "ccc"), read, joined)
 
     assert chunk.names == [str(tmp_path / "0"), str(tmp_path / "2")]

@@ -94,7 +94,7 @@ def test_every_row_is_in_one_split_and_no_key_or_time_is_in_two(splitter, rows):
 
 @settings(max_examples=200)
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=120), st.data())
-def test_a_row_that_comes_moves_no_other(targets, data):
+def test_adding_a_row_moves_no_other(targets, data):
     names = [f"images/{number}.png" for number in range(len(targets))]
     new = data.draw(st.integers(0, len(targets) - 1))
     splitter = HoldOut(seed=data.draw(st.integers(0, 1000)))
@@ -105,7 +105,7 @@ def test_a_row_that_comes_moves_no_other(targets, data):
 
     del after[new]
     moved = [row for row in range(len(before)) if before[row] != after[row]]
-    # Only a class that would have no row in some split gives one back that it had borrowed.
+    # Only a class that had no row in some split returns the one that was moved there.
     assert len(moved) <= 2
     assert all(targets.count(targets[row]) < 60 for row in moved)
 
@@ -195,7 +195,7 @@ def test_splits_of_the_source_stay():
 
 
 @pytest.mark.parametrize("folds", [2, 5])
-def test_folds_are_of_one_size_and_hold_each_class_alike(folds):
+def test_folds_have_similar_sizes_and_class_shares(folds):
     targets = np.repeat([0, 1, 2], [100, 40, 10])
 
     numbers = fold_numbers(hash_names(map(str, range(150))), targets, folds=folds, seed=0)
@@ -205,7 +205,7 @@ def test_folds_are_of_one_size_and_hold_each_class_alike(folds):
         assert np.array_equal(counts, np.array([100, 40, 10]) // folds)
 
 
-def test_folds_of_groups_keep_them_whole_and_hold_each_class_alike():
+def test_folds_keep_groups_whole_and_have_similar_class_shares():
     random = np.random.default_rng(1)
     groups = random.integers(0, 60, 600)
     targets = (groups % 3 == 0).astype(int)  # a class of whole groups, as of patients
@@ -278,7 +278,7 @@ def test_periods_of_time_cannot_be_divided_again():
         (KFold, {"test_fraction": 1.0}, "test_fraction is a share of the rows"),
     ],
 )
-def test_a_split_that_makes_no_sense_is_refused(splitter, options, message):
+def test_invalid_splits_are_refused(splitter, options, message):
     with pytest.raises(ValueError, match=message):
         splitter(**options)
 

@@ -193,7 +193,7 @@ def test_a_number_names_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.path == folder.path.resolve()
 
 
-def test_foreign_files_give_neither_metrics_nor_warnings(tmp_path: Path) -> None:
+def test_files_of_other_programs_contain_neither_metrics_nor_warnings(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     huge = "1" + "0" * 400
     folder.metrics.write_text(f'{{"val/loss": {huge}, "val/f1": true, "val/auroc": "x"}}')

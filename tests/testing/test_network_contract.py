@@ -92,7 +92,7 @@ FAULTS = {
     LeavesALayerOut: "gradients_reach_every_parameter",
     ComparesRows: "rows_are_independent_in_evaluation",
     CountsInEvaluation: "evaluation_changes_nothing",
-    HidesItsWeights: "the_state_holds_all_that_was_learned",
+    HidesItsWeights: "the_state_restores_the_network",
     SharesItsWeights: "a_copy_shares_no_weights",
     GrowsTooLarge: "bfloat16_is_close_to_float32",
     LearnsNothing: "few_rows_can_be_memorised",

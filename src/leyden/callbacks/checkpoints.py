@@ -103,7 +103,7 @@ class Checkpoints(Checkpoint):
         self._save_best(trainer, LAST)
 
     def forget(self) -> None:
-        """Forget the best value, so that the next validated weights are the best."""
+        """Reset the best values, so that the next validated weights become the best."""
         self.kept = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -186,8 +186,8 @@ def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
 
     Args:
         trainer: The trainer.
-        batch_idx: Index of the batch in its epoch. Several ranks vote every few batches only, and
-            between votes nothing is agreed.
+        batch_idx: Index of the batch in its epoch. Several ranks vote only every few batches; for
+            other batches the result is False.
         asked: Whether this rank asks.
     """
     if trainer.world_size == 1:

@@ -153,7 +153,7 @@ class GraphedForward:
 
 
 class PositionalInputs(nn.Module):
-    """A network that takes its inputs by position, as ``make_graphed_callables`` gives them."""
+    """A network that takes its inputs by position, as ``make_graphed_callables`` passes them."""
 
     def __init__(self, *, network: nn.Module, forward: Any, names: list[str]) -> None:
         super().__init__()
@@ -187,6 +187,6 @@ def _check(trainer: Trainer, module: LightningModule) -> None:
     ):
         if given:
             raise UserError(
-                "callbacks.cuda_graph takes a network that one device holds and that is not "
+                "callbacks.cuda_graph needs a network that is on one device and is not "
                 f"compiled. Give {remedy}, or leave cuda_graph out of callbacks."
             )

@@ -14,10 +14,10 @@ from leyden.errors import UserError
 from leyden.ranks.collectives import gather
 
 LISTED_ROWS = 20
-"""Most row numbers that a message lists."""
+"""Maximum number of row numbers in a message."""
 
 MAX_ROLLBACKS = 10
-"""Most batches that ``rollback`` skips before the run fails."""
+"""Maximum number of batches that ``rollback`` skips before the run fails."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class FiniteLoss(Callback):
         check_every: Batches between two checks.
 
     Raises:
-        UserError: If a loss or a weight is not finite, and ``on_nan`` does not help.
+        UserError: If a loss or a weight is not finite, and ``on_nan`` does not handle it.
         RollbackError: If a loss is not finite and ``on_nan`` is ``rollback``.
     """
 
@@ -79,7 +79,7 @@ class FiniteLoss(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the values that a skipped batch must not change."""
+        """Save the values that are restored if the batch is skipped."""
         self._is_left_out = (trainer.current_epoch, batch_idx) in self.left_out
         if self._is_left_out or self.on_nan == "skip":
             self._before = list(_running_values(pl_module))
@@ -88,7 +88,7 @@ class FiniteLoss(Callback):
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
-        """Keep the loss ``()``."""
+        """Record the loss ``()``."""
         self._loss = loss.detach()
 
     @idle_when(lambda self, _: self.on_nan == "stop")
@@ -110,7 +110,7 @@ class FiniteLoss(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Restore the values that a skipped batch must not change, or check the losses."""
+        """Restore the saved values if the batch is skipped, or check the losses."""
         rows = getattr(batch, "rows", None)
         if self._is_left_out:
             step = _step(trainer.global_step, trainer.current_epoch, batch_idx, rows)

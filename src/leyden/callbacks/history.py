@@ -72,7 +72,7 @@ class MetricHistory(Checkpoint):
             self.mode = mode_of(trainer, self.monitor, self.mode)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the metrics of the validation."""
+        """Record the metrics of the validation."""
         if trainer.sanity_checking:
             return
         measured = stage_metrics(trainer.callback_metrics)
@@ -82,7 +82,7 @@ class MetricHistory(Checkpoint):
             self._track(self.validated)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the epoch's row before checkpoints are written."""
+        """Append the row of the epoch before checkpoints are written."""
         measured = stage_metrics(trainer.callback_metrics)
         row: dict[str, float] = {
             "epoch": trainer.current_epoch,
@@ -104,7 +104,7 @@ class MetricHistory(Checkpoint):
             self._write(Path(trainer.default_root_dir) / self.filename)
 
     def forget(self) -> None:
-        """Forget the best value, so that the next one is the best."""
+        """Reset the best value, so that the next one becomes the best."""
         self.best = None
 
     def state_dict(self) -> dict[str, Any]:

@@ -29,10 +29,10 @@ class RunRecord(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Refuse to resume on other rows or splits: rows that were learned could be tested.
+        """Raise if rows or splits have changed, because training rows could then be tested.
 
         Raises:
-            UserError: If the data are not those that the run has learned from.
+            UserError: If the data or their splits are not those that the run was trained on.
         """
         if change := describe_data_change(checkpoint[KEY], self.record):
             raise UserError(

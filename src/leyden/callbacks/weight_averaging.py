@@ -81,10 +81,10 @@ class StochasticWeightAveraging(WeightAveraging):
         self._update_batch_norms(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do nothing: the average has been updated before the validation."""
+        """Do nothing, because the average has been updated before the validation."""
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validate the average if there is one."""
+        """Switch to the averaged weights if there are any."""
         if self.has_average:
             super().on_validation_epoch_start(trainer, pl_module)
 
@@ -94,7 +94,7 @@ class StochasticWeightAveraging(WeightAveraging):
             super().on_validation_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the average into the network."""
+        """Copy the averaged weights into the network."""
         if self.has_average:
             super().on_train_end(trainer, pl_module)
         else:
@@ -110,7 +110,7 @@ class StochasticWeightAveraging(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Restore the average if the checkpoint has one."""
+        """Restore the averaged weights if the checkpoint has any."""
         if "averaging_state" in checkpoint:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 

@@ -25,7 +25,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def unwritable(path: Path, error: BaseException) -> UserError:
-    """Return an error for users that explains why a checkpoint of a run could not be written."""
+    """Return a ``UserError`` that explains why a checkpoint of a run could not be written."""
     free = ""
     if path.parent.is_dir():
         free = f", {shutil.disk_usage(path.parent).free / 2**20:.0f} MiB are free"

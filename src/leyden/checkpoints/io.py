@@ -55,7 +55,7 @@ class SafeCheckpointIO(CheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            UserError: If the disk is full or cannot be written; the old checkpoint stays.
+            UserError: If the disk is full or cannot be written; the old checkpoint is kept.
         """
         path = Path(path)
         try:
@@ -118,7 +118,7 @@ def load_checkpoint(
 
 
 def link_checkpoint(source: Path, target: Path) -> None:
-    """Give a checkpoint a second name, replacing the checkpoint of that name.
+    """Link a checkpoint under a second name, replacing the checkpoint of that name.
 
     Checkpoints are replaced, never changed, so that hard links are safe.
     """

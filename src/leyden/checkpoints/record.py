@@ -80,8 +80,8 @@ def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> s
     ):
         if before.get(key) != now[key]:
             return (
-                f"{what} changed since the run learned from them (fingerprint {before.get(key)}, "
-                f"now {now[key]}), so the test could include rows of the training."
+                f"{what} changed since the run was trained on them (fingerprint {before.get(key)}, "
+                f"now {now[key]}), so the test split could contain training rows."
             )
     return ""
 

@@ -53,7 +53,7 @@ SAFE_GLOBALS = {
     },
     "torch.serialization": {"_get_layout"},
 }
-"""Globals by module that an index consists of; any other one may run foreign code."""
+"""Globals by module that an index may contain; any other one could run arbitrary code."""
 
 
 def fill(
@@ -128,7 +128,7 @@ def write(
         write_meta: Writes ``meta.pt`` aside, flushes it to the disk and renames it.
 
     Raises:
-        OSError: If the disk is full or cannot be written; the old checkpoint stays.
+        OSError: If the disk is full or cannot be written; the old checkpoint is kept.
     """
     rank = torch.distributed.get_rank()
     chosen = ["", ""] if rank else [str(_open(path)), f"shards-{uuid.uuid4().hex[:12]}"]
@@ -162,7 +162,7 @@ def write(
 
 
 def link(source: Path, target: Path, link_file: Callable[[Path, Path], None]) -> None:
-    """Give a checkpoint a second name, replacing the checkpoint of that name."""
+    """Link a checkpoint under a second name, replacing the checkpoint of that name."""
     if not (source / META).is_file():
         return
     opened = _open(target)
@@ -197,7 +197,7 @@ def _close(opened: Path, path: Path, *, keep: Collection[str]) -> None:
 
 
 def _inside(folder: Path, name: Any) -> Path:
-    """Join a name that was read from a file, and is therefore not trusted."""
+    """Join a name that was read from a file and so is not trusted."""
     if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
         raise ValueError(f"{name!r:.80} leads out of the checkpoint")
     inner = folder / name

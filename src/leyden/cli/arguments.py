@@ -34,7 +34,7 @@ class Arguments:
             example: A complete command, for the message.
 
         Raises:
-            UserError: The key was not given.
+            UserError: If the key was not given.
         """
         value = self.one(key)
         if not value:
@@ -45,7 +45,7 @@ class Arguments:
         """Raise if a word is not of the form ``KEY=VALUE``.
 
         Raises:
-            UserError: There is such a word.
+            UserError: If there is such a word.
         """
         if self.bare:
             raise UserError(f"{self.bare[0]!r} is not understood. Expected KEY=VALUE.")
@@ -58,7 +58,7 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
     Arguments(own={'run': ['runs/digits']}, overrides=['seed=1'], bare=['-m'])
 
     Raises:
-        UserError: A key is not a key of the config, but resembles one of the command's own.
+        UserError: If a key is not a key of the config, but resembles one of the command's own.
     """
     arguments = Arguments()
     for word in words:

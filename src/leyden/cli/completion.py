@@ -101,7 +101,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The shell is unknown.
+        UserError: If the shell is unknown.
     """
     match list(words):
         case [shell] if shell in SCRIPTS:

@@ -62,7 +62,7 @@ def compose_and_check(overrides: Sequence[str]) -> tuple[Config, Config]:
         node.
 
     Raises:
-        UserError: The config is refused.
+        UserError: If the config is refused.
     """
     source = compose(overrides, with_hydra=True)
     config = freeze(without_hydra(source))
@@ -212,7 +212,7 @@ def _errors_raised() -> Iterator[list[UserError]]:
         A list for the errors of jobs.
 
     Raises:
-        UserError: The first error in the list, at the end.
+        UserError: For the first error in the list, at the end.
     """
     refused: list[UserError] = []
     before = os.environ.get("HYDRA_FULL_ERROR")

@@ -46,7 +46,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The config or another input is refused.
+        UserError: If the config or another input is refused.
     """
     # A run may outlive its terminal; messages that cannot be printed are in the log file.
     logging.raiseExceptions = False
@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _dispatch(arguments: Arguments) -> None:
-    """Follow the first rank, or continue, repeat or start runs, as the words ask."""
+    """Follow the first rank, or continue, repeat or start runs, depending on the arguments."""
     resume = wants_resume(arguments)
     flags = [word for word in arguments.bare if word.startswith("-")]
     if {"-sc", "--shell-completion"}.intersection(flags):

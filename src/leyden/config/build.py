@@ -29,7 +29,7 @@ def build(config: Config, key: str, kind: type = object, /, **arguments: Any) ->
         The object, or a ``functools.partial`` of the target if ``_partial_`` is true.
 
     Raises:
-        UserError: The key does not hold a node, or its target is not trusted, is not a subclass
+        UserError: If the key does not hold a node, or its target is not trusted, is not a subclass
             of ``kind``, does not accept its arguments, or needs a package that is not installed.
     """
     node = to_plain(config, resolve=True)[key]
@@ -44,7 +44,7 @@ def build_all(config: Config, key: str, kind: type = object, /) -> list[Any]:
     The list is empty if the key is missing, as after ``logger=[]``.
 
     Raises:
-        UserError: A node cannot be built; see ``build``.
+        UserError: If a node cannot be built; see ``build``.
     """
     nodes = to_plain(config, resolve=True).get(key) or {}
     named = ((f"{key}.{name}", node) for name, node in nodes.items() if node is not None)
@@ -61,7 +61,7 @@ def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> A
         kind: Class of which the target must be a subclass.
 
     Raises:
-        UserError: The node cannot be built; see ``build``.
+        UserError: If the node cannot be built; see ``build``.
     """
     for key, _, each in target_nodes(node, node, where):
         bind(resolve(each["_target_"]), each, where=key)
@@ -75,7 +75,7 @@ def class_of(config: Config, key: str) -> type | None:
     """Import the class that the node at a dotted key names; ``None`` if it names none.
 
     Raises:
-        UserError: The target is not trusted.
+        UserError: If the target is not trusted.
     """
     node = value_at(to_plain(config, resolve=True), key.split("."))
     found = imported(resolve(node["_target_"])) if is_node(node) else None
@@ -91,7 +91,7 @@ def call(where: str, factory: Any, **arguments: Any) -> Any:
         arguments: Keyword arguments of the call.
 
     Raises:
-        UserError: The factory raised ``ValueError``, ``TypeError`` or Lightning's
+        UserError: If the factory raised ``ValueError``, ``TypeError`` or Lightning's
             ``MisconfigurationException``, or needs a package that is not installed.
     """
     try:

@@ -78,8 +78,8 @@ def check(
             Lightning that write to the run folder.
 
     Raises:
-        UserError: A key is unknown, unused or of the wrong type, a name leads out of its folder, a
-            target is unknown or not trusted, or an argument is unknown, missing or of the wrong
+        UserError: If a key is unknown, unused or of the wrong type, a name leads out of its folder,
+            a target is unknown or not trusted, or an argument is unknown, missing or of the wrong
             type.
     """
     links, values, dotted = to_plain(config), to_plain(config, resolve=True), keys(config)
@@ -111,7 +111,7 @@ def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # 
         origin: Function that returns where a key was set, for messages.
 
     Raises:
-        UserError: A path does not exist.
+        UserError: If a path does not exist.
     """
     with _setter_named(origin):
         for key in path_keys(config.data):

@@ -76,7 +76,7 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
         with_hydra: Whether to keep Hydra's own node.
 
     Raises:
-        hydra.errors.HydraException: An override is invalid; ``origins.worded`` converts it to a
+        hydra.errors.HydraException: If an override is invalid; ``origins.worded`` converts it to a
             ``UserError``.
     """
     with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
@@ -133,7 +133,7 @@ def freeze(config: Config) -> Config:
     place that uses the value. Paths of data become absolute, and each ``_target_`` literal.
 
     Raises:
-        UserError: A value is missing, cannot be evaluated, or is not plain.
+        UserError: If a value is missing, cannot be evaluated, or is not plain.
     """
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -173,7 +173,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, own: bool = False) -> Con
             files are of unknown origin: see ``from_plain``.
 
     Raises:
-        UserError: The file is damaged, or an override cannot be applied.
+        UserError: If the file is damaged, or an override cannot be applied.
     """
     return from_plain(read_plain(path), overrides, source=str(path), own=own)
 
@@ -197,7 +197,8 @@ def from_plain(
         own: Whether this command composed the config.
 
     Raises:
-        UserError: The config is not the frozen config of a run, or an override cannot be applied.
+        UserError: If the config is not the frozen config of a run, or an override cannot be
+            applied.
     """
     if missing := [key for key in REQUIRED if key not in config]:
         raise UserError(
@@ -278,8 +279,8 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
     """Apply overrides of values (``trainer.devices=2``) and options (``trainer=cpu``).
 
     Raises:
-        UserError: An override names an unknown key, or gives several values.
-        hydra.errors.HydraException: An override cannot be parsed, or names an unknown option.
+        UserError: If an override names an unknown key, or gives several values.
+        hydra.errors.HydraException: If an override cannot be parsed, or names an unknown option.
     """
     changed = config.copy()
     options = groups()

@@ -50,7 +50,7 @@ def follow_links(config: dict[str, Any]) -> dict[str, Any]:
         Plain containers without interpolations.
 
     Raises:
-        UserError: The config is too deep or too large, or holds a value that is not plain, an
+        UserError: If the config is too deep or too large, or holds a value that is not plain, an
             interpolation other than a link, or a link that is broken or circular.
 
     Example:

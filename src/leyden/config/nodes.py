@@ -38,7 +38,7 @@ def target_nodes(links: Any, resolved: Any, where: str = "") -> Iterator[tuple[s
         where: Dotted key of the containers.
 
     Raises:
-        UserError: A target is not a literal name.
+        UserError: If a target is not a literal name.
     """
     if isinstance(links, Mapping):
         if "_target_" in links:

@@ -109,7 +109,7 @@ def worded(overrides: Sequence[str]) -> Iterator[None]:
     """Convert errors of Hydra and OmegaConf to ``UserError``.
 
     Raises:
-        UserError: Hydra or OmegaConf raised an error inside the block.
+        UserError: If Hydra or OmegaConf raised an error inside the block.
     """
     try:
         yield

@@ -30,7 +30,7 @@ def written_out(overrides: Sequence[str]) -> list[str]:
     becomes ``GROUP=OPTION``, and existing paths of data are quoted.
 
     Raises:
-        UserError: A group that every run needs is left out, or a file that is not an option is
+        UserError: If a group that every run needs is left out, or a file that is not an option is
             chosen.
 
     Example:

@@ -84,7 +84,7 @@ class Rows:
     Attributes:
         arrays: Inputs by name of the field, each ``(rows, ...)`` or ragged, in a compact dtype.
         targets: Class names ``(rows,)`` (str); class indices ``(rows,)`` (int64) if the data set
-            declares its ``class_names``; numbers to predict ``(rows,)`` (float); or truths
+            declares its ``class_names``; numbers to predict ``(rows,)`` (float); or truth values
             ``(rows, labels)`` (bool) if a row may have several labels. Zeros if the targets are
             sequences.
         split: Split that the source assigns these rows to.

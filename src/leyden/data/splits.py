@@ -39,7 +39,7 @@ class Population:
     Attributes:
         rows: Sorted numbers ``(n,)`` (int64) of the rows to split.
         keys: Keys ``(rows,)`` (uint64); rows of one key, such as those of a patient, stay together.
-        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truths
+        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truth values
             ``(rows, labels)`` (uint8).
         splits: Codes ``(rows,)`` (uint8) in ``GIVEN_SPLITS`` of the splits given by the source.
         times: Times ``(rows,)`` (float64) of the rows; ``None`` if they have none.
@@ -396,7 +396,7 @@ def strata(targets: NDArray[np.generic]) -> NDArray[np.int64]:
     rare labels (the greedy choice of Sechidis et al. 2011).
 
     Args:
-        targets: Classes ``(rows,)``, numbers ``(rows,)``, or truths ``(rows, labels)``.
+        targets: Classes ``(rows,)``, numbers ``(rows,)``, or truth values ``(rows, labels)``.
     """
     if targets.dtype.kind == "f":
         return np.zeros(len(targets), dtype=np.int64)
@@ -418,7 +418,7 @@ def fold_numbers(
 
     Args:
         keys: Keys ``(rows,)`` (uint64); rows of one key get the same fold.
-        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truths
+        targets: Classes ``(rows,)`` (int64), numbers ``(rows,)`` (float), or truth values
             ``(rows, labels)`` (uint8).
         folds: Number of folds.
         seed: Seed of the draw.

@@ -19,7 +19,7 @@ def count_targets(targets: NDArray[np.generic], num_classes: int) -> dict[str, A
     """Return counts or moments of training targets, in the format of ``DataSpec.targets``.
 
     Args:
-        targets: Class indices or numbers ``(rows,)``, or truths ``(rows, labels)``.
+        targets: Class indices or numbers ``(rows,)``, or truth values ``(rows, labels)``.
         num_classes: Number of classes or labels; 0 if the targets are numbers.
 
     Example:

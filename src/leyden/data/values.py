@@ -82,10 +82,10 @@ def merged(names: Sequence[str]) -> dict[str, str]:
 
 
 def matcher(known: Iterable[str]) -> Callable[[str], str | None]:
-    """Return a function that finds the known name that equals another one, or ``None``.
+    """Return a function that maps a name to the known name that it equals, or else to ``None``.
 
     Args:
-        known: Names of which no two are equal.
+        known: Names, no two of which are equal.
     """
     names = {canonical(name): name for name in known}
     truths = truth_words(names)

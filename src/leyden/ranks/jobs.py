@@ -54,7 +54,7 @@ class Jobs:
             shared: File that the first rank has written and that all ranks have to see.
 
         Raises:
-            UserError: A rank cannot see the file.
+            UserError: If a rank cannot see the file.
         """
         self._set(json.dumps({"job": job, "shared": str(shared.resolve())}))
         for other in range(1, self.world_size):
@@ -62,14 +62,14 @@ class Jobs:
                 raise UserError(f"Rank {other}: {fault}")
 
     def end(self) -> None:
-        """Tell the other ranks that there are no more jobs."""
+        """Notify the other ranks that there are no more jobs."""
         self._set(END)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the jobs of the first rank.
 
         Raises:
-            UserError: This rank cannot see the file of a job.
+            UserError: If this rank cannot see the file of a job.
         """
         while (message := self.store.get(f"job{self.number}").decode()) != END:
             self.number += 1
@@ -106,7 +106,7 @@ def connect() -> Jobs:
     """Connect to the store that torchrun keeps.
 
     Raises:
-        UserError: A launcher other than torchrun started the ranks.
+        UserError: If a launcher other than torchrun started the ranks.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise UserError(
@@ -121,10 +121,10 @@ def connect() -> Jobs:
 
 @contextmanager
 def lead() -> Iterator[Jobs]:
-    """Connect as the first rank; at the end of the block, there are no more jobs for the others.
+    """Connect as the first rank, and notify the others at the end of the block that no job follows.
 
     Raises:
-        UserError: A launcher other than torchrun started the ranks.
+        UserError: If a launcher other than torchrun started the ranks.
     """
     jobs = connect()
     try:

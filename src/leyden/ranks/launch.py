@@ -42,7 +42,7 @@ def count_ranks(devices: int | str | Sequence[int], accelerator: str) -> int:
         accelerator: ``trainer.accelerator`` as Lightning takes it.
 
     Raises:
-        UserError: There are too few GPUs or CPU cores.
+        UserError: If there are too few GPUs or CPU cores.
     """
     gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     if devices in ("auto", -1, "-1"):
@@ -82,9 +82,9 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
         folder: Folder in which ranks report errors; see ``errors_reported``.
 
     Raises:
-        UserError: The ranks refused their input.
-        InterruptedRunError: The ranks were stopped, and the run can be continued.
-        ChildProcessError: A rank failed.
+        UserError: If the ranks refused their input.
+        InterruptedRunError: If the ranks were stopped, and the run can be continued.
+        ChildProcessError: If a rank failed.
     """
     # slow to import
     from torch.distributed.elastic.multiprocessing import SignalException
@@ -136,7 +136,7 @@ def _failure(error: "ChildFailedError", count: int, folder: Path) -> BaseExcepti
         return UserError(f"{cause.removesuffix('.')}. All {count} ranks were stopped.")
     return ChildProcessError(
         f"{cause.removesuffix('.')}. All {count} ranks were stopped; the output above and the logs "
-        f"in {folder} say more."
+        f"in {folder} have details."
     )
 
 

@@ -1,1 +1,1 @@
-"""A run on disk: its folder, its checkpoints, where it came from."""
+"""A run on disk: its folder, its fixed config keys and its provenance."""

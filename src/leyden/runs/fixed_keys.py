@@ -42,7 +42,7 @@ LENGTHENING = (
 """Keys by which a finished run can be trained further."""
 
 LISTED = 3
-"""Most differences between two configs that a message lists."""
+"""Maximum number of differences between two configs in a message."""
 
 
 def claim(folder: RunFolder, config: Config) -> bool:
@@ -56,7 +56,7 @@ def claim(folder: RunFolder, config: Config) -> bool:
         Whether a run of the same config is in the folder, to be resumed if it is unfinished.
 
     Raises:
-        UserError: The folder holds another run, or one that another process is training.
+        UserError: If the folder holds another run, or one that another process is training.
     """
     with folder.held():
         if folder.config.exists():

@@ -67,7 +67,7 @@ class RunFolder:
         """Hold the lock of this folder, so that no other process trains in it.
 
         Raises:
-            UserError: Another process holds the lock.
+            UserError: If another process holds the lock.
         """
         lock = FileLock(self.path / "run.lock", blocking=False)
         try:
@@ -88,7 +88,7 @@ class RunFolder:
         Runs write to files by name, and a folder may come from someone else.
 
         Raises:
-            UserError: A link leads out of the folder, or a name is neither a file nor a folder.
+            UserError: If a link leads out of the folder, or a name is neither a file nor a folder.
         """
         home = Path(os.path.realpath(self.path))
         for path in self.path.rglob("*"):
@@ -206,7 +206,7 @@ def find_run(run: str) -> tuple[RunFolder, Path]:
         run: Path of a run folder, of which the best checkpoint is returned, or of a checkpoint.
 
     Raises:
-        UserError: There is no such run, or it has no checkpoint yet.
+        UserError: If there is no such run, or it has no checkpoint yet.
     """
     path = Path(run).expanduser().resolve()
     if path.is_file() or (path.suffix == SUFFIX and is_checkpoint(path)):
@@ -239,7 +239,7 @@ def existing_folder(run: str) -> RunFolder:
     """Find the folder of a run, finished or not, by its path or that of a checkpoint in it.
 
     Raises:
-        UserError: There is no run at this path.
+        UserError: If there is no run at this path.
     """
     path = Path(run).expanduser().resolve()
     is_file = path.suffix == SUFFIX and is_checkpoint(path)

@@ -216,7 +216,7 @@ class Task(LightningModule, ABC):
 
     @property
     def modes(self) -> dict[str, Mode | None]:
-        """Whether ``min`` or ``max`` is better, if either, for the logged name of each metric."""
+        """Mode of each metric by logged name: ``min``, ``max`` or ``None`` if neither is better."""
         modes: dict[str, Mode | None] = {f"{stage}/loss": "min" for stage in STAGES}
         for stage in MEASURED:
             metrics = self.metrics[f"{stage}_metrics"]

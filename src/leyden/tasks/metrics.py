@@ -135,7 +135,7 @@ class LabelAUROC(MultilabelAUROC):
 
 
 class ClassF1(MulticlassF1Score):
-    """Macro F1 over the classes that are in the targets or the predictions; NaN if none is."""
+    """Macro F1 over the classes in the targets or the predictions; NaN if there are none."""
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__(
@@ -148,7 +148,7 @@ class ClassF1(MulticlassF1Score):
 
 
 class LabelF1(MultilabelF1Score):
-    """Macro F1 over the labels that are in the targets or the predictions; NaN if none is."""
+    """Macro F1 over the labels in the targets or the predictions; NaN if there are none."""
 
     def __init__(self, *, num_labels: int, threshold: float) -> None:
         super().__init__(

@@ -93,7 +93,7 @@ class NetworkContract(ABC):
 
         _assert_equal(network.state_dict(), before)
 
-    def test_the_state_holds_all_that_was_learned(self, tmp_path: Path) -> None:
+    def test_the_state_restores_the_network(self, tmp_path: Path) -> None:
         """Another network that loads the state, with ``weights_only``, returns the same logits."""
         trained, batch = self._perturbed(), self._batch()
         trained(**batch)  # updates the running statistics of norms

@@ -1,1 +1,1 @@
-"""Workflows: what each command does, without a command line."""
+"""Workflows: functions that do the work of each command, without a command line."""

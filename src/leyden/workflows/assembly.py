@@ -44,7 +44,7 @@ def set_global_state(config: Config) -> None:
     """Seed all random generators, and set the precision of float32 matrix products on a GPU.
 
     Raises:
-        UserError: The seed is out of range, or the precision is unknown.
+        UserError: If the seed is out of range, or the precision is unknown.
     """
     call("seed", seed_everything, seed=config.seed, workers=True, verbose=False)
     precision = config.matmul_precision
@@ -88,7 +88,7 @@ def build_task(config: Config, data: DataModule, *, lazy_network: bool = False) 
         lazy_network: Whether the trainer's strategy builds the network.
 
     Raises:
-        UserError: The network is for another kind of data, or an argument is refused.
+        UserError: If the network is for another kind of data, or an argument is refused.
     """
     factory = build(config, "task", Task)
     network = factory.keywords.get("network") if isinstance(factory, partial) else None
@@ -117,7 +117,7 @@ def build_trainer(
         last: The callback after all others; it writes checkpoints.
 
     Raises:
-        UserError: Settings do not work together, or are refused.
+        UserError: If settings do not work together, or are refused.
     """
     _check_combinations(config)
     placed = config.copy()

@@ -19,7 +19,7 @@ def consolidate(run: str, to: str | None = None) -> Path:
         The path of the new file.
 
     Raises:
-        UserError: The checkpoint is already a file or is damaged, or the new file exists.
+        UserError: If the checkpoint is already a file or is damaged, or the new file exists.
     """
     _, source = find_run(run)
     if source.is_file():

@@ -1,4 +1,4 @@
-"""Evaluate: metrics of a finished run."""
+"""Evaluation: metrics of a finished run."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ def evaluate(
         Metrics by stage and name, such as ``test/accuracy``.
 
     Raises:
-        UserError: The run cannot be restored, or its data or their splits have changed since the
-            run learned from them.
+        UserError: If the run cannot be restored, or its data or their splits have changed since the
+            run was trained on them.
     """
     finished = load_run(run, overrides)
     trainer = inference_trainer(finished, settings=NUMERICS + LIMITS)
@@ -73,7 +73,7 @@ def _other_data(finished: FinishedRun) -> str:
     data = finished.data
     data.tests_all_rows = True
     data.prepare_data()
-    if data.fingerprint() == finished.record[DATA_FINGERPRINT]:  # the run's data in another place
+    if data.fingerprint() == finished.record[DATA_FINGERPRINT]:  # the run's data under another path
         data.tests_all_rows = False
         return ""
     return ", ".join(f"{key}={select(now, key)}" for key in changed)

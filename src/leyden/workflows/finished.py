@@ -48,7 +48,7 @@ WRITES_NOTHING = {
 }
 
 LONGEST_REASON = 400
-"""Longest part of torch's message about mismatched weights, in characters."""
+"""Maximum length in characters of torch's message about mismatched weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ def load_run(
         config: The run's own config where this command has composed it.
 
     Raises:
-        UserError: The run is missing, damaged or of an earlier version, the config is refused, or
-            the weights do not fit the changed config.
+        UserError: If the run is missing, damaged or of an earlier version, the config is refused,
+            or the weights do not fit the changed config.
     """
     folder, path = find_run(run)
     checkpoint = load_checkpoint(path, only=("state_dict",))
@@ -153,7 +153,7 @@ def inference_trainer(finished: FinishedRun, *, settings: Sequence[str] = NUMERI
         settings: Settings that are taken from the run's own trainer.
 
     Raises:
-        UserError: Lightning refuses the settings.
+        UserError: If Lightning refuses the settings.
     """
     set_global_state(finished.config)
     config = to_plain(finished.config, resolve=True)["trainer"]

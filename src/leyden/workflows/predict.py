@@ -29,8 +29,8 @@ def predict(
         One row per input: ``file`` and the task's columns, such as ``class`` and ``probability``.
 
     Raises:
-        UserError: The run cannot be restored, or some inputs cannot be read; the latter is raised
-            after all other rows have been yielded.
+        UserError: If the run cannot be restored, or some inputs cannot be read; the latter is
+            raised after all other rows have been yielded.
     """
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")

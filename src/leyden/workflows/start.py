@@ -29,7 +29,7 @@ def load_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
         overrides: Changes to the config.
 
     Raises:
-        UserError: The config or an override is refused.
+        UserError: If the config or an override is refused.
     """
     is_own = is_trusted(folder.config)
     config = load(folder.config, overrides, own=is_own)
@@ -49,7 +49,7 @@ def config_to_continue(folder: RunFolder, overrides: Sequence[str] = ()) -> Conf
         overrides: Changes to the config.
 
     Raises:
-        UserError: The config is refused, its data are missing, or a change would be ignored.
+        UserError: If the config is refused, its data are missing, or a change would be ignored.
     """
     config = load_config(folder, overrides)
     check_paths(config, origin=partial(frozen_origin, overrides=overrides, path=folder.config))
@@ -115,7 +115,7 @@ def follow() -> Iterator[tuple[Config, RunFolder]]:
     """Yield the config and folder of each job that the first of torchrun's ranks publishes.
 
     Raises:
-        UserError: Another launcher started the ranks, or the folder is not visible here.
+        UserError: If another launcher started the ranks, or the folder is not visible here.
     """
     from leyden.ranks.jobs import connect  # imports torch
 

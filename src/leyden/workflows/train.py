@@ -54,8 +54,8 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
         The final metrics by stage and name, such as ``test/accuracy``.
 
     Raises:
-        UserError: The config, the data or a checkpoint is refused.
-        InterruptedRunError: The run was stopped, and can be continued.
+        UserError: If the config, the data or a checkpoint is refused.
+        InterruptedRunError: If the run was stopped, and can be continued.
     """
     with stopping_on_signals() as request:
         if rank() > 0:
@@ -182,7 +182,7 @@ def _check(trainer: Trainer, task: Task) -> None:
     """Raise if a run would train nothing, or has callbacks that cannot work.
 
     Raises:
-        UserError: A limit is zero, two callbacks average the weights, or a callback needs a
+        UserError: If a limit is zero, two callbacks average the weights, or a callback needs a
             ``backbone``.
     """
     for name in ("max_epochs", "max_steps", "limit_train_batches"):

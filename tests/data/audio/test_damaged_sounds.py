@@ -1,4 +1,4 @@
-"""Damaged sound files: whatever a decoder raises, a run goes on without the file."""
+"""Damaged sound files: whatever a decoder raises, a run continues without the file."""
 
 import os
 from contextlib import suppress
@@ -14,7 +14,7 @@ from leyden.data.rows import UnreadableError
 ROUNDS = int(os.environ.get("LEYDEN_FUZZ_ROUNDS", "100"))
 
 HEADER_BYTES = 64
-"""Where most of the changes are made, as they do more there."""
+"""Number of bytes in which most changes are made, because they have the most effect there."""
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 

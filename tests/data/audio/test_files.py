@@ -271,7 +271,7 @@ def test_an_mp3_of_variable_bit_rate_and_estimated_length_is_read(tmp_path):
     path = tmp_path / "a.mp3"
     soundfile.write(path, silence_and_tones, RATE, bitrate_mode="VARIABLE")
     content = path.read_bytes()
-    path.write_bytes(content[content.index(content[:2], 2) :])  # without the frame that tells it
+    path.write_bytes(content[content.index(content[:2], 2) :])  # without the frame that holds it
 
     whole = read_sound(path, sample_rate=RATE)
     middle = read_sound(path, sample_rate=RATE, seconds=2.0)

@@ -44,7 +44,7 @@ def add(table, *rows):
     table.write_text(table.read_text() + "".join(f"{row}\n" for row in rows))
 
 
-def parted(folder, table, names):
+def with_splits(folder, table, names):
     """Write the table of thirty recordings with a split for each: 21, 5 and 4 rows."""
     lines = table.read_text().splitlines()[1:]
     rows = [f"{line},{names[(n > 20) + (n > 25)]}" for n, line in enumerate(lines)]
@@ -119,7 +119,7 @@ def test_splits_and_groups_may_be_columns(tmp_path, corpus):
     ],
 )
 def test_splits_are_read_by_their_usual_names(tmp_path, corpus, names):
-    data = ready(parted(tmp_path, corpus, names), split="split")
+    data = ready(with_splits(tmp_path, corpus, names), split="split")
 
     assert [len(data.row_numbers(split)) for split in ("train", "val", "test")] == [21, 5, 4]
 
@@ -133,7 +133,7 @@ def test_splits_are_read_by_their_usual_names(tmp_path, corpus, names):
 )
 def test_unknown_or_ambiguous_splits_are_refused(tmp_path, corpus, names, message):
     with pytest.raises(UserError, match=message):
-        ready(parted(tmp_path, corpus, names), split="split")
+        ready(with_splits(tmp_path, corpus, names), split="split")
 
 
 @pytest.mark.parametrize("style", ["root", "windows", "absolute"])

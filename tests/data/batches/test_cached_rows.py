@@ -44,7 +44,7 @@ def test_a_gpu_keeps_rows_that_take_half_of_its_free_memory(free, fits, rows, mo
     assert len(moved) == (2 if fits else 0)
 
 
-def test_what_is_null_is_switched_off():
+def test_null_augmentations_are_skipped():
     flip = Flip()
 
     assert without_none({"flip": flip, "shift": None}) == {"flip": flip}

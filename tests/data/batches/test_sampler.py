@@ -69,7 +69,7 @@ def test_every_row_comes_once_an_epoch(epoch):
     assert sorted(joined(batches(order_of(21), epoch))) == list(range(100, 121))
 
 
-def test_an_epoch_can_be_made_again():
+def test_an_epoch_can_be_repeated():
     order = order_of()
     first = batches(order, 3), seeds(order, 3)
     batches(order, 4)
@@ -141,17 +141,17 @@ def sized_order(*, shuffle, n=1000, rank=0, world_size=1):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_rows_of_like_size_share_a_batch(shuffle):
+def test_rows_of_similar_size_share_a_batch(shuffle):
     order = sized_order(shuffle=shuffle)
 
     sizes = [[row * 37 % 101 for row in batch] for batch in batches(order)]
 
     spreads = [max(batch) - min(batch) for batch in sizes]
     assert sorted(joined(batches(order))) == list(range(1000))
-    assert sum(spreads) / len(spreads) < 8  # about 80 where they are drawn alike
+    assert sum(spreads) / len(spreads) < 8  # about 80 if rows are drawn regardless of size
 
 
-def test_batches_of_like_size_come_in_an_order_drawn_each_epoch():
+def test_batches_of_similar_size_come_in_an_order_drawn_each_epoch():
     order = sized_order(shuffle=True)
 
     first, second = batches(order, epoch=0), batches(order, epoch=1)
@@ -162,7 +162,7 @@ def test_batches_of_like_size_come_in_an_order_drawn_each_epoch():
     assert means != sorted(means)
 
 
-def test_ranks_share_batches_of_like_size():
+def test_ranks_share_batches_of_similar_size():
     shares = [batches(sized_order(shuffle=True, rank=rank, world_size=2)) for rank in range(2)]
 
     together = joined(joined(step) for step in itertools.zip_longest(*shares, fillvalue=[]))
@@ -180,7 +180,7 @@ def weighted_order(**options):
     return order, classes
 
 
-def test_weights_say_how_often_a_row_is_drawn():
+def test_rows_are_drawn_in_proportion_to_their_weights():
     order, classes = weighted_order()
 
     drawn = torch.cat([torch.as_tensor(rows) for rows in batches(order)])

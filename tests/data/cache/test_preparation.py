@@ -221,7 +221,7 @@ def test_a_failed_source_leaves_nothing_that_is_read(tmp_path):
     assert prepared(tmp_path / "c", chunk_of(2)).arrays["x"].tolist() == [[2]]
 
 
-def test_a_folder_that_can_not_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(UserError, match=r"data\.cache_dir=PATH") as caught:
@@ -230,7 +230,7 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path):
     assert str(tmp_path / "file") in str(caught.value)
 
 
-def test_rows_of_any_length_come_back_as_they_were(tmp_path):
+def test_rows_of_any_length_are_restored(tmp_path):
     def chunk(*rows):
         texts = Ragged.of([np.array(row, dtype=np.uint8) for row in rows], dtype=np.dtype("u1"))
         return Rows(
@@ -246,14 +246,14 @@ def test_rows_of_any_length_come_back_as_they_were(tmp_path):
     assert cached.cleaning_report().steps["conflicting_labels"].found == 2
 
 
-def test_rows_without_a_single_value_come_back_too(tmp_path):
+def test_rows_without_values_are_restored(tmp_path):
     empty = Ragged.of([np.empty(0, np.uint8)], dtype=np.dtype("u1"))
     rows = Rows(arrays={"texts": empty}, targets=np.zeros(1), split="all", sources=["a"])
 
     assert [row.tolist() for row in prepared(tmp_path / "c", rows).arrays["texts"]] == [[]]
 
 
-def test_target_sequences_are_kept_and_compared_but_are_no_classes(tmp_path):
+def test_target_sequences_are_kept_and_compared_but_are_not_classes(tmp_path):
     sequences = [np.array(row, np.int32) for row in ([7], [7, 8], [7], [9])]
     rows = Rows(
         arrays={"x": np.array([[1], [1], [2], [2]], np.uint8)},

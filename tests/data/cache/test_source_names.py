@@ -5,7 +5,7 @@ from leyden.data.cache.source_names import SourceNames, append_names
 NAMES = ["a.png", "", "two\nlines", "\n", os.fsdecode(b"\xff.png"), "字.png"]
 
 
-def test_names_come_back_whatever_they_hold(tmp_path):
+def test_names_with_any_characters_are_restored(tmp_path):
     file = tmp_path / "names.txt"
     ends = [*append_names(file, NAMES[:2]), *append_names(file, NAMES[2:])]
 

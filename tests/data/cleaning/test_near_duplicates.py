@@ -24,15 +24,15 @@ def twins_of(signatures, *, contents=None, order=None, fixed=()):
 
 
 @pytest.mark.parametrize(("shared", "twin"), [(0, -1), (40, -1), (56, 0), (64, 0)])
-def test_rows_are_near_that_share_four_fifths_of_their_columns(shared, twin):
+def test_rows_that_share_four_fifths_of_their_columns_are_near_duplicates(shared, twin):
     assert twins_of(signatures_of(shared)) == [-1, twin]
 
 
-def test_the_order_says_which_of_two_stays():
+def test_the_order_determines_which_of_two_is_kept():
     assert twins_of(signatures_of(60), order=[1, 0]) == [1, -1]
 
 
-def test_a_row_that_stays_may_be_the_twin_of_others_though_it_has_one():
+def test_a_kept_row_with_a_twin_may_be_the_twin_of_others():
     assert twins_of(signatures_of(64, 64), fixed=[1]) == [-1, 0, 0]
 
 

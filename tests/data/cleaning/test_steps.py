@@ -148,7 +148,7 @@ def test_nothing_is_dropped_without_a_reason():
     assert all(rows[row][2] != "test" for row in dropped)
 
 
-def test_what_stays_is_clean():
+def test_the_kept_rows_are_clean():
     random = np.random.default_rng(1)
     rows = [
         (int(random.integers(40)), int(random.integers(2)), random.choice(["train", "val"]))
@@ -222,13 +222,13 @@ def test_a_class_that_steps_drop_together_warns_though_one_drops_many_rows():
     assert "drops every row of rare" in report.warnings[1]
 
 
-def test_few_rows_dropped_are_no_warning():
+def test_dropping_few_rows_does_not_warn():
     rows = [(content, content % 2, "train") for content in range(100)]
 
     assert cleaned(*rows, *rows[:4])[1].warnings == []
 
 
-def test_rows_of_a_given_test_split_are_no_split_of_what_is_counted():
+def test_rows_of_a_given_test_split_are_not_counted():
     rows = [(content, 0, "train") for content in range(100)]
     tested = [(content, 1, "test") for content in range(200, 300)]
 
@@ -247,7 +247,7 @@ def test_dropping_more_than_half_is_an_error_that_names_the_step():
     assert len(cleaned(*rows, max_dropped=1.0)[0]) == 40
 
 
-def test_what_is_skipped_is_counted_but_is_no_loss():
+def test_skipped_files_are_counted_but_are_not_dropped_rows():
     skipped = [
         RejectedItem(source="a.txt", reason=".txt (9)", step="skipped", dropped=False, count=9)
     ]

@@ -66,7 +66,7 @@ class TestEvery:
 
         assert torch.equal(images, before)
 
-    def test_treats_all_channels_alike(self, augmentation):
+    def test_treats_all_channels_equally(self, augmentation):
         grey = noise((16, 1, 12, 20))
 
         out = augmentation()(grey.expand(-1, 3, -1, -1), seeded())

@@ -120,7 +120,7 @@ SPOILT[12] ^= 0xFF
         pytest.param(gzip.compress(b"\0\0\x08\0"), "is not an IDX file", id="no dimension"),
     ],
 )
-def test_what_is_no_whole_idx_file_is_an_error_that_names_it(tmp_path, content, message):
+def test_damaged_idx_files_are_named(tmp_path, content, message):
     if content is not None:
         (tmp_path / "a.gz").write_bytes(content)
 
@@ -144,7 +144,7 @@ def test_files_are_fetched_once_and_kept(web, tmp_path):
     assert np.array_equal(data.cached.arrays["images"][30:, 0], images)
 
 
-def test_the_second_mirror_helps_out(web, tmp_path):
+def test_the_second_mirror_is_used_if_the_first_fails(web, tmp_path):
     data = ready(mirrors=(f"{web.url}/gone", web.url), cache_dir=str(tmp_path / "cache"))
 
     assert len(data.cached.kept) == 40
@@ -183,7 +183,7 @@ def test_the_folder_of_the_system_is_used_without_asking_the_web(web, tmp_path, 
     assert web.asked == []
 
 
-def test_a_root_is_read_as_it_stands(tmp_path):
+def test_files_of_a_root_are_read_unverified(tmp_path):
     for seed, name in enumerate(("one", "two")):
         write_files(tmp_path / name, seed=seed)
 

@@ -82,7 +82,7 @@ def test_flights_that_never_arrived_are_counted(folder):
     assert data.class_names == ("late", "on time")
 
 
-def test_nothing_of_what_happened_after_the_plan_is_an_input(folder):
+def test_inputs_are_known_before_departure(folder):
     names = set(Flights(name="flights", target="late", path=str(folder)).column_names())
 
     assert not names & {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "tailnum"}
@@ -118,7 +118,7 @@ def test_packed_files_are_read_too_and_anew_after_a_change(folder, tmp_path):
     assert "0.7" in read()[1]
 
 
-def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
+def test_the_error_for_missing_files_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr(flights, "package_folder", lambda *_: None)
     for options in ({}, {"path": str(tmp_path)}):
         data = Flights(name="flights", target="late", **options)

@@ -42,7 +42,7 @@ def test_bodies_are_decoded(charset, encoding, body):
     assert subject_and_body(mail).strip() == "Grüße"
 
 
-def test_all_parts_that_are_text_are_taken():
+def test_all_text_parts_are_kept():
     parts = ["text/plain\n\nplain", "image/png\n\nAAAA", "text/html\n\n<b>bold</b>"]
     inner = "\n--x\n".join(f"Content-Type: {part}" for part in parts)
     mail = f'Subject: s\nContent-Type: multipart/mixed; boundary="x"\n\n--x\n{inner}\n--x--\n'
@@ -50,7 +50,7 @@ def test_all_parts_that_are_text_are_taken():
     assert subject_and_body(mail).split() == ["s", "plain", "<b>bold</b>"]
 
 
-def test_what_stands_around_the_parts_is_taken():
+def test_text_around_the_parts_is_kept():
     mail = (
         'Subject: s\nContent-Type: multipart/mixed; boundary="x"\n\n'
         "before\n--x\n\nplain\n--x--\nbehind\n"
@@ -70,7 +70,7 @@ def test_a_text_without_headers_is_all_body():
 
 
 @pytest.mark.parametrize("charset", ["nobody-knows", "idna", "hex", "utf\0-8"])
-def test_a_charset_that_cannot_be_used_is_passed_over(charset):
+def test_an_unusable_charset_is_ignored(charset):
     encoded = "Content-Transfer-Encoding: quoted-printable"
     mail = f"Subject: s\nContent-Type: text/plain; charset={charset}\n{encoded}\n\nbody=21\n"
 

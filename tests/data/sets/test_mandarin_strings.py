@@ -33,7 +33,7 @@ def syllables(data, split):
     return {word.rstrip(marks) for said in transcripts(data, split) for word in said.split()}
 
 
-def test_strings_are_measured_on_unheard_syllables(spoken):
+def test_strings_are_tested_on_unseen_syllables(spoken):
     data = ready(spoken)
 
     splits = [syllables(data, split) for split in ("train", "val", "test")]
@@ -71,7 +71,7 @@ def test_the_same_settings_give_the_same_strings_and_other_splits_others(spoken)
     assert syllables(first, "test") != syllables(other, "test")
 
 
-def test_all_clips_are_heard_whole(spoken):
+def test_clips_are_not_cut(spoken):
     data = ready(spoken)
 
     lengths = np.diff(data.cached.arrays["waveforms"].offsets)

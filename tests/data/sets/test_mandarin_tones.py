@@ -40,7 +40,7 @@ def test_folder_names_are_split_into_syllable_and_tone(name, parted):
     assert split_tone(name) == parted
 
 
-def test_tones_are_measured_on_unheard_syllables(spoken):
+def test_tones_are_tested_on_unseen_syllables(spoken):
     data = ready(spoken)
 
     splits = [syllables(data, split) for split in ("train", "val", "test")]

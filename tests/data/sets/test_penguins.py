@@ -33,7 +33,7 @@ def ready(**options):
     return data
 
 
-def test_a_file_of_ones_own_is_read(small_file):
+def test_a_file_of_the_user_is_read(small_file):
     data = ready(path=str(small_file))
 
     assert data.class_names == ("Adelie", "Gentoo")
@@ -57,7 +57,7 @@ def test_it_is_fetched_once_from_a_mirror_that_works(small_file, tmp_path, monke
     assert len(first.cached.kept) == len(again.cached.kept) == 60
 
 
-def test_what_can_not_be_fetched_says_so(tmp_path, monkeypatch):
+def test_a_failed_download_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(penguins, "package_folder", lambda *_: None)
     with pytest.raises(UserError, match="run pip install palmerpenguins, or give data"):
         ready(mirrors=("http://127.0.0.1:9",), cache_dir=str(tmp_path))

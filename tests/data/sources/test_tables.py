@@ -108,7 +108,7 @@ def test_missing_cells_are_null_but_quoted_empty_ones_are_not(tmp_path):
     ]
 
 
-def test_broken_lines_of_csv_are_told_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
+def test_broken_lines_of_csv_are_reported_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_files, "BLOCK_BYTES", 64)
     lines = [f"{n},x" if n % 7 else f"{n},x,y" for n in range(2, 60)]
     (tmp_path / "a.csv").write_text("\n".join(["n,t", *lines]))
@@ -128,7 +128,7 @@ def test_a_file_of_only_broken_lines_reports_all_of_them(tmp_path):
     assert list(rejected) == ["a.csv row 2", "a.csv row 3"]
 
 
-def test_broken_lines_of_json_are_told(tmp_path, monkeypatch):
+def test_broken_lines_of_json_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", 16)
     lines = [b'{"a": "1"}', b'{"a": "2"', b"[3]", b"", b'{"a": "\xff"}', rb'{"a": "\ud800"}']
     (tmp_path / "a.jsonl").write_bytes(b"\n".join([*lines, b'{"a": "7"}']))
@@ -249,7 +249,7 @@ def test_a_missing_column_is_an_error_with_the_nearest_one(tmp_path, name):
         ("a.parquet.gz", b"", "unknown format"),
     ],
 )
-def test_files_that_are_no_tables_say_so(tmp_path, name, content, message):
+def test_files_that_are_not_tables_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(UserError, match=message):
@@ -300,7 +300,7 @@ def test_a_header_may_hold_line_ends(tmp_path):
     assert list(rejected) == ["a.csv row 3"]
 
 
-def test_comment_lines_are_no_rows(tmp_path):
+def test_comment_lines_are_not_rows(tmp_path):
     (tmp_path / "a.csv").write_text('# made by\n#x,y\na;b\n1;x\n# 2;y\n3;"z\n# no comment"\n')
 
     rows, sources, _ = read(tmp_path / "a.csv", comment="#")
@@ -347,7 +347,7 @@ def test_json_lines_may_be_called_json(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.csv.gz", "a.parquet"])
-def test_a_pipe_is_recognised_by_what_comes_through(tmp_path, name):
+def test_the_format_of_a_pipe_is_detected_from_its_content(tmp_path, name):
     os.mkfifo(tmp_path / "pipe")
     content = write(tmp_path / name).read_bytes()
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[content])

@@ -679,7 +679,7 @@ def test_a_word_that_drops_many_rows_is_a_warning(table, visits, caplog):
 
     (warning,) = warnings_of(caplog)
     assert warning.startswith("50 of 200 rows are left out because 'None' in state counts as")
-    (option,) = shlex.split(warning.split("for a value: ")[1])
+    (option,) = shlex.split(warning.split("as a value: ")[1])
     words = compose(["data=table", "data.path=a.csv", "data.target=y", option])["data"]
     assert table(columns, missing_cells=words["missing_cells"]).class_names == (
         "None",

@@ -16,7 +16,7 @@ def likeness(first, second):
     ("changed", "expected"), [(0, 1.0), (5, 0.86), (20, 0.53), (100, 0.06), (200, 0.0)]
 )
 def test_equal_columns_estimate_the_similarity(changed, expected):
-    # Every word stands in three shingles.
+    # Every word is in three shingles.
     step = max(1, 200 // changed) if changed else 1
     other = list(WORDS)
     for place in list(range(0, 200, step))[:changed]:

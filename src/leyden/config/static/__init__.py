@@ -1,1 +1,1 @@
-"""What a target is, found out without importing it."""
+"""Resolution and checks of targets from their source files, without importing them."""

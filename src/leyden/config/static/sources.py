@@ -56,7 +56,7 @@ class Module:
         """Parsed statements, those in branches included.
 
         Raises:
-            UserError: The file has a syntax error.
+            UserError: If the file has a syntax error.
         """
         with warnings.catch_warnings(action="ignore"):  # of invalid escapes
             try:
@@ -67,7 +67,7 @@ class Module:
 
     @functools.cached_property
     def bindings(self) -> dict[str, list[Binding]]:
-        """What each name is bound to, in the order of the source."""
+        """Bindings of each name, in the order of the source."""
         bindings: dict[str, list[Binding]] = {}
         for name, binding in (bound for line in self.statements for bound in self._bound(line)):
             bindings.setdefault(name, []).append(binding)

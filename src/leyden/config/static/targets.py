@@ -130,7 +130,7 @@ def resolve(target: str) -> Target:
     """Find the definition of a target without importing anything.
 
     Raises:
-        UserError: The target is not trusted, does not exist, or is not a class or function.
+        UserError: If the target is not trusted, does not exist, or is not a class or function.
     """
     if not all(part.isidentifier() for part in target.split(".")):
         shown = f"{target!r:.{_LONGEST_HINT}}"
@@ -186,7 +186,7 @@ def bind(target: Target, node: Mapping[str, Any], *, where: str) -> None:
         where: Dotted key of the node, with which messages begin.
 
     Raises:
-        UserError: An argument is unknown, missing, or of a wrong type.
+        UserError: If an argument is unknown, missing, or of a wrong type.
     """
     key = f"{where}." if where else ""
     for name, (kind, expected) in _HYDRA_TYPES.items():

@@ -54,9 +54,9 @@ class Noise:
     """Add white noise at a random signal-to-noise ratio.
 
     Attributes:
-        probability: Probability that a clip gets noise.
-        min_decibels: Smallest signal-to-noise ratio, the loudest noise.
-        max_decibels: Largest signal-to-noise ratio.
+        probability: Probability that noise is added to a clip.
+        min_decibels: Minimum signal-to-noise ratio, that of the loudest noise.
+        max_decibels: Maximum signal-to-noise ratio.
     """
 
     probability: float = 0.5
@@ -79,14 +79,14 @@ class Noise:
 class SpecAugment:
     """Mask bands of frequency and spans of time (Park et al. 2019, arXiv:1904.08779).
 
-    Masked values are zero, the mean of normalised spectrograms. The paper's time warping is left
-    out; it found it to matter least.
+    Masked values are zero, the mean of normalised spectrograms. The time warping of the paper is
+    omitted, because it contributes least according to the paper.
 
     Attributes:
         frequency_masks: Number of bands.
-        frequency_width: Widest band, in mel bins.
+        frequency_width: Maximum width of a band, in mel bins.
         time_masks: Number of spans.
-        time_width: Longest span, in frames.
+        time_width: Maximum length of a span, in frames.
     """
 
     frequency_masks: int = 1
@@ -96,7 +96,7 @@ class SpecAugment:
     field: str = "images"
 
     def __call__(self, spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-        """Mask each spectrogram in its own places."""
+        """Mask each spectrogram at random positions of its own."""
         _, _, mels, frames = spectrograms.shape
         bands = self._spans(
             spectrograms, generator, self.frequency_masks, self.frequency_width, mels

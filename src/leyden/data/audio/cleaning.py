@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class SoundCleaning(Cleaning):
-    """The steps of every kind of data, and those that examine each sound.
+    """Cleaning steps of every kind of data, and those that examine each sound.
 
     Silence and clipping are measured on what is cached: the middle of a file that is cut. Faulty
     sounds of a test split that the source gives are reported, but kept.
@@ -42,7 +42,7 @@ class SoundCleaning(Cleaning):
                 raise ValueError(f"{name} is a share: expected 0 to 1, got {getattr(self, name)}")
 
     def fault(self, sound: Sound) -> tuple[str, str] | None:
-        """Return the first step that finds fault with a sound, and the reason."""
+        """Return the first step that rejects a sound, and the reason, or ``None``."""
         if self.too_short and sound.seconds < self.min_seconds:
             return "too_short", f"{sound.seconds:.3f} s are shorter than {self.min_seconds:g} s"
         if self.silent and sound.peak < self.min_peak:
@@ -67,19 +67,20 @@ class SoundCleaning(Cleaning):
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCleaning(SoundCleaning):
-    """The steps of clips of one length."""
+    """Cleaning steps of clips of one length."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechCleaning(SoundCleaning):
-    """The steps of sounds, and those that examine transcripts.
+    """Cleaning steps of sounds and of their transcripts.
 
     Attributes:
         empty: Drop recordings with an empty transcript.
         too_long: Drop recordings longer than ``max_seconds``, which would exhaust memory.
         too_fast: Drop recordings too short for their transcript.
-        max_seconds: Longest recording.
-        max_characters_per_second: Largest rate of characters; 15 is usual in English.
+        max_seconds: Maximum length of a recording in seconds.
+        max_characters_per_second: Maximum number of characters per second of a recording; 15 are
+            usual in English.
     """
 
     empty: bool = True
@@ -89,7 +90,7 @@ class SpeechCleaning(SoundCleaning):
     max_characters_per_second: float = 30.0
 
     def transcript_fault(self, transcript: str, seconds: float) -> tuple[str, str] | None:
-        """Return the first step that finds fault with a transcript, and the reason."""
+        """Return the first step that rejects a transcript, and the reason, or ``None``."""
         rate = len(transcript) / seconds
         if self.empty and not transcript:
             return "empty", "its transcript is empty"
@@ -103,12 +104,12 @@ class SpeechCleaning(SoundCleaning):
 def report_fault(
     found: tuple[str, str] | None, *, source: str, split: GivenSplit
 ) -> RejectedItem | None:
-    """Return the finding on a step and its reason; a given test split keeps what can be measured.
+    """Return the finding for the report; a row of a given test split is kept if it is measurable.
 
     Args:
-        found: Step and reason, or ``None`` if no step finds fault.
-        source: Name of the row.
-        split: Split that the source assigns it to.
+        found: Step that rejects the row, and the reason; ``None`` if no step does.
+        source: Display name of the row.
+        split: Split that the source assigns the row to.
     """
     if found is None:
         return None
@@ -119,7 +120,7 @@ def report_fault(
 
 
 def warn_of_fault(steps: SoundCleaning, sound: Sound, file: Path) -> None:
-    """Warn of a sound to predict on that training would have dropped."""
+    """Warn about a sound to predict on that would have been dropped in training."""
     if found := steps.fault(sound):
         step, reason = found
         log.warning("%s is %s: %s", file, step.replace("_", " "), reason)

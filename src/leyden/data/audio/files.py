@@ -1,4 +1,4 @@
-"""Reading sound files of any rate, channels and length into waveforms of one."""
+"""Decoding of sound files of any format and sample rate to mono waveforms of one rate."""
 
 import math
 import re
@@ -39,7 +39,7 @@ UNKNOWN_FRAMES = 2**63 - 1
 """Length that libsndfile returns for a FLAC file whose header does not state it."""
 
 MP3_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
-"""One of them is in the first frame of an MP3 file that holds its length."""
+"""Marks in the first frame of an MP3 file; either means that the frame holds the file's length."""
 
 TORN_OGG = ("Ogg : File ended unexpectedly", "Ogg: Junk after the last page")
 """Log lines of libsndfile for an Ogg file whose end is missing, which it reads regardless."""
@@ -96,7 +96,7 @@ def read_sound(
 ) -> Sound:
     """Decode a file or its middle, mix its channels and resample it.
 
-    Lengths in headers are not relied on: memory is taken only for samples that are there.
+    Lengths in headers are not trusted: memory is allocated only for samples that exist.
 
     Args:
         path: The file.
@@ -105,7 +105,8 @@ def read_sound(
         max_seconds: Stop decoding a whole file soon after this length.
 
     Raises:
-        UnreadableError: If the file is empty, cut short, of an impossible rate, or not a sound.
+        UnreadableError: If the file is empty, truncated, of an impossible sample rate, or not a
+            sound.
         UserError: If the library that reads sound is not installed.
     """
     if seconds is None:
@@ -153,7 +154,7 @@ def sample_count(sample_rate: int, seconds: float, *, option: str = "seconds") -
 
 @dataclass(frozen=True, kw_only=True)
 class _Decoded:
-    """Samples ``(frames, channels)`` float32 of a file, and what the file is as a whole."""
+    """Samples ``(frames, channels)`` float32 of a file, and properties of the whole file."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -197,7 +198,7 @@ def _decoded(file: Any, samples: NDArray[np.float32], frames: int) -> _Decoded:
 
 @contextmanager
 def _opened(path: Path, sample_rate: int) -> Iterator[Any]:
-    """Open a file; the one place where errors of the decoder become ``UnreadableError``."""
+    """Open a file, and convert all errors of the decoder to ``UnreadableError``."""
     soundfile = _library()
     try:
         with soundfile.SoundFile(path) as file:
@@ -233,7 +234,7 @@ def _tells_length(mp3: Path) -> bool:
 def _blocks(file: Any, frames: float) -> Iterator[NDArray[np.float32]]:
     """Read up to some number of frames in blocks ``(frames, channels)``.
 
-    Memory is taken for samples that exist, not for those that a header announces.
+    Memory is allocated for samples that exist, not for those that a header announces.
     """
     longest = max(1, BLOCK_SAMPLES // file.channels)
     while frames > 0:
@@ -268,7 +269,7 @@ def _middle(samples: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.int16]:
-    """Bring mono samples ``(samples,)`` to another rate and to 16 bits; louder ones are clipped."""
+    """Resample mono samples ``(samples,)`` and convert them to 16 bits; louder ones are clipped."""
     if old != new:
         import soxr  # comes with an extra
 
@@ -279,7 +280,7 @@ def _resampled(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.i
 def _clipped(samples: NDArray[np.float32]) -> float:
     """Compute the share of samples ``(frames, channels)`` that belong to flat tops.
 
-    They are looked for before channels are mixed and resampled, which makes flat tops uneven.
+    They are detected before channels are mixed and resampled, which makes flat tops uneven.
     """
     limited = samples.clip(-OVERSHOOT, OVERSHOOT)
     equal = (limited[1:] == limited[:-1]) & (np.abs(limited[1:]) >= TOP)
@@ -316,7 +317,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 def _library() -> Any:
     try:
-        import soundfile  # an extra; other kinds of data do without
+        import soundfile  # an optional dependency, which other kinds of data do not need
     except ImportError as error:
         raise UserError(
             "Sound files are read by the library soundfile, which is not installed: "

@@ -13,7 +13,7 @@ from leyden.files import DataPath
 class AudioFolder(AudioData):
     """wav, flac, ogg and other sound files of any rate, channels and length.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     Args:
         root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or any paths with a pattern.
@@ -34,7 +34,7 @@ class AudioFolder(AudioData):
         self.folder = LabelledFolder(root, files=SOUND_FILES, pattern=pattern, group=group)
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the files, and what shapes their waveforms."""
+        """Return the state of the files, and the settings that determine their waveforms."""
         return self.folder.settings() | self.source_shape()
 
     def read(self) -> Iterator[Rows]:

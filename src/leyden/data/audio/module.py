@@ -50,7 +50,7 @@ class SoundData(DataModule):
 
     @abstractmethod
     def hear(self, path: Path) -> Sound:
-        """Read a file, or as much of it as is cached.
+        """Read a file, or the part of it that is cached.
 
         Raises:
             UnreadableError: If the file is damaged or not a sound.
@@ -111,7 +111,7 @@ class AudioData(SoundData):
         return {"input_shape": shape, "num_outputs": len(self.class_names or ())}
 
     def hear(self, path: Path) -> Sound:
-        """Read the middle of a file, or a whole file that is shorter."""
+        """Read the middle of a file, or the whole file if it is shorter."""
         return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)
 
     def batch_waveforms(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
@@ -123,7 +123,7 @@ class AudioData(SoundData):
         return {"waveforms": clips}
 
     def read_clips(self, files: Sequence[LabelledFile]) -> Iterator[Rows]:
-        """Decode files chunk by chunk, and run the cleaning steps that examine each file alone.
+        """Decode files chunk by chunk, and run the cleaning steps that examine single files.
 
         Raises:
             UserError: If no file of some class is left.
@@ -133,7 +133,7 @@ class AudioData(SoundData):
         return require_every_class(files, rows, name=str(self.name))
 
     def source_shape(self) -> dict[str, Any]:
-        """Return what shapes the cached waveforms, for ``source_settings``."""
+        """Return the settings that determine the cached waveforms, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
     def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:

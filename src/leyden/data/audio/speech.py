@@ -36,10 +36,11 @@ class Utterance:
 
     Attributes:
         paths: Files that are joined one after the other; usually one.
-        transcript: The text that is spoken.
-        source: Its name, for people.
+        transcript: The spoken text.
+        source: Display name of the row.
         split: Split that the source puts it in.
-        group: What must stay in one split, such as the speaker; all utterances have one, or none.
+        group: Name of what must stay in one split, such as the speaker; all utterances have one,
+            or none.
         pause: Seconds of silence before each file.
     """
 
@@ -117,7 +118,7 @@ class SpeechData(SoundData):
     def read_utterances(
         self, utterances: Iterable[Utterance], *, hear: Hear | None = None
     ) -> Iterator[Rows]:
-        """Decode utterances chunk by chunk, and run the cleaning steps that examine each alone.
+        """Decode utterances chunk by chunk, and run the cleaning steps that examine single ones.
 
         Args:
             utterances: The utterances, split by split.
@@ -132,13 +133,13 @@ class SpeechData(SoundData):
             )
 
     def source_shape(self) -> dict[str, Any]:
-        """Return what shapes the cached rows, for ``source_settings``."""
+        """Return the settings that determine the cached rows, for ``source_settings``."""
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
     def _decode(
         self, utterance: Utterance, *, hear: Hear
     ) -> tuple[tuple[NDArray[np.int16], NDArray[np.int32]], RejectedItem | None]:
-        """Return the waveform and the transcript's code points, and what is wrong with them."""
+        """Return the waveform and the transcript's code points, and the finding, if any."""
         transcript = clean_transcript(utterance.transcript, lowercase=self.lowercase)
         longest = self._longest(utterance.split)
         sounds = [hear(path, longest) for path in utterance.paths]

@@ -14,7 +14,7 @@ from leyden.files import DataPath
 class SpeechText(SpeechData):
     r"""Sound files that a CSV, TSV, JSON lines or Parquet file lists with their transcripts.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     Args:
         path: The table.
@@ -47,7 +47,7 @@ class SpeechText(SpeechData):
         )
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the table and its files, and what shapes the cached rows."""
+        """Return the state of the table and its files, and the settings that determine the rows."""
         return self.listing.settings() | self.source_shape()
 
     def read(self) -> Iterator[Rows]:

@@ -1,1 +1,1 @@
-"""How batches are fetched from the cache."""
+"""Batches of cached rows: their order, fetching and loading."""

@@ -1,1 +1,1 @@
-"""How prepared rows are kept on disk."""
+"""The on-disk cache of prepared rows."""

@@ -187,7 +187,7 @@ class Numbering:
 
     @property
     def names(self) -> list[str]:
-        """Sorted names so far; of names that are equal as values only one."""
+        """Sorted distinct names so far; names of equal values, such as 1 and 1.0, are one."""
         return sorted(set(merged(list(self._numbers)).values()))
 
     def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -34,9 +34,9 @@ class Cache:
     Attributes:
         path: Folder of the cache.
         arrays: Inputs by name of the field, ``(rows, ...)`` or ``Ragged``.
-        targets: Class indices ``(rows,)`` (int64); numbers to predict ``(rows,)`` (float64); truths
-            ``(rows, labels)`` (uint8) if a row may have several labels; or zeros if the targets are
-            the array ``sequences``.
+        targets: Class indices ``(rows,)`` (int64); numbers to predict ``(rows,)`` (float64); truth
+            values ``(rows, labels)`` (uint8) if a row may have several labels; or zeros if the
+            targets are the array ``sequences``.
         splits: Codes ``(rows,)`` (uint8) in ``GIVEN_SPLITS`` of the splits given by the source.
         kept: Numbers ``(n,)`` (int64) of the rows that no cleaning step has dropped.
         keys: Hashes ``(rows,)`` (uint64) of the rows' groups, or of what identifies the rows.

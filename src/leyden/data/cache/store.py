@@ -20,7 +20,10 @@ from leyden.errors import UserError
 from leyden.files import written_aside
 
 FORMAT = 9
-"""Incremented when the layout of caches or the reading of sources changes: old ones are unused."""
+"""Incremented when the layout of caches, the reading of sources or a rule of cleaning changes.
+
+Caches of an earlier number are not used any more.
+"""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of a disk that is full or read-only."""

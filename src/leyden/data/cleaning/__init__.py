@@ -1,1 +1,1 @@
-"""Which rows are kept."""
+"""Cleaning steps, which decide which rows are kept."""

@@ -21,7 +21,7 @@ RANKS = np.array([{"test": 0, "val": 1}.get(split, 2) for split in GIVEN_SPLITS]
 """Rank of each split in ``GIVEN_SPLITS``; of two equal rows the one of the lower rank is kept."""
 
 NONE = -1
-"""Number of the twin of a row that has none."""
+"""Number in place of the twin, the row that another one equals, of a row without one."""
 
 
 DIGEST_SIZE = 16

@@ -49,7 +49,7 @@ def read_image(
     Args:
         path: The file.
         shape: ``(channels, height, width)`` of the result; one channel is grey, three are RGB.
-        background: Colour that transparent pixels are laid on.
+        background: Colour behind transparent pixels.
         white: Value of 16-bit pixels that becomes 255, as do those above it; ``None`` for the
             largest value of the bits that the file uses.
 
@@ -57,7 +57,7 @@ def read_image(
         Pixels of this shape.
 
     Raises:
-        UnreadableError: If the file is empty, damaged, not an image, or too large to be one.
+        UnreadableError: If the file is empty, damaged, too large, or not an image.
     """
     channels, height, width = shape
     image = _decode_upright(path, MODES[channels])
@@ -74,9 +74,10 @@ def read_image(
 
 
 def find_white(paths: Iterable[Path]) -> int:
-    """Return the largest value of as many bits as grey 16-bit files use together.
+    """Return the largest value of the bits that the 16-bit grey images of a data set use.
 
-    Of 16-bit colours Pillow reads the upper 8 bits; a warning is logged if those are not all used.
+    Pillow reads only the upper 8 bits of 16-bit colours; a warning is logged if the images do not
+    use all 16 bits.
 
     Returns:
         ``2**bits - 1``, such as 4095 for 12 bits; ``FULL_WHITE`` if no such file has 16 bits.

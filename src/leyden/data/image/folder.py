@@ -9,9 +9,9 @@ from leyden.files import DataPath
 
 
 class ImageFolder(ListedImages):
-    """Image files whose paths hold their classes.
+    """Image files whose classes are read from their paths.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     Args:
         root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or any paths with a pattern.

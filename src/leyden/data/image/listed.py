@@ -49,7 +49,7 @@ class ListedImages(ImageData):
         self.image_shape = (channels, *image_size)
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the files, and how they are read."""
+        """Return the state of the files, and the settings by which they are read."""
         how = {"shape": self.image_shape, "background": self.background}
         return self.listing.settings() | how | {"white": self.white_level()}
 
@@ -88,7 +88,7 @@ class ListedImages(ImageData):
 
     @cached_property
     def _found_white(self) -> int:
-        # It takes opening every file, so the result is stored beside the cached rows.
+        # Every file has to be opened, so the result is stored beside the cached rows.
         name = f"white-{store.fingerprint(self.listing.settings())}"
         folder = self.cache_dir / str(self.name) / name
         store.write_once(folder, self._look_for_white)

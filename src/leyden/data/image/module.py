@@ -20,7 +20,7 @@ class ImageData(DataModule):
     """Images of one size; a subclass reads them and sets ``image_shape``.
 
     Args:
-        background: Colour that transparent pixels are laid on when files are read.
+        background: Colour behind transparent pixels, applied when files are read.
         white: Value of 16-bit pixels that becomes 255 when files are read; ``None`` for the one
             that was found in the training run.
         options: Options of ``DataModule``.

@@ -12,7 +12,7 @@ from leyden.files import DataPath
 class ImageTable(ListedImages):
     """Image files that a CSV, TSV, JSON lines or Parquet file lists with their classes.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     Args:
         path: The table.

@@ -1,1 +1,1 @@
-"""Where bytes come from: files of tables, folders, downloads and archives."""
+"""Sources of data: tables, folders, downloads and archives."""

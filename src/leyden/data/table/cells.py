@@ -42,7 +42,7 @@ YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 """Time from which days are counted."""
 
 MANY = 0.01
-"""Share of the rows above which rows that one word makes missing are a warning."""
+"""Share of rows with a missing cell because of one word, above which a warning is logged."""
 
 EXACT = 2**53
 """Largest number up to which float64 represents every integer."""
@@ -53,7 +53,7 @@ MISSING_KEY = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, kw_only=True)
 class CellFormat:
-    """How the cells of a table are written.
+    """Format of the cells of a table.
 
     Attributes:
         missing: Words that mean a missing cell, besides an empty one; numbers in any spelling.
@@ -97,7 +97,7 @@ class CellFormat:
         return pc.if_else(pc.match_substring_regex(strings, pattern), plain, strings)
 
     def find_grouped(self, strings: "pa.StringArray") -> str:
-        """Return a cell such as 1.500 if points seem to separate thousands, though not declared.
+        """Return a cell such as 1.500 if points seem to be undeclared separators of thousands.
 
         Args:
             strings: Cells ``(rows,)`` of a column.
@@ -120,7 +120,7 @@ class Distinct(NamedTuple):
 
     Attributes:
         values: Strings ``(values,)``, trimmed and in Unicode's normal form C.
-        places: Place of each row's string in ``values``, int64 ``(rows,)``; -1 for a missing cell.
+        places: Index in ``values`` of each row's string, int64 ``(rows,)``; -1 for a missing cell.
     """
 
     values: "pa.StringArray"
@@ -168,7 +168,7 @@ class Cells:
 def missing_warnings(
     lost: Mapping[tuple[str, str], int], rows: int, missing: Sequence[str]
 ) -> Iterator[str]:
-    """Yield a warning for each word that counts as missing and thereby drops many rows.
+    """Yield a warning for each word that counts as missing and so causes many rows to be dropped.
 
     Args:
         lost: Number of dropped rows by column and word.
@@ -179,7 +179,7 @@ def missing_warnings(
         if count > MANY * rows:
             yield (
                 f"{count} of {rows} rows are left out because {word!r} in {name} counts as "
-                "missing. To take it for a value: "
+                "missing. To treat it as a value: "
                 + missing_override(other for other in missing if other != word)
             )
 

@@ -71,7 +71,7 @@ class Refused:
     Attributes:
         column: Name of the column.
         step: Cleaning step that leaves it out.
-        reason: Why it does.
+        reason: Reason for leaving it out.
     """
 
     column: str

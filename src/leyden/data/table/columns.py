@@ -24,23 +24,23 @@ from leyden.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["numeric", "categorical", "boolean", "date", "ignored"]
-KINDS: tuple[str, ...] = get_args(Kind)
+ColumnKind = Literal["numeric", "categorical", "boolean", "date", "ignored"]
+KINDS: tuple[str, ...] = get_args(ColumnKind)
 
 FORMED = ("date", "numeric")
-"""Kinds that may be declared with a form."""
+"""Kinds that may be declared together with a format."""
 
 LARGEST = np.finfo(np.float32).max
-"""Largest number that counts as one, because network inputs are float32."""
+"""Largest value that is parsed as a number, because network inputs are float32."""
 
 MOSTLY = 0.95
-"""Share of the cells that have to be numbers, or dates, for a column to be of that kind."""
+"""Minimum share of numbers or dates among the cells of a column of that kind."""
 
 MOST_CLASSES = 20
-"""Largest number of distinct integers that are classes if they are the target."""
+"""Maximum number of distinct integers in a target that is inferred to hold classes."""
 
 SAMPLE = 500
-"""Distinct values of a column that are kept as evidence."""
+"""Number of distinct values of a column that are kept as evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     form: str | None = None
     position: int = field(default=0, compare=False)
 
@@ -156,7 +156,7 @@ class Evidence:
         dates: Number of cells that are dates in ISO 8601.
         words: Distinct words for true and false, in lower case.
         sample: Number of cells by value, of the first ``SAMPLE`` values.
-        grouped: Number whose point seems to separate thousands, though not declared.
+        grouped: A number whose point seems to be an undeclared separator of thousands.
     """
 
     present: int = 0
@@ -196,7 +196,7 @@ class Evidence:
                 self.sample[text] += count
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ColumnKind:
         """Kind that fits best; a column without cells is ignored."""
         if self.present == 0:
             return "ignored"

@@ -32,7 +32,7 @@ class Misfits:
 class Encoder:
     """Encode chunks of a table as numbers and codes.
 
-    The code of a value is its place in ``values``, to which new values are appended; that of a
+    The code of a value is its index in ``values``, to which new values are appended; the code of a
     missing cell is 0. Equal values have one code.
 
     Args:
@@ -87,13 +87,13 @@ def _stack(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[A
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The places of the fitted columns in cached arrays, and the meaning of their codes.
+    """Positions of the fitted columns in the cached arrays, and the meaning of their codes.
 
     Attributes:
-        numbers: Places ``(columns,)`` in ``numbers``.
+        numbers: Indices ``(columns,)`` of the columns of the array ``numbers``.
         centres: Medians ``(columns,)`` of the training rows. Numbers are measured from them, so
             that float32 is precise enough.
-        categories: Places ``(columns,)`` in ``categories``.
+        categories: Indices ``(columns,)`` of the columns of the array ``categories``.
         tables: Network input of each code ``(values,)``, by categorical column.
     """
 

@@ -1,4 +1,4 @@
-"""Hints on columns that nearly are numbers, dates or truth values."""
+"""Hints about columns that are nearly numbers, dates or truth values."""
 
 import re
 import shlex
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALMOST = 0.5
-"""Share of the cells that have to be of a kind for a hint that the others are not."""
+"""Minimum share of cells of one kind for a hint that the other cells are not of that kind."""
 
 FEW = 3
-"""Largest number of words that may mark missing cells; a column with more holds text."""
+"""Maximum number of words that may mark missing cells; a column with more holds text."""
 
 NUMBERS = (
     (".", None, ""),
@@ -59,12 +59,12 @@ MARK = re.compile(r"-?9{2,}(\.0*)?|-9(\.0*)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Hint:
-    """What the cells of a column look like, though they are read as something else.
+    """Hint that the cells of a column look like another kind than they are read as.
 
     Attributes:
-        looks: What the cells look like.
-        options: Overrides that parse the cells, quoted for a shell.
-        read_as: What the cells are read as.
+        looks: Description of what the cells look like.
+        options: Overrides that parse the cells accordingly, quoted for a shell.
+        read_as: Description of what the cells are read as.
 
     Example:
         >>> str(Hint(looks="dates", options="data.columns.born=date"))
@@ -82,7 +82,7 @@ class Hint:
 
 
 def find_hint(column: Column, seen: Evidence, missing: Sequence[str]) -> Hint | None:
-    """Return a hint on a column of categories or numbers, or ``None``.
+    """Return a hint about a column of categories or numbers, or ``None``.
 
     Args:
         column: Column with its inferred kind.
@@ -120,7 +120,7 @@ class _Sample(NamedTuple):
 
 
 def _number_hints(sample: _Sample) -> Iterator[Hint]:
-    """Yield hints on numbers that are dates, names or marks of missing cells, or misread points."""
+    """Yield hints about numbers that are dates, names or marks of missing cells, or misread."""
     column, seen = sample.column, sample.seen
     if seen.grouped:
         looks = f"numbers with '.' between the thousands, such as {seen.grouped!r}"
@@ -154,7 +154,7 @@ def _is_far(number: float, values: NDArray[np.float64]) -> bool:
 
 
 def _category_hints(sample: _Sample) -> Iterator[Hint]:
-    """Yield hints on numbers, dates and truth values, also if a few cells are something else."""
+    """Yield hints about numbers, dates and truth values, even if a few cells are something else."""
     seen = sample.seen
     yield from _format_hints(sample)
     yield from _date_hints(sample)
@@ -169,7 +169,7 @@ def _category_hints(sample: _Sample) -> Iterator[Hint]:
 
 
 def _format_hints(sample: _Sample) -> Iterator[Hint]:
-    """Yield hints on numbers in the formats of ``NUMBERS``, with and without a unit."""
+    """Yield hints about numbers in the formats of ``NUMBERS``, with and without a unit."""
     column, values = sample.column, sample.values
     units = dict.fromkeys([None, _common_unit(values)])
     for (decimal, thousands, separators), unit in list(product(NUMBERS, units))[1:]:
@@ -214,7 +214,7 @@ def _date_hints(sample: _Sample) -> Iterator[Hint]:
 def _exceptions_hint(
     sample: _Sample, kind: str, plural: str, cells: int, others: NDArray[np.bool_]
 ) -> Hint:
-    """Return the hint on a column of which some cells are of a kind, and others are not."""
+    """Return the hint about a column with a few cells that are not of the kind of the others."""
     words = sample.values.filter(others).to_pylist()
     example = f", such as {', '.join(map(repr, words[:FEW]))}" if words else ""
     options = sample.column.override(kind)

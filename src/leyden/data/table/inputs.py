@@ -1,4 +1,4 @@
-"""Rows of files to predict on, and warnings of cells that training did not know."""
+"""Rows of files to predict on, and warnings about cells that are unknown to the network."""
 
 import logging
 import math

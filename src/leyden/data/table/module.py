@@ -118,7 +118,7 @@ class TableData(DataModule):
         return TableFile(path=Path(path), title=path)
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the table, and how its columns are read."""
+        """Return the state of the table, and the settings by which its columns are read."""
         return {
             "table": self.table_settings(),
             "roles": vars(self._known_roles()),

@@ -156,11 +156,12 @@ END = 1e-7
 
 
 class NormaliseNumbers(nn.Module):
-    """Convert numbers to float32 features of zero mean and unit variance, without gaps.
+    """Impute missing numbers and scale all to float32 features of zero mean and unit variance.
 
     Values that are missing or outside the plausible range of their column are replaced by the
-    median, with a further feature as indicator. Dates are kept as a number, with sine and cosine
-    of year, week and day as further features. All arguments are measured from the medians.
+    median, and a further feature indicates them. Dates are one number each, with the sine and
+    cosine of the position in the year, week and day as further features. All arguments are measured
+    from the medians.
 
     Args:
         low: Lowest plausible values ``(columns,)``.
@@ -170,8 +171,8 @@ class NormaliseNumbers(nn.Module):
             centred.
         knots: Quantiles ``(columns, quantiles)``, by which columns are mapped to a normal
             distribution; ``None`` to standardise them.
-        gaps: Places of the columns with an indicator of missing values.
-        dates: Places of the columns that are dates.
+        gaps: Indices of the columns with an indicator of missing values.
+        dates: Indices of the columns that are dates.
         phases: Position of the medians in each period ``(dates, periods)``, in [0, 1).
     """
 

@@ -12,32 +12,31 @@ from numpy.typing import NDArray
 from leyden.data.table.columns import Column, split_columns
 
 SURE = 0.001
-"""Share of the mistakes of always predicting the majority that a column which determines the target
-may make."""
+"""Maximum error of a column that determines the target, relative to predicting the majority."""
 
 ROWS_PER_VALUE = 3
-"""Fewest rows per value; a column of fewer determines any target."""
+"""Minimum number of rows per value; a column with fewer determines any target."""
 
 FEWEST_ROWS = 10
-"""Fewest rows of each class for which a threshold that separates them is not a coincidence."""
+"""Minimum number of rows of each class for a separating threshold not to be a coincidence."""
 
 MOSTLY_THERE = 0.9
-"""Share of the rows in which a column has to have a value to determine the target."""
+"""Minimum share of rows in which a column that determines the target has a value."""
 
 IDENTIFIER = 0.5
-"""Distinct values per row above which a categorical column is an identifier."""
+"""Number of distinct values per row above which a categorical column is an identifier."""
 
 FEWEST_NUMBERED = 30
-"""Fewest rows for which distinct integers in any order are row numbers, not a coincidence."""
+"""Minimum number of rows for distinct integers in any order to count as row numbers."""
 
 DENSE = 0.5
-"""Share of the integers between the smallest and the largest that row numbers use at least."""
+"""Minimum share of the integers from the smallest to the largest that row numbers include."""
 
 INDEX_NAMES = re.compile(r"unnamed_1|Unnamed: 0(\.\d+)*|__index_level_\d+__")
 """Names of a first column without a name, which is how pandas and R write the index of the rows."""
 
 FAR = 10
-"""Interquartile ranges beyond the quartiles from which a value may be impossible."""
+"""Number of interquartile ranges beyond the quartiles from which a value may be impossible."""
 
 LEAP = 4
 """Ratio of an impossible value's distance from the median to that of any value before it."""
@@ -127,7 +126,7 @@ def category_determines(codes: NDArray[np.int32], targets: NDArray[np.generic]) 
 
 
 def number_determines(values: NDArray[np.float64], targets: NDArray[np.generic]) -> bool:
-    """Whether thresholds on a column of numbers give the class, or its order that of the target.
+    """Whether thresholds on a column separate the classes, or its order is that of the target.
 
     Args:
         values: Numbers ``(rows,)``; NaN if missing.
@@ -160,8 +159,8 @@ def plausible_range(values: NDArray[np.float64]) -> tuple[float, float]:
     """Compute the range outside which a value is impossible.
 
     A value is impossible if it lies ``FAR`` interquartile ranges beyond the quartiles (Tukey 1977
-    calls three of them far out) and also leaps away from all others, which the far tail of a skewed
-    column does not.
+    calls three of them far out) and a large gap separates it from all others, unlike the far tail
+    of a skewed column.
 
     Args:
         values: Finite numbers ``(rows,)``.

@@ -47,7 +47,7 @@ class Table(TableData):
         return replace(self.file, path=Path(path), title=path)
 
     def table_settings(self) -> dict[str, Any]:
-        """Return the state of the file, and how it is read."""
+        """Return the state of the file, and the settings by which it is read."""
         path = self.file.path
         written = {"path": str(path.resolve()), "state": file_state(path)}
         return {f.name: getattr(self.file, f.name) for f in fields(self.file)} | written

@@ -1,4 +1,4 @@
-"""Cleaning steps that change or examine each text alone."""
+"""Cleaning steps that change or examine single texts."""
 
 import re
 import unicodedata
@@ -39,7 +39,7 @@ VARIANT_BLOCKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TextCleaning(Cleaning):
-    """The cleaning steps of every kind of data, and those of texts.
+    """Cleaning steps of every kind of data, and those of texts.
 
     Attributes:
         html: Remove tags, comments and scripts from texts that are HTML, and resolve character

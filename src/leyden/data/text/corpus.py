@@ -32,7 +32,7 @@ class TextCorpus(TextData):
         self.passage_characters = passage_characters
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the files, and how they are decoded and cut."""
+        """Return the state of the files, and the settings by which they are decoded and cut."""
         files = [(str(file), *file_state(file)) for file in self._files()]
         return {"files": files, "how": [self.encoding, self.passage_characters]}
 

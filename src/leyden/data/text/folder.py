@@ -14,7 +14,7 @@ from leyden.files import DataPath
 class TextFolder(TextData):
     """Text files of any name, one text each.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     Args:
         root: ``root/CLASS/*``, ``root/{train,val,test}/CLASS/*``, or any paths with a pattern.
@@ -35,7 +35,7 @@ class TextFolder(TextData):
         self.folder = LabelledFolder(root, files=TEXT_FILES, pattern=pattern, group=group)
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the files, and how they are decoded."""
+        """Return the state of the files, and the settings by which they are decoded."""
         return self.folder.settings() | {"encoding": self.encoding}
 
     def read(self) -> Iterator[Rows]:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from leyden.data.cleaning.near_duplicates import NEAR, NO_SIGNATURE
 
 SHINGLE_WORDS = 3
-"""Words per shingle."""
+"""Number of words in a shingle."""
 
 COLUMNS = 64
-"""Hash functions, and thereby columns of a signature."""
+"""Number of hash functions, which is the number of columns of a signature."""
 
 FEWEST_WORDS = round(SHINGLE_WORDS * (1 + NEAR) / (1 - NEAR)) + SHINGLE_WORDS - 1
-"""Fewest words of a text that has a similarity of ``NEAR`` to its copy with one word changed.
+"""Minimum number of words for a similarity of ``NEAR`` to a copy with one changed word.
 
 Shorter texts would be near duplicates only if they were equal except for case, but the "Ok" and
 "OK" of two people are not copies of one text.

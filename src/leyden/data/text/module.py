@@ -92,7 +92,7 @@ class TextData(DataModule):
         return {"vocabulary": (folder / "vocabulary.json").read_text(encoding="utf-8")}
 
     def normalisation(self) -> dict[str, nn.Module]:
-        """Return no module: token ids are network inputs as they are."""
+        """Return an empty dictionary: token ids are passed to the network unchanged."""
         return {}
 
     def network_sizes(self) -> dict[str, Any]:

@@ -26,10 +26,10 @@ class Text:
 
     Attributes:
         content: The text itself.
-        source: Its name, for people.
-        target: Its class, by name or index; ``None`` if texts have no classes.
+        source: Display name of the row.
+        target: Class, by name or index; ``None`` if texts have no classes.
         split: Split that the source assigns it to.
-        group: What must stay in one split, such as the author; all texts have one, or none.
+        group: Name of what must stay in one split, such as the author; all texts have one, or none.
         identity: Name by which the text is split; ``None`` for the source.
     """
 
@@ -48,7 +48,7 @@ def join_columns(chunk: Chunk, columns: Sequence[str]) -> Iterator[str]:
 
 
 def text_rows(items: Iterable[Text | RejectedItem], steps: TextCleaning) -> Iterator[Rows]:
-    """Clean texts chunk by chunk, and run the cleaning steps that examine each alone.
+    """Clean texts chunk by chunk, and run the cleaning steps that examine single texts.
 
     Args:
         items: Texts, split by split, and items that did not become one.

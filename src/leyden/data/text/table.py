@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class TextTable(TextData):
     """A CSV, TSV, JSON lines or Parquet file with a text and its class in each row.
 
-    A split that is not given is held out from the training split.
+    Splits that the source lacks are held out from the training split.
 
     By default, duplicates and conflicting labels are kept: many people write "ok" or "thanks", and
     each of these messages is an observation. Nothing leaks, because rows of equal text and class
@@ -71,7 +71,7 @@ class TextTable(TextData):
             raise UserError("data.text names no column. Expected one, or a list of some.")
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the state of the files, and how they are read."""
+        """Return the state of the files, and the settings by which they are read."""
         files = {
             split: (str(table.path.resolve()), *file_state(table.path))
             for split, table in self._tables()

@@ -31,7 +31,7 @@ def cache_tokens(folder: Path, texts: Ragged, *, vocabulary: str, max_tokens: in
         folder: Folder of the token ids, named by a fingerprint of the other arguments.
         texts: UTF-8 bytes of all rows.
         vocabulary: Vocabulary that ``train_vocabulary`` returned.
-        max_tokens: Largest number of tokens that are kept of a text.
+        max_tokens: Maximum number of tokens of a text; the rest is cut off.
 
     Returns:
         Token ids of all rows, uint16, or int32 if the vocabulary has more than 2**16 tokens.
