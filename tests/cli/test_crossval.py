@@ -151,6 +151,7 @@ def test_a_sweep_cross_validates_every_point(leyden, tmp_path):
     assert "test/loss" in done.out
     for job in jobs:
         assert {"fold-0", "fold-1", "oof.csv"} <= {path.name for path in job.iterdir()}
+        assert '"optimizer.lr": 0.0' in (job / "fold-1" / "job.json").read_text()
 
 
 @pytest.mark.slow

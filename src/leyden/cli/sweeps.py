@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
@@ -52,6 +53,12 @@ MOST = 9999
 
 RANKING = "ranking.csv"
 
+HEARD = ("basic", "joblib")
+"""Launchers whose jobs print on the terminal of the command."""
+
+POLL_INTERVAL = 1.0
+"""Seconds between two looks at jobs that print elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -62,6 +69,7 @@ class Sweep:
         shared: Keys and groups of the overrides that all jobs have.
         jobs: Overrides of each job; ``None`` if the sweeper chooses values as it goes.
         folder: The sweep's folder.
+        launcher: Option of ``hydra/launcher`` that starts the jobs.
         identity: What has to be equal for a sweep to be the same one.
     """
 
@@ -69,6 +77,7 @@ class Sweep:
     shared: Sequence[str]
     jobs: Sequence[Sequence[str]] | None
     folder: Path
+    launcher: str
     identity: Mapping[str, Any]
 
 
@@ -140,7 +149,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
     sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
-    with _stopped_by_signals():
+    with _stopped_by_signals(), _watched(found, count):
         run_sweep(partial(_run_job, run=run, retries=retries, count=count))
     _finish(found.folder, count)
 
@@ -173,6 +182,7 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         shared=[each.key_or_group for each in shared],
         jobs=jobs,
         folder=earlier or Path(source.hydra.sweep.dir),
+        launcher=source.hydra.runtime.choices["hydra/launcher"],
         identity=identity,
     )
 
@@ -257,6 +267,54 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _watched(sweep: Sweep, count: int | None) -> Iterator[None]:
+    """Print a line about each job that ends, if the jobs print elsewhere."""
+    if sweep.launcher in HEARD:
+        yield
+        return
+    end = Event()
+    watch = Thread(target=_watch, args=(sweep.folder, count, end), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        end.set()
+        watch.join()
+
+
+def _watch(folder: Path, count: int | None, end: Event) -> None:
+    reported = _read_states(folder)
+    is_over = False
+    while not is_over:
+        is_over = end.wait(POLL_INTERVAL)
+        states = _read_states(folder)
+        for job in sorted(job for job in states if states[job] != reported.get(job)):
+            if states[job] != "running":
+                _report_result(read_result(job), count)
+        reported = states
+
+
+def _read_states(folder: Path) -> dict[Path, str]:
+    files = folder.glob("*/status.json")
+    return {file.parent: str(read_json(file).get("state")) for file in files}
+
+
+def _report_result(result: Result, count: int | None) -> None:
+    value = "no value" if result.value is None else f"{result.monitor} {result.value:.4g}"
+    what = value if result.error is None else f"failed: {result.error.splitlines()[0]}"
+    _report(_label(result.number, result.overrides, count), f"{what}, {result.seconds:.1f} s")
+
+
+def _label(number: int | None, overrides: Mapping[str, Any], count: int | None) -> str:
+    words = " ".join(f"{key}={as_word(value)}" for key, value in overrides.items())
+    return f"[{(number or 0) + 1}/{count or '?'}] {words}"
+
+
+def _report(label: str, what: str) -> None:
+    print(printable(f"{label}: {what}"), flush=True)
+
+
 def _print_jobs(sweep: Sweep) -> None:
     """Print the folder of every job, and their number.
 
@@ -280,11 +338,13 @@ def _run_job(source: Config, *, run: Run, retries: int, count: int | None) -> fl
     folder, overrides, number = current_place()
     if not folder.job.exists():
         folder.write_job(overrides, number=number)
-    words = " ".join(f"{key}={as_word(value)}" for key, value in overrides.items())
-    report = partial(_report, f"[{(number or 0) + 1}/{count or '?'}] {words}", time.monotonic())
+    label, start = _label(number, overrides, count), time.monotonic()
+
+    def report(what: str) -> None:
+        _report(label, f"{what}, {time.monotonic() - start:.1f} s")
+
     try:
-        job = current_job(source)
-        value = _attempt(job, run, retries=retries, report=report)
+        value = _attempt(current_job(source), run, retries=retries, report=report)
     except Exception as error:  # the other jobs go on
         report(f"failed: {first_line(error)}")
         if not _record_failure(folder, error, number=number):
@@ -304,10 +364,6 @@ def _attempt(job: Job, run: Run, *, retries: int, report: Callable[[str], None])
             report(f"failed, {left} of {retries} retries left: {first_line(error)}")
             _record_failure(job.folder, error, number=job.number)
     return run(job)
-
-
-def _report(label: str, start: float, what: str) -> None:
-    print(printable(f"{label}: {what}, {time.monotonic() - start:.1f} s"), flush=True)
 
 
 def _record_failure(folder: RunFolder, error: Exception, *, number: int | None) -> bool:

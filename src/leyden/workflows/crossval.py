@@ -188,6 +188,8 @@ def _train(folds: Sequence[Fold], jobs: int, train_fold: TrainFold) -> None:
 def _is_finished(fold: Fold) -> bool:
     """Claim the folder of a run; whether the run in it has finished."""
     fold.folder.path.mkdir(parents=True, exist_ok=True)
+    whole = RunFolder(fold.folder.path.parent)
+    fold.folder.write_job(whole.read_job().get("overrides", {}))
     return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
 
 
