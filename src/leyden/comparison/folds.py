@@ -4,7 +4,6 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from statistics import fmean
 
 from leyden.comparison.statistics import Estimate, Replicate, summarise
 from leyden.runs.folder import RunFolder, write_json
@@ -27,7 +26,7 @@ def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
     """
     with folder.folds.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    ratio = fmean(int(row["n_test"]) / int(row["n_train"]) for row in rows)
+    ratio = sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
     names = [name for name in rows[0] if name not in NOT_METRICS]
     estimates = {name: summarise(_scores(rows, name), test_ratio=ratio) for name in names}
     write_json(folder.path / INTERVALS, {name: asdict(each) for name, each in estimates.items()})
