@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from leyden.comparison.predictions import mark_label_errors, read_out_of_fold
+from leyden.comparison.out_of_fold import mark_label_errors, read_out_of_fold
 from leyden.errors import UserError
 
 

@@ -92,27 +92,27 @@ def run(words: Sequence[str]) -> None:
 def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
-    run_job = partial(_run_job, plan=plan, resume=resume)
+    run_each = partial(run_job, plan=plan, resume=resume)
     kind = f"crossval folds={plan.folds or 'default'} repeats={plan.repeats}"
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     words = [*arguments.bare, FOLDER, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden crossval", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     config, source = compose_and_check(words)
     if is_multirun(source):
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     refuse_own_keys(arguments)
     whole = _config(config, plan)
     if resume and (unfinished := _earlier(whole, plan, finished=False)):
         _crossval(whole, unfinished, plan)
     else:
-        run_one(config, source, run_job)
+        run_one(config, source, run_each)
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:
@@ -130,7 +130,7 @@ def _continue(chosen: str, arguments: Arguments) -> None:
             f"{arguments.overrides[0]}: a cross-validation is continued with the config that it "
             "has, because folds of several configs cannot be compared. Start a new one with it."
         )
-    before = _read_plan(folder)
+    before = read_plan(folder)
     plan = _plan(arguments, before)
     if (plan.folds, plan.repeats) != (before.folds, before.repeats):
         raise UserError(
@@ -154,7 +154,12 @@ def _plan(arguments: Arguments, default: Plan) -> Plan:
     )
 
 
-def _read_plan(folder: RunFolder) -> Plan:
+def read_plan(folder: RunFolder) -> Plan:
+    """Read the plan of a cross-validation.
+
+    Raises:
+        UserError: It is damaged.
+    """
     content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
     if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
@@ -165,7 +170,7 @@ def _read_plan(folder: RunFolder) -> Plan:
     return Plan(**{key: int(number) for key, number in plan.items()})
 
 
-def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
+def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
@@ -226,10 +231,10 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
         raise UserError(
             f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
         )
-    if folder.config.exists() and _read_plan(folder).repeats != plan.repeats:
+    if folder.config.exists() and read_plan(folder).repeats != plan.repeats:
         raise UserError(
-            f"{folder.path} holds a cross-validation of {_read_plan(folder).repeats} repeats, not "
-            f"{plan.repeats}. Expected a new folder, or repeats={_read_plan(folder).repeats}."
+            f"{folder.path} holds a cross-validation of {read_plan(folder).repeats} repeats, not "
+            f"{plan.repeats}. Expected a new folder, or repeats={read_plan(folder).repeats}."
         )
     write_json(folder.crossval, vars(plan))
     claim(folder, config)
@@ -267,7 +272,7 @@ def _take_gpu(config: Config) -> None:
 
 def _report(folder: RunFolder) -> None:
     """Write what follows from the folds, and log it and where the folder is."""
-    from leyden.comparison.predictions import OUT_OF_FOLD, holds_classes, mark_label_errors
+    from leyden.comparison.out_of_fold import OUT_OF_FOLD, holds_classes, mark_label_errors
 
     shown = as_text(write_intervals(folder))
     log.info("means over all folds; test is the fold that was left out:\n%s", shown)

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -162,13 +162,15 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
+    swept = {
+        each.key_or_group: str(each.input_line).partition("=")[2]
+        for each in varied
+        if each.is_sweep_override()
+    }
     identity = {
         "kind": kind,
-        "swept": {
-            each.key_or_group: str(each.input_line).partition("=")[2]
-            for each in varied
-            if each.is_sweep_override()
-        },
+        "swept": swept,
+        "defaults": _defaults(source, swept),
         "config": _digest(without_hydra(source)),
     }
     earlier = None
@@ -182,6 +184,19 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         launcher=source.hydra.runtime.choices["hydra/launcher"],
         identity=identity,
     )
+
+
+def _defaults(source: Config, swept: Iterable[str]) -> dict[str, Any]:
+    """Return the option of each group, and the value of each key, without the sweep."""
+    plain, choices = to_plain(without_hydra(source)), source.hydra.runtime.choices
+
+    def find(node: Any, name: str) -> Any:
+        return node.get(name) if isinstance(node, Mapping) else None
+
+    return {
+        key: choices[key] if key in choices else reduce(find, key.split("."), plain)
+        for key in swept
+    }
 
 
 def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:

@@ -149,30 +149,35 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
     """Start a run or a sweep, or continue the newest unfinished run of the same config."""
-    run_job = partial(_run_job, resume=resume, jobs=jobs)
+    run_each = partial(run_job, resume=resume, jobs=jobs)
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     words = [*arguments.bare, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden train", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     config, source = compose_and_check(words)
     if is_multirun(source):
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     refuse_own_keys(arguments)
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log_to(unfinished)
         _train(config, unfinished, jobs=jobs)
     else:
-        run_one(config, source, run_job)
+        run_one(config, source, run_each)
 
 
-def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
+def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> float | None:
     """Run a job in its folder, or in that of the same run if ``resume`` finds one.
+
+    Args:
+        job: What to train, and where.
+        resume: Whether an earlier run of the same config takes its place.
+        jobs: The jobs of the first rank, see ``start``.
 
     Returns:
         The best value of the monitored metric.

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,14 +133,7 @@ class RunFolder:
         """Read the status; empty if it is missing or damaged."""
         return read_json(self.status)
 
-    def write_status(
-        self,
-        state: State,
-        *,
-        error: str | None = None,
-        warnings: Sequence[str] = (),
-        mode: str | None = None,
-    ) -> None:
+    def write_status(self, state: State, *, error: str | None = None, **notes: Any) -> None:
         """Record a change of state.
 
         The time of the first start is kept, and ``seconds`` is the sum over all starts: a run may
@@ -149,9 +142,9 @@ class RunFolder:
         Args:
             state: The new state.
             error: What ended the run, unless it finished.
-            warnings: What was not measured.
-            mode: Whether lower (``min``) or higher (``max``) values of the monitored metric are
-                better.
+            notes: Facts about the run, in JSON's types; empty ones are left out. ``warnings`` say
+                what was not measured, ``mode`` whether lower (``min``) or higher (``max``) values
+                of the monitored metric are better.
         """
         before, now = self.read_status(), datetime.now(UTC)
         stamp = now.isoformat(timespec="milliseconds")
@@ -163,8 +156,7 @@ class RunFolder:
             "seconds": _seconds(before, None if state == "running" else now),
             "error": error,
         }
-        optional = {"warnings": list(warnings), "mode": mode}
-        write_json(self.status, status | {key: value for key, value in optional.items() if value})
+        write_json(self.status, status | {key: value for key, value in notes.items() if value})
 
     def write_job(
         self, overrides: Mapping[str, Any], *, number: int | None = None, run: Path | None = None
@@ -183,7 +175,7 @@ class RunFolder:
 
     def read_job(self) -> dict[str, Any]:
         """Read what ``write_job`` recorded, without what is missing or damaged."""
-        content = read_json(self.job, parse_int=int)
+        content = read_json(self.job)
         kinds = {"number": int, "overrides": dict, "run": str}
         return {key: content[key] for key in kinds if isinstance(content.get(key), kinds[key])}
 
@@ -194,7 +186,7 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = read_json(self.metrics)
+        metrics = read_json(self.metrics, parse_int=float)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -318,7 +310,7 @@ def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
     return round(seconds, 3)
 
 
-def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
+def read_json(path: Path, *, parse_int: Callable[[str], float] = int) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}

@@ -36,6 +36,7 @@ from leyden.workflows.assembly import (
     set_global_state,
 )
 from leyden.workflows.evaluate import only_loader
+from leyden.workflows.hardware import peak_memory, reset_peak_memory
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ def _fit_and_test(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Train and test; return the metrics, and what the status notes about them."""
     set_global_state(config)
+    reset_peak_memory()
     data = build_data(config)
     data.prepare_data()
     data.setup("fit")
@@ -91,7 +93,18 @@ def _fit_and_test(
         log.warning(warning)
     _log_final(config, folder, trainer, metrics)
     mode = config.mode or task.modes.get(config.monitor)
-    return metrics, {"warnings": warnings, "mode": mode}
+    return metrics, {"warnings": warnings, "mode": mode} | _describe(data, task)
+
+
+def _describe(data: DataModule, task: Task) -> dict[str, Any]:
+    """Return what reports need to know about a run besides its config and its metrics."""
+    return {
+        "rows": {split: len(data.row_numbers(split)) for split in SPLITS},
+        DATA_FINGERPRINT: data.fingerprint(),
+        SPLIT_FINGERPRINT: data.split_fingerprint(),
+        "parameters": sum(each.numel() for each in task.network.parameters()),
+        "peak_memory": peak_memory(),
+    }
 
 
 def _measure(
