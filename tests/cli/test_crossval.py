@@ -77,6 +77,35 @@ def test_a_finished_one_is_reported_without_training(own_crossval, leyden):
     assert (own_crossval / "intervals.json").exists()
 
 
+@pytest.mark.parametrize("file", ["folds.csv", "oof.csv"])
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_damaged_results_are_refused_and_written_again(file, kept, own_crossval, leyden):
+    path = own_crossval / file
+    content = path.read_text()
+    path.write_text("".join(content.splitlines(keepends=True)[:kept]))
+    if not kept:
+        path.unlink()
+
+    done = leyden("crossval", f"run={own_crossval}")
+
+    if kept or file == "folds.csv":  # language models have no oof.csv
+        assert done.code == 2
+        assert f"{file} is damaged" in done.err
+    (own_crossval / "status.json").unlink()
+    assert leyden("crossval", f"run={own_crossval}").code == 0
+    assert path.read_text() == content
+
+
+def test_a_fold_without_metrics_is_measured_again(own_crossval, leyden):
+    means = json.loads((own_crossval / "metrics.json").read_text())
+    (own_crossval / "status.json").unlink()
+    (own_crossval / "fold-1" / "metrics.json").write_text("{")
+
+    assert leyden("crossval", f"run={own_crossval}").code == 0
+
+    assert json.loads((own_crossval / "metrics.json").read_text()) == means
+
+
 def test_an_interrupted_one_is_continued_by_the_same_command(own_crossval, leyden, tmp_path):
     folder = tmp_path / "runs" / "digits" / "2026-01-01-crossval"
     folder.parent.mkdir(parents=True)

@@ -101,6 +101,13 @@ def test_seeds_repeat_one_config(leyden, tmp_path):
     assert re.fullmatch(r"test/accuracy +0\.\d+ +-?\d\.\d+ to \d\.\d+", line)
 
 
+@pytest.mark.parametrize("word", ["+seed=4", "++seed=4"])
+def test_a_seed_that_is_added_is_the_first_too(word, leyden):
+    done = leyden(*QUICK, "seeds=2", word, "dry_run=true")
+
+    assert done.out.splitlines() == ["0_seed=4  seed=4", "1_seed=5  seed=5", "2 jobs"]
+
+
 def test_hparams_has_what_differs_and_the_final_metrics(leyden, tmp_path):
     words = ("optimizer.lr=0.01", "data.batch_size=64,32", "loss=cross_entropy,focal")
 

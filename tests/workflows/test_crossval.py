@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from leyden.checkpoints.io import load_checkpoint
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import compose, freeze, select
 from leyden.errors import UserError
 from leyden.runs.fixed_keys import claim
@@ -125,6 +126,8 @@ def test_folds_have_seeds_of_their_own_and_one_seed_of_the_splits(digits):
 
     assert [fold.config.seed for fold in folds] == [5, 6, 7, 8]
     assert [select(fold.config, "data.seed") for fold in folds] == [5, 6, 7, 8]
+    config.seed = LARGEST_SEED
+    assert [fold.config.seed for fold in list_folds(config, digits, repeats=1)] == [LARGEST_SEED, 0]
     assert {fold.config.data.splitter.seed for fold in folds} == {5}
     assert [fold.folder.path.name for fold in folds] == [
         *("fold-0", "fold-1", "repeat-1-fold-0", "repeat-1-fold-1")

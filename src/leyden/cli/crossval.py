@@ -197,8 +197,7 @@ def _config(config: Config, plan: Plan) -> Config:
 
 def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
     """Find the newest cross-validation of the same config."""
-    folder = newest_run(config, RUNS, finished=finished)
-    return folder if folder and read_plan(folder).repeats == plan.repeats else None
+    return newest_run(config, RUNS, finished=finished, repeats=plan.repeats)
 
 
 def _crossval(

@@ -90,7 +90,7 @@ def expand_seeds(arguments: Arguments) -> None:
     if arguments.one("seeds") is None:
         return
     count = arguments.integer("seeds", default=1)
-    given = [word for word in arguments.overrides if word.startswith("seed=")]
+    given = [word for word in arguments.overrides if word.lstrip("+").startswith("seed=")]
     first = given[-1].partition("=")[2] if given else "0"
     if not first.isdecimal() or len(first) > len(str(LARGEST_SEED)):
         raise UserError(
@@ -98,7 +98,7 @@ def expand_seeds(arguments: Arguments) -> None:
             f"as seed=0 seeds={count}, or a list alone: -m {given[-1]}."
         )
     seeds = range(int(first), int(first) + count)
-    kept = [word for word in arguments.overrides if not word.startswith("seed=")]
+    kept = [word for word in arguments.overrides if word not in given]
     arguments.overrides = [*kept, f"seed={','.join(map(str, seeds))}"]
     if not is_sweep(arguments):
         arguments.bare.insert(0, "-m")

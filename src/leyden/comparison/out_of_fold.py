@@ -1,6 +1,7 @@
 """Predictions of each row by a network of a cross-validation that was not trained on it."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from leyden.comparison.label_errors import find_label_errors
 from leyden.errors import UserError
 from leyden.files import written_aside
 from leyden.printable import cell
+from leyden.runs.folder import RunFolder
 
 OUT_OF_FOLD = "oof.csv"
 """File of the out-of-fold predictions in the folder of a cross-validation."""
@@ -86,16 +88,41 @@ def mark_label_errors(file: Path) -> int:
     for place, line in zip(places, lines, strict=True):
         line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
     with written_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys([*columns, MARGIN, SUGGESTED])))
+        names = list(dict.fromkeys([*columns, MARGIN, SUGGESTED]))
+        writer = csv.DictWriter(stream, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
     return len(errors.suspects)
 
 
 def _read(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
+    """Return the columns and the lines; a copy that was cut off has fewer than ``folds.csv`` says.
+
+    Raises:
+        UserError: If one of the files is damaged.
+    """
+    folds = RunFolder(file.parent).folds
+    try:
+        columns, lines = _read_csv(file)
+        tested = [int(row["n_test"]) for row in _read_csv(folds)[1]] if folds.exists() else []
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise _damaged(file, repr(error)) from error
+    if tested and len(lines) != sum(tested):
+        raise _damaged(file, f"it has {len(lines)} lines, not {sum(tested)}")
+    return columns, lines
+
+
+def _read_csv(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
     with file.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         return list(reader.fieldnames or ()), list(reader)
+
+
+def _damaged(file: Path, fault: str) -> UserError:
+    return UserError(
+        f"{file} is damaged: {fault}. Restore the file, or remove status.json beside it and give "
+        f"`leyden crossval run={file.parent}`, which writes it again."
+    )
 
 
 def _parse(
@@ -105,9 +132,8 @@ def _parse(
     of_classes = [column for column in columns if column.startswith(PROBABILITY)]
     names = tuple(column.removeprefix(PROBABILITY) for column in of_classes)
     classes = {cell(name): place for place, name in enumerate(names)}
-    rows: dict[str, int] = {}
     try:
-        places = np.array([rows.setdefault(line["source"], len(rows)) for line in lines], np.int64)
+        places = _number_rows(lines)
         values = [[float(line[column]) for column in of_classes] for line in lines]
         predictions = Predictions(
             probabilities=np.array(values).reshape(len(lines), len(names)),
@@ -115,8 +141,20 @@ def _parse(
             class_names=names,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{file} is damaged: {error!r}. Restore the file, or repeat the cross-validation in a "
-            "new folder."
-        ) from error
+        raise _damaged(file, repr(error)) from error
     return places, predictions
+
+
+def _number_rows(lines: Sequence[Mapping[str, str]]) -> NDArray[np.int64]:
+    """Return the number ``(lines,)`` of the row of each line, equal for one row in all repeats.
+
+    Each repeat has a line for every row in the same order, and rows may share their source.
+    """
+    seen = Counter[tuple[str, str]]()
+    rows: dict[tuple[str, int], int] = {}
+    places = []
+    for line in lines:
+        seen[line["repeat"], line["source"]] += 1
+        row = (line["source"], seen[line["repeat"], line["source"]])
+        places.append(rows.setdefault(row, len(rows)))
+    return np.array(places, np.int64)

@@ -264,21 +264,32 @@ def new_folder(config: Config) -> RunFolder:
     return RunFolder(path)
 
 
-def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | None:
-    """Find the newest run with the same config.
+def newest_run(
+    config: Config, runs: Path, *, finished: bool, repeats: int | None = None
+) -> RunFolder | None:
+    """Find the newest run, or cross-validation, with the same config.
 
     Args:
         config: A frozen config.
         runs: The folder that holds all runs.
         finished: Whether to find a finished run or an unfinished one.
+        repeats: How often the cross-validation divides the rows; ``None`` for a run.
     """
     configs = (runs / str(config.name)).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
         folder = RunFolder(path.parent.resolve())
         done = folder.read_status().get("state") == "finished"
-        if done == finished and _holds(path, config):
+        if done == finished and _repeats(folder) == repeats and _holds(path, config):
             return folder
     return None
+
+
+def _repeats(folder: RunFolder) -> float | None:
+    """Return how often a cross-validation divides the rows; NaN if unknown, ``None`` for a run."""
+    if not folder.crossval.exists():
+        return None
+    repeats = read_json(folder.crossval).get("repeats")
+    return repeats if isinstance(repeats, float) else math.nan
 
 
 def _holds(path: Path, config: Config) -> bool:

@@ -15,6 +15,7 @@ import torch
 
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.checkpoints.record import DATA_FINGERPRINT, KEY, MEMBERS, SPLIT_FINGERPRINT
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, from_plain, read_option, to_plain
 from leyden.data.base import DataModule
 from leyden.errors import UserError
@@ -141,7 +142,7 @@ def list_folds(config: Config, folder: RunFolder, *, repeats: int) -> list[Fold]
 
     def fold_of(repeat: int, fold: int) -> Fold:
         place = {"fold": fold} | ({"repeat": repeat} if repeats > 1 else {})
-        seed = config.seed + repeat * count + fold
+        seed = (config.seed + repeat * count + fold) % (LARGEST_SEED + 1)
         name = f"repeat-{repeat}-fold-{fold}" if repeat else f"fold-{fold}"
         return Fold(
             repeat=repeat,
@@ -190,7 +191,9 @@ def _is_finished(fold: Fold) -> bool:
     fold.folder.path.mkdir(parents=True, exist_ok=True)
     whole = RunFolder(fold.folder.path.parent)
     fold.folder.write_job(whole.read_job().get("overrides", {}))
-    return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
+    is_there = claim(fold.folder, fold.config)
+    has_ended = fold.folder.read_status().get("state") == "finished"
+    return is_there and has_ended and bool(fold.folder.read_metrics())
 
 
 def _in_turn(folds: Sequence[Fold], train_fold: TrainFold) -> Iterator[Fold]:
