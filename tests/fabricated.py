@@ -117,7 +117,8 @@ def write_crossval(path, losses, *, names=("cat", "dog"), wrong=()):
     for fold, loss in enumerate(losses):
         inner = RunFolder(write_run(path / f"fold-{fold}", loss=loss, seed=fold))
         write_json(inner.metrics, {"test/loss": loss, "val/loss": loss})
-        folds.append({"repeat": 0, "fold": fold, "seed": fold, "n_train": 80, "n_test": 20})
+        folds.append({"repeat": 0, "fold": fold, "seed": fold, "n_train": 80})
+        folds[-1]["n_test"] = 10 * len(names)
         for row in range(10 * len(names)):
             number = fold * 10 * len(names) + row
             place = row % len(names)

@@ -289,7 +289,7 @@ def _repeats(folder: RunFolder) -> float | None:
     if not folder.crossval.exists():
         return None
     repeats = read_json(folder.crossval).get("repeats")
-    return repeats if isinstance(repeats, float) else math.nan
+    return repeats if isinstance(repeats, int | float) else math.nan
 
 
 def _holds(path: Path, config: Config) -> bool:

@@ -111,6 +111,13 @@ def test_a_cross_validation(tmp_path):
     assert "fold-1" in text
 
 
+def test_rows_that_share_a_source_are_told_apart(tmp_path):
+    path = write_crossval(tmp_path / "1-crossval", [0.4, 0.5], wrong=[7])
+    file = path / "oof.csv"
+    file.write_text(re.sub(r"^(0|1|2)\.png", "same.png", file.read_text(), flags=re.MULTILINE))
+    assert "7.png cat dog" in read(path).text
+
+
 def test_nothing_that_was_read_becomes_markup(tmp_path):
     path = write_sweep(tmp_path / "sweep", {HOSTILE: [0.1, 0.2], "b": [None]}, key="data.kind")
     status = RunFolder(path / "2_job").status

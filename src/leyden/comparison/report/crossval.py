@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -44,9 +45,11 @@ def read_predictions(result: Result) -> OutOfFold | None:
     try:
         if not holds_classes(file):
             return None
+        predictions = read_out_of_fold(file)
         with file.open(newline="", encoding="utf-8") as stream:
-            sources = list(dict.fromkeys(line["source"] for line in csv.DictReader(stream)))
-        return OutOfFold(predictions=read_out_of_fold(file), sources=sources)
+            # Each repeat has all rows in the same order, and rows may share their source.
+            lines = islice(csv.DictReader(stream), len(predictions.targets))
+            return OutOfFold(predictions=predictions, sources=[line["source"] for line in lines])
     except (UserError, KeyError, ValueError, csv.Error):
         return None
 
