@@ -18,7 +18,7 @@ import yaml
 
 from leyden.checkpoints.io import SafeCheckpointIO
 
-COMMANDS = ("evaluate", "predict", "train", "consolidate")
+COMMANDS = ("evaluate", "predict", "train", "consolidate", "crossval")
 CONFIGS = 130
 """For each command."""
 
@@ -227,6 +227,8 @@ def put(command, config, run, seed):
     content["leyden"]["config"] = config
     text = yaml.safe_dump(config, sort_keys=False)
     (run / "config.yaml").write_text(text)
+    if command == "crossval":
+        (run / "crossval.json").write_text('{"folds": 2, "repeats": 1, "jobs": 1}')
     if command == "consolidate" or seed % 5 == 0:  # as several ranks write it
         best.unlink()
         (best / "shards-0").mkdir(parents=True)

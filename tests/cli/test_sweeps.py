@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -25,6 +28,17 @@ def sweep_folder(folder):
 def ranking(sweep):
     with (sweep / "ranking.csv").open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def group_ends(number):
+    """Whether all processes of a group end within 10 seconds."""
+    for _ in range(100):
+        try:
+            os.killpg(number, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def states(sweep):
@@ -232,3 +246,28 @@ def test_jobs_in_other_processes_are_ranked_and_may_fail(launcher, leyden_proces
     assert "1  0.01" in done.out
     assert re.search(r"\[1/2\] optimizer.lr=0.01: val/loss \d\.\d+, \d+\.\d s", done.out)
     assert done.out.count("[2/2] optimizer.lr=high: failed: optimizer.lr: expected a float") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_signal_stops_the_sweep_and_its_processes(launcher, tmp_path):
+    words = [*QUICK, "-m", f"hydra/launcher={launcher}", "trainer.max_epochs=999", "seed=0,1,2"]
+    words += ["hydra.launcher.n_jobs=2"] * (launcher == "joblib")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leyden", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob("runs/*/*/*/metrics.csv")):
+        time.sleep(0.05)
+
+    process.terminate()
+
+    assert "stopped by SIGTERM" in process.communicate(timeout=60)[1]
+    assert process.returncode == 75
+    assert "2_seed=2" not in states(sweep_folder(tmp_path))
+    assert group_ends(process.pid)

@@ -137,7 +137,7 @@ def _continue(chosen: str, arguments: Arguments) -> None:
             f"{folder.path} has {before.folds} folds and {before.repeats} repeats, which cannot "
             "be changed. Leave folds= and repeats= out, or start a new cross-validation."
         )
-    _crossval(config_to_continue(folder), folder, plan)
+    _crossval(_config(config_to_continue(folder), plan), folder, plan)
 
 
 def _plan(arguments: Arguments, default: Plan) -> Plan:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
@@ -58,9 +59,8 @@ def run(words: Sequence[str]) -> None:
     arguments.overrides = written_out(arguments.overrides)
     with worded(arguments.overrides):
         if {"-h", "--help"} & set(words):
-            # Lists of values of a sweep cannot be composed.
-            sweeps = {"-m", "--multirun"} & set(words)
-            print(help_text([] if sweeps else arguments.overrides))
+            # The lists of values of a sweep cannot be composed.
+            print(help_text([] if is_sweep(arguments) else arguments.overrides))
         else:
             _dispatch(arguments)
 
@@ -141,7 +141,7 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
     log_to(folder)
-    overrides = source.read_job().get("overrides") or {}
+    overrides = source.read_job().get("overrides", {})
     folder.write_job(overrides | values_of(arguments.overrides))
     log.info("repeating %s", source.path)
     _train(config, folder, jobs=jobs)
@@ -181,11 +181,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
     if job.launcher == "joblib":
-        die_with_launcher()
-        if config.trainer.devices == 1:
-            from leyden.ranks.gpus import take_gpu  # imports torch
-
-            take_gpu()
+        _join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier
@@ -199,6 +195,16 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         log.info("continuing %s", folder.path)
         log_to(folder, quiet=sweeping)
     return _train(config, folder, jobs=jobs)
+
+
+def _join_pool(config: Config) -> None:
+    """End with the process that started this one, and take a GPU for a job that needs one."""
+    if parent_process() is not None:  # joblib starts no process for one job at a time
+        die_with_launcher()
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu  # imports torch
+
+        take_gpu()
 
 
 def _earlier(job: Job) -> RunFolder | None:

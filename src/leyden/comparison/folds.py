@@ -4,7 +4,6 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from statistics import fmean
 
 from leyden.comparison.statistics import Estimate, Replicate, summarise
 from leyden.errors import UserError
@@ -31,7 +30,7 @@ def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
     """
     try:
         rows = _read_rows(folder)
-        ratio = fmean(int(row["n_test"]) / int(row["n_train"]) for row in rows)
+        ratio = sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
         names = [name for name in rows[0] if name not in NOT_METRICS]
         scores = {name: _scores(rows, name) for name in names}
     except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error) as error:

@@ -173,7 +173,11 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def as_word(value: Any) -> str:
-    """Return an overridden value as it is written in a command."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return an overridden value as it is written in a command.
+
+    >>> as_word(["default", "ema", None, 0.5])
+    '[default,ema,null,0.5]'
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(as_word, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -152,8 +152,8 @@ def _fit(
             callback.left_out |= left_out
         try:
             for logger in trainer.loggers:
-                is_plain = isinstance(logger, TensorBoardLogger)
-                logger.log_hyperparams(_compared(config, folder) if is_plain else _tuned(config))
+                compares = isinstance(logger, TensorBoardLogger)
+                logger.log_hyperparams(_compared(config, folder) if compares else _tuned(config))
             _report_ranks(trainer, data, config)
             checkpoint = newest_intact((folder.last, folder.previous))
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -284,7 +284,7 @@ def _compared(config: Config, folder: RunFolder) -> dict[str, Any]:
 
     HParams has a column for each of them, and a person looks for the few that differ.
     """
-    overrides = folder.read_job().get("overrides") or {}
+    overrides = folder.read_job().get("overrides", {})
     shown = {key: value for key, value in overrides.items() if key != "data.cache_dir"}
     plain = {k: v if isinstance(v, int | float | str) else str(v) for k, v in shown.items()}
     return plain | {"seed": config.seed}
