@@ -6,7 +6,7 @@ import pytest
 
 from leyden.config.compose import compose, freeze
 from leyden.errors import InterruptedRunError, UserError
-from leyden.ranks.launch import count_ranks, errors_reported, launch, take_first_error
+from leyden.ranks.launch import count_ranks, launch, report_errors, take_first_error
 
 
 def needed(words):
@@ -65,7 +65,7 @@ def test_the_first_error_is_reported_and_damaged_ones_are_ignored(tmp_path):
 def test_a_rank_reports_its_error(error, tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "3")
 
-    with pytest.raises(type(error)), errors_reported(tmp_path):
+    with pytest.raises(type(error)), report_errors(tmp_path):
         raise error
 
     reported = take_first_error(tmp_path)

@@ -199,16 +199,16 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 def _config(before: Sequence[str]) -> Any:
     """Compose the config of the options chosen so far, or read that of the run."""
     from leyden.config.compose import compose, groups, load
-    from leyden.config.origins import worded
-    from leyden.config.shorthands import written_out
+    from leyden.config.origins import convert_errors
+    from leyden.config.shorthands import expand_shorthands
     from leyden.runs.folder import find_run
 
     chosen = [word for word in before if word.lstrip("+~").partition("=")[0] in groups()]
-    with suppress(UserError), worded(chosen):
+    with suppress(UserError), convert_errors(chosen):
         for word in before:
             if word.startswith("run="):
                 return load(find_run(word.removeprefix("run="))[0].config)
-        return compose(written_out(chosen))
+        return compose(expand_shorthands(chosen))
     return compose([])
 
 

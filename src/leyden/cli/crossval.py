@@ -16,8 +16,8 @@ from leyden.cli.train import import_torch, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.monitor import out_of_fold
 from leyden.ranks.environment import die_with_launcher, is_launched
@@ -81,8 +81,8 @@ def run(words: Sequence[str]) -> None:
     record_command(["crossval", *words])
     arguments = split(words, "run", "resume", *LEAST, *OWN_KEYS)
     expand_seeds(arguments)
-    arguments.overrides = written_out(arguments.overrides)
-    with worded(arguments.overrides):
+    arguments.overrides = expand_shorthands(arguments.overrides)
+    with convert_errors(arguments.overrides):
         if chosen := arguments.one("run"):
             _continue(chosen, arguments)
         else:

@@ -9,8 +9,8 @@ from typing import Any
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
 from leyden.printable import cell, predicted_cell
@@ -42,8 +42,8 @@ def run(words: Sequence[str]) -> None:
     tame_lightning()
     # An empty path would be the current folder.
     inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
-    with worded(arguments.overrides):
-        overrides = written_out(arguments.overrides)
+    with convert_errors(arguments.overrides):
+        overrides = expand_shorthands(arguments.overrides)
         PRINTERS[output_format](predict(chosen, inputs, overrides))
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import shlex
 import signal
 import sys
 import time
@@ -35,7 +36,7 @@ from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import RANKING, as_text, as_word, rank, write_csv
 from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
-from leyden.config.shorthands import quoted
+from leyden.config.shorthands import quote
 from leyden.errors import InterruptedRunError, UserError, describe, first_line
 from leyden.printable import printable
 from leyden.ranks.signals import SIGNALS, exit_code
@@ -253,7 +254,7 @@ def _words_for_hydra(sweep: Sweep) -> list[str]:
     """Return the overrides, with the folder and with what is left out of the names of jobs."""
     return [
         *sweep.words,
-        f"hydra.sweep.dir={quoted(str(sweep.folder))}",
+        f"hydra.sweep.dir={quote(str(sweep.folder))}",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sweep.shared)}]",
     ]
 
@@ -405,6 +406,7 @@ def _finish(folder: Path, count: int | None) -> None:
     write_csv(rows, folder / RANKING)
     place = os.path.relpath(folder)
     print(f"\n{printable(as_text(rows))}\n\nranking: {place}/{RANKING}")
+    print(f"what is noise, in one page: leyden report path={shlex.quote(place)}")
     finished = [each for each in results if each.is_finished]
     if len(finished) < (count or len(results)):
         raise UserError(

@@ -24,8 +24,8 @@ from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys,
 from leyden.cli.train_help import help_text
 from leyden.config.check import forget_sources
 from leyden.config.compose import Config
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.ranks.environment import die_with_launcher, is_launched, rank
 from leyden.runs.fixed_keys import claim
@@ -56,8 +56,8 @@ def run(words: Sequence[str]) -> None:
     record_command(["train", *words])
     arguments = split(words, "run", "resume", *OWN_KEYS)
     expand_seeds(arguments)
-    arguments.overrides = written_out(arguments.overrides)
-    with worded(arguments.overrides):
+    arguments.overrides = expand_shorthands(arguments.overrides)
+    with convert_errors(arguments.overrides):
         if {"-h", "--help"} & set(words):
             # The lists of values of a sweep cannot be composed.
             print(help_text([] if is_sweep(arguments) else arguments.overrides))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leyden.comparison.label_errors import find_label_errors
 from leyden.errors import UserError
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.printable import cell
 from leyden.runs.folder import RunFolder
 
@@ -87,7 +87,7 @@ def mark_label_errors(file: Path) -> int:
         suggested[row] = cell(found.class_names[errors.suggested[row]])
     for place, line in zip(places, lines, strict=True):
         line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
-    with written_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with write_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         names = list(dict.fromkeys([*columns, MARGIN, SUGGESTED]))
         writer = csv.DictWriter(stream, names, lineterminator="\n")
         writer.writeheader()

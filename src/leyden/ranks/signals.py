@@ -32,7 +32,7 @@ def install_handlers(handlers: Mapping[int, Any]) -> None:
 
 
 @contextmanager
-def handlers_restored() -> Iterator[None]:
+def restore_handlers() -> Iterator[None]:
     """Restore the handlers of ``SIGNALS`` at the end of the block."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, compose, load, to_plain, without_places
 from leyden.errors import InterruptedRunError, UserError, describe, did_you_mean
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.ranks.signals import is_interrupt
 
 State = Literal["running", "finished", "interrupted", "failed"]
@@ -105,7 +105,7 @@ class RunFolder:
             )
 
     @contextmanager
-    def state_recorded(self) -> Iterator[dict[str, Any]]:
+    def record_state(self) -> Iterator[dict[str, Any]]:
         """Record in the status how the block ends.
 
         Yields:
@@ -321,7 +321,7 @@ def read_json(path: Path, *, parse_int: Callable[[str], float] = int) -> dict[st
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file; readers see either the old or the new content."""
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text(as_json(content) + "\n")
 
 

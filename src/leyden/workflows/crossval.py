@@ -19,7 +19,7 @@ from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, from_plain, read_option, to_plain
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.monitor import out_of_fold
 from leyden.printable import cell, predicted_cell
 from leyden.runs.fixed_keys import claim
@@ -86,7 +86,7 @@ def crossval(
         InterruptedRunError: A run was stopped; the cross-validation can be continued.
     """
     folds = list_folds(config, folder, repeats=repeats)
-    with folder.held(), folder.state_recorded() as notes:
+    with folder.held(), folder.record_state() as notes:
         record_provenance(folder)
         sizes = [count_rows(fold) for fold in folds]
         _train(folds, jobs, train_fold)
@@ -335,5 +335,5 @@ def _line(cells: Iterable[Any]) -> str:
 @contextmanager
 def _written_text(path: Path) -> Iterator[TextIO]:
     """Open a text file aside, which takes the place of ``path`` at the end."""
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         yield stream

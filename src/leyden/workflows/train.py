@@ -68,7 +68,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
 def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
     """Train, and record the state of the run in its folder."""
     try:
-        with folder.state_recorded() as notes:
+        with folder.record_state() as notes:
             metrics, found = _fit_and_test(config, folder, request)
             notes.update(found)
             write_json(folder.metrics, metrics)

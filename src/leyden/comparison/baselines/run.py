@@ -89,7 +89,7 @@ def run_baselines(config: Config, path: Path, *, repeats: int = 1, crosses: bool
             folder.path.mkdir(exist_ok=True)
             folder.write_job({KEY: name}, number=number)
             _save(config, name, folder)
-            notes[name] = states.enter_context(folder.state_recorded())
+            notes[name] = states.enter_context(folder.record_state())
         folds = list_folds(config, RunFolder(path), repeats=repeats) if crosses else []
         sizes = [count_rows(fold) for fold in folds]
         results = [_measure_all(fold.config, str(fold)) for fold in folds]

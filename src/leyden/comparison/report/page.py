@@ -18,7 +18,7 @@ from leyden.comparison.report.html import Page, Section, render
 from leyden.comparison.report.study import Study
 from leyden.comparison.report.wording import equals, measured, plural, words
 from leyden.comparison.table import RANKING, as_text, write_csv
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.runs.folder import RunFolder, read_json
 
 PAGE = "report.html"
@@ -47,7 +47,7 @@ class Report:
 
     def write(self, file: Path) -> None:
         """Write the page."""
-        with written_aside(file) as aside:
+        with write_aside(file) as aside:
             aside.write_text(render(self.page), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from leyden.comparison.results import SWEEP, Result, is_sweep, read_results, swe
 from leyden.comparison.statistics import LEVEL, Estimate, compare, holm
 from leyden.comparison.table import Row, as_word, rank
 from leyden.config.compose import read_plain, without_places
-from leyden.config.shorthands import quoted
+from leyden.config.shorthands import quote
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, read_json
 
@@ -236,7 +236,7 @@ def _key(word: str) -> str:
 
 def _word(value: Any) -> str:
     if isinstance(value, str) and not PLAIN.fullmatch(value):
-        return quoted(value)
+        return quote(value)
     return as_word(value)
 
 
