@@ -22,6 +22,7 @@ def test_each_baseline_has_a_folder_with_its_metrics(leyden, tmp_path):
     assert set(models) == {"constant", "linear", "gradient_boosting", "nearest_neighbours"}
 
 
+@pytest.mark.slow  # trains several times
 def test_folds_are_those_of_a_cross_validation(leyden, tmp_path):
     assert leyden("baselines", *WHERE, "folds=3").code == 0
     with (folder_of(tmp_path) / "constant/folds.csv").open(newline="") as stream:
@@ -43,6 +44,7 @@ def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path):
     assert rows[-1]["model"] == "constant"
 
 
+@pytest.mark.slow  # trains several times
 def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path):
     words = (*WHERE, "trainer.max_epochs=1", "logger=null")
     for folds in ((), ("folds=2",)):

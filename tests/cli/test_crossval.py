@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -198,7 +199,8 @@ def test_folds_side_by_side_predict_as_one_after_the_other(
 
 
 @pytest.mark.slow
-def test_folds_end_with_the_process_that_started_them(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_folds_end_with_the_process_that_started_them(number, tmp_path):
     words = ["hydra.run.dir=crossval", *QUICK, "callbacks=[default]", "folds=2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "leyden", "crossval", "jobs=2", *words, "trainer.max_epochs=2000"],
@@ -211,7 +213,7 @@ def test_folds_end_with_the_process_that_started_them(tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.kill()
+    process.send_signal(number)
     process.wait()
     time.sleep(1)
     lengths = [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
@@ -221,6 +223,9 @@ def test_folds_end_with_the_process_that_started_them(tmp_path):
     for fold in tmp_path.glob("crossval/fold-*"):
         with RunFolder(fold).held():  # no process trains there
             pass
+    if number == signal.SIGTERM:
+        assert process.returncode == 75
+        assert RunFolder(tmp_path / "crossval").read_status()["state"] == "interrupted"
 
 
 @pytest.mark.slow

@@ -153,6 +153,7 @@ def test_a_resumed_sweep_stays_in_its_folder(leyden, tmp_path, trained):
     assert [row["finished"] for row in ranking(before)] == ["2", "2"]
 
 
+@pytest.mark.slow  # three sweeps
 @pytest.mark.parametrize("change", ["optimizer.lr=0.01,0.03", "data.batch_size=16", "seed=1"])
 def test_another_sweep_has_a_folder_of_its_own(leyden, tmp_path, change):
     words = (*QUICK, "-m", "resume=auto", "optimizer.lr=0.01,0.02")
@@ -209,6 +210,7 @@ def test_a_dry_run_lists_the_jobs(leyden, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_values_that_an_experiment_sweeps_are_ranked_too(leyden, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.path", [*sys.path])
     (tmp_path / "pyproject.toml").touch()

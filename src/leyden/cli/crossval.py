@@ -21,6 +21,7 @@ from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.monitor import out_of_fold
 from leyden.ranks.environment import die_with_launcher, is_launched
+from leyden.ranks.signals import stopped_by_signals
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
 from leyden.runs.provenance import record_command
@@ -215,7 +216,8 @@ def _crossval(
     else:
         here = partial(_train_here, log_after=folder, quiet=quiet)
         train_fold = here if plan.jobs == 1 else _train_aside
-        crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
+        with stopped_by_signals():
+            crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
     _report(folder)
     return folder.read_metrics().get(out_of_fold(str(config.monitor)))
 

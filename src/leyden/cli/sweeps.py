@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -37,9 +35,9 @@ from leyden.comparison.table import RANKING, as_text, as_word, rank, write_csv
 from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
 from leyden.config.shorthands import quote
-from leyden.errors import InterruptedRunError, UserError, describe, first_line
+from leyden.errors import UserError, describe, first_line
 from leyden.printable import printable
-from leyden.ranks.signals import SIGNALS, exit_code
+from leyden.ranks.signals import stopped_by_signals
 from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -145,7 +143,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
     sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
-    with _stopped_by_signals(), _watched(found, count):
+    with stopped_by_signals(), _watched(found, count):
         run_sweep(partial(_run_job, run=run, retries=retries, count=count))
     _finish(found.folder, count)
 
@@ -257,25 +255,6 @@ def _words_for_hydra(sweep: Sweep) -> list[str]:
         f"hydra.sweep.dir={quote(str(sweep.folder))}",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sweep.shared)}]",
     ]
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let a signal that no job handles end the sweep as it ends a run, not the process at once.
-
-    Launchers then end the processes that they have started.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        reason = f"stopped by {signal.Signals(number).name}"
-        raise InterruptedRunError(reason, exit_code=exit_code(number))
-
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
