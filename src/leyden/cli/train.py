@@ -181,7 +181,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
     if job.launcher == "joblib":
-        _join_pool(config)
+        join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier
@@ -197,7 +197,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     return _train(config, folder, jobs=jobs)
 
 
-def _join_pool(config: Config) -> None:
+def join_pool(config: Config) -> None:
     """End with the process that started this one, and take a GPU for a job that needs one."""
     if parent_process() is not None:  # joblib starts no process for one job at a time
         die_with_launcher()
