@@ -23,6 +23,13 @@ QUICK = (
     "callbacks=[checkpoint]",
 )
 
+SIDE_BY_SIDE = ("hydra.run.dir=crossval", "jobs=2")
+
+SWEPT_BY_JOBLIB = (
+    *("-m", "hydra.sweep.dir=crossval", "seed=0,1"),
+    *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+)
+
 
 @pytest.fixture(scope="module")
 def shared_crossval(tmp_path_factory, leyden_process):
@@ -200,32 +207,39 @@ def test_folds_side_by_side_predict_as_one_after_the_other(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_folds_end_with_the_process_that_started_them(number, tmp_path):
-    words = ["hydra.run.dir=crossval", *QUICK, "callbacks=[default]", "folds=2"]
+@pytest.mark.parametrize("words", [SIDE_BY_SIDE, SWEPT_BY_JOBLIB])
+def test_folds_end_with_the_process_that_started_them(words, number, tmp_path):
+    words = [*words, *QUICK, "callbacks=[default]", "folds=2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "leyden", "crossval", "jobs=2", *words, "trainer.max_epochs=2000"],
+        [sys.executable, "-m", "leyden", "crossval", *words, "trainer.max_epochs=2000"],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 240
-    while len(list(tmp_path.glob("crossval/fold-*/metrics.csv"))) < 2:
+    while len(list(tmp_path.glob("crossval/**/fold-*/metrics.csv"))) < 2:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(number)
     process.wait()
     time.sleep(1)
-    lengths = [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
+    lengths = [file.stat().st_size for file in tmp_path.glob("crossval/**/fold-*/metrics.csv")]
     time.sleep(1)
 
-    assert lengths == [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
-    for fold in tmp_path.glob("crossval/fold-*"):
+    assert lengths == [
+        file.stat().st_size for file in tmp_path.glob("crossval/**/fold-*/metrics.csv")
+    ]
+    for fold in tmp_path.glob("crossval/**/fold-*"):
         with RunFolder(fold).held():  # no process trains there
             pass
     if number == signal.SIGTERM:
         assert process.returncode == 75
-        assert RunFolder(tmp_path / "crossval").read_status()["state"] == "interrupted"
+        states = [
+            RunFolder(file.parent).read_status()["state"]
+            for file in tmp_path.rglob("crossval.json")
+        ]
+        assert words[0] == "-m" or states == ["interrupted"]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from io import StringIO
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
-from leyden.cli.train import import_torch, log_to, wants_resume
+from leyden.cli.train import import_torch, join_pool, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
@@ -20,7 +20,7 @@ from leyden.config.origins import convert_errors
 from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.monitor import out_of_fold
-from leyden.ranks.environment import die_with_launcher, is_launched
+from leyden.ranks.environment import is_launched
 from leyden.ranks.signals import stopped_by_signals
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
@@ -176,7 +176,7 @@ def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
     if job.launcher == "joblib":
-        _take_gpu(config)
+        join_pool(config)
     earlier = None
     if resume and sweeping and not folder.config.exists():
         earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
@@ -254,22 +254,13 @@ def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder, quie
 
 def _train_aside(config: Config, folder: RunFolder) -> None:
     """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
-    die_with_launcher()
+    join_pool(config)
     import_torch()
-    _take_gpu(config)
     nowhere = StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere):
         log_to(folder)
         forget_sources()
         start(config, folder)
-
-
-def _take_gpu(config: Config) -> None:
-    """Give this process one of several GPUs, unless it is to use more."""
-    if config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu  # imports torch
-
-        take_gpu()
 
 
 def _report(folder: RunFolder) -> None:

@@ -186,7 +186,7 @@ def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> fl
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
     if job.launcher == "joblib":
-        _join_pool(config)
+        join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier
@@ -202,7 +202,7 @@ def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> fl
     return _train(config, folder, jobs=jobs)
 
 
-def _join_pool(config: Config) -> None:
+def join_pool(config: Config) -> None:
     """End with the process that started this one, and take a GPU for a job that needs one."""
     if parent_process() is not None:  # joblib starts no process for one job at a time
         die_with_launcher()

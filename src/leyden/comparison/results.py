@@ -179,7 +179,7 @@ def _read_folds(folder: RunFolder) -> tuple[Result, ...]:
 
 def _test_ratio(folder: RunFolder, folds: Sequence[Result]) -> float:
     """Return the test rows per training row of a cross-validation."""
-    with suppress(OSError, ValueError, KeyError, ZeroDivisionError):
+    with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         with folder.folds.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         return sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)

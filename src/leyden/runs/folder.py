@@ -177,6 +177,8 @@ class RunFolder:
         """Read what ``write_job`` recorded, without what is missing or damaged."""
         content = read_json(self.job)
         kinds = {"number": int, "overrides": dict, "run": str}
+        if "\0" in str(content.get("run")):  # no path has it
+            del content["run"]
         return {key: content[key] for key in kinds if isinstance(content.get(key), kinds[key])}
 
     def read_cleaning_warnings(self) -> list[str]:
