@@ -156,8 +156,11 @@ def test_what_is_refused(words, message, shared_crossval, leyden):
     assert done.err.count("\n") == 1
 
 
-def test_a_damaged_plan_is_a_user_error(own_crossval, leyden):
-    (own_crossval / "crossval.json").write_text('{"folds": "many"}')
+@pytest.mark.parametrize(
+    "content", ['{"folds": "many"}', '{"folds": 3, "repeats": 1e18, "jobs": 1}']
+)
+def test_a_damaged_plan_is_a_user_error(content, own_crossval, leyden):
+    (own_crossval / "crossval.json").write_text(content)
 
     done = leyden("crossval", f"run={own_crossval}")
 

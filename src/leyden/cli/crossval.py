@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 
-from leyden.cli.arguments import Arguments, split
+from leyden.cli.arguments import MOST, Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
 from leyden.cli.train import import_torch, join_pool, log_to, wants_resume
@@ -163,7 +163,7 @@ def read_plan(folder: RunFolder) -> Plan:
     """
     content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
-    if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
+    if not all(least <= plan.get(key, 0) <= MOST for key, least in LEAST.items()):
         raise UserError(
             f"{folder.crossval} is damaged. Expected integers for {', '.join(LEAST)}: write it "
             "again, or start a new cross-validation."
