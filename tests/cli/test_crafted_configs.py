@@ -263,7 +263,13 @@ def test_untrusted_code_is_not_run(command, victim, shared_run, leyden, watched)
         said = [line for line in done.err.splitlines() if line.startswith("leyden: ")]
         assert len(said) == (done.code == 2), done.err
         assert SECRET not in done.out + done.err
-        inside = (f"{run}/", f"{victim}/whole", os.environ["LEYDEN_CACHE"], "/dev/")
+        inside = (
+            f"{run}/",
+            f"{victim}/whole",
+            os.environ["LEYDEN_CACHE"],
+            "/dev/",
+            "/proc/self/clear_refs",
+        )
         outside = [
             event
             for event in watched

@@ -76,11 +76,11 @@ RANK = """
 import os, signal, sys, time
 from pathlib import Path
 from leyden.errors import InterruptedRunError, UserError
-from leyden.ranks.launch import errors_reported
+from leyden.ranks.launch import report_errors
 
 if os.environ["RANK"] == "0":
     time.sleep(100)
-with errors_reported(Path(sys.argv[1])):
+with report_errors(Path(sys.argv[1])):
     {ending}
 """
 
@@ -117,7 +117,7 @@ def test_a_rank_that_fails_ends_the_others(ending, kind, message, tmp_path):
 def test_ranks_that_were_stopped_can_be_continued(code, tmp_path):
     words = "stopped by trainer.max_time"
     ending = f"""try:
-        with errors_reported(Path(sys.argv[1])):
+        with report_errors(Path(sys.argv[1])):
             raise InterruptedRunError("{words}", exit_code={code})
     finally:
         os._exit({code})"""
@@ -131,7 +131,7 @@ def test_ranks_that_were_stopped_can_be_continued(code, tmp_path):
 @pytest.mark.slow
 def test_input_that_ranks_refuse_is_a_user_error(tmp_path):
     ending = """try:
-        with errors_reported(Path(sys.argv[1])):
+        with report_errors(Path(sys.argv[1])):
             raise UserError("no.")
     finally:
         os._exit(2)"""

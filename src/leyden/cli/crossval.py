@@ -238,6 +238,8 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
             f"{folder.path} holds a cross-validation of {read_plan(folder).repeats} repeats, not "
             f"{plan.repeats}. Expected a new folder, or repeats={read_plan(folder).repeats}."
         )
+    if folder.config.exists():
+        claim(folder, config)  # raises for another config before its plan is overwritten
     write_json(folder.crossval, vars(plan))
     claim(folder, config)
 
