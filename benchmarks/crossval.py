@@ -10,7 +10,7 @@ NOTE = (
     "One after the other, each fold has all cores; side by side, each has half of them."
 )
 
-WORDS = ("folds=2", "trainer.max_epochs=100", "callbacks.early_stopping=null", "logger=null")
+WORDS = ("folds=2", "trainer.max_epochs=200", "callbacks.early_stopping=null", "logger=null")
 """Folds of the digits that take about half a minute each on one core."""
 
 RUNS = 3

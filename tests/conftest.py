@@ -12,7 +12,7 @@ import torch
 
 from leyden.cli.main import main
 
-sys.path.append(str(Path(__file__).parent))  # for shipped.py
+sys.path.append(str(Path(__file__).parent))  # for shipped.py and fabricated.py
 
 collect_ignore = [  # run by tests
     "workflows/crossval_crashes.py",

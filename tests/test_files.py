@@ -2,7 +2,7 @@ from contextlib import suppress
 
 import pytest
 
-from leyden.files import remove, written_aside
+from leyden.files import remove, write_aside
 
 
 def make(path, kind):
@@ -35,7 +35,7 @@ def test_a_link_is_removed_and_its_target_stays(tmp_path):
 def test_the_destination_is_replaced_at_the_end(before, tmp_path):
     make(tmp_path / "it", before)
 
-    with written_aside(tmp_path / "it") as aside:
+    with write_aside(tmp_path / "it") as aside:
         aside.write_text("new")
         assert (tmp_path / "it").exists() == (before != "nothing")
 
@@ -48,7 +48,7 @@ def test_errors_leave_the_destination_unchanged(before, tmp_path):
     make(tmp_path / "it", before)
     listed = sorted(tmp_path.rglob("*"))
 
-    with suppress(OSError), written_aside(tmp_path / "it") as aside:
+    with suppress(OSError), write_aside(tmp_path / "it") as aside:
         aside.write_text("half")
         raise OSError("the disk is full")
 
@@ -59,7 +59,7 @@ def test_leftovers_of_a_killed_process_are_replaced(tmp_path):
     (tmp_path / "elsewhere").write_text("mine")
     (tmp_path / "it.unfinished").symlink_to(tmp_path / "elsewhere")
 
-    with written_aside(tmp_path / "it") as aside:
+    with write_aside(tmp_path / "it") as aside:
         aside.write_text("new")
 
     assert (tmp_path / "it").read_text() == "new"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leyden import printable as module
-from leyden.printable import FORMULA, cell, file_cell, printable, rounded
+from leyden.printable import FORMULA, cell, file_cell, printable, shorten_float32
 
 
 def test_examples():
@@ -37,7 +37,7 @@ def test_reordering_characters_are_escaped():
 
 @given(st.floats(allow_nan=False, width=32) | st.floats(allow_nan=False))
 def test_rounding_loses_nothing(value):
-    short = rounded(value)
+    short = shorten_float32(value)
 
     assert short == value or np.float32(short) == np.float32(value) == value
     assert len(repr(short)) <= len(repr(value))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from leyden.config.check import check
 from leyden.config.compose import compose, freeze, groups
-from leyden.config.shorthands import written_out
+from leyden.config.shorthands import expand_shorthands
 from shipped import OPTIONS, SHOWN
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def test_the_table_names_every_option():
 
 @pytest.mark.parametrize("line", [line for line in TRAINING if line not in OF_ADDED])
 def test_training_commands_are_accepted(line):
-    check(freeze(compose(written_out(overrides_of(line)))))
+    check(freeze(compose(expand_shorthands(overrides_of(line)))))
 
 
 @pytest.mark.parametrize("line", OF_A_RUN)

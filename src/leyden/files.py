@@ -38,7 +38,7 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def write_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, which replaces ``path`` when the block ends.
 
     Readers see either the old file or folder or the complete new one. If the block raises, the

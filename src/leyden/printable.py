@@ -39,10 +39,10 @@ def file_cell(name: str) -> str:
     return mark + printable(name).replace("\n", "\\n")
 
 
-def rounded(value: float) -> float:
+def shorten_float32(value: float) -> float:
     """Round a float32 value to the fewest digits that identify it; keep other values unchanged.
 
-    >>> rounded(0.5909090638160706), rounded(1700000283.25)
+    >>> shorten_float32(0.5909090638160706), shorten_float32(1700000283.25)
     (0.59090906, 1700000283.25)
     """
     import numpy as np  # slow to import, and already imported when a network has run
@@ -59,7 +59,7 @@ def predicted_cell(column: str, value: Any) -> Any:
     (0.59090906, './=1+1.png')
     """
     if isinstance(value, float) and column.startswith("probability"):
-        return rounded(value)
+        return shorten_float32(value)
     if isinstance(value, str):
         return file_cell(value) if column in ("file", "source") else cell(value)
     return value

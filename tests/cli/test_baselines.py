@@ -22,6 +22,7 @@ def test_each_baseline_has_a_folder_with_its_metrics(leyden, tmp_path):
     assert set(models) == {"constant", "linear", "gradient_boosting", "nearest_neighbours"}
 
 
+@pytest.mark.slow  # trains several times
 def test_folds_are_those_of_a_cross_validation(leyden, tmp_path):
     assert leyden("baselines", *WHERE, "folds=3").code == 0
     with (folder_of(tmp_path) / "constant/folds.csv").open(newline="") as stream:
@@ -32,6 +33,41 @@ def test_folds_are_those_of_a_cross_validation(leyden, tmp_path):
         networks = list(csv.DictReader(stream))
     for key in ("repeat", "fold", "n_train", "n_test"):
         assert [row[key] for row in baseline] == [row[key] for row in networks]
+
+
+def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path):
+    assert leyden("baselines", *WHERE, "folds=3").code == 0
+    with (folder_of(tmp_path) / "ranking.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    losses = [float(row["test/loss"]) for row in rows]
+    assert losses == sorted(losses)
+    assert rows[-1]["model"] == "constant"
+
+
+@pytest.mark.slow  # trains several times
+def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path):
+    words = (*WHERE, "trainer.max_epochs=1", "logger=null")
+    for folds in ((), ("folds=2",)):
+        assert leyden("baselines", *words, *folds).code == 0
+    measured = {path: path.read_bytes() for path in tmp_path.glob("runs/**/metrics.json")}
+    assert leyden("train", *words, "resume=auto").code == 0
+    assert leyden("train", "-m", *words, "resume=auto", "seed=0,1").code == 0
+    assert leyden("crossval", *words, "folds=2", "resume=auto").code == 0
+    assert all(path.read_bytes() == content for path, content in measured.items())
+    [job] = tmp_path.glob("runs/penguins/*-sweep/0_seed=0/job.json")
+    assert "baselines" not in json.loads(job.read_text())["run"]
+
+
+def test_a_failure_is_recorded(leyden, tmp_path):
+    (tmp_path / "c").mkdir()
+    for number in range(30):
+        (tmp_path / "c" / f"{number}.txt").write_text(f"text {number} of a corpus")
+    words = ("data=text_corpus", f"data.root={tmp_path}/c", "network=causal_transformer")
+    result = leyden("baselines", *words, "task=language_modelling")
+    assert "targets of text_corpus are sequences" in result.err
+    [folder] = tmp_path.glob("runs/text_corpus/*-baselines")
+    states = [json.loads(file.read_text())["state"] for file in folder.glob("*/status.json")]
+    assert set(states) == {"failed"}
 
 
 @pytest.mark.parametrize(("word", "message"), [("folds=1", "from 2"), ("-m", "'-m'")])

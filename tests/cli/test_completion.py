@@ -42,6 +42,7 @@ CLEAR = "\x15"
         ("leyden crossval fol", ["folds="]),
         ("leyden crossval network=table_", ["network=table_mlp "]),
         ("leyden consolidate network", []),
+        ("leyden report ", ["--help ", "confirm=", "path="]),
         ("leyden nothing ", []),
         ("leyden train network=nothing_of_the_kind network.chan", ["network.channels="]),
         ("", []),
@@ -62,6 +63,11 @@ def test_runs_and_files(tmp_path, monkeypatch):
     assert candidates("leyden train run=") == [
         "run=runs/digits/1 ",
         "run=runs/digits/2-sweep/0 ",
+    ]
+    (tmp_path / "runs/digits/2-sweep/sweep.json").touch()
+    assert candidates("leyden report path=runs/digits/2") == [
+        "path=runs/digits/2-sweep ",
+        "path=runs/digits/2-sweep/0 ",
     ]
     inside = "run=runs/digits/1/checkpoints/"
     assert candidates(f"leyden evaluate {inside}") == [f"{inside}best.ckpt "]

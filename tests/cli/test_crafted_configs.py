@@ -18,7 +18,7 @@ import yaml
 
 from leyden.checkpoints.io import SafeCheckpointIO
 
-COMMANDS = ("evaluate", "predict", "train", "consolidate")
+COMMANDS = ("evaluate", "predict", "train", "consolidate", "crossval")
 CONFIGS = 130
 """For each command."""
 
@@ -227,6 +227,8 @@ def put(command, config, run, seed):
     content["leyden"]["config"] = config
     text = yaml.safe_dump(config, sort_keys=False)
     (run / "config.yaml").write_text(text)
+    if command == "crossval":
+        (run / "crossval.json").write_text('{"folds": 2, "repeats": 1, "jobs": 1}')
     if command == "consolidate" or seed % 5 == 0:  # as several ranks write it
         best.unlink()
         (best / "shards-0").mkdir(parents=True)
@@ -261,7 +263,13 @@ def test_untrusted_code_is_not_run(command, victim, shared_run, leyden, watched)
         said = [line for line in done.err.splitlines() if line.startswith("leyden: ")]
         assert len(said) == (done.code == 2), done.err
         assert SECRET not in done.out + done.err
-        inside = (f"{run}/", f"{victim}/whole", os.environ["LEYDEN_CACHE"], "/dev/")
+        inside = (
+            f"{run}/",
+            f"{victim}/whole",
+            os.environ["LEYDEN_CACHE"],
+            "/dev/",
+            "/proc/self/clear_refs",
+        )
         outside = [
             event
             for event in watched

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,13 @@ QUICK = (
     "trainer.max_epochs=1",
     "logger=[]",
     "callbacks=[checkpoint]",
+)
+
+SIDE_BY_SIDE = ("hydra.run.dir=crossval", "jobs=2")
+
+SWEPT_BY_JOBLIB = (
+    *("-m", "hydra.sweep.dir=crossval", "seed=0,1"),
+    *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
 )
 
 
@@ -77,6 +85,35 @@ def test_a_finished_one_is_reported_without_training(own_crossval, leyden):
     assert (own_crossval / "intervals.json").exists()
 
 
+@pytest.mark.parametrize("file", ["folds.csv", "oof.csv"])
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_damaged_results_are_refused_and_written_again(file, kept, own_crossval, leyden):
+    path = own_crossval / file
+    content = path.read_text()
+    path.write_text("".join(content.splitlines(keepends=True)[:kept]))
+    if not kept:
+        path.unlink()
+
+    done = leyden("crossval", f"run={own_crossval}")
+
+    if kept or file == "folds.csv":  # language models have no oof.csv
+        assert done.code == 2
+        assert f"{file} is damaged" in done.err
+    (own_crossval / "status.json").unlink()
+    assert leyden("crossval", f"run={own_crossval}").code == 0
+    assert path.read_text() == content
+
+
+def test_a_fold_without_metrics_is_measured_again(own_crossval, leyden):
+    means = json.loads((own_crossval / "metrics.json").read_text())
+    (own_crossval / "status.json").unlink()
+    (own_crossval / "fold-1" / "metrics.json").write_text("{")
+
+    assert leyden("crossval", f"run={own_crossval}").code == 0
+
+    assert json.loads((own_crossval / "metrics.json").read_text()) == means
+
+
 def test_an_interrupted_one_is_continued_by_the_same_command(own_crossval, leyden, tmp_path):
     folder = tmp_path / "runs" / "digits" / "2026-01-01-crossval"
     folder.parent.mkdir(parents=True)
@@ -119,8 +156,11 @@ def test_what_is_refused(words, message, shared_crossval, leyden):
     assert done.err.count("\n") == 1
 
 
-def test_a_damaged_plan_is_a_user_error(own_crossval, leyden):
-    (own_crossval / "crossval.json").write_text('{"folds": "many"}')
+@pytest.mark.parametrize(
+    "content", ['{"folds": "many"}', '{"folds": 3, "repeats": 1e18, "jobs": 1}']
+)
+def test_a_damaged_plan_is_a_user_error(content, own_crossval, leyden):
+    (own_crossval / "crossval.json").write_text(content)
 
     done = leyden("crossval", f"run={own_crossval}")
 
@@ -169,29 +209,40 @@ def test_folds_side_by_side_predict_as_one_after_the_other(
 
 
 @pytest.mark.slow
-def test_folds_end_with_the_process_that_started_them(tmp_path):
-    words = ["hydra.run.dir=crossval", *QUICK, "callbacks=[default]", "folds=2"]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("words", [SIDE_BY_SIDE, SWEPT_BY_JOBLIB])
+def test_folds_end_with_the_process_that_started_them(words, number, tmp_path):
+    words = [*words, *QUICK, "callbacks=[default]", "folds=2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "leyden", "crossval", "jobs=2", *words, "trainer.max_epochs=2000"],
+        [sys.executable, "-m", "leyden", "crossval", *words, "trainer.max_epochs=2000"],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 240
-    while len(list(tmp_path.glob("crossval/fold-*/metrics.csv"))) < 2:
+    while len(list(tmp_path.glob("crossval/**/fold-*/metrics.csv"))) < 2:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.kill()
+    process.send_signal(number)
     process.wait()
     time.sleep(1)
-    lengths = [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
+    lengths = [file.stat().st_size for file in tmp_path.glob("crossval/**/fold-*/metrics.csv")]
     time.sleep(1)
 
-    assert lengths == [file.stat().st_size for file in tmp_path.glob("crossval/fold-*/metrics.csv")]
-    for fold in tmp_path.glob("crossval/fold-*"):
+    assert lengths == [
+        file.stat().st_size for file in tmp_path.glob("crossval/**/fold-*/metrics.csv")
+    ]
+    for fold in tmp_path.glob("crossval/**/fold-*"):
         with RunFolder(fold).held():  # no process trains there
             pass
+    if number == signal.SIGTERM:
+        assert process.returncode == 75
+        states = [
+            RunFolder(file.parent).read_status()["state"]
+            for file in tmp_path.rglob("crossval.json")
+        ]
+        assert words[0] == "-m" or states == ["interrupted"]
 
 
 @pytest.mark.slow

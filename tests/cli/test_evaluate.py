@@ -137,7 +137,7 @@ def test_changed_data_are_refused(picture_run, pictures, leyden):
     allowed = leyden("evaluate", f"run={picture_run}", "changed_data=allow")
 
     assert refused.code == 2
-    assert "The data have changed since the run learned" in refused.err
+    assert "The data have changed since the run was trained on them" in refused.err
     assert "one test split with data.root=PATH; or" in refused.err  # ImageFolder has no data.path
     assert "changed_data=allow" in refused.err
     assert allowed.code == 0, allowed.err

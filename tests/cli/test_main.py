@@ -186,6 +186,7 @@ def test_help_of_train_shows_options_and_the_config_that_is_asked_for(leyden):
     assert "leyden.networks.mlp.MLP" in done.out
     assert leyden("train", "network=mlpp", "--help").code == 2
     assert leyden("train", "--help", "-m", "seed=0,1").code == 0
+    assert leyden("train", "--help", "seeds=2").code == 0
 
 
 TRAIN = ["train", "network=linear", "trainer.max_epochs=1"]

@@ -48,11 +48,17 @@ def test_a_run_leaves_everything_in_its_folder(shared_run):
     names = {path.name for path in shared_run.iterdir()}
     expected = {"config.yaml", "metrics.json", "metrics.csv", "status.json", "cleaning.json"}
     assert expected | {"train.log", "checkpoints"} <= names
-    assert json.loads((shared_run / "status.json").read_text())["state"] == "finished"
+    status = json.loads((shared_run / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert status["rows"] == {"train": 1282, "val": 149, "test": 366}
+    assert status["parameters"] == 650  # 64 pixels and a bias for each of 10 digits
+    assert status["peak_memory"]["main"] > 2**26  # torch alone takes more
     assert [row["epoch"] for row in history(shared_run)] == ["0", "1"]
     last = torch.load(shared_run / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 1
     assert last["leyden"]["class_names"] == [str(digit) for digit in range(10)]
+    for fingerprint in ("data_fingerprint", "split_fingerprint"):
+        assert status[fingerprint] == last["leyden"][fingerprint]
 
 
 def test_tensorboard_shows_scalars(shared_run):

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -25,6 +28,17 @@ def sweep_folder(folder):
 def ranking(sweep):
     with (sweep / "ranking.csv").open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def group_ends(number):
+    """Whether all processes of a group end within 10 seconds."""
+    for _ in range(100):
+        try:
+            os.killpg(number, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def states(sweep):
@@ -87,6 +101,13 @@ def test_seeds_repeat_one_config(leyden, tmp_path):
     assert re.fullmatch(r"test/accuracy +0\.\d+ +-?\d\.\d+ to \d\.\d+", line)
 
 
+@pytest.mark.parametrize("word", ["+seed=4", "++seed=4"])
+def test_a_seed_that_is_added_is_the_first_too(word, leyden):
+    done = leyden(*QUICK, "seeds=2", word, "dry_run=true")
+
+    assert done.out.splitlines() == ["0_seed=4  seed=4", "1_seed=5  seed=5", "2 jobs"]
+
+
 def test_hparams_has_what_differs_and_the_final_metrics(leyden, tmp_path):
     words = ("optimizer.lr=0.01", "data.batch_size=64,32", "loss=cross_entropy,focal")
 
@@ -132,6 +153,7 @@ def test_a_resumed_sweep_stays_in_its_folder(leyden, tmp_path, trained):
     assert [row["finished"] for row in ranking(before)] == ["2", "2"]
 
 
+@pytest.mark.slow  # three sweeps
 @pytest.mark.parametrize("change", ["optimizer.lr=0.01,0.03", "data.batch_size=16", "seed=1"])
 def test_another_sweep_has_a_folder_of_its_own(leyden, tmp_path, change):
     words = (*QUICK, "-m", "resume=auto", "optimizer.lr=0.01,0.02")
@@ -188,6 +210,7 @@ def test_a_dry_run_lists_the_jobs(leyden, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_values_that_an_experiment_sweeps_are_ranked_too(leyden, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.path", [*sys.path])
     (tmp_path / "pyproject.toml").touch()
@@ -225,3 +248,28 @@ def test_jobs_in_other_processes_are_ranked_and_may_fail(launcher, leyden_proces
     assert "1  0.01" in done.out
     assert re.search(r"\[1/2\] optimizer.lr=0.01: val/loss \d\.\d+, \d+\.\d s", done.out)
     assert done.out.count("[2/2] optimizer.lr=high: failed: optimizer.lr: expected a float") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_signal_stops_the_sweep_and_its_processes(launcher, tmp_path):
+    words = [*QUICK, "-m", f"hydra/launcher={launcher}", "trainer.max_epochs=999", "seed=0,1,2"]
+    words += ["hydra.launcher.n_jobs=2"] * (launcher == "joblib")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leyden", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob("runs/*/*/*/metrics.csv")):
+        time.sleep(0.05)
+
+    process.terminate()
+
+    assert "stopped by SIGTERM" in process.communicate(timeout=60)[1]
+    assert process.returncode == 75
+    assert "2_seed=2" not in states(sweep_folder(tmp_path))
+    assert group_ends(process.pid)

@@ -107,3 +107,13 @@ def test_numbers_are_refused(table, tmp_path):
     run = trained(tmp_path / "run", "data=table", "task=regression", "network=table_mlp", *where)
     with pytest.raises(UserError, match="predicts no probability"):
         calibrate(run)
+
+
+def test_an_empty_metric_is_refused_and_nothing_changed(run):
+    report = calibrate(run, threshold="f1")
+    with pytest.raises(UserError, match="cannot be chosen by ''"):
+        calibrate(run, threshold="")
+    assert (
+        load_checkpoint(load_run(run).checkpoint)[KEY][CALIBRATION]["threshold"]
+        == (report["threshold"])
+    )

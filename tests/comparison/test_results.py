@@ -147,7 +147,9 @@ def test_cross_validations_of_a_sweep_are_grouped_by_seed(tmp_path: Path) -> Non
     assert row.metrics["test/accuracy"].mean == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"number": "x", "overrides": 3, "run": 5}'])
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"number": "x", "overrides": 3, "run": 5}', r'{"run": "\u0000"}']
+)
 def test_a_damaged_record_hides_no_other_job(sweep: Path, content: str) -> None:
     (sweep / "2" / "job.json").write_text(content)
 
@@ -155,6 +157,16 @@ def test_a_damaged_record_hides_no_other_job(sweep: Path, content: str) -> None:
 
     assert len(results) == 5
     assert [each.number for each in rank(results)[0].results] == [1, 10]
+
+
+@pytest.mark.parametrize("content", ["", "n_train,n_test\n60", "n_train,n_test\n0,40", "\0"])
+def test_the_ratio_of_damaged_folds_is_that_of_equal_ones(tmp_path: Path, content: str) -> None:
+    folder = a_crossval(tmp_path / "cv")
+    folder.folds.write_text(content)
+
+    (result,) = read_results(folder.path)
+
+    assert result.test_ratio == 0.5
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:

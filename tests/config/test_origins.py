@@ -8,10 +8,10 @@ from leyden.config import compose as composing
 from leyden.config.compose import compose, to_plain
 from leyden.config.origins import (
     composed_origin,
+    convert_errors,
     frozen_origin,
     is_chosen,
     options_that_accept,
-    worded,
 )
 from leyden.errors import UserError
 
@@ -143,7 +143,7 @@ def test_whether_the_user_has_chosen_a_node(
     ],
 )
 def test_errors_of_hydra_are_converted(overrides: list[str], expected: list[str]) -> None:
-    with pytest.raises(UserError) as caught, worded(overrides):
+    with pytest.raises(UserError) as caught, convert_errors(overrides):
         compose(overrides)
 
     message = str(caught.value)
@@ -152,12 +152,12 @@ def test_errors_of_hydra_are_converted(overrides: list[str], expected: list[str]
 
 
 def test_other_errors_of_hydra_keep_their_text_in_one_line() -> None:
-    with pytest.raises(UserError, match=r"^first second$"), worded([]):
+    with pytest.raises(UserError, match=r"^first second$"), convert_errors([]):
         raise HydraException("first\n  second")
 
 
 def test_errors_of_other_libraries_are_not_converted() -> None:
-    with pytest.raises(ValueError, match=r"^x$"), worded([]):
+    with pytest.raises(ValueError, match=r"^x$"), convert_errors([]):
         raise ValueError("x")
 
 

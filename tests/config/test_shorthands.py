@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leyden.config.compose import compose, freeze
-from leyden.config.shorthands import NEEDED, NONE, written_out
+from leyden.config.shorthands import NEEDED, NONE, expand_shorthands
 from leyden.errors import UserError
 
 
 @pytest.mark.parametrize("group", [*NONE, "callbacks", "debug", "experiment", "logger"])
 @pytest.mark.parametrize("form", ["{}=null", "{}=", "~{}", "++{}=NULL"])
 def test_a_group_is_left_out(group: str, form: str) -> None:
-    left_out = freeze(compose(written_out([form.format(group)])))
+    left_out = freeze(compose(expand_shorthands([form.format(group)])))
 
     assert left_out == freeze(compose([f"{group}={NONE.get(group, '[]')}"]))
 
@@ -20,7 +20,7 @@ def test_a_group_is_left_out(group: str, form: str) -> None:
 @pytest.mark.parametrize("form", ["{}=null", "{}=", "~{}"])
 def test_a_required_group_cannot_be_left_out(group: str, form: str) -> None:
     with pytest.raises(UserError, match=f"leaves a run without {group}. Expected one of "):
-        written_out([form.format(group)])
+        expand_shorthands([form.format(group)])
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_a_required_group_cannot_be_left_out(group: str, form: str) -> None:
     ],
 )
 def test_other_overrides_are_unchanged(override: str, expected: str) -> None:
-    assert written_out([override]) == [expected]
+    assert expand_shorthands([override]) == [expected]
 
 
 @pytest.mark.parametrize("override", ["data=_base", "data=digits,_image", "callbacks=[default,_x]"])
 def test_files_that_others_share_are_not_options(override: str) -> None:
     with pytest.raises(UserError, match=r"_\w+.yaml holds what other files share and is not an "):
-        written_out([override])
+        expand_shorthands([override])
 
 
 def test_additional_groups_keep_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leyden.config.shorthands.groups", lambda: {"mine": ["a"]})
 
-    written = written_out(["+mine=a", "~mine", "mine=null"])
+    written = expand_shorthands(["+mine=a", "~mine", "mine=null"])
 
     assert written == ["+mine=a", "~mine", "mine=[]"]
 
@@ -57,13 +57,13 @@ def test_additional_groups_keep_their_prefix(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("override", ["hydra=null", "hydra/launcher=", "+mine/inner=null"])
 def test_groups_of_hydra_need_an_option(override: str) -> None:
     with pytest.raises(UserError, match="names no option"):
-        written_out([override])
+        expand_shorthands([override])
 
 
 @given(name=st.text(min_size=1))
 def test_paths_of_data_may_contain_any_character(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leyden.config.shorthands.exists", lambda path: True)  # noqa: ARG005
-        (override,) = written_out([f"data.root={name}"])
+        (override,) = expand_shorthands([f"data.root={name}"])
 
     assert OverridesParser.create().parse_override(override).value() == name

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leyden.data.values import canonical, matcher, merged, truth_words
+from leyden.data.values import canonical, matcher, merge_equal, truth_words
 
 CAFE = "Café"
 
@@ -60,15 +60,17 @@ def test_a_canonical_spelling_stays(text):
     ],
 )
 def test_equal_names_share_the_shortest_spelling(names, spellings):
-    assert merged(names) == dict(zip(names, spellings, strict=True))
+    assert merge_equal(names) == dict(zip(names, spellings, strict=True))
 
 
 @given(st.lists(st.sampled_from(["1", "1.0", "true", "T", "f", "0", "no", "N", "x"]), unique=True))
 def test_the_order_of_names_changes_no_spelling(names):
-    spellings = merged(names)
+    spellings = merge_equal(names)
 
-    assert merged(names[::-1]) == spellings
-    assert merged(sorted(set(spellings.values()))) == {name: name for name in spellings.values()}
+    assert merge_equal(names[::-1]) == spellings
+    assert merge_equal(sorted(set(spellings.values()))) == {
+        name: name for name in spellings.values()
+    }
 
 
 @pytest.mark.parametrize(

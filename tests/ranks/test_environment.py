@@ -1,6 +1,11 @@
+import os
+import signal
+import sys
+from multiprocessing import get_context
+
 import pytest
 
-from leyden.ranks.environment import is_launched, rank, world_size
+from leyden.ranks.environment import die_with_launcher, is_launched, rank, world_size
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +26,18 @@ def test_a_launcher_sets_the_rank(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (rank(), world_size()) == (3, 4)
     assert is_launched()
+
+
+def _outlive_parent() -> None:
+    os.getppid = lambda: 1  # type: ignore[assignment]  # as after the death of the parent
+    die_with_launcher()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="uses prctl")
+def test_a_process_whose_launcher_has_died_already_dies_too() -> None:
+    process = get_context("spawn").Process(target=_outlive_parent)
+    process.start()
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL

@@ -6,7 +6,7 @@ import pytest
 
 from leyden.config.compose import compose, freeze
 from leyden.errors import InterruptedRunError, UserError
-from leyden.ranks.launch import count_ranks, errors_reported, launch, take_first_error
+from leyden.ranks.launch import count_ranks, launch, report_errors, take_first_error
 
 
 def needed(words):
@@ -65,7 +65,7 @@ def test_the_first_error_is_reported_and_damaged_ones_are_ignored(tmp_path):
 def test_a_rank_reports_its_error(error, tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "3")
 
-    with pytest.raises(type(error)), errors_reported(tmp_path):
+    with pytest.raises(type(error)), report_errors(tmp_path):
         raise error
 
     reported = take_first_error(tmp_path)
@@ -76,11 +76,11 @@ RANK = """
 import os, signal, sys, time
 from pathlib import Path
 from leyden.errors import InterruptedRunError, UserError
-from leyden.ranks.launch import errors_reported
+from leyden.ranks.launch import report_errors
 
 if os.environ["RANK"] == "0":
     time.sleep(100)
-with errors_reported(Path(sys.argv[1])):
+with report_errors(Path(sys.argv[1])):
     {ending}
 """
 
@@ -117,7 +117,7 @@ def test_a_rank_that_fails_ends_the_others(ending, kind, message, tmp_path):
 def test_ranks_that_were_stopped_can_be_continued(code, tmp_path):
     words = "stopped by trainer.max_time"
     ending = f"""try:
-        with errors_reported(Path(sys.argv[1])):
+        with report_errors(Path(sys.argv[1])):
             raise InterruptedRunError("{words}", exit_code={code})
     finally:
         os._exit({code})"""
@@ -131,7 +131,7 @@ def test_ranks_that_were_stopped_can_be_continued(code, tmp_path):
 @pytest.mark.slow
 def test_input_that_ranks_refuse_is_a_user_error(tmp_path):
     ending = """try:
-        with errors_reported(Path(sys.argv[1])):
+        with report_errors(Path(sys.argv[1])):
             raise UserError("no.")
     finally:
         os._exit(2)"""

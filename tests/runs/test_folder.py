@@ -165,6 +165,20 @@ def test_unfinished_jobs_of_a_sweep_are_found(tmp_path: Path, config: Config) ->
     assert newest_run(config, tmp_path, finished=False) == run
 
 
+def test_runs_and_cross_validations_of_one_config_are_told_apart(
+    tmp_path: Path, config: Config
+) -> None:
+    run = a_run(tmp_path / "mine" / "1", config)
+    once, twice, damaged = (a_run(tmp_path / "mine" / name, config) for name in "234")
+    write_json(once.crossval, {"repeats": 1})
+    write_json(twice.crossval, {"repeats": 2})
+    damaged.crossval.write_text("{")
+
+    assert newest_run(config, tmp_path, finished=False) == run
+    assert newest_run(config, tmp_path, finished=False, repeats=1) == once
+    assert newest_run(config, tmp_path, finished=False, repeats=2) == twice
+
+
 def test_runs_of_other_names_and_configs_are_not_found(tmp_path: Path, config: Config) -> None:
     assert newest_run(config, tmp_path, finished=False) is None
     a_run(tmp_path / "other" / "1", config)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from leyden.checkpoints.io import load_checkpoint
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import compose, freeze, select
 from leyden.errors import UserError
 from leyden.runs.fixed_keys import claim
@@ -125,6 +126,8 @@ def test_folds_have_seeds_of_their_own_and_one_seed_of_the_splits(digits):
 
     assert [fold.config.seed for fold in folds] == [5, 6, 7, 8]
     assert [select(fold.config, "data.seed") for fold in folds] == [5, 6, 7, 8]
+    config.seed = LARGEST_SEED
+    assert [fold.config.seed for fold in list_folds(config, digits, repeats=1)] == [LARGEST_SEED, 0]
     assert {fold.config.data.splitter.seed for fold in folds} == {5}
     assert [fold.folder.path.name for fold in folds] == [
         *("fold-0", "fold-1", "repeat-1-fold-0", "repeat-1-fold-1")
@@ -207,6 +210,15 @@ def test_weights_of_another_shape_are_a_user_error(digits, tmp_path):
         load_run(str(tmp_path / "other.ckpt"))
 
 
+def test_the_config_of_an_ensemble_is_checked_as_any_other(digits, tmp_path):
+    checkpoint = load_checkpoint(digits.best)
+    checkpoint["leyden"]["config"]["network"]["_target_"] = "os.system"
+    torch.save(checkpoint, tmp_path / "foreign.ckpt")
+
+    with pytest.raises(UserError, match=r"os\.system' is refused"):
+        load_run(str(tmp_path / "foreign.ckpt"))
+
+
 def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows))
     lines = lines_of(folder.path / "oof.csv")
@@ -219,6 +231,25 @@ def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     assert np.std(errors) < 2
     assert averaged == pytest.approx(mean, rel=0, abs=1e-4)
     assert evaluate(str(folder.path))["test/rmse"] < 2
+
+
+def test_probabilities_of_labels_are_averaged(tmp_path):
+    file = tmp_path / "visits.csv"
+    states = ["cough;fever", "fever", "", "cough;pain"] * 40
+    lines = [f"{row % 4},{row},{state}" for row, state in enumerate(states)]
+    file.write_text("\n".join(["kind,visit,state", *lines]))
+    words = table_words(file, "data.target=state", "data.label_separator=';'", "task=multilabel")
+    folder = cross_validated(tmp_path / "crossval", *words)
+    members = [list(predict(str(folder.path / f"fold-{fold}"), [str(file)])) for fold in range(3)]
+
+    averaged = list(predict(str(folder.path), [str(file)]))
+
+    for column in ("probability of cough", "probability of fever", "probability of pain"):
+        mean = np.mean([[row[column] for row in own] for own in members], axis=0)
+        assert [row[column] for row in averaged] == pytest.approx(mean, abs=1e-5)
+    lines = lines_of(folder.predictions)
+    assert {line["target"] for line in lines} == {"cough;fever", "fever", "", "cough;pain"}
+    assert {"labels", "probability of pain"} <= set(lines[0])
 
 
 def test_a_pipe_is_read_for_every_member(rows, tmp_path):

@@ -1,4 +1,7 @@
+import sys
+
 import pytest
+import torch
 from torch import nn
 
 from leyden.workflows import hardware
@@ -59,3 +62,20 @@ def test_an_explicit_precision_is_kept(flags):
     flags("avx512_bf16")
 
     assert precision_of({"precision": "64-true", "accelerator": "cpu"}, CONVOLUTION) == "64-true"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset on Linux alone")
+def test_the_peak_of_memory_is_of_this_run_alone():
+    held = torch.ones(2**26, dtype=torch.uint8)
+    before = hardware.peak_memory()["main"]
+    assert before > held.numel()
+    del held
+    hardware.reset_peak_memory()
+    assert hardware.peak_memory()["main"] < before - 2**25
+
+
+def test_of_several_gpus_the_fullest_counts(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", [5, 7].__getitem__)
+    assert hardware.peak_memory()["gpu"] == 7

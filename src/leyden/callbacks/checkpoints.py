@@ -81,7 +81,7 @@ class Checkpoints(Checkpoint):
         due = trainer.global_step - self.saved_step >= self.save_every_steps
         if math.isfinite(self.save_every_seconds):
             late = time.monotonic() - self.saved_at >= self.save_every_seconds
-            due |= agreed(trainer, batch_idx, asked=late)
+            due |= any_rank_asks(trainer, batch_idx, asked=late)
         if due and is_resumable(trainer, batch_idx):
             self._save(trainer, LAST)
 
@@ -181,7 +181,7 @@ def is_resumable(trainer: Trainer, batch_idx: int) -> bool:
     return done % trainer.accumulate_grad_batches == 0 and not validates and not ends
 
 
-def agreed(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
+def any_rank_asks(trainer: Trainer, batch_idx: int, *, asked: bool) -> bool:
     """Whether any rank asks for a checkpoint or a stop.
 
     Args:

@@ -10,10 +10,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
-from leyden.callbacks.checkpoints import Checkpoints, agreed, is_resumable, save
+from leyden.callbacks.checkpoints import Checkpoints, any_rank_asks, is_resumable, save
 from leyden.checkpoints.files import LAST
 from leyden.errors import InterruptedRunError
-from leyden.ranks.signals import SIGNALS, STOPPED, exit_code, handlers_restored, install_handlers
+from leyden.ranks.signals import SIGNALS, STOPPED, exit_code, install_handlers, restore_handlers
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class StopRequest:
 def stopping_on_signals() -> Iterator[StopRequest]:
     """Yield a request that signals fill in within the block."""
     request = StopRequest()
-    with handlers_restored():
+    with restore_handlers():
         request.listen()
         yield request
 
@@ -91,7 +91,7 @@ class GracefulStop(Checkpoint):
         """Stop after this batch if that is requested and training can resume from here."""
         if trainer.should_stop:
             self._check_time_limit(trainer)
-        wanted = agreed(trainer, batch_idx, asked=self.request.reason is not None)
+        wanted = any_rank_asks(trainer, batch_idx, asked=self.request.reason is not None)
         if wanted and is_resumable(trainer, batch_idx):
             save(trainer, LAST)
             self._stop()

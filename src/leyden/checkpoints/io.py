@@ -16,7 +16,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from leyden.checkpoints.files import META, unwritable
 from leyden.checkpoints.record import KEY, check_types
 from leyden.errors import UserError, first_line
-from leyden.files import flush_folder, remove, written_aside
+from leyden.files import flush_folder, remove, write_aside
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class SafeCheckpointIO(CheckpointIO):
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_aside(path) as aside, aside.open("xb") as stream:
+            with write_aside(path) as aside, aside.open("xb") as stream:
                 torch.save(checkpoint, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -127,7 +127,7 @@ def link_checkpoint(source: Path, target: Path) -> None:
 
         shards.link(source, target, link_checkpoint)
         return
-    with written_aside(target) as aside:
+    with write_aside(target) as aside:
         try:
             aside.hardlink_to(source)
         except OSError:  # this file system has no hard links

@@ -10,9 +10,9 @@ from leyden.cli.arguments import Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_one
 from leyden.cli.train import import_torch, log_to
 from leyden.comparison.results import read_results
-from leyden.comparison.table import as_text, rank, write_csv
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.comparison.table import RANKING, as_text, rank, write_csv
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.runs.provenance import record_command
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ def run(words: Sequence[str]) -> None:
     record_command(["baselines", *words])
     arguments = split(words, "folds", "repeats")
     arguments.refuse_bare()
-    arguments.overrides = written_out(arguments.overrides)
-    with worded(arguments.overrides):
+    arguments.overrides = expand_shorthands(arguments.overrides)
+    with convert_errors(arguments.overrides):
         overrides = [FOLDER, *arguments.overrides]
         sys.argv = ["leyden baselines", *overrides]  # which Hydra reads
         run_one(*compose_and_check(overrides), partial(_run_job, arguments=arguments))
@@ -61,6 +61,6 @@ def _run_job(job: Job, *, arguments: Arguments) -> None:
         config = ensemble_config(config, folds=folds, repeats=repeats)
     run_baselines(config, job.folder.path, repeats=repeats, crosses=crosses)
     rows = rank(read_results(job.folder.path))
-    write_csv(rows, job.folder.path / "ranking.csv")
+    write_csv(rows, job.folder.path / RANKING)
     log.info("baselines:\n%s", as_text(rows))
     log.info("folder: %s", os.path.relpath(job.folder.path))

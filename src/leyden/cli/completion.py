@@ -86,6 +86,7 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "baselines": {"folds": (), "repeats": ()},
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
+    "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -154,16 +155,16 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command != "consolidate":
+    if command not in ("consolidate", "report"):
         yield from _keys(before, word)
 
 
 def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterator[str]:
     """Yield the values of a key; complete ones end with a space."""
     if key in COMMAND_KEYS[command]:
-        runs = [run for run in _runs() if run.startswith(value)] if key == "run" else []
+        runs = [run for run in _runs(key) if run.startswith(value)]
         yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
-        if key in ("run", "input", "to") and not runs:
+        if key in ("run", "path", "input", "to") and not runs:
             yield from _paths(value)
         return
     from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra
@@ -198,24 +199,25 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 def _config(before: Sequence[str]) -> Any:
     """Compose the config of the options chosen so far, or read that of the run."""
     from leyden.config.compose import compose, groups, load
-    from leyden.config.origins import worded
-    from leyden.config.shorthands import written_out
+    from leyden.config.origins import convert_errors
+    from leyden.config.shorthands import expand_shorthands
     from leyden.runs.folder import find_run
 
     chosen = [word for word in before if word.lstrip("+~").partition("=")[0] in groups()]
-    with suppress(UserError), worded(chosen):
+    with suppress(UserError), convert_errors(chosen):
         for word in before:
             if word.startswith("run="):
                 return load(find_run(word.removeprefix("run="))[0].config)
-        return compose(written_out(chosen))
+        return compose(expand_shorthands(chosen))
     return compose([])
 
 
-def _runs() -> Iterator[str]:
-    """Yield the run folders, including those of sweeps."""
+def _runs(key: str) -> Iterator[str]:
+    """Yield the run folders, including those of sweeps; for ``path`` the sweeps too."""
     from leyden.runs.folder import RUNS
 
-    return (str(file.parent) for file in RUNS.glob("**/config.yaml"))
+    files = {"run": ("config.yaml",), "path": ("config.yaml", "sweep.json")}.get(key, ())
+    return (str(path.parent) for file in files for path in RUNS.glob(f"**/{file}"))
 
 
 def _paths(text: str) -> Iterator[str]:

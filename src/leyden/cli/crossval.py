@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 
-from leyden.cli.arguments import Arguments, split
+from leyden.cli.arguments import MOST, Arguments, split
 from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
 from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
-from leyden.cli.train import import_torch, log_to, wants_resume
+from leyden.cli.train import import_torch, join_pool, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.monitor import out_of_fold
-from leyden.ranks.environment import die_with_launcher, is_launched
+from leyden.ranks.environment import is_launched
+from leyden.ranks.signals import stopped_by_signals
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, newest_run, read_json, write_json
 from leyden.runs.provenance import record_command
@@ -81,8 +82,8 @@ def run(words: Sequence[str]) -> None:
     record_command(["crossval", *words])
     arguments = split(words, "run", "resume", *LEAST, *OWN_KEYS)
     expand_seeds(arguments)
-    arguments.overrides = written_out(arguments.overrides)
-    with worded(arguments.overrides):
+    arguments.overrides = expand_shorthands(arguments.overrides)
+    with convert_errors(arguments.overrides):
         if chosen := arguments.one("run"):
             _continue(chosen, arguments)
         else:
@@ -92,27 +93,27 @@ def run(words: Sequence[str]) -> None:
 def _start(arguments: Arguments) -> None:
     """Start a cross-validation or a sweep of them."""
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
-    run_job = partial(_run_job, plan=plan, resume=resume)
+    run_each = partial(run_job, plan=plan, resume=resume)
     kind = f"crossval folds={plan.folds or 'default'} repeats={plan.repeats}"
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     words = [*arguments.bare, FOLDER, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden crossval", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     config, source = compose_and_check(words)
     if is_multirun(source):
-        sweep(arguments, run_job, kind=kind, resume=resume)
+        sweep(arguments, run_each, kind=kind, resume=resume)
         return
     refuse_own_keys(arguments)
     whole = _config(config, plan)
     if resume and (unfinished := _earlier(whole, plan, finished=False)):
         _crossval(whole, unfinished, plan)
     else:
-        run_one(config, source, run_job)
+        run_one(config, source, run_each)
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:
@@ -130,14 +131,14 @@ def _continue(chosen: str, arguments: Arguments) -> None:
             f"{arguments.overrides[0]}: a cross-validation is continued with the config that it "
             "has, because folds of several configs cannot be compared. Start a new one with it."
         )
-    before = _read_plan(folder)
+    before = read_plan(folder)
     plan = _plan(arguments, before)
     if (plan.folds, plan.repeats) != (before.folds, before.repeats):
         raise UserError(
             f"{folder.path} has {before.folds} folds and {before.repeats} repeats, which cannot "
             "be changed. Leave folds= and repeats= out, or start a new cross-validation."
         )
-    _crossval(config_to_continue(folder), folder, plan)
+    _crossval(_config(config_to_continue(folder), plan), folder, plan)
 
 
 def _plan(arguments: Arguments, default: Plan) -> Plan:
@@ -154,10 +155,15 @@ def _plan(arguments: Arguments, default: Plan) -> Plan:
     )
 
 
-def _read_plan(folder: RunFolder) -> Plan:
+def read_plan(folder: RunFolder) -> Plan:
+    """Read the plan of a cross-validation.
+
+    Raises:
+        UserError: It is damaged.
+    """
     content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
-    if not all(plan.get(key, 0) >= least for key, least in LEAST.items()):
+    if not all(least <= plan.get(key, 0) <= MOST for key, least in LEAST.items()):
         raise UserError(
             f"{folder.crossval} is damaged. Expected integers for {', '.join(LEAST)}: write it "
             "again, or start a new cross-validation."
@@ -165,12 +171,12 @@ def _read_plan(folder: RunFolder) -> Plan:
     return Plan(**{key: int(number) for key, number in plan.items()})
 
 
-def _run_job(job: Job, *, plan: Plan, resume: bool) -> float | None:
+def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     """Cross-validate a job of Hydra's in its folder; return the value that sweepers optimise."""
     sweeping = job.number is not None
     config, folder = _config(job.config, plan), job.folder
     if job.launcher == "joblib":
-        _take_gpu(config)
+        join_pool(config)
     earlier = None
     if resume and sweeping and not folder.config.exists():
         earlier = _earlier(config, plan, finished=False) or _earlier(config, plan, finished=True)
@@ -192,8 +198,7 @@ def _config(config: Config, plan: Plan) -> Config:
 
 def _earlier(config: Config, plan: Plan, *, finished: bool) -> RunFolder | None:
     """Find the newest cross-validation of the same config."""
-    folder = newest_run(config, RUNS, finished=finished)
-    return folder if folder and _read_plan(folder).repeats == plan.repeats else None
+    return newest_run(config, RUNS, finished=finished, repeats=plan.repeats)
 
 
 def _crossval(
@@ -211,7 +216,8 @@ def _crossval(
     else:
         here = partial(_train_here, log_after=folder, quiet=quiet)
         train_fold = here if plan.jobs == 1 else _train_aside
-        crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
+        with stopped_by_signals():
+            crossval(config, folder, repeats=plan.repeats, jobs=plan.jobs, train_fold=train_fold)
     _report(folder)
     return folder.read_metrics().get(out_of_fold(str(config.monitor)))
 
@@ -227,11 +233,13 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
         raise UserError(
             f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
         )
-    if folder.config.exists() and _read_plan(folder).repeats != plan.repeats:
+    if folder.config.exists() and read_plan(folder).repeats != plan.repeats:
         raise UserError(
-            f"{folder.path} holds a cross-validation of {_read_plan(folder).repeats} repeats, not "
-            f"{plan.repeats}. Expected a new folder, or repeats={_read_plan(folder).repeats}."
+            f"{folder.path} holds a cross-validation of {read_plan(folder).repeats} repeats, not "
+            f"{plan.repeats}. Expected a new folder, or repeats={read_plan(folder).repeats}."
         )
+    if folder.config.exists():
+        claim(folder, config)  # raises for another config before its plan is overwritten
     write_json(folder.crossval, vars(plan))
     claim(folder, config)
 
@@ -248,9 +256,8 @@ def _train_here(config: Config, folder: RunFolder, *, log_after: RunFolder, quie
 
 def _train_aside(config: Config, folder: RunFolder) -> None:
     """Train a fold in a process of joblib's, silently; it ends with the process that started it."""
-    die_with_launcher()
+    join_pool(config)
     import_torch()
-    _take_gpu(config)
     nowhere = StringIO()
     with redirect_stdout(nowhere), redirect_stderr(nowhere):
         log_to(folder)
@@ -258,17 +265,9 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
         start(config, folder)
 
 
-def _take_gpu(config: Config) -> None:
-    """Give this process one of several GPUs, unless it is to use more."""
-    if config.trainer.devices == 1:
-        from leyden.ranks.gpus import take_gpu  # imports torch
-
-        take_gpu()
-
-
 def _report(folder: RunFolder) -> None:
     """Write what follows from the folds, and log it and where the folder is."""
-    from leyden.comparison.predictions import OUT_OF_FOLD, holds_classes, mark_label_errors
+    from leyden.comparison.out_of_fold import OUT_OF_FOLD, holds_classes, mark_label_errors
 
     shown = as_text(write_intervals(folder))
     log.info("means over all folds; test is the fold that was left out:\n%s", shown)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from leyden.cli.arguments import split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
-from leyden.printable import rounded
+from leyden.printable import shorten_float32
 from leyden.runs.folder import as_json, find_run
 
 USAGE = """usage: leyden evaluate run=RUN [KEY=VALUE …]
@@ -35,7 +35,7 @@ def run(words: Sequence[str]) -> None:
         from leyden.workflows.evaluate import evaluate
 
     tame_lightning()
-    with worded(arguments.overrides):
-        overrides, is_allowed = written_out(arguments.overrides), allowed is not None
+    with convert_errors(arguments.overrides):
+        overrides, is_allowed = expand_shorthands(arguments.overrides), allowed is not None
         metrics = evaluate(chosen, overrides, allow_changed_data=is_allowed)
-        print(as_json({name: rounded(value) for name, value in metrics.items()}))
+        print(as_json({name: shorten_float32(value) for name, value in metrics.items()}))

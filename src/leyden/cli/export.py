@@ -6,8 +6,8 @@ from pathlib import Path
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError, did_you_mean
 from leyden.runs.folder import as_json, find_run
 
@@ -48,14 +48,14 @@ def run(words: Sequence[str]) -> None:
         from leyden.serving.export import export
 
     tame_lightning()
-    with worded(arguments.overrides):
+    with convert_errors(arguments.overrides):
         record = export(
             chosen,
             to.expanduser(),
             form=form,
             precision=precision,
             inputs=arguments.own.get("input", ()),
-            overrides=written_out(arguments.overrides),
+            overrides=expand_shorthands(arguments.overrides),
         )
     print(as_json({"export": str(to), **record["parity"]}))
 

@@ -172,14 +172,15 @@ def current_place() -> tuple[RunFolder, dict[str, Any], int | None]:
 def job_folder(number: int | str, overrides: str) -> str:
     """Return the name of the folder of a job: its number, and the values that are its own.
 
-    >>> job_folder(3, "data.root=/a b/c,network.hidden_widths=[64,32]")
+    >>> job_folder(3, "+data.root=/a b/c,network.hidden_widths=[64,32]")
     '3_data.root=-a-b-c,network.hidden_widths=64,32'
 
     Args:
         number: Place in the sweep, which makes the name unique.
         overrides: ``KEY=VALUE`` separated by commas.
     """
-    plain = re.sub(r"[^\w.,=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
+    plain = re.sub(r"[\[\]{}()'\"]|(?<![^,])\+", "", overrides)
+    plain = re.sub(r"[^\w.,=+-]+", "-", plain)
     name = f"{number}_{plain}".encode()[:LONGEST_FOLDER].decode(errors="ignore")
     return name.rstrip("_.,=+-")
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a network, then test its best checkpoint; -m sweeps",
     "crossval": "train and test on every fold, then one ensemble of all; -m sweeps",
     "baselines": "measure models that are not networks on the same rows",
+    "report": "rank the jobs of a sweep, or compare two runs: a page of HTML",
     "evaluate": "measure a finished run",
     "predict": "predict raw files with a run or an export, as CSV or JSON lines",
     "calibrate": "fit the probabilities of a finished run to the frequencies of the classes",

@@ -10,8 +10,8 @@ from typing import Any
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
 from leyden.printable import cell, predicted_cell
@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> None:
     # An empty path would be the current folder.
     inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
     predict = _predict_with_run if arguments.one("export") is None else _predict_with_export
-    with worded(arguments.overrides):
+    with convert_errors(arguments.overrides):
         PRINTERS[output_format](predict(arguments, inputs))
 
 
@@ -50,7 +50,7 @@ def _predict_with_run(arguments: Arguments, inputs: Sequence[str]) -> Iterator[d
         from leyden.workflows.predict import predict
 
     tame_lightning()
-    return predict(chosen, inputs, written_out(arguments.overrides))
+    return predict(chosen, inputs, expand_shorthands(arguments.overrides))
 
 
 def _predict_with_export(arguments: Arguments, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:

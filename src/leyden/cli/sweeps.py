@@ -5,16 +5,15 @@ import json
 import logging
 import math
 import os
-import signal
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -32,13 +31,13 @@ from leyden.cli.hydra_jobs import (
     run_sweep,
 )
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
-from leyden.comparison.table import as_text, as_word, rank, write_csv
+from leyden.comparison.table import RANKING, as_text, as_word, rank, write_csv
 from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
-from leyden.config.shorthands import quoted
-from leyden.errors import InterruptedRunError, UserError, describe, first_line
+from leyden.config.shorthands import quote
+from leyden.errors import UserError, describe, first_line
 from leyden.printable import printable
-from leyden.ranks.signals import SIGNALS, exit_code
+from leyden.ranks.signals import stopped_by_signals
 from leyden.runs.folder import RUNS, RunFolder, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -47,8 +46,6 @@ OWN_KEYS = ("seeds", "retries", "dry_run")
 """Keys of commands that sweep; none of them is a key of the config."""
 
 FLAGS = {"-m", "--multirun"}
-
-RANKING = "ranking.csv"
 
 HEARD = ("basic", "joblib")
 """Launchers whose jobs print on the terminal of the command."""
@@ -92,7 +89,7 @@ def expand_seeds(arguments: Arguments) -> None:
     if arguments.one("seeds") is None:
         return
     count = arguments.integer("seeds", default=1)
-    given = [word for word in arguments.overrides if word.startswith("seed=")]
+    given = [word for word in arguments.overrides if word.lstrip("+").startswith("seed=")]
     first = given[-1].partition("=")[2] if given else "0"
     if not first.isdecimal() or len(first) > len(str(LARGEST_SEED)):
         raise UserError(
@@ -100,7 +97,7 @@ def expand_seeds(arguments: Arguments) -> None:
             f"as seed=0 seeds={count}, or a list alone: -m {given[-1]}."
         )
     seeds = range(int(first), int(first) + count)
-    kept = [word for word in arguments.overrides if not word.startswith("seed=")]
+    kept = [word for word in arguments.overrides if word not in given]
     arguments.overrides = [*kept, f"seed={','.join(map(str, seeds))}"]
     if not is_sweep(arguments):
         arguments.bare.insert(0, "-m")
@@ -146,7 +143,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
     sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
-    with _stopped_by_signals(), _watched(found, count):
+    with stopped_by_signals(), _watched(found, count):
         run_sweep(partial(_run_job, run=run, retries=retries, count=count))
     _finish(found.folder, count)
 
@@ -162,13 +159,15 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
     jobs = None
     if sweeper.get("_target_") == BasicSweeperConf._target_:
         (jobs,) = BasicSweeper.split_arguments(varied, None)
+    swept = {
+        each.key_or_group: str(each.input_line).partition("=")[2]
+        for each in varied
+        if each.is_sweep_override()
+    }
     identity = {
         "kind": kind,
-        "swept": {
-            each.key_or_group: str(each.input_line).partition("=")[2]
-            for each in varied
-            if each.is_sweep_override()
-        },
+        "swept": swept,
+        "defaults": _defaults(source, swept),
         "config": _digest(without_hydra(source)),
     }
     earlier = None
@@ -182,6 +181,19 @@ def _plan(words: Sequence[str], *, kind: str, resume: bool) -> Sweep:
         launcher=source.hydra.runtime.choices["hydra/launcher"],
         identity=identity,
     )
+
+
+def _defaults(source: Config, swept: Iterable[str]) -> dict[str, Any]:
+    """Return the option of each group, and the value of each key, without the sweep."""
+    plain, choices = to_plain(without_hydra(source)), source.hydra.runtime.choices
+
+    def find(node: Any, name: str) -> Any:
+        return node.get(name) if isinstance(node, Mapping) else None
+
+    return {
+        key: choices[key] if key in choices else reduce(find, key.split("."), plain)
+        for key in swept
+    }
 
 
 def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:
@@ -240,28 +252,9 @@ def _words_for_hydra(sweep: Sweep) -> list[str]:
     """Return the overrides, with the folder and with what is left out of the names of jobs."""
     return [
         *sweep.words,
-        f"hydra.sweep.dir={quoted(str(sweep.folder))}",
+        f"hydra.sweep.dir={quote(str(sweep.folder))}",
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sweep.shared)}]",
     ]
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let a signal that no job handles end the sweep as it ends a run, not the process at once.
-
-    Launchers then end the processes that they have started.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        reason = f"stopped by {signal.Signals(number).name}"
-        raise InterruptedRunError(reason, exit_code=exit_code(number))
-
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -392,6 +385,7 @@ def _finish(folder: Path, count: int | None) -> None:
     write_csv(rows, folder / RANKING)
     place = os.path.relpath(folder)
     print(f"\n{printable(as_text(rows))}\n\nranking: {place}/{RANKING}")
+    print(f"what is noise, in one page: leyden report path={shlex.quote(place)}")
     finished = [each for each in results if each.is_finished]
     if len(finished) < (count or len(results)):
         raise UserError(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
@@ -23,8 +24,8 @@ from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys,
 from leyden.cli.train_help import help_text
 from leyden.config.check import forget_sources
 from leyden.config.compose import Config
-from leyden.config.origins import worded
-from leyden.config.shorthands import written_out
+from leyden.config.origins import convert_errors
+from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.ranks.environment import die_with_launcher, is_launched, rank
 from leyden.runs.fixed_keys import claim
@@ -55,12 +56,11 @@ def run(words: Sequence[str]) -> None:
     record_command(["train", *words])
     arguments = split(words, "run", "resume", *OWN_KEYS)
     expand_seeds(arguments)
-    arguments.overrides = written_out(arguments.overrides)
-    with worded(arguments.overrides):
+    arguments.overrides = expand_shorthands(arguments.overrides)
+    with convert_errors(arguments.overrides):
         if {"-h", "--help"} & set(words):
-            # Lists of values of a sweep cannot be composed.
-            sweeps = {"-m", "--multirun"} & set(words)
-            print(help_text([] if sweeps else arguments.overrides))
+            # The lists of values of a sweep cannot be composed.
+            print(help_text([] if is_sweep(arguments) else arguments.overrides))
         else:
             _dispatch(arguments)
 
@@ -141,7 +141,7 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
     log_to(folder)
-    overrides = source.read_job().get("overrides") or {}
+    overrides = source.read_job().get("overrides", {})
     folder.write_job(overrides | values_of(arguments.overrides))
     log.info("repeating %s", source.path)
     _train(config, folder, jobs=jobs)
@@ -149,30 +149,35 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
     """Start a run or a sweep, or continue the newest unfinished run of the same config."""
-    run_job = partial(_run_job, resume=resume, jobs=jobs)
+    run_each = partial(run_job, resume=resume, jobs=jobs)
     if is_sweep(arguments):
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     words = [*arguments.bare, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
         sys.argv = ["leyden train", *words]  # which Hydra reads
-        run_hydra(run_job)
+        run_hydra(run_each)
         return
     config, source = compose_and_check(words)
     if is_multirun(source):
-        sweep(arguments, run_job, kind="train", resume=resume)
+        sweep(arguments, run_each, kind="train", resume=resume)
         return
     refuse_own_keys(arguments)
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log_to(unfinished)
         _train(config, unfinished, jobs=jobs)
     else:
-        run_one(config, source, run_job)
+        run_one(config, source, run_each)
 
 
-def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
+def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> float | None:
     """Run a job in its folder, or in that of the same run if ``resume`` finds one.
+
+    Args:
+        job: What to train, and where.
+        resume: Whether an earlier run of the same config takes its place.
+        jobs: The jobs of the first rank, see ``start``.
 
     Returns:
         The best value of the monitored metric.
@@ -181,11 +186,7 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
     if job.launcher == "joblib":
-        die_with_launcher()
-        if config.trainer.devices == 1:
-            from leyden.ranks.gpus import take_gpu  # imports torch
-
-            take_gpu()
+        join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
         folder.write_job(job.overrides, number=job.number, run=earlier.path)
         folder = earlier
@@ -199,6 +200,16 @@ def _run_job(job: Job, *, resume: bool, jobs: "Jobs | None") -> float | None:
         log.info("continuing %s", folder.path)
         log_to(folder, quiet=sweeping)
     return _train(config, folder, jobs=jobs)
+
+
+def join_pool(config: Config) -> None:
+    """End with the process that started this one, and take a GPU for a job that needs one."""
+    if parent_process() is not None:  # joblib starts no process for one job at a time
+        die_with_launcher()
+    if config.trainer.devices == 1:
+        from leyden.ranks.gpus import take_gpu  # imports torch
+
+        take_gpu()
 
 
 def _earlier(job: Job) -> RunFolder | None:

@@ -53,8 +53,10 @@ def calibrate(run: str, *, threshold: str | None = None) -> dict[str, Any]:
     temperature = fit_temperature(logits, targets)
     scaled = np.exp(logits / temperature)
     scaled /= scaled.sum(axis=1, keepdims=True)
-    chosen = threshold and choose_threshold(scaled[:, 1], targets, metric=threshold)
-    settings = {"temperature": temperature, "threshold": chosen.value if chosen else None}
+    value = None
+    if threshold is not None:
+        value = choose_threshold(scaled[:, 1], targets, metric=threshold).value
+    settings = {"temperature": temperature, "threshold": value}
     checkpoint = load_checkpoint(finished.checkpoint)
     checkpoint[KEY][CALIBRATION] = settings
     SafeCheckpointIO().save_checkpoint(checkpoint, finished.checkpoint)

@@ -4,10 +4,10 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from statistics import fmean
 
 from leyden.comparison.statistics import Estimate, Replicate, summarise
-from leyden.runs.folder import RunFolder, write_json
+from leyden.errors import UserError
+from leyden.runs.folder import RunFolder, read_json, write_json
 
 INTERVALS = "intervals.json"
 """File in the folder of a cross-validation with the interval of each metric."""
@@ -24,14 +24,32 @@ def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
 
     Returns:
         An estimate by the name of the metric.
+
+    Raises:
+        UserError: If ``folds.csv`` is missing or damaged.
     """
-    with folder.folds.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    ratio = fmean(int(row["n_test"]) / int(row["n_train"]) for row in rows)
-    names = [name for name in rows[0] if name not in NOT_METRICS]
-    estimates = {name: summarise(_scores(rows, name), test_ratio=ratio) for name in names}
+    try:
+        rows = _read_rows(folder)
+        ratio = sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
+        names = [name for name in rows[0] if name not in NOT_METRICS]
+        scores = {name: _scores(rows, name) for name in names}
+    except (OSError, LookupError, TypeError, ValueError, ZeroDivisionError, csv.Error) as error:
+        raise UserError(
+            f"{folder.folds} is damaged: {error!r}. Remove {folder.status} and give `leyden "
+            f"crossval run={folder.path}`, which writes it again from the folds."
+        ) from error
+    estimates = {name: summarise(each, test_ratio=ratio) for name, each in scores.items()}
     write_json(folder.path / INTERVALS, {name: asdict(each) for name, each in estimates.items()})
     return estimates
+
+
+def _read_rows(folder: RunFolder) -> list[dict[str, str]]:
+    with folder.folds.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    plan = read_json(folder.crossval)
+    if len(rows) != (expected := plan["folds"] * plan["repeats"]):
+        raise ValueError(f"it has {len(rows)} rows, not {expected:g}")
+    return rows
 
 
 def _scores(rows: Sequence[Mapping[str, str]], name: str) -> dict[Replicate, float]:

@@ -1,47 +1,20 @@
 """Predicted probabilities of rows that a network was not trained on, beside their targets."""
 
-import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from leyden.comparison.label_errors import find_label_errors
+from leyden.comparison.out_of_fold import (
+    OUT_OF_FOLD,
+    PROBABILITY,
+    Predictions,
+    read_out_of_fold,
+)
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.files import written_aside
-from leyden.printable import cell
 from leyden.tasks.classification import Classification
 from leyden.workflows.finished import FinishedRun, inference_trainer
-
-OUT_OF_FOLD = "oof.csv"
-"""File of the out-of-fold predictions in the folder of a cross-validation."""
-
-PROBABILITY = "probability of "
-"""Beginning of the name of a column of probabilities; the class follows."""
-
-
-MARGIN, SUGGESTED = "label_margin", "suggested_class"
-"""Columns that ``mark_label_errors`` adds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """Probabilities of classes.
-
-    Attributes:
-        probabilities: ``(rows, classes)`` float64.
-        targets: Classes ``(rows,)`` int64.
-        class_names: Names of the classes, in the order of their indices.
-    """
-
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
-    class_names: tuple[str, ...]
 
 
 def predict_held_out(run: FinishedRun) -> Predictions:
@@ -87,87 +60,3 @@ def _predict_validation(
         targets=data.cached.targets[rows].astype(np.int64),
         class_names=class_names,
     )
-
-
-def read_out_of_fold(file: Path) -> Predictions:
-    """Read the probabilities in ``oof.csv``; those of a row in several repeats are averaged.
-
-    Raises:
-        UserError: If the predictions are not those of one class per row, or are damaged.
-    """
-    columns, lines = _read(file)
-    places, found = _parse(file, columns, lines)
-    _, first = np.unique(places, return_index=True)
-    sums = np.zeros((len(first), len(found.class_names)))
-    np.add.at(sums, places, found.probabilities)
-    return Predictions(
-        probabilities=sums / np.bincount(places)[:, None],
-        targets=found.targets[first],
-        class_names=found.class_names,
-    )
-
-
-def holds_classes(file: Path) -> bool:
-    """Whether a file is an ``oof.csv`` in which one class of several is predicted for each row."""
-    if not file.is_file():
-        return False
-    with file.open(newline="", encoding="utf-8") as stream:
-        return {"class", "target"} <= set(next(csv.reader(stream), ()))
-
-
-def mark_label_errors(file: Path) -> int:
-    """Add to ``oof.csv`` which labels are probably wrong, by confident learning.
-
-    The column ``label_margin`` is the probability of the label minus the highest of the others;
-    ``suggested_class`` is empty unless the label is probably wrong. Marked files are marked anew.
-
-    Returns:
-        Number of rows whose label is probably wrong.
-
-    Raises:
-        UserError: If the predictions are not those of one class per row, or are damaged.
-    """
-    columns, lines = _read(file)
-    places, _ = _parse(file, columns, lines)
-    found = read_out_of_fold(file)
-    errors = find_label_errors(found.probabilities, found.targets)
-    suggested = [""] * len(found.targets)
-    for row in errors.suspects:
-        suggested[row] = cell(found.class_names[errors.suggested[row]])
-    for place, line in zip(places, lines, strict=True):
-        line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
-    with written_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys([*columns, MARGIN, SUGGESTED])))
-        writer.writeheader()
-        writer.writerows(lines)
-    return len(errors.suspects)
-
-
-def _read(file: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        return list(reader.fieldnames or ()), list(reader)
-
-
-def _parse(
-    file: Path, columns: Sequence[str], lines: Sequence[Mapping[str, str]]
-) -> tuple[NDArray[np.int64], Predictions]:
-    """Return the number ``(lines,)`` of the row of each line, and what was predicted for it."""
-    of_classes = [column for column in columns if column.startswith(PROBABILITY)]
-    names = tuple(column.removeprefix(PROBABILITY) for column in of_classes)
-    classes = {cell(name): place for place, name in enumerate(names)}
-    rows: dict[str, int] = {}
-    try:
-        places = np.array([rows.setdefault(line["source"], len(rows)) for line in lines], np.int64)
-        values = [[float(line[column]) for column in of_classes] for line in lines]
-        predictions = Predictions(
-            probabilities=np.array(values).reshape(len(lines), len(names)),
-            targets=np.array([classes[line["target"]] for line in lines], np.int64),
-            class_names=names,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{file} is damaged: {error!r}. Restore the file, or repeat the cross-validation in a "
-            "new folder."
-        ) from error
-    return places, predictions

@@ -88,12 +88,17 @@ class Result:
         return dict(_flat(_read_config(RunFolder(self.path))))
 
     def history(self) -> list[dict[str, float]]:
-        """Read the metrics of each epoch; cells of what an epoch did not measure are left out."""
+        """Read the metrics of each epoch; cells of what an epoch did not measure are left out.
+
+        It is empty if the file is missing or damaged.
+        """
         file = self.path / "metrics.csv"
-        if not file.is_file():
-            return []
-        with file.open(newline="", encoding="utf-8") as stream:
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+        with suppress(OSError, ValueError, TypeError, csv.Error):
+            if file.is_file():  # not a pipe, which would never end
+                with file.open(newline="", encoding="utf-8") as stream:
+                    rows = list(csv.DictReader(stream))
+                return [{k: float(v) for k, v in row.items() if v} for row in rows]
+        return []
 
 
 def is_sweep(path: Path) -> bool:
@@ -103,7 +108,8 @@ def is_sweep(path: Path) -> bool:
 
 def swept_keys(path: Path) -> list[str]:
     """Return the swept keys of a sweep, in the order in which they were given."""
-    return list(read_json(path / SWEEP).get("swept", {}))
+    swept = read_json(path / SWEEP).get("swept")
+    return list(swept) if isinstance(swept, dict) else []
 
 
 def read_results(path: Path) -> list[Result]:
@@ -137,25 +143,31 @@ def read_result(path: Path) -> Result:
     job = RunFolder(path).read_job()
     folder = RunFolder((path / job["run"]).resolve() if "run" in job else path)
     config, status, folds = _read_config(folder), folder.read_status(), _read_folds(folder)
-    overrides, monitor = job.get("overrides", {}), config.get("monitor")
-    found, seconds = FOLD.fullmatch(folder.path.name), status.get("seconds")
+    overrides, monitor = job.get("overrides", {}), _get(config, "monitor", str)
+    found = FOLD.fullmatch(folder.path.name) or FOLD.fullmatch(path.name)
     return Result(
         path=folder.path,
         name=path.name,
-        number=job.get("number"),
+        number=_get(job, "number", int),
         overrides=overrides,
-        seed=config.get(SEED, overrides.get(SEED)),
+        seed=_get({**overrides, **config}, SEED, int),
         fold=int(found[2]) if found else None,
         repeat=int(found[1] or 0) if found else 0,
         state=str(status.get("state", "missing")),
         error=status.get("error") and str(status["error"]),
-        seconds=sum(each.seconds for each in folds) or (seconds if type(seconds) is float else 0.0),
-        monitor=out_of_fold(str(monitor)) if folds else monitor and str(monitor),
+        seconds=sum(each.seconds for each in folds) or _get(status, "seconds", float, int) or 0.0,
+        monitor=out_of_fold(monitor) if folds and monitor else monitor,
         mode=next((each.mode for each in folds if each.mode), MODES.get(str(status.get("mode")))),
         metrics=folder.read_metrics(),
         folds=folds,
         test_ratio=_test_ratio(folder, folds),
     )
+
+
+def _get(content: Mapping[str, Any], key: str, *kinds: type) -> Any:
+    """Return a value of one of these types; ``None`` for any other, as a damaged file has."""
+    value = content.get(key)
+    return value if isinstance(value, kinds) else None
 
 
 def _read_folds(folder: RunFolder) -> tuple[Result, ...]:
@@ -167,7 +179,7 @@ def _read_folds(folder: RunFolder) -> tuple[Result, ...]:
 
 def _test_ratio(folder: RunFolder, folds: Sequence[Result]) -> float:
     """Return the test rows per training row of a cross-validation."""
-    with suppress(OSError, ValueError, KeyError, ZeroDivisionError):
+    with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         with folder.folds.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
         return sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)

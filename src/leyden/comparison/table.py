@@ -4,13 +4,16 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from leyden.comparison.results import SEED, Result
 from leyden.comparison.statistics import Estimate, Replicate, summarise
-from leyden.files import written_aside
+from leyden.files import write_aside
+
+RANKING = "ranking.csv"
+"""File of the ranking in the folder of a sweep."""
 
 SHOWN = 20
 """Rows that a terminal shows; the file has all."""
@@ -38,6 +41,18 @@ class Row:
     def finished(self) -> list[Result]:
         """The results that were measured."""
         return [each for each in self.results if each.is_finished]
+
+    def scores(self, metric: str) -> dict[Replicate, float]:
+        """Return a metric of each finished run, as ``statistics.compare`` takes it."""
+        scores: dict[Replicate, float] = {}
+        for each in self.finished:
+            scores |= each.scores(metric)
+        return scores
+
+    @property
+    def test_ratio(self) -> float:
+        """Rows that a fold was tested on per row that it was trained on; 0 for runs."""
+        return max((each.test_ratio for each in self.results), default=0.0)
 
     @property
     def seconds(self) -> float:
@@ -73,24 +88,21 @@ def _point(result: Result) -> dict[str, Any]:
 
 
 def _row(results: Sequence[Result]) -> Row:
-    finished = [each for each in results if each.is_finished]
-    return Row(
+    row = Row(
         overrides=_point(results[0]),
         results=results,
         monitor=next((each.monitor for each in results if each.monitor), ""),
-        metrics={name: _estimate(finished, name) for name in _names(finished)},
+        metrics={},
     )
+    estimates = {
+        name: summarise(row.scores(name), test_ratio=row.test_ratio)
+        for name in _names(row.finished)
+    }
+    return replace(row, metrics=estimates)
 
 
 def _names(results: Sequence[Result]) -> list[str]:
     return sorted({name for each in results for name in each.metrics})
-
-
-def _estimate(results: Sequence[Result], metric: str) -> Estimate:
-    scores: dict[Replicate, float] = {}
-    for each in results:
-        scores |= each.scores(metric)
-    return summarise(scores, test_ratio=max(each.test_ratio for each in results))
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
@@ -102,7 +114,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     keys = list(dict.fromkeys(key for row in rows for key in row.overrides))
     names = _names([each for row in rows for each in row.finished])
     header = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["rank", *keys, "finished", "failed", "seconds", *header])
         for place, row in enumerate(rows, 1):
@@ -140,12 +152,12 @@ def as_text(rows: Sequence[Row]) -> str:
         for place, row in enumerate(rows[:SHOWN], 1)
     ]
     more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return _aligned([header, *body]) + more
+    return aligned([header, *body]) + more
 
 
 def _text_of_point(row: Row) -> str:
     body = [[name, *_mean_and_interval(estimate)] for name, estimate in row.metrics.items()]
-    return _aligned([["", f"mean of {_count(row)}", "95 % interval"], *body])
+    return aligned([["", f"mean of {_count(row)}", "95 % interval"], *body])
 
 
 def _count(row: Row) -> str:
@@ -162,7 +174,7 @@ def _mean_and_interval(estimate: Estimate | None) -> list[str]:
     return [f"{estimate.mean:.4g}", interval]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     """Pad the cells of every column to the same width."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (
@@ -173,7 +185,11 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def as_word(value: Any) -> str:
-    """Return an overridden value as it is written in a command."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return an overridden value as it is written in a command.
+
+    >>> as_word(["default", "ema", None, 0.5])
+    '[default,ema,null,0.5]'
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(as_word, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from leyden.config.compose import Config, to_plain
 from leyden.config.nodes import is_node, target_nodes, value_at
-from leyden.config.static.targets import HYDRA_KEYS, bind, imported, resolve
+from leyden.config.static.targets import HYDRA_KEYS, bind, import_target, resolve
 from leyden.errors import UserError, unexpected
 
 
@@ -65,7 +65,7 @@ def build_node(node: Mapping[str, Any], where: str, kind: type = object, /) -> A
     """
     for key, _, each in target_nodes(node, node, where):
         bind(resolve(each["_target_"]), each, where=key)
-    target = imported(resolve(node["_target_"]))
+    target = import_target(resolve(node["_target_"]))
     if kind is not object and not (isinstance(target, type) and issubclass(target, kind)):
         raise UserError(f"{where}: expected a subclass of {kind.__name__}, got {node['_target_']}.")
     return _made(node, where)
@@ -78,7 +78,7 @@ def class_of(config: Config, key: str) -> type | None:
         UserError: If the target is not trusted.
     """
     node = value_at(to_plain(config, resolve=True), key.split("."))
-    found = imported(resolve(node["_target_"])) if is_node(node) else None
+    found = import_target(resolve(node["_target_"])) if is_node(node) else None
     return found if isinstance(found, type) else None
 
 
@@ -118,5 +118,5 @@ def _made(value: Any, where: str) -> Any:
     if value.get("_recursive_", True):
         arguments = _made(arguments, where)
         by_position = _made(by_position, f"{where}._args_")
-    factory = partial(imported(resolve(value["_target_"])), *by_position, **arguments)
+    factory = partial(import_target(resolve(value["_target_"])), *by_position, **arguments)
     return factory if value.get("_partial_") else call(where, factory)

@@ -22,7 +22,7 @@ from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.config.nodes import is_node
 from leyden.config.projects import CONF, conf_folders
 from leyden.errors import UserError, did_you_mean, first_line, near
-from leyden.files import written_aside
+from leyden.files import write_aside
 
 Config = DictConfig
 """Type of a config, for modules that do not import OmegaConf."""
@@ -159,7 +159,7 @@ def freeze(config: Config) -> Config:
 def save(config: Config, path: Path) -> None:
     """Write a frozen config to a YAML file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text(OmegaConf.to_yaml(config))
 
 
@@ -306,7 +306,7 @@ def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
     return freeze(changed)
 
 
-def replaced(overrides: Sequence[str]) -> list[str]:
+def replaced_keys(overrides: Sequence[str]) -> list[str]:
     """List the dotted keys whose nodes are replaced, rather than changed, by overrides."""
     options = groups()
     return [

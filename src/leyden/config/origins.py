@@ -18,7 +18,7 @@ from leyden.config.compose import (
     groups,
     hint_at,
     read_option,
-    replaced,
+    replaced_keys,
     to_plain,
 )
 from leyden.config.nodes import is_node, value_at
@@ -69,7 +69,7 @@ def is_chosen(key: str, node: Any, *, overrides: Sequence[str]) -> bool:
         node: Node with its links, as the file has it.
         overrides: Overrides of this command.
     """
-    return any(f"{key}.".startswith(f"{name}.") for name in replaced(overrides)) or any(
+    return any(f"{key}.".startswith(f"{name}.") for name in replaced_keys(overrides)) or any(
         _without_flags(value_at(yaml.safe_load(file.read_text()), inner)) == _without_flags(node)
         for file, inner in _files_of(key)
     )
@@ -105,7 +105,7 @@ def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
 
 
 @contextmanager
-def worded(overrides: Sequence[str]) -> Iterator[None]:
+def convert_errors(overrides: Sequence[str]) -> Iterator[None]:
     """Convert errors of Hydra and OmegaConf to ``UserError``.
 
     Raises:

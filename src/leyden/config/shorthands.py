@@ -23,7 +23,7 @@ _HIDDEN = re.compile(r"(?<![^,\[])_\w+(?![^,\]])")
 """Name of a file that is not an option, alone or among others."""
 
 
-def written_out(overrides: Sequence[str]) -> list[str]:
+def expand_shorthands(overrides: Sequence[str]) -> list[str]:
     """Rewrite overrides that Hydra refuses or misreads although their meaning is clear.
 
     ``GROUP=null`` and ``~GROUP`` become the option that leaves the group out, ``+GROUP=OPTION``
@@ -34,7 +34,7 @@ def written_out(overrides: Sequence[str]) -> list[str]:
             chosen.
 
     Example:
-        >>> written_out(["scheduler=null", "+network=mlp", "optimizer.lr=0.1"])
+        >>> expand_shorthands(["scheduler=null", "+network=mlp", "optimizer.lr=0.1"])
         ['scheduler=constant', 'network=mlp', 'optimizer.lr=0.1']
     """
     options = groups()
@@ -46,7 +46,7 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
     key = name.lstrip("+~")
     may_be_path = key.startswith("data.") and value and (value[0] == "~" or exists(value))
     if may_be_path and key in path_keys_of_options():
-        return f"{name}={quoted(value)}"
+        return f"{name}={quote(value)}"
     if key not in options or (name != key and key not in IN_EVERY_CONFIG):
         is_group = key in options or "/" in key or key == "hydra"
         if is_group and equals and value.lower() in ("", "null"):
@@ -67,7 +67,7 @@ def _written_out(override: str, options: dict[str, list[str]]) -> str:
     return f"{key}={_NULL.sub(NONE.get(key, '[]'), value)}"
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     r"""Quote a text for Hydra, which escapes backslashes only before quotes and at the end."""
     escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + m[2].replace('"', '\\"'), text)
     return f'"{escaped}"'

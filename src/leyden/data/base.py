@@ -34,7 +34,7 @@ from leyden.data.cleaning.steps import Cleaning, CleaningReport
 from leyden.data.features import Features, concatenate
 from leyden.data.inputs import Inputs, Reader
 from leyden.data.rows import SPLITS, Rows, Split
-from leyden.data.split_checks import check_splits
+from leyden.data.split_checks import check_splits, warn_of_unmeasured
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
 from leyden.errors import UserError
 
@@ -326,6 +326,8 @@ class DataModule(LightningDataModule, ABC):
         """
         if self._cache is None:
             self.split_rows(stage)
+            if not self.tests_all_rows:
+                warn_of_unmeasured(self._splits, self.cached)
             for warning in self.cached.cleaning_report().warnings:
                 log.warning("cleaning: %s", warning)
         if not self.target_counts:

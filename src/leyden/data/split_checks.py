@@ -17,11 +17,11 @@ MOST_NAMED = 10
 
 
 def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> None:
-    """Raise if nothing can be learned from the splits, and warn of classes that are not measured.
+    """Raise if the splits are none of the rows, or nothing can be learned from them.
 
     Args:
         splits: Row numbers of each split.
-        cached: The rows.
+        cached: Rows that were split.
         to_learn: Whether a network is to learn from them. If it has learned, splits may be empty.
 
     Raises:
@@ -33,22 +33,32 @@ def check_splits(splits: Splits, cached: Cache, *, to_learn: bool = True) -> Non
         return
     if empty := [split for split, rows in splits.items() if len(rows) == 0]:
         raise UserError(_nothing_left(empty, cached))
-    if not cached.class_names:
-        return
     if len(cached.class_names) == 1 and cached.targets.ndim == 1:
         raise UserError(
             f"Every row has the target {cached.class_names[0]!r}. Expected at least two classes."
         )
-    held = {split: _classes(cached.targets[rows]) for split, rows in splits.items()}
-    known = set[int]().union(*held.values())
-    if unseen := known - held["train"]:
+    held = _held(splits, cached)
+    if unseen := set[int]().union(*held.values()) - held["train"]:
         raise UserError(
             f"No training row is left of {_named(unseen, cached)}, which other splits hold. Add "
             "such rows to the training split, or take the class out of the others."
         )
+
+
+def warn_of_unmeasured(splits: Splits, cached: Cache) -> None:
+    """Warn of classes that no row of the validation or test split has, unless it is empty."""
+    held = _held(splits, cached)
+    known = set[int]().union(*held.values())
     for split in ("val", "test"):
-        if absent := known - held[split]:
+        if len(splits[split]) and (absent := known - held[split]):
             log.warning("no row of the %s split measures %s", split, _named(absent, cached))
+
+
+def _held(splits: Splits, cached: Cache) -> dict[str, set[int]]:
+    """Collect the classes, or labels, that the rows of each split hold; none of other targets."""
+    if not cached.class_names:
+        return {split: set() for split in splits}
+    return {split: _classes(cached.targets[rows]) for split, rows in splits.items()}
 
 
 def _check_rows(splits: Splits, cached: Cache) -> None:

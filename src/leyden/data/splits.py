@@ -217,11 +217,11 @@ def _held_out(
         apart = latest(rows.times[among], fraction)
     else:
         chosen = replace(rows, rows=among)
-        apart = drawn(chosen, fraction=fraction, seed=seed, draw=draw, leave=leave)
+        apart = draw_keys(chosen, fraction=fraction, seed=seed, draw=draw, leave=leave)
     return among[~apart], among[apart]
 
 
-def drawn(
+def draw_keys(
     rows: Population, *, fraction: float, seed: int, draw: int = TEST, leave: int = 1
 ) -> RowMask:
     """Draw about a fraction of the keys by their hashes, and at least one of every class.

@@ -54,7 +54,7 @@ def normal(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip())
 
 
-def merged(names: Sequence[str]) -> dict[str, str]:
+def merge_equal(names: Sequence[str]) -> dict[str, str]:
     """Choose one spelling for all names of a column that are equal.
 
     Names are equal if their canonical spellings are, or if they mean the same truth value and all
@@ -68,9 +68,9 @@ def merged(names: Sequence[str]) -> dict[str, str]:
         first in sorted order.
 
     Example:
-        >>> merged(["1", "1.0", "02"])
+        >>> merge_equal(["1", "1.0", "02"])
         {'1': '1', '1.0': '1', '02': '02'}
-        >>> merged(["no", "N", "yes"])
+        >>> merge_equal(["no", "N", "yes"])
         {'no': 'N', 'N': 'N', 'yes': 'yes'}
     """
     words = truth_words(names)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import sys
+from multiprocessing import parent_process
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -40,9 +41,12 @@ def is_trusted(config: Path) -> bool:
 
 
 def die_with_launcher() -> None:
-    """Make the kernel kill this process when its parent dies (Linux only)."""
+    """Make the kernel kill this process when its parent dies, or has died (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        # The parent may have died while this process imported torch.
+        if (parent := parent_process()) is not None and os.getppid() != parent.pid:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _digest(file: Path) -> str:

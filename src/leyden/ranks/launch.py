@@ -21,7 +21,7 @@ from leyden.ranks.signals import (
     STOPPED,
     USER_ERROR,
     exit_code,
-    handlers_restored,
+    restore_handlers,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
     Args:
         words: Arguments of the Python interpreter, such as ``("-m", "leyden", …)``.
         count: Number of processes.
-        folder: Folder in which ranks report errors; see ``errors_reported``.
+        folder: Folder in which ranks report errors; see ``report_errors``.
 
     Raises:
         UserError: If the ranks refused their input.
@@ -105,7 +105,7 @@ def launch(words: Sequence[str], count: int, folder: Path) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
     take_first_error(folder)  # of an earlier attempt
     try:
-        with handlers_restored():  # torch replaces them
+        with restore_handlers():  # torch replaces them
             elastic_launch(settings, sys.executable)(*words)
     except SignalException as error:
         raise InterruptedRunError(
@@ -160,7 +160,7 @@ class RankError(NamedTuple):
 
 
 @contextmanager
-def errors_reported(folder: Path) -> Iterator[None]:
+def report_errors(folder: Path) -> Iterator[None]:
     """Write an exception of this rank to a folder, from which the launcher reads it."""
     try:
         yield

@@ -5,7 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+
+from leyden.errors import InterruptedRunError
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
@@ -32,13 +35,32 @@ def install_handlers(handlers: Mapping[int, Any]) -> None:
 
 
 @contextmanager
-def handlers_restored() -> Iterator[None]:
+def restore_handlers() -> Iterator[None]:
     """Restore the handlers of ``SIGNALS`` at the end of the block."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
     finally:
         install_handlers(before)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let a signal that nothing in the block handles stop it as it stops a run.
+
+    Launchers then end the processes that they have started, and the state is recorded.
+
+    Raises:
+        InterruptedRunError: A signal came.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        reason = f"stopped by {signal.Signals(number).name}"
+        raise InterruptedRunError(reason, exit_code=exit_code(number))
+
+    with restore_handlers():
+        install_handlers(dict.fromkeys(SIGNALS, stop))
+        yield
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from leyden.checkpoints.files import BEST, FOLDER, LAST, PREVIOUS, SUFFIX, is_checkpoint
 from leyden.config.compose import Config, compose, load, to_plain, without_places
 from leyden.errors import InterruptedRunError, UserError, describe, did_you_mean
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.ranks.signals import is_interrupt
 
 State = Literal["running", "finished", "interrupted", "failed"]
@@ -105,7 +105,7 @@ class RunFolder:
             )
 
     @contextmanager
-    def state_recorded(self) -> Iterator[dict[str, Any]]:
+    def record_state(self) -> Iterator[dict[str, Any]]:
         """Record in the status how the block ends.
 
         Yields:
@@ -133,14 +133,7 @@ class RunFolder:
         """Read the status; empty if it is missing or damaged."""
         return read_json(self.status)
 
-    def write_status(
-        self,
-        state: State,
-        *,
-        error: str | None = None,
-        warnings: Sequence[str] = (),
-        mode: str | None = None,
-    ) -> None:
+    def write_status(self, state: State, *, error: str | None = None, **notes: Any) -> None:
         """Record a change of state.
 
         The time of the first start is kept, and ``seconds`` is the sum over all starts: a run may
@@ -149,9 +142,9 @@ class RunFolder:
         Args:
             state: The new state.
             error: What ended the run, unless it finished.
-            warnings: What was not measured.
-            mode: Whether lower (``min``) or higher (``max``) values of the monitored metric are
-                better.
+            notes: Facts about the run, in JSON's types; empty ones are left out. ``warnings`` say
+                what was not measured, ``mode`` whether lower (``min``) or higher (``max``) values
+                of the monitored metric are better.
         """
         before, now = self.read_status(), datetime.now(UTC)
         stamp = now.isoformat(timespec="milliseconds")
@@ -163,8 +156,7 @@ class RunFolder:
             "seconds": _seconds(before, None if state == "running" else now),
             "error": error,
         }
-        optional = {"warnings": list(warnings), "mode": mode}
-        write_json(self.status, status | {key: value for key, value in optional.items() if value})
+        write_json(self.status, status | {key: value for key, value in notes.items() if value})
 
     def write_job(
         self, overrides: Mapping[str, Any], *, number: int | None = None, run: Path | None = None
@@ -183,8 +175,10 @@ class RunFolder:
 
     def read_job(self) -> dict[str, Any]:
         """Read what ``write_job`` recorded, without what is missing or damaged."""
-        content = read_json(self.job, parse_int=int)
+        content = read_json(self.job)
         kinds = {"number": int, "overrides": dict, "run": str}
+        if "\0" in str(content.get("run")):  # no path has it
+            del content["run"]
         return {key: content[key] for key in kinds if isinstance(content.get(key), kinds[key])}
 
     def read_cleaning_warnings(self) -> list[str]:
@@ -194,7 +188,7 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, float]:
         """Read the final metrics by stage and name; empty before the run's end, or if damaged."""
-        metrics = read_json(self.metrics)
+        metrics = read_json(self.metrics, parse_int=float)
         numbers = {name: math.nan if value is None else value for name, value in metrics.items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -272,21 +266,32 @@ def new_folder(config: Config) -> RunFolder:
     return RunFolder(path)
 
 
-def newest_run(config: Config, runs: Path, *, finished: bool) -> RunFolder | None:
-    """Find the newest run with the same config.
+def newest_run(
+    config: Config, runs: Path, *, finished: bool, repeats: int | None = None
+) -> RunFolder | None:
+    """Find the newest run, or cross-validation, with the same config.
 
     Args:
         config: A frozen config.
         runs: The folder that holds all runs.
         finished: Whether to find a finished run or an unfinished one.
+        repeats: How often the cross-validation divides the rows; ``None`` for a run.
     """
     configs = (runs / str(config.name)).glob("**/config.yaml")
     for path in sorted(configs, key=lambda path: path.parent.as_posix(), reverse=True):
         folder = RunFolder(path.parent.resolve())
         done = folder.read_status().get("state") == "finished"
-        if done == finished and _holds(path, config):
+        if done == finished and _repeats(folder) == repeats and _holds(path, config):
             return folder
     return None
+
+
+def _repeats(folder: RunFolder) -> float | None:
+    """Return how often a cross-validation divides the rows; NaN if unknown, ``None`` for a run."""
+    if not folder.crossval.exists():
+        return None
+    repeats = read_json(folder.crossval).get("repeats")
+    return repeats if isinstance(repeats, int | float) else math.nan
 
 
 def _holds(path: Path, config: Config) -> bool:
@@ -307,7 +312,7 @@ def _seconds(status: Mapping[str, Any], now: datetime | None) -> float:
     return round(seconds, 3)
 
 
-def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[str, Any]:
+def read_json(path: Path, *, parse_int: Callable[[str], float] = int) -> dict[str, Any]:
     """Read a JSON object; empty if the file is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text(), parse_int=parse_int) if path.is_file() else {}
@@ -318,7 +323,7 @@ def read_json(path: Path, *, parse_int: Callable[[str], float] = float) -> dict[
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file; readers see either the old or the new content."""
-    with written_aside(path) as aside:
+    with write_aside(path) as aside:
         aside.write_text(as_json(content) + "\n")
 
 

@@ -21,7 +21,7 @@ from leyden.config.compose import to_plain
 from leyden.data.base import DataModule
 from leyden.data.inputs import Reader
 from leyden.errors import UserError, first_line
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.runs.folder import write_json
 from leyden.schema import Field
 from leyden.serving.artefact import CARD, FORMAT, GRAPHS, RECORD, Network, is_artefact, write_reader
@@ -79,7 +79,7 @@ def export(
     task, data = finished.task.eval(), finished.data
     batches = _real_batches(data, inputs)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(folder) as aside:
+    with write_aside(folder) as aside:
         aside.mkdir()
         WRITERS[form](
             _trace(task, data, batches[-1], half=precision == "fp16"),

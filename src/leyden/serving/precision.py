@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.serving.artefact import Network
 from leyden.tasks.base import Task
 from leyden.tasks.classification import Classification
 from leyden.tasks.multilabel import Multilabel
 from leyden.tasks.readings import Arrays
 from leyden.tasks.regression import Regression
-from leyden.workflows.outputs import measure_outputs
+from leyden.workflows.outputs import measure_outputs, task_of_outputs
 
 TOLERANCES = {"fp32": 1e-5, "fp16": 0.02, "int8": 0.2}
 """Largest difference between the graph and the checkpoint by precision: of probabilities, or of
@@ -34,7 +34,7 @@ def quantise(path: Path) -> None:
     """Convert the weights of a graph in ONNX to int8, and its activations as it runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with warnings.catch_warnings(), written_aside(path) as aside:
+    with warnings.catch_warnings(), write_aside(path) as aside:
         warnings.simplefilter("ignore")
         quantize_dynamic(path, aside, op_types_to_quantize=QUANTISED, weight_type=QuantType.QInt8)
 
@@ -57,7 +57,8 @@ def measure(config: Config, task: Task, data: DataModule, network: Network) -> d
     rows = data.row_numbers("val")
     chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
     outputs = np.concatenate([_outputs(task, network(data.values_of(chunk))) for chunk in chunks])
-    return measure_outputs(config, data, {"val": torch.from_numpy(outputs)})
+    measuring = task_of_outputs(config, data)
+    return measure_outputs(measuring, data, {"val": torch.from_numpy(outputs)})
 
 
 def _outputs(task: Task, answers: Arrays) -> NDArray[np.float32]:

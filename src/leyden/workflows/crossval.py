@@ -15,10 +15,11 @@ import torch
 
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.checkpoints.record import DATA_FINGERPRINT, KEY, MEMBERS, SPLIT_FINGERPRINT
+from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, from_plain, read_option, to_plain
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.files import written_aside
+from leyden.files import write_aside
 from leyden.monitor import out_of_fold
 from leyden.printable import cell, predicted_cell
 from leyden.runs.fixed_keys import claim
@@ -85,7 +86,7 @@ def crossval(
         InterruptedRunError: A run was stopped; the cross-validation can be continued.
     """
     folds = list_folds(config, folder, repeats=repeats)
-    with folder.held(), folder.state_recorded() as notes:
+    with folder.held(), folder.record_state() as notes:
         record_provenance(folder)
         sizes = [count_rows(fold) for fold in folds]
         _train(folds, jobs, train_fold)
@@ -141,7 +142,7 @@ def list_folds(config: Config, folder: RunFolder, *, repeats: int) -> list[Fold]
 
     def fold_of(repeat: int, fold: int) -> Fold:
         place = {"fold": fold} | ({"repeat": repeat} if repeats > 1 else {})
-        seed = config.seed + repeat * count + fold
+        seed = (config.seed + repeat * count + fold) % (LARGEST_SEED + 1)
         name = f"repeat-{repeat}-fold-{fold}" if repeat else f"fold-{fold}"
         return Fold(
             repeat=repeat,
@@ -190,7 +191,9 @@ def _is_finished(fold: Fold) -> bool:
     fold.folder.path.mkdir(parents=True, exist_ok=True)
     whole = RunFolder(fold.folder.path.parent)
     fold.folder.write_job(whole.read_job().get("overrides", {}))
-    return claim(fold.folder, fold.config) and fold.folder.read_status().get("state") == "finished"
+    is_there = claim(fold.folder, fold.config)
+    has_ended = fold.folder.read_status().get("state") == "finished"
+    return is_there and has_ended and bool(fold.folder.read_metrics())
 
 
 def _in_turn(folds: Sequence[Fold], train_fold: TrainFold) -> Iterator[Fold]:
@@ -332,5 +335,5 @@ def _line(cells: Iterable[Any]) -> str:
 @contextmanager
 def _written_text(path: Path) -> Iterator[TextIO]:
     """Open a text file aside, which takes the place of ``path`` at the end."""
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         yield stream

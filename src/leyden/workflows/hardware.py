@@ -1,7 +1,10 @@
-"""Settings that follow from the hardware."""
+"""Settings that follow from the hardware, and the memory that a run took."""
 
 import re
+import resource
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +45,28 @@ def _multiplies_in_bfloat16(accelerator: str) -> bool:
     if accelerator == "cpu" or (accelerator == "auto" and not torch.mps.is_available()):
         return CPUINFO.is_file() and bool(BFLOAT16_FLAGS.search(CPUINFO.read_text()))
     return False
+
+
+def reset_peak_memory() -> None:
+    """Forget the peaks of what this process did before, such as an earlier job of a sweep."""
+    with suppress(OSError):  # it is a file of Linux alone
+        Path("/proc/self/clear_refs").write_text("5")
+    if _uses_gpus():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, int]:
+    """Return the most bytes that this process has held in main memory, and of GPUs if it used any.
+
+    Where peaks cannot be reset they are those since the start of the process.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = {"main": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if _uses_gpus():
+        gpus = range(torch.cuda.device_count())
+        peaks["gpu"] = max(torch.cuda.max_memory_allocated(number) for number in gpus)
+    return peaks
+
+
+def _uses_gpus() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -18,22 +18,32 @@ from leyden.workflows.evaluate import only_loader
 from leyden.workflows.finished import WRITES_NOTHING
 
 
-def measure_outputs(
-    config: Config, data: DataModule, outputs: Mapping[Split, Tensor]
-) -> dict[str, float]:
-    """Measure outputs by the loss and the metrics of a config's task, in float32 on the CPU.
+def task_of_outputs(config: Config, data: DataModule) -> Task:
+    """Build the task of a config with a network that returns its inputs.
 
     Args:
         config: The config.
         data: Its data, after ``setup``.
+    """
+    factory = build(config, "task", Task)
+    task: Task = call("task", factory, spec=data.spec, network=_GivenOutputs)
+    return task
+
+
+def measure_outputs(
+    task: Task, data: DataModule, outputs: Mapping[Split, Tensor]
+) -> dict[str, float]:
+    """Measure outputs by the loss and the metrics of a task, in float32 on the CPU.
+
+    Args:
+        task: Task of ``task_of_outputs``.
+        data: Data of the same config, after ``setup``.
         outputs: Logits ``(rows, ...)`` float32 of the splits ``val`` and ``test``, in the order of
             ``data.row_numbers``. Splits that are absent are not measured.
 
     Returns:
         Metrics by stage and name, such as ``test/accuracy``.
     """
-    factory = build(config, "task", Task)
-    task: Task = call("task", factory, spec=data.spec, network=_GivenOutputs)
     settings: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
     trainer = Trainer(**settings, **WRITES_NOTHING)
     measures = {"val": trainer.validate, "test": trainer.test}

@@ -71,7 +71,7 @@ def start(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> N
         jobs: Queue to which the first rank publishes this job, if torchrun started the ranks.
     """
     # imports torch
-    from leyden.ranks.launch import count_ranks, errors_reported
+    from leyden.ranks.launch import count_ranks, report_errors
     from leyden.workflows.train import train
 
     if rank() == 0:
@@ -80,7 +80,7 @@ def start(config: Config, folder: RunFolder, *, jobs: "Jobs | None" = None) -> N
         job = {"config": to_plain(config), "folder": str(folder.path.resolve())}
         jobs.publish(job, shared=folder.provenance)
     if is_launched():
-        with errors_reported(folder.path):
+        with report_errors(folder.path):
             train(config, folder)
         return
     trainer = to_plain(config, resolve=True)["trainer"]

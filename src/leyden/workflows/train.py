@@ -36,6 +36,7 @@ from leyden.workflows.assembly import (
     set_global_state,
 )
 from leyden.workflows.evaluate import only_loader
+from leyden.workflows.hardware import peak_memory, reset_peak_memory
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def train(config: Config, folder: RunFolder) -> dict[str, float]:
 def _recorded(config: Config, folder: RunFolder, request: StopRequest) -> dict[str, float]:
     """Train, and record the state of the run in its folder."""
     try:
-        with folder.state_recorded() as notes:
+        with folder.record_state() as notes:
             metrics, found = _fit_and_test(config, folder, request)
             notes.update(found)
             write_json(folder.metrics, metrics)
@@ -81,6 +82,7 @@ def _fit_and_test(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Train and test; return the metrics, and what the status notes about them."""
     set_global_state(config)
+    reset_peak_memory()
     data = build_data(config)
     data.prepare_data()
     data.setup("fit")
@@ -91,7 +93,18 @@ def _fit_and_test(
         log.warning(warning)
     _log_final(config, folder, trainer, metrics)
     mode = config.mode or task.modes.get(config.monitor)
-    return metrics, {"warnings": warnings, "mode": mode}
+    return metrics, {"warnings": warnings, "mode": mode} | _describe(data, task)
+
+
+def _describe(data: DataModule, task: Task) -> dict[str, Any]:
+    """Return what reports need to know about a run besides its config and its metrics."""
+    return {
+        "rows": {split: len(data.row_numbers(split)) for split in SPLITS},
+        DATA_FINGERPRINT: data.fingerprint(),
+        SPLIT_FINGERPRINT: data.split_fingerprint(),
+        "parameters": sum(each.numel() for each in task.network.parameters()),
+        "peak_memory": peak_memory(),
+    }
 
 
 def _measure(
@@ -152,8 +165,8 @@ def _fit(
             callback.left_out |= left_out
         try:
             for logger in trainer.loggers:
-                is_plain = isinstance(logger, TensorBoardLogger)
-                logger.log_hyperparams(_compared(config, folder) if is_plain else _tuned(config))
+                compares = isinstance(logger, TensorBoardLogger)
+                logger.log_hyperparams(_compared(config, folder) if compares else _tuned(config))
             _report_ranks(trainer, data, config)
             checkpoint = newest_intact((folder.last, folder.previous))
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -284,7 +297,7 @@ def _compared(config: Config, folder: RunFolder) -> dict[str, Any]:
 
     HParams has a column for each of them, and a person looks for the few that differ.
     """
-    overrides = folder.read_job().get("overrides") or {}
+    overrides = folder.read_job().get("overrides", {})
     shown = {key: value for key, value in overrides.items() if key != "data.cache_dir"}
     plain = {k: v if isinstance(v, int | float | str) else str(v) for k, v in shown.items()}
     return plain | {"seed": config.seed}

@@ -6,7 +6,8 @@ from leyden.errors import UserError
 
 
 def measure(*overrides):
-    return dict(measure_baselines(freeze(compose(list(overrides)))))
+    found = measure_baselines(freeze(compose(list(overrides))))
+    return {name: metrics for name, (metrics, _) in found}
 
 
 def test_baselines_are_measured_by_the_metrics_of_the_task_on_its_splits(tmp_path):

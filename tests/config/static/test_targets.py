@@ -13,7 +13,7 @@ import torch
 import torchmetrics
 
 from leyden.config.static import targets
-from leyden.config.static.targets import Target, bind, imported, resolve
+from leyden.config.static.targets import Target, bind, import_target, resolve
 from leyden.errors import UserError
 
 
@@ -61,7 +61,7 @@ def test_signatures_in_the_source_are_those_of_the_objects(name):
     module, _, attribute = name.rpartition(".")
     real = getattr(importlib.import_module(module), attribute)
     seen, expected = shape(resolve(name).signature), shape(inspect.signature(real))
-    assert imported(resolve(name)) is real
+    assert import_target(resolve(name)) is real
     own = [parameter for parameter in expected if parameter[1] is not Parameter.VAR_KEYWORD]
     assert seen[: len(own)] == own
     assert seen == expected or passes_options_on(real)

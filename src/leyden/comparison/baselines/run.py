@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from leyden.comparison.baselines.models import (
     fit_linear,
 )
 from leyden.comparison.results import SWEEP
-from leyden.config.compose import Config, save
+from leyden.config.compose import Config, from_plain, save, to_plain
 from leyden.data.base import DataModule
 from leyden.data.features import Features  # noqa: TC001  # in a local annotation
 from leyden.data.rows import Split
@@ -24,7 +26,7 @@ from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, write_json
 from leyden.workflows.assembly import build_data, set_global_state
 from leyden.workflows.crossval import count_rows, list_folds, mean_metrics, write_folds
-from leyden.workflows.outputs import measure_outputs
+from leyden.workflows.outputs import measure_outputs, task_of_outputs
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,19 @@ KEY = "model"
 """Key of the baseline's name among the overrides of its job."""
 
 Fit = Callable[[Problem], Predictor]
+
+
+class Measurement(NamedTuple):
+    """How good a baseline is.
+
+    Attributes:
+        metrics: Metrics by stage and name.
+        mode: Whether lower (``min``) or higher (``max``) values of the monitored one are better,
+            if known.
+    """
+
+    metrics: dict[str, float]
+    mode: str | None
 
 
 def baselines() -> dict[str, Fit]:
@@ -65,50 +80,58 @@ def run_baselines(config: Config, path: Path, *, repeats: int = 1, crosses: bool
     Raises:
         UserError: If the targets of the data are sequences, or their kind has no features.
     """
-    save(config, path / "config.yaml")
     names = list(baselines())
     write_json(path / SWEEP, {"swept": {KEY: names}})
     folders = {name: RunFolder(path / name) for name in names}
-    for number, (name, folder) in enumerate(folders.items()):
-        folder.path.mkdir(exist_ok=True)
-        folder.write_job({KEY: name}, number=number)
-        save(config, folder.config)
-        folder.write_status("running")
-    folds = list_folds(config, RunFolder(path), repeats=repeats) if crosses else []
-    results = [_measure_all(fold.config, str(fold)) for fold in folds] or [_measure_all(config)]
-    sizes = [count_rows(fold) for fold in folds]
-    for name, folder in folders.items():
-        metrics = [result[name] for result in results]
-        if crosses:
-            write_json(folder.crossval, {"folds": len(folds) // repeats, "repeats": repeats})
-            write_folds(folder, folds, sizes, metrics)
-            for fold, measured in zip(folds, metrics, strict=True):
-                own = RunFolder(folder.path / fold.folder.path.name)
-                own.path.mkdir(exist_ok=True)
-                save(fold.config, own.config)
-                write_json(own.metrics, measured)
-                own.write_status("finished")
-        write_json(folder.metrics, mean_metrics(metrics))
-        folder.write_status("finished")
+    with ExitStack() as states:
+        notes = {}
+        for number, (name, folder) in enumerate(folders.items()):
+            folder.path.mkdir(exist_ok=True)
+            folder.write_job({KEY: name}, number=number)
+            _save(config, name, folder)
+            notes[name] = states.enter_context(folder.record_state())
+        folds = list_folds(config, RunFolder(path), repeats=repeats) if crosses else []
+        sizes = [count_rows(fold) for fold in folds]
+        results = [_measure_all(fold.config, str(fold)) for fold in folds]
+        results = results or [_measure_all(config)]
+        for name, folder in folders.items():
+            metrics = [result[name].metrics for result in results]
+            if crosses:
+                write_json(folder.crossval, {"folds": len(folds) // repeats, "repeats": repeats})
+                write_folds(folder, folds, sizes, metrics)
+                for fold, result in zip(folds, results, strict=True):
+                    own = RunFolder(folder.path / fold.folder.path.name)
+                    own.path.mkdir(exist_ok=True)
+                    _save(fold.config, name, own)
+                    write_json(own.metrics, result[name].metrics)
+                    own.write_status("finished", mode=result[name].mode)
+            write_json(folder.metrics, mean_metrics(metrics))
+            notes[name]["mode"] = results[0][name].mode
 
 
-def _measure_all(config: Config, title: str = "baselines") -> dict[str, dict[str, float]]:
+def _save(config: Config, name: str, folder: RunFolder) -> None:
+    """Write what was measured, with a key that no run has: `resume=auto` must not continue it."""
+    save(from_plain(to_plain(config) | {KEY: name}, own=True), folder.config)
+
+
+def _measure_all(config: Config, title: str = "baselines") -> dict[str, Measurement]:
     found = {}
-    for name, metrics in measure_baselines(config):
-        shown = ", ".join(f"{key} {value:.4f}" for key, value in metrics.items() if "test/" in key)
+    for name, measured in measure_baselines(config):
+        test = {key: value for key, value in measured.metrics.items() if "test/" in key}
+        shown = ", ".join(f"{key} {value:.4f}" for key, value in test.items())
         log.info("%s: %s: %s", title, name, shown)
-        found[name] = metrics
+        found[name] = measured
     return found
 
 
-def measure_baselines(config: Config) -> Iterator[tuple[str, dict[str, float]]]:
+def measure_baselines(config: Config) -> Iterator[tuple[str, Measurement]]:
     """Fit each baseline on the training split, and measure it on validation and test.
 
     Args:
         config: Frozen and checked config, of which the data, the task and the seed are used.
 
     Yields:
-        The name of a baseline, and its metrics by stage and name.
+        The name of a baseline, and what was measured.
 
     Raises:
         UserError: If the targets of the data are sequences, or their kind has no features.
@@ -122,12 +145,14 @@ def measure_baselines(config: Config) -> Iterator[tuple[str, dict[str, float]]]:
         ("val", problem.val.features),
         ("test", data.features("test")),
     ]
+    task = task_of_outputs(config, data)
+    mode = config.mode or task.modes.get(config.monitor)
     for name, fit in baselines().items():
         predict = fit(problem)
         outputs: dict[Split, Tensor] = {
             split: predict(rows) for split, rows in measured if len(rows)
         }
-        yield name, measure_outputs(config, data, outputs)
+        yield name, Measurement(measure_outputs(task, data, outputs), mode)
 
 
 def _problem(data: DataModule, *, seed: int) -> Problem:

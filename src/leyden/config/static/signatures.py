@@ -70,7 +70,7 @@ def super_call(definition: ast.ClassDef) -> ast.Call | None:
     return None
 
 
-def widened(signature: Signature, base: Signature, call: ast.Call) -> Signature:
+def inherit_parameters(signature: Signature, base: Signature, call: ast.Call) -> Signature:
     """Replace ``**options`` by the parameters of the base that ``super_call`` does not set."""
     own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     taken = {keyword.arg for keyword in call.keywords} | {parameter.name for parameter in own}

@@ -259,7 +259,9 @@ def _constructor(lineage: Sequence[Class]) -> Signature:
         if signature is None:
             continue
         if call := signatures.super_call(definition.node):
-            return signatures.widened(signature, _constructor(lineage[place + 1 :]), call)
+            return signatures.inherit_parameters(
+                signature, _constructor(lineage[place + 1 :]), call
+            )
         return signature
     return Signature()
 

@@ -161,7 +161,7 @@ def _trusted_functions() -> tuple[str, ...]:
     return (*TRUSTED_FUNCTIONS, *own)
 
 
-def imported(target: Target) -> Any:
+def import_target(target: Target) -> Any:
     """Import a target from the module that defines it."""
     module, _, name = target.canonical.rpartition(".")
     return getattr(import_module(module), name)

@@ -21,7 +21,7 @@ from leyden.data.cleaning.near_duplicates import separate_contexts
 from leyden.data.cleaning.steps import Cleaning, clean
 from leyden.data.identity import Keys, hash_names, mix_keys, separate_repeats
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
-from leyden.data.values import canonical, merged
+from leyden.data.values import canonical, merge_equal
 from leyden.errors import UserError
 
 
@@ -188,7 +188,7 @@ class Numbering:
     @property
     def names(self) -> list[str]:
         """Sorted distinct names so far; names of equal values, such as 1 and 1.0, are one."""
-        return sorted(set(merged(list(self._numbers)).values()))
+        return sorted(set(merge_equal(list(self._numbers)).values()))
 
     def numbers(self, names: NDArray[np.generic]) -> NDArray[np.int64]:
         """Return the numbers ``(rows,)`` of names ``(rows,)``, in the order of first occurrence."""
@@ -199,7 +199,7 @@ class Numbering:
 
     def places(self) -> NDArray[np.int64]:
         """Return the index ``(numbers,)`` in ``names`` of each number."""
-        spelled = merged(list(self._numbers))
+        spelled = merge_equal(list(self._numbers))
         places = {name: place for place, name in enumerate(self.names)}
         return np.array([places[spelled[name]] for name in self._numbers], dtype=np.int64)
 

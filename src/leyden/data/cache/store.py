@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from leyden.errors import UserError
-from leyden.files import written_aside
+from leyden.files import write_aside
 
 FORMAT = 9
 """Incremented when the layout of caches, the reading of sources or a rule of cleaning changes.
@@ -61,11 +61,11 @@ def write_once(folder: Path, write: Callable[[Path], None]) -> None:
     """
     if folder.is_dir():
         return
-    with locked(folder):
+    with lock_folder(folder):
         if folder.is_dir():
             return
         try:
-            with written_aside(folder) as unfinished:
+            with write_aside(folder) as unfinished:
                 unfinished.mkdir()
                 write(unfinished)
         except OSError as error:
@@ -75,7 +75,7 @@ def write_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold a lock file beside a folder, so that no other process that holds it writes the folder.
 
     Raises:

@@ -87,7 +87,7 @@ class Flights(TableData):
         if file.suffix == ".zip":
             content = store.fingerprint({"archive": file_state(file)})
             folder = self.cache_dir / "downloads" / "flights" / content
-            with store.locked(folder):
+            with store.lock_folder(folder):
                 file = extract(file, folder) / file.stem
         return TableFile(path=file)
 

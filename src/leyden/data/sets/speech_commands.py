@@ -99,7 +99,7 @@ class SpeechCommands(AudioData):
         if self.root is not None and all((self.root / name).is_file() for name in LISTS.values()):
             return self.root
         downloads = self.cache_dir / "downloads" / "speech_commands"
-        with store.locked(downloads):
+        with store.lock_folder(downloads):
             archive = self.root / ARCHIVE.name if self.root else fetch(ARCHIVE, downloads)
             if not archive.is_file():
                 raise UserError(

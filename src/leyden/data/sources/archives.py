@@ -8,7 +8,7 @@ from lzma import LZMAError
 from pathlib import Path, PureWindowsPath
 
 from leyden.errors import UserError
-from leyden.files import written_aside
+from leyden.files import write_aside
 
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError)
 _ZIP_ENCRYPTED = 0x1
@@ -35,7 +35,7 @@ def extract(archive: Path, folder: Path) -> Path:
     if folder.is_dir() and any(folder.iterdir()):
         return folder
     try:
-        with written_aside(folder) as unfinished:
+        with write_aside(folder) as unfinished:
             unfinished.mkdir(parents=True)
             _unpack(archive, unfinished)
     except tarfile.FilterError as error:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from leyden.data.cache.store import locked
+from leyden.data.cache.store import lock_folder
 from leyden.data.sources.download import RemoteFile, fetch
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state
@@ -61,7 +61,7 @@ class PublishedFiles:
             return root
         if self.installed is not None and not self._missing(self.installed):
             return self.installed
-        with locked(self.downloads):
+        with lock_folder(self.downloads):
             for name, checksum in self.checksums.items():
                 urls = tuple(f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors)
                 file = RemoteFile(name=name, urls=urls, checksum=checksum)

@@ -18,7 +18,7 @@ from leyden.data.table.cells import (
     parse_numbers,
     parse_truths,
 )
-from leyden.data.values import FALSE, FAMILIES, TRUE, canonical, matcher, merged, truth_words
+from leyden.data.values import FALSE, FAMILIES, TRUE, canonical, matcher, merge_equal, truth_words
 from leyden.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Evidence:
     def spellings(self) -> Mapping[str, str]:
         """Representative of each word for true or false; empty if other cells occur."""
         boolean = self.truths == self.present and truth_words(self.words)
-        return merged(sorted(self.words)) if boolean else {}
+        return merge_equal(sorted(self.words)) if boolean else {}
 
 
 def load_columns(facts: Mapping[str, Any]) -> list[Column]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from leyden.data.table.cells import Cells, Distinct, parse_truths
 from leyden.data.table.columns import Column, Evidence
-from leyden.data.values import merged
+from leyden.data.values import merge_equal
 from leyden.errors import UserError
 
 TargetType = Literal["auto", "class", "number"]
@@ -85,7 +85,7 @@ class Roles:
         """Return the sorted names of the labels; equal labels have one name."""
         if self.label_separator is None:
             return sorted(self.targets)
-        return sorted({*merged(sorted(labels)).values()})
+        return sorted({*merge_equal(sorted(labels)).values()})
 
     def reader(self, target: Column, seen: Mapping[str, Evidence], labels: set[str]) -> ReadTargets:
         """Return the function that reads targets.
@@ -153,7 +153,7 @@ class Roles:
 
     def _label_numbers(self, labels: set[str]) -> dict[str, int]:
         names = self.label_names(labels)
-        return {label: names.index(name) for label, name in merged(sorted(labels)).items()}
+        return {label: names.index(name) for label, name in merge_equal(sorted(labels)).items()}
 
     def _read_labels(self, column: Distinct, number: Mapping[str, int]) -> NDArray[np.bool_]:
         """Return truth values, bool ``(rows, labels)``; a missing cell has no label."""
