@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
@@ -155,3 +156,20 @@ def alone(tmp_path):
     )
     yield init_device_mesh("cpu", (1,))
     distributed.destroy_process_group()
+
+
+@pytest.fixture
+def measurements(tmp_path):
+    """Give the path of a table of three classes that two numbers and a word tell apart."""
+    random = np.random.default_rng(0)
+    species = np.arange(240) % 3
+    columns = (
+        random.normal(3 * species, 1),
+        random.normal(-2 * species, 1),
+        np.array(["north", "south", "east"])[(species + (random.random(240) < 0.2)) % 3],
+        np.array(["cat", "dog", "owl"])[species],
+    )
+    rows = [f"{a:.4f},{b:.4f},{c},{d}" for a, b, c, d in zip(*columns, strict=True)]
+    file = tmp_path / "measurements.csv"
+    file.write_text("\n".join(["length,depth,place,species", *rows]))
+    return file

@@ -16,6 +16,7 @@ def cells_of(notebook):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_a_notebook_runs(notebook, tmp_path):
     cells = [cell for cell in cells_of(notebook) if cell["cell_type"] == "code"]
     program = "\n\n".join("".join(cell["source"]) for cell in cells)

@@ -3,16 +3,23 @@ import json
 
 import pytest
 
-WHERE = ("data=penguins", "network=table_mlp")
+
+@pytest.fixture
+def where(measurements):
+    """Give the words that choose a small table of classes."""
+    return (
+        *("data=table", f"data.path={measurements}", "data.target=species"),
+        *("network=table_mlp", "loss.label_smoothing=0"),
+    )
 
 
 def folder_of(tmp_path):
-    [folder] = (tmp_path / "runs/penguins").glob("*-baselines")
+    [folder] = (tmp_path / "runs/table").glob("*-baselines")
     return folder
 
 
-def test_each_baseline_has_a_folder_with_its_metrics(leyden, tmp_path):
-    result = leyden("baselines", *WHERE)
+def test_each_baseline_has_a_folder_with_its_metrics(leyden, tmp_path, where):
+    result = leyden("baselines", *where)
     assert result.code == 0
     folder = folder_of(tmp_path)
     metrics = json.loads((folder / "linear/metrics.json").read_text())
@@ -23,20 +30,20 @@ def test_each_baseline_has_a_folder_with_its_metrics(leyden, tmp_path):
 
 
 @pytest.mark.slow  # trains several times
-def test_folds_are_those_of_a_cross_validation(leyden, tmp_path):
-    assert leyden("baselines", *WHERE, "folds=3").code == 0
+def test_folds_are_those_of_a_cross_validation(leyden, tmp_path, where):
+    assert leyden("baselines", *where, "folds=3").code == 0
     with (folder_of(tmp_path) / "constant/folds.csv").open(newline="") as stream:
         baseline = list(csv.DictReader(stream))
-    assert leyden("crossval", *WHERE, "folds=3", "trainer.max_epochs=1", "logger=null").code == 0
-    [crossval] = (tmp_path / "runs/penguins").glob("*-crossval")
+    assert leyden("crossval", *where, "folds=3", "trainer.max_epochs=1", "logger=null").code == 0
+    [crossval] = (tmp_path / "runs/table").glob("*-crossval")
     with (crossval / "folds.csv").open(newline="") as stream:
         networks = list(csv.DictReader(stream))
     for key in ("repeat", "fold", "n_train", "n_test"):
         assert [row[key] for row in baseline] == [row[key] for row in networks]
 
 
-def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path):
-    assert leyden("baselines", *WHERE, "folds=3").code == 0
+def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path, where):
+    assert leyden("baselines", *where, "folds=3").code == 0
     with (folder_of(tmp_path) / "ranking.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     losses = [float(row["test/loss"]) for row in rows]
@@ -45,8 +52,8 @@ def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path):
 
 
 @pytest.mark.slow  # trains several times
-def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path):
-    words = (*WHERE, "trainer.max_epochs=1", "logger=null")
+def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path, where):
+    words = (*where, "trainer.max_epochs=1", "logger=null")
     for folds in ((), ("folds=2",)):
         assert leyden("baselines", *words, *folds).code == 0
     measured = {path: path.read_bytes() for path in tmp_path.glob("runs/**/metrics.json")}
@@ -54,7 +61,7 @@ def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path):
     assert leyden("train", "-m", *words, "resume=auto", "seed=0,1").code == 0
     assert leyden("crossval", *words, "folds=2", "resume=auto").code == 0
     assert all(path.read_bytes() == content for path, content in measured.items())
-    [job] = tmp_path.glob("runs/penguins/*-sweep/0_seed=0/job.json")
+    [job] = tmp_path.glob("runs/table/*-sweep/0_seed=0/job.json")
     assert "baselines" not in json.loads(job.read_text())["run"]
 
 
@@ -71,7 +78,7 @@ def test_a_failure_is_recorded(leyden, tmp_path):
 
 
 @pytest.mark.parametrize(("word", "message"), [("folds=1", "from 2"), ("-m", "'-m'")])
-def test_other_words_are_refused(leyden, word, message):
-    result = leyden("baselines", *WHERE, word)
+def test_other_words_are_refused(leyden, word, message, where):
+    result = leyden("baselines", *where, word)
     assert result.code == 2
     assert message in result.err

@@ -180,6 +180,7 @@ def test_intervals_contain_the_mean_and_are_wider_than_without_correction(shared
     assert estimate.high - estimate.mean == pytest.approx(t * error, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_sweep_cross_validates_every_point(leyden, tmp_path):
     done = leyden("crossval", "-m", "optimizer.lr=0.001,0.01", "folds=2", *QUICK)
 

@@ -236,6 +236,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(leyden_proce
     assert history(run) == history(uninterrupted)
 
 
+@pytest.mark.slow
 def test_seed_zero_is_a_seed(leyden, tmp_path):
     quick = (*QUICK, "trainer.max_epochs=1")
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -246,6 +247,7 @@ def test_seed_zero_is_a_seed(leyden, tmp_path):
     assert not torch.equal(a[key], c[key])
 
 
+@pytest.mark.slow
 def test_each_job_of_a_sweep_has_a_folder(leyden, tmp_path):
     done = leyden("train", "-m", *QUICK, "trainer.max_epochs=1", "optimizer.lr=0.01,0.001")
 

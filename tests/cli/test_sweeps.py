@@ -108,6 +108,7 @@ def test_a_seed_that_is_added_is_the_first_too(word, leyden):
     assert done.out.splitlines() == ["0_seed=4  seed=4", "1_seed=5  seed=5", "2 jobs"]
 
 
+@pytest.mark.slow
 def test_hparams_has_what_differs_and_the_final_metrics(leyden, tmp_path):
     words = ("optimizer.lr=0.01", "data.batch_size=64,32", "loss=cross_entropy,focal")
 
@@ -137,6 +138,7 @@ def test_names_are_safe_short_and_unique():
     assert job_folder(7, "") == "7"
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_stays_in_its_folder(leyden, tmp_path, trained):
     words = (*QUICK, "-m", "optimizer.lr=0.01,0.02", "seed=0,1")
     trained.failures["2_optimizer.lr=0.02,seed=0"] = 1
@@ -164,6 +166,7 @@ def test_another_sweep_has_a_folder_of_its_own(leyden, tmp_path, change):
     assert len(list((tmp_path / "runs" / "digits").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_reported_and_tried_again(leyden, tmp_path, trained):
     trained.failures |= {"0_seed=0": 1, "1_seed=1": 9}
 

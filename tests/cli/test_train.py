@@ -183,6 +183,7 @@ def test_a_run_is_continued_with_the_cache_of_the_command(leyden, tmp_path):
     assert list((tmp_path / "here").iterdir())
 
 
+@pytest.mark.slow
 def test_a_sweep_continues_unfinished_jobs_of_another(leyden, tmp_path):
     words = ("train", "-m", *QUICK, "optimizer.lr=0.01,0.02", "resume=auto")
     assert leyden(*words, "trainer.max_epochs=1").code == 0
@@ -204,6 +205,7 @@ def test_a_sweep_continues_unfinished_jobs_of_another(leyden, tmp_path):
     assert not (second / jobs[1].name / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_does_not_repeat_jobs_that_another_finished(leyden, tmp_path):
     words = ("train", "-m", *QUICK, "trainer.max_epochs=1", "resume=auto")
     assert leyden(*words, "seed=0").code == 0
@@ -700,6 +702,7 @@ def test_an_unfinished_run_in_a_folder_of_its_own_is_continued(leyden, tmp_path)
     assert status(run)["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_second_sweep_in_a_folder_is_refused(leyden, tmp_path):
     sweep = ("train", "-m", *QUICK, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
     assert leyden(*sweep, "optimizer.lr=0.001,0.002").code == 0

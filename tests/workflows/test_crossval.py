@@ -219,6 +219,7 @@ def test_the_config_of_an_ensemble_is_checked_as_any_other(digits, tmp_path):
         load_run(str(tmp_path / "foreign.ckpt"))
 
 
+@pytest.mark.slow
 def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows))
     lines = lines_of(folder.path / "oof.csv")
@@ -233,6 +234,7 @@ def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     assert evaluate(str(folder.path))["test/rmse"] < 2
 
 
+@pytest.mark.slow
 def test_probabilities_of_labels_are_averaged(tmp_path):
     file = tmp_path / "visits.csv"
     states = ["cough;fever", "fever", "", "cough;pain"] * 40
@@ -267,6 +269,7 @@ def test_a_pipe_is_read_for_every_member(rows, tmp_path):
     assert from_pipe[0]["file"] == from_file[0]["file"].replace(str(rows), str(pipe))
 
 
+@pytest.mark.slow
 def test_groups_stay_in_one_fold(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows, "data.group=owner"))
     folds = {}
@@ -278,6 +281,7 @@ def test_groups_stay_in_one_fold(rows, tmp_path):
     assert {len(own) for own in folds.values()} <= {1, 2}
 
 
+@pytest.mark.slow
 def test_folds_of_time_are_tested_on_later_rows(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows, "data.time=day"))
     counts = [int(fold["n_train"]) for fold in lines_of(folder.path / "folds.csv")]
@@ -293,6 +297,7 @@ def test_repeats_of_time_are_refused_before_anything_is_trained(rows, tmp_path):
     assert not list(tmp_path.glob("crossval/fold-*"))
 
 
+@pytest.mark.slow
 def test_repeats_predict_each_row_that_often(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows), folds=2, repeats=2)
     lines = lines_of(folder.path / "oof.csv")
@@ -304,6 +309,7 @@ def test_repeats_predict_each_row_that_often(rows, tmp_path):
     assert len(load_checkpoint(folder.best)["leyden"]["members"]) == 4
 
 
+@pytest.mark.slow
 def test_rows_that_are_all_divided_leave_none_to_evaluate(rows, tmp_path):
     words = numbers(rows, "data.splitter.test_fraction=0")
     folder = cross_validated(tmp_path / "crossval", *words, folds=2)

@@ -10,8 +10,9 @@ def measure(*overrides):
     return {name: metrics for name, (metrics, _) in found}
 
 
-def test_baselines_are_measured_by_the_metrics_of_the_task_on_its_splits(tmp_path):
-    found = measure("data=penguins", f"data.cache_dir={tmp_path}")
+def test_baselines_are_measured_by_the_metrics_of_the_task_on_its_splits(tmp_path, measurements):
+    where = (f"data.path={measurements}", f"data.cache_dir={tmp_path}")
+    found = measure("data=table", "data.target=species", *where)
     assert list(found) == ["constant", "linear", "gradient_boosting", "nearest_neighbours"]
     names = {f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", "accuracy", "f1")}
     assert names < set(found["constant"])
