@@ -200,6 +200,7 @@ def test_a_number_names_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     numbered = freeze(compose(["name=3"]))
     folder = new_folder(numbered)
+    assert folder.path.is_absolute()  # a logger opens its files again, wherever the process is then
     save(numbered, folder.config)
 
     found = newest_run(numbered, RUNS, finished=False)

@@ -13,7 +13,8 @@ from leyden.serving.export import export
 from leyden.serving.precision import TOLERANCES
 from leyden.workflows.crossval import crossval, ensemble_config
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # trains and exports many networks
+
 
 QUICK = [
     *("trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true", "data.batch_size=16"),

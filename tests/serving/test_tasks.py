@@ -13,6 +13,9 @@ from leyden.serving.export import export
 from leyden.serving.precision import TOLERANCES
 from leyden.workflows.train import train
 
+pytestmark = pytest.mark.slow  # trains and exports many networks
+
+
 SHORT = ["trainer=cpu", "trainer.max_epochs=1", "trainer.precision=32-true", "data.batch_size=16"]
 
 

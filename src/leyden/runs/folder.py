@@ -261,7 +261,8 @@ def new_folder(config: Config) -> RunFolder:
     """Create the folder of a new run, at the path that ``conf/train.yaml`` defines."""
     composed = compose([], with_hydra=True)
     composed.name = config.name
-    path = Path(composed.hydra.run.dir)
+    # Absolute, because TensorBoard opens its file again whenever it writes.
+    path = Path(composed.hydra.run.dir).absolute()
     path.mkdir(parents=True)
     return RunFolder(path)
 
