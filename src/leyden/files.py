@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 DataPath: TypeAlias = str | Path
 """Annotation of those parameters of a data module that are paths of its files or folders."""
@@ -58,6 +58,16 @@ def write_aside(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             remove(aside)
         raise
+
+
+@contextmanager
+def open_aside(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 text file for writing that replaces ``path`` when the block ends.
+
+    Line breaks are written unchanged, as the ``csv`` module expects; see ``write_aside``.
+    """
+    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        yield stream
 
 
 def flush_folder(folder: Path) -> None:

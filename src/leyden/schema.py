@@ -7,6 +7,9 @@ from typing import Literal
 SEPARATOR = ";"
 """Separates the labels of a row where they are written as text."""
 
+PROBABILITY = "probability of "
+"""Beginning of the name of a column of probabilities; the class or label follows."""
+
 Dtype = Literal["bool", "uint8", "int16", "int64", "float32", "float64"]
 
 

@@ -77,7 +77,9 @@ def test_a_failure_is_recorded(leyden, tmp_path):
     assert set(states) == {"failed"}
 
 
-@pytest.mark.parametrize(("word", "message"), [("folds=1", "from 2"), ("-m", "'-m'")])
+@pytest.mark.parametrize(
+    ("word", "message"), [("folds=1", "from 2"), ("-m", "'-m'"), ("repeats=2", "Give folds=K too")]
+)
 def test_other_words_are_refused(leyden, word, message, where):
     result = leyden("baselines", *where, word)
     assert result.code == 2

@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from leyden.files import write_aside
+from leyden.files import open_aside
 from leyden.monitor import Mode, check_measured, mode_of
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class MetricHistory(Checkpoint):
         names = {name for row in self.rows for name in row}
         columns = [name for name in FIRST_COLUMNS if name in names]
         columns += sorted(names - set(columns))
-        with write_aside(path) as aside, aside.open("w", newline="") as stream:
+        with open_aside(path) as stream:
             writer = csv.DictWriter(stream, columns)
             writer.writeheader()
             writer.writerows(self.rows)

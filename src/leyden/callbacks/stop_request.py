@@ -74,7 +74,7 @@ class GracefulStop(Checkpoint):
         request: The request to handle.
 
     Raises:
-        InterruptedRunError: After the checkpoint has been written.
+        InterruptedRunError: If a stop was requested; raised after the checkpoint has been written.
     """
 
     def __init__(self, *, request: StopRequest) -> None:

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class LayerSummary(ModelSummary):
-    """Logs the layers and their sizes, without FLOPs, which are 0 if there is no example input."""
+    """Logs the layers with their sizes; FLOPs, unknown without an example input, are left out."""
 
     @staticmethod
     def summarize(summary_data: list[tuple[str, list[str]]], *totals: Any, **options: Any) -> None:

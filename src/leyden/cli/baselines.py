@@ -2,17 +2,17 @@
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 
-from leyden.cli.arguments import Arguments, split
+from leyden.cli.arguments import split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_one
 from leyden.cli.train import import_torch, log_to
 from leyden.comparison.results import read_results
 from leyden.comparison.table import RANKING, as_text, rank, write_csv
 from leyden.config.origins import convert_errors
 from leyden.config.shorthands import expand_shorthands
+from leyden.errors import UserError
 from leyden.runs.provenance import record_command
 
 log = logging.getLogger(__name__)
@@ -36,30 +36,29 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The config or another input is refused.
+        UserError: If the config or another input is refused.
     """
     record_command(["baselines", *words])
     arguments = split(words, "folds", "repeats")
     arguments.refuse_bare()
+    folds = None
+    if arguments.one("folds") is not None:
+        folds = arguments.integer("folds", default=5, least=2)
+    repeats = arguments.integer("repeats", default=1)
+    if folds is None and repeats > 1:
+        raise UserError(f"repeats={repeats} divides the rows into folds. Give folds=K too.")
     arguments.overrides = expand_shorthands(arguments.overrides)
     with convert_errors(arguments.overrides):
-        overrides = [FOLDER, *arguments.overrides]
-        sys.argv = ["leyden baselines", *overrides]  # which Hydra reads
-        run_one(*compose_and_check(overrides), partial(_run_job, arguments=arguments))
+        composed = compose_and_check([FOLDER, *arguments.overrides])
+        run_one(*composed, partial(_run_job, folds=folds, repeats=repeats))
 
 
-def _run_job(job: Job, *, arguments: Arguments) -> None:
+def _run_job(job: Job, *, folds: int | None, repeats: int) -> None:
     import_torch()
     from leyden.comparison.baselines.run import run_baselines
-    from leyden.workflows.crossval import ensemble_config
 
     log_to(job.folder)
-    config, crosses = job.config, arguments.one("folds") is not None
-    repeats = arguments.integer("repeats", default=1)
-    if crosses:
-        folds = arguments.integer("folds", default=5, least=2)
-        config = ensemble_config(config, folds=folds, repeats=repeats)
-    run_baselines(config, job.folder.path, repeats=repeats, crosses=crosses)
+    run_baselines(job.config, job.folder.path, folds=folds, repeats=repeats)
     rows = rank(read_results(job.folder.path))
     write_csv(rows, job.folder.path / RANKING)
     log.info("baselines:\n%s", as_text(rows))

@@ -22,7 +22,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: An argument is not understood, or the run cannot be calibrated.
+        UserError: If an argument is not understood, or the run cannot be calibrated.
     """
     arguments = split(words, "run", "threshold")
     chosen = arguments.required("run", "leyden calibrate run=runs/digits/TIME")

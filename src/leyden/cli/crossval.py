@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -10,8 +9,8 @@ from functools import partial
 from io import StringIO
 
 from leyden.cli.arguments import MOST, Arguments, split
-from leyden.cli.hydra_jobs import Job, compose_and_check, is_multirun, run_hydra, run_one
-from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
+from leyden.cli.hydra_jobs import Job, run_one
+from leyden.cli.sweeps import OWN_KEYS, compose_one, expand_seeds, refuse_own_keys
 from leyden.cli.train import import_torch, join_pool, log_to, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
@@ -71,12 +70,12 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: The config or another input is refused.
+        UserError: If the config or another input is refused.
     """
     if is_launched():
         raise UserError(
-            "leyden crossval starts the ranks of each fold itself. Give it trainer.devices=N "
-            "instead of starting it by torchrun."
+            "leyden crossval starts the ranks of each fold itself. Set trainer.devices=N instead "
+            "of starting it with torchrun."
         )
     logging.raiseExceptions = False  # see leyden train
     record_command(["crossval", *words])
@@ -95,20 +94,10 @@ def _start(arguments: Arguments) -> None:
     plan, resume = _plan(arguments, Plan()), wants_resume(arguments)
     run_each = partial(run_job, plan=plan, resume=resume)
     kind = f"crossval folds={plan.folds or 'default'} repeats={plan.repeats}"
-    if is_sweep(arguments):
-        sweep(arguments, run_each, kind=kind, resume=resume)
+    composed = compose_one(arguments, run_each, kind=kind, resume=resume, more=[FOLDER])
+    if composed is None:
         return
-    words = [*arguments.bare, FOLDER, *arguments.overrides]
-    if any(word.startswith("-") for word in arguments.bare):
-        refuse_own_keys(arguments)
-        sys.argv = ["leyden crossval", *words]  # which Hydra reads
-        run_hydra(run_each)
-        return
-    config, source = compose_and_check(words)
-    if is_multirun(source):
-        sweep(arguments, run_each, kind=kind, resume=resume)
-        return
-    refuse_own_keys(arguments)
+    config, source = composed
     whole = _config(config, plan)
     if resume and (unfinished := _earlier(whole, plan, finished=False)):
         _crossval(whole, unfinished, plan)
@@ -145,7 +134,7 @@ def _plan(arguments: Arguments, default: Plan) -> Plan:
     """Read the numbers that were given.
 
     Raises:
-        UserError: One is not an integer, or is too small.
+        UserError: If a value is not an integer, or is too small.
     """
     return Plan(
         **{
@@ -159,7 +148,7 @@ def read_plan(folder: RunFolder) -> Plan:
     """Read the plan of a cross-validation.
 
     Raises:
-        UserError: It is damaged.
+        UserError: If ``crossval.json`` is damaged.
     """
     content = read_json(folder.crossval, parse_int=float)
     plan = {key: number for key in LEAST if isinstance(number := content.get(key), float)}
@@ -226,19 +215,19 @@ def _claim(folder: RunFolder, config: Config, plan: Plan) -> None:
     """Write the plan and the config into a folder, unless the same are there.
 
     Raises:
-        UserError: The folder holds another cross-validation or a run.
+        UserError: If the folder holds another cross-validation or a run.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
-    if folder.config.exists() and not folder.crossval.exists():
-        raise UserError(
-            f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
-        )
-    if folder.config.exists() and read_plan(folder).repeats != plan.repeats:
-        raise UserError(
-            f"{folder.path} holds a cross-validation of {read_plan(folder).repeats} repeats, not "
-            f"{plan.repeats}. Expected a new folder, or repeats={read_plan(folder).repeats}."
-        )
     if folder.config.exists():
+        if not folder.crossval.exists():
+            raise UserError(
+                f"{folder.path} holds a run that is not a cross-validation. Expected a new folder."
+            )
+        if (repeats := read_plan(folder).repeats) != plan.repeats:
+            raise UserError(
+                f"{folder.path} holds a cross-validation of {repeats} repeats, not "
+                f"{plan.repeats}. Expected a new folder, or repeats={repeats}."
+            )
         claim(folder, config)  # raises for another config before its plan is overwritten
     write_json(folder.crossval, vars(plan))
     claim(folder, config)
@@ -267,11 +256,11 @@ def _train_aside(config: Config, folder: RunFolder) -> None:
 
 def _report(folder: RunFolder) -> None:
     """Write what follows from the folds, and log it and where the folder is."""
-    from leyden.comparison.out_of_fold import OUT_OF_FOLD, holds_classes, mark_label_errors
+    from leyden.comparison.out_of_fold import holds_classes, mark_label_errors
 
     shown = as_text(write_intervals(folder))
     log.info("means over all folds; test is the fold that was left out:\n%s", shown)
-    if holds_classes(file := folder.path / OUT_OF_FOLD):
-        count = mark_label_errors(file)
-        log.info("%d labels are probably wrong: column suggested_class of %s", count, file.name)
+    if holds_classes(folder.predictions):
+        count, file = mark_label_errors(folder.predictions), folder.predictions.name
+        log.info("%d labels are probably wrong: column suggested_class of %s", count, file)
     log.info("run folder: %s", os.path.relpath(folder.path))

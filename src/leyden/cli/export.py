@@ -32,7 +32,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: An argument is not understood, or the run cannot be exported.
+        UserError: If an argument is not understood, or the run cannot be exported.
     """
     arguments = split(words, "run", "to", "format", "precision", "input")
     chosen = arguments.required("run", "leyden export run=runs/digits/TIME")

@@ -143,7 +143,7 @@ def current_job(source: Config, config: Config | None = None) -> Job:
         config: The frozen and checked config, if there is one already.
 
     Raises:
-        UserError: The config is refused.
+        UserError: If the config is refused.
     """
     settings = HydraConfig.get()
     if config is None:

@@ -58,8 +58,8 @@ def _predict_with_export(arguments: Arguments, inputs: Sequence[str]) -> Iterato
     refused = [*arguments.overrides, *(f"run={run}" for run in arguments.own.get("run", ()))]
     if refused:
         raise UserError(
-            f"{refused[0]}: an exported network has no config and is no run. Leave it out, or give "
-            "run= instead of export=."
+            f"{refused[0]}: an exported network is not a run and has no config. Leave it out, or "
+            "give run= instead of export=."
         )
     if not inputs:
         raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")

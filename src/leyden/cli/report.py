@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: An argument is not understood, or a folder holds no results.
+        UserError: If an argument is not understood, or a folder holds no results.
     """
     arguments = split(words, "path", "confirm")
     arguments.refuse_bare()
@@ -61,7 +61,7 @@ def _paths(given: str) -> Sequence[Path]:
     """Return one or two folders; names of jobs have commas of their own.
 
     Raises:
-        UserError: A folder does not exist.
+        UserError: If a folder does not exist.
     """
     parts = given.split(",")
     cuts = [(",".join(parts[:k]), ",".join(parts[k:])) for k in range(1, len(parts))]
@@ -104,7 +104,7 @@ def _confirm(study: Study, count: int) -> None:
     """Train the best config of a sweep and the default one with new seeds; what is done stays.
 
     Raises:
-        UserError: There is no best config, or a config is refused.
+        UserError: If no config was measured, or a config is refused.
     """
     if study.kind != "sweep" or study.best is None:
         raise UserError(
@@ -135,7 +135,7 @@ def _default_config(study: Study) -> Config:
     """Compose the config that the command of a sweep has without the sweep.
 
     Raises:
-        UserError: The command is unknown, or refused.
+        UserError: If the command is unknown, or refused.
     """
     overrides = default_overrides(study)
     if overrides is None:

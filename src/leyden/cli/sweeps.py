@@ -26,8 +26,10 @@ from leyden.cli.hydra_jobs import (
     compose_and_check,
     current_job,
     current_place,
+    is_multirun,
     job_folder,
     parse,
+    run_hydra,
     run_sweep,
 )
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
@@ -84,7 +86,7 @@ def expand_seeds(arguments: Arguments) -> None:
     """Write ``seeds=3`` out as ``-m seed=s,s+1,s+2``, where ``s`` is the given seed or 0.
 
     Raises:
-        UserError: It is not a positive number, or the given seed is a list.
+        UserError: If ``seeds`` is not a positive integer, or the given seed is a list.
     """
     if arguments.one("seeds") is None:
         return
@@ -107,7 +109,7 @@ def refuse_own_keys(arguments: Arguments) -> None:
     """Raise if a command that does not sweep has one of ``OWN_KEYS``.
 
     Raises:
-        UserError: There is one.
+        UserError: If the command has such a key.
     """
     for key in OWN_KEYS:
         if arguments.one(key) is not None:
@@ -116,6 +118,42 @@ def refuse_own_keys(arguments: Arguments) -> None:
                 f"of values beside it, such as: leyden train -m optimizer.lr=0.01,0.001 {key}="
                 f"{arguments.one(key)}."
             )
+
+
+def compose_one(
+    arguments: Arguments, run: Run, *, kind: str, resume: bool, more: Sequence[str] = ()
+) -> tuple[Config, Config] | None:
+    """Compose the config of a command that runs one job; run what runs none or several.
+
+    Args:
+        arguments: The words of the command, after ``expand_seeds``.
+        run: Runs one job.
+        kind: The command with those of its own keys that change what a job does.
+        resume: Whether a sweep continues an earlier one.
+        more: Overrides before those of the command, unless it sweeps.
+
+    Returns:
+        The result of ``compose_and_check``; ``None`` after a sweep, or after what a flag of
+        Hydra's such as ``--cfg`` asked for.
+
+    Raises:
+        UserError: If the config or a sweep is refused, or ``OWN_KEYS`` are given for one job.
+    """
+    if is_sweep(arguments):
+        sweep(arguments, run, kind=kind, resume=resume)
+        return None
+    words = [*arguments.bare, *more, *arguments.overrides]
+    if any(word.startswith("-") for word in arguments.bare):
+        refuse_own_keys(arguments)
+        sys.argv = ["leyden", *words]  # which Hydra reads
+        run_hydra(run)
+        return None
+    config, source = compose_and_check(words)
+    if is_multirun(source):  # as an experiment may ask for
+        sweep(arguments, run, kind=kind, resume=resume)
+        return None
+    refuse_own_keys(arguments)
+    return config, source
 
 
 def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
@@ -128,7 +166,7 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
         resume: Whether to continue the newest sweep over the same values with the same config.
 
     Raises:
-        UserError: The sweep is refused, or some of its jobs failed.
+        UserError: If the sweep is refused, or some of its jobs failed.
     """
     if other := [word for word in arguments.bare if word not in FLAGS]:
         raise UserError(f"{other[0]} cannot be combined with -m or seeds=. Leave out either.")
@@ -200,7 +238,7 @@ def _refuse_if_every_job_is(jobs: Sequence[Sequence[str]]) -> None:
     """Raise before anything is written if no job has a config that is accepted.
 
     Raises:
-        UserError: The error of the first job.
+        UserError: If the config of every job is refused; the message is that of the first.
     """
     refused = []
     for words in jobs:
@@ -230,7 +268,7 @@ def _claim(sweep: Sweep) -> None:
     """Write what a sweep is into its folder.
 
     Raises:
-        UserError: The folder holds another sweep.
+        UserError: If the folder holds another sweep.
     """
     file = sweep.folder / SWEEP
     there = read_json(file)
@@ -309,7 +347,7 @@ def _print_jobs(sweep: Sweep) -> None:
     """Print the folder of every job, and their number.
 
     Raises:
-        UserError: The sweeper chooses values as it goes.
+        UserError: If the sweeper chooses values as it goes.
     """
     if sweep.jobs is None:
         raise UserError(
@@ -378,7 +416,7 @@ def _finish(folder: Path, count: int | None) -> None:
     """Print and write the ranking of a sweep.
 
     Raises:
-        UserError: Some jobs failed.
+        UserError: If some jobs failed.
     """
     results = read_results(folder)
     rows = rank(results)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -10,17 +9,10 @@ from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import (
-    Job,
-    compose_and_check,
-    is_multirun,
-    run_hydra,
-    run_one,
-    values_of,
-)
+from leyden.cli.hydra_jobs import Job, run_one, values_of
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
-from leyden.cli.sweeps import OWN_KEYS, expand_seeds, is_sweep, refuse_own_keys, sweep
+from leyden.cli.sweeps import OWN_KEYS, compose_one, expand_seeds, is_sweep, refuse_own_keys
 from leyden.cli.train_help import help_text
 from leyden.config.check import forget_sources
 from leyden.config.compose import Config
@@ -95,7 +87,7 @@ def _existing_run(chosen: str) -> RunFolder:
     """Find the folder of a run that can be trained.
 
     Raises:
-        UserError: There is no run, or it is a cross-validation.
+        UserError: If the run does not exist, or is a cross-validation.
     """
     folder = existing_folder(chosen)
     if folder.crossval.exists():
@@ -110,7 +102,7 @@ def wants_resume(arguments: Arguments) -> bool:
     """Whether ``resume=auto`` was given.
 
     Raises:
-        UserError: Another value was given.
+        UserError: If another value was given.
     """
     resume = arguments.one("resume")
     if resume not in (None, "auto"):
@@ -150,20 +142,10 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
     """Start a run or a sweep, or continue the newest unfinished run of the same config."""
     run_each = partial(run_job, resume=resume, jobs=jobs)
-    if is_sweep(arguments):
-        sweep(arguments, run_each, kind="train", resume=resume)
+    composed = compose_one(arguments, run_each, kind="train", resume=resume)
+    if composed is None:
         return
-    words = [*arguments.bare, *arguments.overrides]
-    if any(word.startswith("-") for word in arguments.bare):
-        refuse_own_keys(arguments)
-        sys.argv = ["leyden train", *words]  # which Hydra reads
-        run_hydra(run_each)
-        return
-    config, source = compose_and_check(words)
-    if is_multirun(source):
-        sweep(arguments, run_each, kind="train", resume=resume)
-        return
-    refuse_own_keys(arguments)
+    config, source = composed
     if resume and (unfinished := newest_run(config, RUNS, finished=False)):
         log_to(unfinished)
         _train(config, unfinished, jobs=jobs)

@@ -13,7 +13,7 @@ from leyden.runs.folder import write_json
 from leyden.workflows.finished import load_run
 
 LEAST = np.finfo(np.float32).tiny
-"""Least probability; float32 rounds smaller ones to 0, of which there is no logarithm."""
+"""Lower bound of probabilities, because float32 rounds smaller ones to 0."""
 
 
 def calibrate(run: str, *, threshold: str | None = None) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
         UserError: If ``folds.csv`` is missing or damaged.
     """
     try:
-        rows = _read_rows(folder)
-        ratio = sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
+        rows = _read_complete(folder)
+        ratio = test_ratio(rows)
         names = [name for name in rows[0] if name not in NOT_METRICS]
         scores = {name: _scores(rows, name) for name in names}
     except (OSError, LookupError, TypeError, ValueError, ZeroDivisionError, csv.Error) as error:
@@ -43,9 +43,19 @@ def write_intervals(folder: RunFolder) -> dict[str, Estimate]:
     return estimates
 
 
-def _read_rows(folder: RunFolder) -> list[dict[str, str]]:
+def read_rows(folder: RunFolder) -> list[dict[str, str]]:
+    """Read ``folds.csv``: a row per run, with the number of its training and test rows."""
     with folder.folds.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        return list(csv.DictReader(stream))
+
+
+def test_ratio(rows: Sequence[Mapping[str, str]]) -> float:
+    """Return the number of test rows per training row of all runs, as ``summarise`` takes it."""
+    return sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
+
+
+def _read_complete(folder: RunFolder) -> list[dict[str, str]]:
+    rows = read_rows(folder)
     plan = read_json(folder.crossval)
     if len(rows) != (expected := plan["folds"] * plan["repeats"]):
         raise ValueError(f"it has {len(rows)} rows, not {expected:g}")

@@ -11,15 +11,10 @@ from numpy.typing import NDArray
 
 from leyden.comparison.label_errors import find_label_errors
 from leyden.errors import UserError
-from leyden.files import write_aside
+from leyden.files import open_aside
 from leyden.printable import cell
 from leyden.runs.folder import RunFolder
-
-OUT_OF_FOLD = "oof.csv"
-"""File of the out-of-fold predictions in the folder of a cross-validation."""
-
-PROBABILITY = "probability of "
-"""Beginning of the name of a column of probabilities; the class follows."""
+from leyden.schema import PROBABILITY
 
 MARGIN, SUGGESTED = "label_margin", "suggested_class"
 """Columns that ``mark_label_errors`` adds."""
@@ -87,7 +82,7 @@ def mark_label_errors(file: Path) -> int:
         suggested[row] = cell(found.class_names[errors.suggested[row]])
     for place, line in zip(places, lines, strict=True):
         line[MARGIN], line[SUGGESTED] = f"{errors.margins[place]:.4f}", suggested[place]
-    with write_aside(file) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with open_aside(file) as stream:
         names = list(dict.fromkeys([*columns, MARGIN, SUGGESTED]))
         writer = csv.DictWriter(stream, names, lineterminator="\n")
         writer.writeheader()

@@ -5,14 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from leyden.comparison.out_of_fold import (
-    OUT_OF_FOLD,
-    PROBABILITY,
-    Predictions,
-    read_out_of_fold,
-)
+from leyden.comparison.out_of_fold import Predictions, read_out_of_fold
 from leyden.data.base import DataModule
 from leyden.errors import UserError
+from leyden.schema import PROBABILITY
 from leyden.tasks.classification import Classification
 from leyden.workflows.finished import FinishedRun, inference_trainer
 
@@ -28,15 +24,15 @@ def predict_held_out(run: FinishedRun) -> Predictions:
             f"{run.checkpoint} was trained by {type(run.task).__name__}, which predicts no "
             "probability for each of several classes. Expected a run with task=classification."
         )
-    names = tuple(run.task.spec.class_names)
-    if (file := run.folder.path / OUT_OF_FOLD).is_file():
+    file = run.folder.predictions
+    if file.is_file():
         return read_out_of_fold(file)
     if not isinstance(run.data, DataModule):
         raise UserError(
-            f"{run.checkpoint} is an ensemble without its {OUT_OF_FOLD}. Give the folder of the "
-            "cross-validation as `leyden crossval` left it."
+            f"{run.checkpoint} is an ensemble, and {file.name} is missing from its folder. Give "
+            "the folder of the cross-validation as `leyden crossval` left it."
         )
-    return _predict_validation(run, run.data, names)
+    return _predict_validation(run, run.data, tuple(run.task.spec.class_names))
 
 
 def _predict_validation(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leyden.comparison.folds import read_rows, test_ratio
 from leyden.comparison.statistics import Replicate
 from leyden.config.compose import read_plain
 from leyden.errors import UserError
@@ -119,7 +120,7 @@ def read_results(path: Path) -> list[Result]:
         path: Folder of any of them.
 
     Raises:
-        UserError: It is not such a folder.
+        UserError: If it is not such a folder.
     """
     if is_sweep(path):
         jobs = [folder.parent for folder in path.glob("*/job.json")]
@@ -180,9 +181,7 @@ def _read_folds(folder: RunFolder) -> tuple[Result, ...]:
 def _test_ratio(folder: RunFolder, folds: Sequence[Result]) -> float:
     """Return the test rows per training row of a cross-validation."""
     with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        with folder.folds.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        return sum(int(row["n_test"]) for row in rows) / sum(int(row["n_train"]) for row in rows)
+        return test_ratio(read_rows(folder))
     count = len({each.fold for each in folds})
     return 1 / (count - 1) if count > 1 else 0.0
 

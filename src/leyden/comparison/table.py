@@ -10,7 +10,7 @@ from typing import Any
 
 from leyden.comparison.results import SEED, Result
 from leyden.comparison.statistics import Estimate, Replicate, summarise
-from leyden.files import write_aside
+from leyden.files import open_aside
 
 RANKING = "ranking.csv"
 """File of the ranking in the folder of a sweep."""
@@ -114,7 +114,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     keys = list(dict.fromkeys(key for row in rows for key in row.overrides))
     names = _names([each for row in rows for each in row.finished])
     header = [f"{name}{end}" for name in names for end in ("", " low", " high")]
-    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with open_aside(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["rank", *keys, "finished", "failed", "seconds", *header])
         for place, row in enumerate(rows, 1):

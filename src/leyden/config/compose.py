@@ -228,7 +228,7 @@ def read_plain(path: Path) -> dict[str, Any]:
     """Read the file of a frozen config, without checking what is in it.
 
     Raises:
-        UserError: The file is missing or damaged.
+        UserError: If the file is missing or damaged.
     """
     fault = f"it is not the config of a run, or has more than {LARGEST:,} bytes"
     try:

@@ -280,6 +280,15 @@ class DataModule(LightningDataModule, ABC):
             for field, values in raw.items()
         }
 
+    def centred_targets(self, split: Split) -> Tensor:
+        """Return the targets of a split as batches hold them, once ``setup`` has run.
+
+        Args:
+            split: The split; rows are in the order of ``row_numbers(split)``.
+        """
+        centred = targets.centre_targets(self.cached, self.target_counts)
+        return torch.from_numpy(centred.targets[self.row_numbers(split)])
+
     def features(self, split: Split) -> Features:
         """Compute the features of a split that baselines learn from, once ``setup`` has run.
 

@@ -60,7 +60,7 @@ class JoinedReader(Reader):
         """Read files chunk by chunk, once for each member.
 
         Raises:
-            UserError: Members can read other rows of the files than the first.
+            UserError: If the members read different rows of the files.
         """
         with _pipes_copied(paths) as copies:
             readers = (member.read(list(copies)) for member in self.members)

@@ -157,7 +157,7 @@ class KFold(Splitter):
         """Keep the test rows apart, take one fold out, and hold out validation rows.
 
         Raises:
-            UserError: Rows that have times are to be divided once more.
+            UserError: If rows that have times are divided a second time.
         """
         train, val, test = self._apart(rows)
         if self.fold is None:

@@ -51,7 +51,7 @@ def stopped_by_signals() -> Iterator[None]:
     Launchers then end the processes that they have started, and the state is recorded.
 
     Raises:
-        InterruptedRunError: A signal came.
+        InterruptedRunError: If a signal was received.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

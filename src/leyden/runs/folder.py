@@ -112,7 +112,7 @@ class RunFolder:
             Options of ``write_status`` for the end of the block, such as ``warnings``.
 
         Raises:
-            KeyboardInterrupt: The block was stopped by Ctrl-C, which Lightning turns into an exit.
+            KeyboardInterrupt: If Ctrl-C stopped the block, which Lightning turns into an exit.
         """
         notes: dict[str, Any] = {}
         self.write_status("running")

@@ -168,7 +168,7 @@ class Task(LightningModule, ABC):
                 output for this task's own spec.
 
         Raises:
-            UserError: Outputs of such networks cannot be averaged.
+            UserError: If outputs of such networks cannot be averaged.
         """
         raise UserError(
             f"{type(self).__name__} does not say how outputs of several networks are averaged. "

@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from leyden.batch import Batch, DataSpec
 from leyden.losses.reduction import Loss, check_loss, denominator
+from leyden.schema import PROBABILITY
 from leyden.tasks.averaging import Averaging, average_classes
 from leyden.tasks.base import BatchLoss, Stage, Task
 from leyden.tasks.metrics import ClassAUROC, ClassF1
@@ -131,7 +132,7 @@ class Classification(Task):
         columns = self.reading.columns({"probabilities": probabilities})
         if self.every_probability:
             each = zip(self.spec.class_names, probabilities.T.tolist(), strict=True)
-            columns |= {f"probability of {name}": column for name, column in each}
+            columns |= {PROBABILITY + name: column for name, column in each}
         return columns
 
     def answers(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

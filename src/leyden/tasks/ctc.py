@@ -97,7 +97,7 @@ class CTC(Task):
         """Average the probabilities of the tokens in each frame.
 
         Raises:
-            UserError: The networks do not all have the same tokens.
+            UserError: If the networks do not all have the same tokens.
         """
         if any(spec.tokens != self.spec.tokens for spec in specs):
             raise UserError(

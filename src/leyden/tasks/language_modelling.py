@@ -129,7 +129,7 @@ class LanguageModelling(Task):
         """Refuse to average: every network has a vocabulary of its own.
 
         Raises:
-            UserError: Always.
+            UserError: Always, because each network has a vocabulary of its own.
         """
         raise UserError(
             f"{len(specs)} language models cannot be averaged, because the vocabulary of each was "

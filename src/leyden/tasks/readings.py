@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import SEPARATOR, Field
+from leyden.schema import PROBABILITY, SEPARATOR, Field
 from leyden.tasks.ctc_decoding import beam_search, greedy
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -137,7 +137,7 @@ class LabelReading(Reading):
             for row in (probabilities >= self.threshold).tolist()
         ]
         each = zip(self.names, probabilities.T.tolist(), strict=True)
-        return {"labels": labels} | {f"probability of {name}": column for name, column in each}
+        return {"labels": labels} | {PROBABILITY + name: column for name, column in each}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +217,7 @@ class TranscriptReading(Reading):
 
     def deviation(self, answers: Arrays, expected: Arrays) -> float:
         """Return the largest difference of two answers, in probability."""
-        return super().deviation(
-            *({k: np.exp(v) for k, v in a.items()} for a in (answers, expected))
-        )
+        return super().deviation(_exponentials(answers), _exponentials(expected))
 
 
 @dataclass(frozen=True, kw_only=True)

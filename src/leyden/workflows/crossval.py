@@ -5,11 +5,9 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
@@ -19,7 +17,7 @@ from leyden.config.check import LARGEST_SEED
 from leyden.config.compose import Config, from_plain, read_option, to_plain
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.files import write_aside
+from leyden.files import open_aside
 from leyden.monitor import out_of_fold
 from leyden.printable import cell, predicted_cell
 from leyden.runs.fixed_keys import claim
@@ -82,8 +80,8 @@ def crossval(
         Mean of each metric over all runs, by stage and name; ``test`` is the fold left out.
 
     Raises:
-        UserError: The config or the data are refused, or a run fails because of them.
-        InterruptedRunError: A run was stopped; the cross-validation can be continued.
+        UserError: If the config or the data are refused, or a run fails because of them.
+        InterruptedRunError: If a run was stopped; the cross-validation can be continued.
     """
     folds = list_folds(config, folder, repeats=repeats)
     with folder.held(), folder.record_state() as notes:
@@ -112,7 +110,7 @@ def ensemble_config(config: Config, *, folds: int | None = None, repeats: int = 
         repeats: How often the rows are divided into folds.
 
     Raises:
-        UserError: The data module takes no splitter.
+        UserError: If the data module takes no splitter.
     """
     # Without links: if the seed of the splitter were that of the run, folds would overlap.
     splitter = to_plain(config, resolve=True)["data"].get("splitter")
@@ -229,7 +227,7 @@ def write_folds(
 ) -> None:
     """Write ``folds.csv``: one row per run, with the counts of its training and test rows."""
     names = _names(metrics)
-    with _written_text(folder.folds) as stream:
+    with open_aside(folder.folds) as stream:
         stream.write(_line(["repeat", "fold", "seed", *sizes[0], *names]))
         for fold, size, values in zip(folds, sizes, metrics, strict=True):
             place = [fold.repeat, fold.fold, fold.config.seed, *size.values()]
@@ -281,7 +279,7 @@ def _write_predictions(
             lines.append(
                 (fold.repeat, number, _line(itertools.starmap(predicted_cell, row.items())))
             )
-    with _written_text(folder.predictions) as stream:
+    with open_aside(folder.predictions) as stream:
         stream.write(header)
         stream.writelines(line for _, _, line in sorted(lines))
 
@@ -330,10 +328,3 @@ def _line(cells: Iterable[Any]) -> str:
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
-
-
-@contextmanager
-def _written_text(path: Path) -> Iterator[TextIO]:
-    """Open a text file aside, which takes the place of ``path`` at the end."""
-    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        yield stream

@@ -28,7 +28,7 @@ def average_networks(tasks: Sequence[Task]) -> Task:
         tasks: Tasks of one config. The first is changed and returned: it measures and predicts.
 
     Raises:
-        UserError: The outputs of their networks cannot be averaged.
+        UserError: If the outputs of their networks cannot be averaged.
     """
     first = tasks[0]
     average = first.averaging([task.spec for task in tasks])
@@ -89,7 +89,7 @@ class EnsembleData(LightningDataModule):
         """Map the cache and split it.
 
         Raises:
-            UserError: Members keep other rows of the data than the first.
+            UserError: If the members keep different rows of the data.
         """
         self.members[0].setup(stage)
         for member in self.members[1:]:
@@ -179,7 +179,7 @@ class EnsembleData(LightningDataModule):
         """Read files to predict on, chunk by chunk.
 
         Raises:
-            UserError: Members can read other rows of the files than the first.
+            UserError: If the members read different rows of the files.
         """
         return map(partial(convert_inputs, convert=self.raw_fields), self.reader().read(paths))
 

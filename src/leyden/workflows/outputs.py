@@ -12,7 +12,6 @@ from leyden.config.build import build, call
 from leyden.config.compose import Config
 from leyden.data.base import DataModule
 from leyden.data.rows import Split
-from leyden.data.targets import centre_targets
 from leyden.tasks.base import Task
 from leyden.workflows.evaluate import only_loader
 from leyden.workflows.finished import WRITES_NOTHING
@@ -49,14 +48,9 @@ def measure_outputs(
     measures = {"val": trainer.validate, "test": trainer.test}
     metrics: dict[str, float] = {}
     for split, logits in outputs.items():
-        batches = _Batches(logits, _targets(data, split), size=data.batch_size)
+        batches = _Batches(logits, data.centred_targets(split), size=data.batch_size)
         metrics |= only_loader(measures[split](task, batches, verbose=False))
     return metrics
-
-
-def _targets(data: DataModule, split: Split) -> Tensor:
-    targets = centre_targets(data.cached, data.target_counts).targets
-    return torch.from_numpy(targets[data.row_numbers(split)])
 
 
 class _GivenOutputs(nn.Module):

@@ -1,12 +1,12 @@
 import pytest
 
-from leyden.comparison.baselines.run import measure_baselines
+from leyden.comparison.baselines.run import baselines, measure_baselines
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 
 
 def measure(*overrides):
-    found = measure_baselines(freeze(compose(list(overrides))))
+    found = measure_baselines(freeze(compose(list(overrides))), baselines())
     return {name: metrics for name, (metrics, _) in found}
 
 

@@ -23,7 +23,7 @@ STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Weights of the L2 penalty of the linear model, of which validation chooses one."""
 
 USUAL_STRENGTH = 1e-3
-"""The weight if there are no validation rows."""
+"""The weight that is used without validation rows."""
 
 LEAST = 1e-6
 """Least probability of a class, so that the loss of a wrong one is finite."""

@@ -1,13 +1,10 @@
 """Fitting baselines to the data of a config, and measuring them on its splits or folds."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
-from torch import Tensor
 
 from leyden.comparison.baselines.models import (
     Examples,
@@ -21,11 +18,16 @@ from leyden.config.compose import Config, from_plain, save, to_plain
 from leyden.data.base import DataModule
 from leyden.data.features import Features  # noqa: TC001  # in a local annotation
 from leyden.data.rows import Split
-from leyden.data.targets import centre_targets
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder, write_json
 from leyden.workflows.assembly import build_data, set_global_state
-from leyden.workflows.crossval import count_rows, list_folds, mean_metrics, write_folds
+from leyden.workflows.crossval import (
+    count_rows,
+    ensemble_config,
+    list_folds,
+    mean_metrics,
+    write_folds,
+)
 from leyden.workflows.outputs import measure_outputs, task_of_outputs
 
 log = logging.getLogger(__name__)
@@ -68,21 +70,23 @@ def baselines() -> dict[str, Fit]:
     }
 
 
-def run_baselines(config: Config, path: Path, *, repeats: int = 1, crosses: bool = False) -> None:
+def run_baselines(config: Config, path: Path, *, folds: int | None, repeats: int = 1) -> None:
     """Measure each baseline, and write a folder for each, in the format of the jobs of a sweep.
 
     Args:
-        config: Frozen and checked config; for folds, the one of ``ensemble_config``.
+        config: Frozen and checked config.
         path: Folder of the folders.
+        folds: Number of folds; ``None`` for the validation and test splits of the config.
         repeats: How often the rows are divided into folds.
-        crosses: Whether baselines are measured on folds instead of the splits of the config.
 
     Raises:
         UserError: If the targets of the data are sequences, or their kind has no features.
     """
-    names = list(baselines())
-    write_json(path / SWEEP, {"swept": {KEY: names}})
-    folders = {name: RunFolder(path / name) for name in names}
+    fits = baselines()
+    if folds is not None:
+        config = ensemble_config(config, folds=folds, repeats=repeats)
+    write_json(path / SWEEP, {"swept": {KEY: list(fits)}})
+    folders = {name: RunFolder(path / name) for name in fits}
     with ExitStack() as states:
         notes = {}
         for number, (name, folder) in enumerate(folders.items()):
@@ -90,21 +94,21 @@ def run_baselines(config: Config, path: Path, *, repeats: int = 1, crosses: bool
             folder.write_job({KEY: name}, number=number)
             _save(config, name, folder)
             notes[name] = states.enter_context(folder.record_state())
-        folds = list_folds(config, RunFolder(path), repeats=repeats) if crosses else []
-        sizes = [count_rows(fold) for fold in folds]
-        results = [_measure_all(fold.config, str(fold)) for fold in folds]
-        results = results or [_measure_all(config)]
+        runs = [] if folds is None else list_folds(config, RunFolder(path), repeats=repeats)
+        sizes = [count_rows(run) for run in runs]
+        results = [_measure_all(run.config, fits, str(run)) for run in runs]
+        results = results or [_measure_all(config, fits, "baselines")]
         for name, folder in folders.items():
             metrics = [result[name].metrics for result in results]
-            if crosses:
-                write_json(folder.crossval, {"folds": len(folds) // repeats, "repeats": repeats})
-                write_folds(folder, folds, sizes, metrics)
-                for fold, result in zip(folds, results, strict=True):
-                    own = RunFolder(folder.path / fold.folder.path.name)
-                    own.path.mkdir(exist_ok=True)
-                    _save(fold.config, name, own)
-                    write_json(own.metrics, result[name].metrics)
-                    own.write_status("finished", mode=result[name].mode)
+            if runs:
+                write_json(folder.crossval, {"folds": folds, "repeats": repeats})
+                write_folds(folder, runs, sizes, metrics)
+            for run, result in zip(runs, results, strict=False):
+                own = RunFolder(folder.path / run.folder.path.name)
+                own.path.mkdir(exist_ok=True)
+                _save(run.config, name, own)
+                write_json(own.metrics, result[name].metrics)
+                own.write_status("finished", mode=result[name].mode)
             write_json(folder.metrics, mean_metrics(metrics))
             notes[name]["mode"] = results[0][name].mode
 
@@ -114,9 +118,9 @@ def _save(config: Config, name: str, folder: RunFolder) -> None:
     save(from_plain(to_plain(config) | {KEY: name}, own=True), folder.config)
 
 
-def _measure_all(config: Config, title: str = "baselines") -> dict[str, Measurement]:
+def _measure_all(config: Config, fits: Mapping[str, Fit], title: str) -> dict[str, Measurement]:
     found = {}
-    for name, measured in measure_baselines(config):
+    for name, measured in measure_baselines(config, fits):
         test = {key: value for key, value in measured.metrics.items() if "test/" in key}
         shown = ", ".join(f"{key} {value:.4f}" for key, value in test.items())
         log.info("%s: %s: %s", title, name, shown)
@@ -124,11 +128,12 @@ def _measure_all(config: Config, title: str = "baselines") -> dict[str, Measurem
     return found
 
 
-def measure_baselines(config: Config) -> Iterator[tuple[str, Measurement]]:
+def measure_baselines(config: Config, fits: Mapping[str, Fit]) -> Iterator[tuple[str, Measurement]]:
     """Fit each baseline on the training split, and measure it on validation and test.
 
     Args:
         config: Frozen and checked config, of which the data, the task and the seed are used.
+        fits: Baselines by name.
 
     Yields:
         The name of a baseline, and what was measured.
@@ -147,11 +152,9 @@ def measure_baselines(config: Config) -> Iterator[tuple[str, Measurement]]:
     ]
     task = task_of_outputs(config, data)
     mode = config.mode or task.modes.get(config.monitor)
-    for name, fit in baselines().items():
+    for name, fit in fits.items():
         predict = fit(problem)
-        outputs: dict[Split, Tensor] = {
-            split: predict(rows) for split, rows in measured if len(rows)
-        }
+        outputs = {split: predict(rows) for split, rows in measured if len(rows)}
         yield name, Measurement(measure_outputs(task, data, outputs), mode)
 
 
@@ -173,7 +176,7 @@ def _problem(data: DataModule, *, seed: int) -> Problem:
 
 def _examples(data: DataModule, split: Split) -> Examples:
     counts = data.target_counts
-    targets = torch.from_numpy(centre_targets(data.cached, counts).targets[data.row_numbers(split)])
+    targets = data.centred_targets(split)
     if counts["kind"] == "number":
         # as in Regression.step
         targets = (targets[:, None] - counts["mean"]) / (counts["std"] or 1.0)

@@ -86,7 +86,9 @@ def fit_nearest_neighbours(problem: Problem) -> Predictor:
         return smooth.log() if problem.kind == "class" else smooth.logit()
 
     fits = [partial(predict, count=min(count, most)) for count in NEIGHBOURS]
-    return min(fits, key=problem.validation_loss)  # the first if there are no validation rows
+    return min(
+        fits, key=problem.validation_loss
+    )  # without validation rows all are NaN, and min takes the first
 
 
 class _Arrays:

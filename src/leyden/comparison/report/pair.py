@@ -43,7 +43,7 @@ def report_pair(first: Study, second: Study) -> Report:
     """Compare two runs or two cross-validations.
 
     Raises:
-        UserError: One of them is a sweep.
+        UserError: If one of them is a sweep.
     """
     for each in (first, second):
         if each.kind == "sweep":

@@ -149,7 +149,7 @@ def read_study(path: Path) -> Study:
     """Read what is in a folder, and the baselines in the folders beside it.
 
     Raises:
-        UserError: It is the folder of neither a run, a cross-validation nor a sweep.
+        UserError: If it is not the folder of a run, a cross-validation or a sweep.
     """
     results = read_results(path)
     kind: Kind = "run"

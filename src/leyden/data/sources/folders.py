@@ -244,7 +244,7 @@ class LabelledFolder:
         """Return what identifies the rows: paths, sizes and times of all files, and the labels.
 
         Raises:
-            UserError: As for iteration.
+            UserError: For the same reasons as iteration.
         """
         files, skipped = self._listing
         return {

@@ -47,7 +47,7 @@ class PathTable:
         """Return what identifies the rows: path, size and times of the table and of all files.
 
         Raises:
-            UserError: As for iteration.
+            UserError: For the same reasons as iteration.
         """
         return {
             "table": (str(self.table.path.resolve()), *file_state(self.table.path)),

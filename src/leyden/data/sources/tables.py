@@ -104,7 +104,7 @@ class TableFile:
             beside: Names of further columns to read; invalid cells in them do not reject a row.
 
         Raises:
-            UserError: As for ``column_names``, or if there is no such column.
+            UserError: For the reasons of ``column_names``, or if a column is missing.
         """
         needed = None if columns is None else list(dict.fromkeys([*columns, *beside]))
         names = self._columns(needed)
