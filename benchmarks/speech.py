@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from leyden.config.compose import compose, freeze
-from leyden.data.audio.files import fitted, read_sound
+from leyden.data.audio.reader import ClipReader
 from leyden.data.sets.mandarin_strings import MandarinStrings
 from leyden.data.sets.mandarin_tones import INITIALS
 from leyden.workflows.assembly import build_data
@@ -55,12 +55,11 @@ def baselines() -> Iterator[list[str]]:
     """Fit classifiers of syllables on the training split, and yield a row for each."""
     data = build_data(freeze(compose(["data=mandarin_strings"])))
     assert isinstance(data, MandarinStrings)
-    log_mel = data.log_mel()
+    log_mel, reader = data.log_mel(), ClipReader(sample_rate=data.sample_rate, seconds=SECONDS)
 
     def features(path: Path) -> NDArray[np.float32]:
-        sound = read_sound(path, sample_rate=data.sample_rate, seconds=SECONDS)
-        clip = fitted(sound, sample_rate=data.sample_rate, seconds=SECONDS)
-        image = log_mel(torch.from_numpy(clip).unsqueeze(0)).squeeze(1)
+        clips = reader.join([reader.hear(path).waveform])["waveforms"]
+        image = log_mel(torch.from_numpy(clips)).squeeze(1)
         return torch.nn.functional.adaptive_avg_pool1d(image, FRAMES).flatten().numpy()
 
     strings = {
