@@ -1,5 +1,6 @@
 import csv
 import json
+from time import perf_counter
 
 import pytest
 
@@ -42,10 +43,15 @@ def test_folds_are_those_of_a_cross_validation(leyden, tmp_path, where):
         assert [row[key] for row in baseline] == [row[key] for row in networks]
 
 
-def test_baselines_are_ranked_by_the_monitored_metric(leyden, tmp_path, where):
+def test_baselines_are_ranked_by_the_monitored_metric_with_the_time_of_each(
+    leyden, tmp_path, where
+):
+    start = perf_counter()
     assert leyden("baselines", *where, "folds=3").code == 0
+    whole = perf_counter() - start
     with (folder_of(tmp_path) / "ranking.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
+    assert 0 < sum(float(row["seconds"]) for row in rows) < whole  # one after the other
     losses = [float(row["test/loss"]) for row in rows]
     assert losses == sorted(losses)
     assert rows[-1]["model"] == "constant"

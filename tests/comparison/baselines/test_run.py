@@ -7,7 +7,7 @@ from leyden.errors import UserError
 
 def measure(*overrides):
     found = measure_baselines(freeze(compose(list(overrides))), baselines())
-    return {name: metrics for name, (metrics, _) in found}
+    return {name: measured.metrics for name, measured in found}
 
 
 def test_baselines_are_measured_by_the_metrics_of_the_task_on_its_splits(tmp_path, measurements):

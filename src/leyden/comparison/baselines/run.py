@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from leyden.comparison.baselines.models import (
     Examples,
@@ -45,10 +46,12 @@ class Measurement(NamedTuple):
         metrics: Metrics by stage and name.
         mode: Whether lower (``min``) or higher (``max``) values of the monitored one are better,
             if known.
+        seconds: Time of the fit and of the measurement.
     """
 
     metrics: dict[str, float]
     mode: str | None
+    seconds: float
 
 
 def baselines() -> dict[str, Fit]:
@@ -108,9 +111,14 @@ def run_baselines(config: Config, path: Path, *, folds: int | None, repeats: int
                 own.path.mkdir(exist_ok=True)
                 _save(run.config, name, own)
                 write_json(own.metrics, result[name].metrics)
-                own.write_status("finished", mode=result[name].mode)
+                own.write_status("finished", **_status(result[name]))
             write_json(folder.metrics, mean_metrics(metrics))
-            notes[name]["mode"] = results[0][name].mode
+            notes[name].update(_status(results[0][name]))
+
+
+def _status(measured: Measurement) -> dict[str, Any]:
+    # The baselines are open together, so their folders cannot tell how long each took.
+    return {"mode": measured.mode, "seconds": round(measured.seconds, 3)}
 
 
 def _save(config: Config, name: str, folder: RunFolder) -> None:
@@ -153,9 +161,11 @@ def measure_baselines(config: Config, fits: Mapping[str, Fit]) -> Iterator[tuple
     task = task_of_outputs(config, data)
     mode = config.mode or task.modes.get(config.monitor)
     for name, fit in fits.items():
+        start = perf_counter()
         predict = fit(problem)
         outputs = {split: predict(rows) for split, rows in measured if len(rows)}
-        yield name, Measurement(measure_outputs(task, data, outputs), mode)
+        metrics = measure_outputs(task, data, outputs)
+        yield name, Measurement(metrics, mode, perf_counter() - start)
 
 
 def _problem(data: DataModule, *, seed: int) -> Problem:
