@@ -4,9 +4,11 @@ import { element } from "./elements.js";
 
 const INPUT_TYPES = { date: "date", "date-time": "datetime-local" };
 
-/** Whether a row of this schema is a whole file, such as an image. */
-export function isFile(schema) {
-  return Object.values(schema.properties).some((each) => each.contentEncoding === "base64");
+/** Return what a row of this schema is: an image, audio, a text, or a row of a table. */
+export function kindOfRow(schema) {
+  const [property] = Object.values(schema.properties);
+  if (property?.contentMediaType) return property.contentMediaType.split("/")[0];
+  return property?.type === "string" ? "text" : "table";
 }
 
 /** The fields that a row is typed into. */

@@ -1,47 +1,45 @@
 /** What people give: a typed row, files, or a recording. */
 
 import { byId } from "./elements.js";
-import { Fields } from "./fields.js";
+import { Fields, kindOfRow } from "./fields.js";
 import { canRecord } from "./recorder.js";
 import { listenToRecording } from "./recording.js";
 
-const HEADINGS = { audio: "Sounds", image: "Images", speech: "Speech", table: "Row", text: "Text" };
-const EXAMPLES = { "image/*": ["example.png", "image/png"], "audio/*": ["example.wav", "audio/wav"] };
-
+const HEADINGS = { audio: "Sounds", image: "Images", table: "Row", text: "Text" };
 const DROP_HINTS = {
+  audio: "Drop sound files here",
   image: "Drop images here, or paste one",
   table: "Or drop tables: CSV, JSON lines or Parquet",
   text: "Or drop files: a text each, or tables of texts",
 };
+const EXAMPLE_FILES = { audio: ["example.wav", "audio/wav"], image: ["example.png", "image/png"] };
 
-let fields = null; // of a row, if a row is typed
+let kind = null; // of the inputs
+let fields = null; // of a row, unless inputs are files
 let example = null; // a row
-let media = null; // type of the files that the network takes; null if a row is typed
 
 /** Show what the network of a description takes, and keep what was typed. */
 export function showInput(model) {
-  const properties = Object.values(model.row.properties);
   const typed = fields?.row;
-  media = properties.find((each) => each.contentMediaType)?.contentMediaType ?? null;
-  example = model.example?.request.inputs[0] ?? null;
-  fields = media ? null : new Fields(model.row);
+  kind = kindOfRow(model.row);
+  [example] = model.example.request.inputs;
+  const isFile = kind in EXAMPLE_FILES;
+  fields = isFile ? null : new Fields(model.row);
   byId("fields").replaceChildren(...(fields?.elements ?? []));
   if (fields && typed) fields.row = typed;
 
-  const isText = model.kind === "text";
-  byId("input-title").textContent = HEADINGS[model.kind] ?? "Input";
-  byId("drop-hint").textContent = DROP_HINTS[model.kind] ?? "Drop files here";
+  byId("input-title").textContent = HEADINGS[kind];
+  byId("drop-hint").textContent = DROP_HINTS[kind];
   byId("predict").textContent = model.task === "language_modelling" ? "Continue" : "Predict";
-  byId("files").accept = media ?? "";
-  byId("drop").classList.toggle("only", !fields);
-  show("row", fields);
-  show("missing-hint", fields && !isText);
-  show("enter-hint", isText);
-  show("photo", media === "image/*");
-  show("record", media === "audio/*" && canRecord());
-  show("insecure", media === "audio/*" && !canRecord());
-  show("fill", fields && example);
-  show("try", media && example);
+  byId("files").accept = isFile ? `${kind}/*` : "";
+  byId("drop").classList.toggle("only", isFile);
+  show("row", !isFile);
+  show("try", isFile);
+  show("missing-hint", kind === "table");
+  show("enter-hint", kind === "text");
+  show("photo", kind === "image");
+  show("record", kind === "audio" && canRecord());
+  show("insecure", kind === "audio" && !canRecord());
 }
 
 /** Focus the first control. */
@@ -68,10 +66,10 @@ export function listenToInput({ onRow, onFiles }) {
   listenToDrops(onFiles);
 }
 
-/** Submit at Enter in a text, unless it begins a new line or ends a word of an input method. */
+/** Submit a text at Enter, except on phones and within a word of an input method. */
 function submitText(event) {
-  const isPlain = event.key === "Enter" && !event.shiftKey && !event.isComposing;
-  if (event.target.tagName !== "TEXTAREA" || !isPlain || matchMedia("(pointer: coarse)").matches) return;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (event.target.tagName !== "TEXTAREA" || matchMedia("(pointer: coarse)").matches) return;
   event.preventDefault();
   byId("row").requestSubmit();
 }
@@ -97,7 +95,7 @@ function listenToDrops(onFiles) {
 /** Return the file that is encoded in the example. */
 function exampleFile() {
   const [encoded] = Object.values(example);
-  const [name, type] = EXAMPLES[media] ?? ["example", ""];
+  const [name, type] = EXAMPLE_FILES[kind];
   return new File([Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0))], name, { type });
 }
 

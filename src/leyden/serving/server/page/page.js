@@ -1,8 +1,9 @@
 /** The page: loads the description of the network, sends inputs, and shows a card for each. */
 
+import { Card } from "./cards.js";
 import { byId, element } from "./elements.js";
 import { focusInput, listenToInput, showInput } from "./input.js";
-import { Card, formatNumber } from "./results.js";
+import { kindOfRow } from "./fields.js";
 import { fetchModel, predictFile, predictRow, useKey } from "./server.js";
 
 const AT_ONCE = 4; // files that are sent side by side
@@ -66,7 +67,7 @@ function showAbout() {
   ].join(" · ");
   const facts = Object.entries(model.metrics ?? {})
     .filter(([, value]) => typeof value === "number")
-    .map(([name, value]) => [name, formatNumber(Number(value.toPrecision(4)))]);
+    .map(([name, value]) => [name, String(Number(value.toPrecision(4)))]);
   if (names.length) facts.push([noun, names.join(", ")]);
   const pairs = facts.flatMap(([name, value]) => [
     element("dt", {}, name), element("dd", { dir: "auto" }, value),
@@ -76,7 +77,7 @@ function showAbout() {
 }
 
 async function sendRow(row) {
-  const text = model.kind === "text" ? Object.values(row)[0] : null;
+  const text = kindOfRow(model.row) === "text" ? Object.values(row)[0] : null;
   const words = Object.entries(row).map(([name, value]) => `${name}: ${value ?? "–"}`);
   const title = (text ?? words.join(", ")).slice(0, LONGEST_TITLE);
   const [card] = addCards([new Card({ title, text })]);
@@ -101,7 +102,6 @@ async function answer(card, predict) {
     card.fail(error.message); // of the server, the network or the browser
     if (error.status === 401) askForKey(error.message);
   }
-  if (card.isFirst) card.element.scrollIntoView({ block: "nearest" }); // below a form on phones
 }
 
 function addCards(added) {
