@@ -1,0 +1,145 @@
+"""The routes of the server."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from leyden.errors import UserError
+from leyden.serving.server.bodies import (
+    media_type,
+    read_files,
+    read_json,
+    refuse_rejected,
+    rows_and_top,
+)
+from leyden.serving.server.errors import (
+    RequestError,
+    answer_client_error,
+    answer_fault,
+    answer_http_error,
+    overloaded,
+)
+from leyden.serving.server.keys import RequireKey
+from leyden.serving.server.limits import LimitBodies, in_time
+from leyden.serving.server.metrics import Metrics
+from leyden.serving.server.observation import ObserveRequests
+from leyden.serving.server.openapi import describe
+from leyden.serving.server.options import Options
+from leyden.serving.server.service import Service
+
+router = APIRouter()
+
+INTERNAL = ("preprocessing", "reading")
+"""Members of ``model.json`` that clients do not need."""
+
+
+def create_app(
+    service: Service, *, metrics: Metrics, options: Options, keys: Sequence[str] = ()
+) -> FastAPI:
+    """Return the ASGI application that serves a network.
+
+    Its state is ``service``, which another one may replace while requests are answered, and
+    ``draining``, whether the server is about to stop.
+
+    Args:
+        service: The network.
+        metrics: Counts of the server.
+        options: Limits.
+        keys: API keys; requests need none if there are none.
+    """
+    # the pages of the documentation would load scripts from another host
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.service = service
+    app.state.metrics = metrics
+    app.state.asks_for_keys = bool(keys)
+    app.state.draining = False
+    app.include_router(router)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    app.add_exception_handler(RequestError, answer_client_error)
+    app.add_exception_handler(UserError, answer_client_error)
+    app.add_exception_handler(ClientDisconnect, answer_client_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Exception, answer_fault)
+    app.add_middleware(LimitBodies, max_bytes=options.max_bytes)
+    app.add_middleware(RequireKey, keys=keys)
+    app.add_middleware(ObserveRequests, metrics=metrics)
+    return app
+
+
+def current_service(request: Request) -> Service:
+    """Return the service that a request begins with."""
+    service: Service = request.app.state.service
+    return service
+
+
+@router.post("/v1/predict", summary="Predict rows or files")
+async def predict(request: Request) -> Response:
+    """Predict the rows of a JSON request, or those of uploaded files."""
+    service = current_service(request)
+    read = {"application/json": _read_rows, "multipart/form-data": _read_uploads}.get(
+        media_type(request)
+    )
+    if read is None:
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "Expected Content-Type application/json, or multipart/form-data with files.",
+        )
+    return as_json({"predictions": await read(request, service), "model": service.model})
+
+
+async def _read_rows(request: Request, service: Service) -> list[dict[str, Any]]:
+    content = await read_json(request)
+    rows, top = rows_and_top(content, max_rows=service.options.max_rows)
+    async with in_time(service.options.timeout):
+        inputs = await service.decode_rows(rows)
+        refuse_rejected(inputs)
+        return await service.predict(inputs, top=top)
+
+
+async def _read_uploads(request: Request, service: Service) -> list[dict[str, Any]]:
+    files, top = await read_files(request, max_files=service.options.max_rows)
+    async with in_time(service.options.timeout):
+        inputs = await service.decode_files(files)
+        refuse_rejected(inputs)
+        predicted = await service.predict(inputs, top=top)
+    return [{"file": name, **row} for name, row in zip(inputs.names, predicted, strict=True)]
+
+
+@router.get("/v1/model", summary="Describe the network")
+async def model(request: Request) -> Response:
+    """Return ``model.json`` without what only the server needs."""
+    record = current_service(request).artefact.record
+    return as_json({name: value for name, value in record.items() if name not in INTERNAL})
+
+
+@router.get("/healthz", summary="Whether the process lives")
+async def health(request: Request) -> Response:  # noqa: ARG001
+    """Answer while the event loop runs."""
+    return as_json({"status": "alive"})
+
+
+@router.get("/readyz", summary="Whether requests are welcome")
+async def readiness(request: Request) -> Response:
+    """Refuse once the server is about to stop."""
+    if request.app.state.draining:
+        raise overloaded("The server is stopping.")
+    return as_json({"status": "ready"})
+
+
+@router.get("/metrics", summary="Metrics for Prometheus")
+async def metrics(request: Request) -> Response:
+    """Return counts of requests, rows and batches."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def as_json(content: Any) -> Response:
+    """Return a response of JSON."""
+    return Response(json.dumps(content), media_type="application/json")

@@ -1,0 +1,186 @@
+"""The network that is served: it decodes rows, queues them, and reads the answers."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any, ParamSpec, TypeVar
+
+from leyden.data.inputs import Inputs, Limits, join_values
+from leyden.errors import UserError
+from leyden.serving.artefact import GRAPHS, Artefact, Network, Session, read_artefact
+from leyden.serving.predictor import as_rows
+from leyden.serving.server.example import check_example
+from leyden.serving.server.options import Options
+from leyden.serving.server.queue import RowQueue
+from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+CHEAP_ROWS = ("table", "text")
+"""Kinds whose JSON rows are decoded faster than a thread would take them over."""
+
+SLOW_READINGS = (ContinuationReading, TranscriptReading)
+"""Readings that take long enough to hold up other requests."""
+
+
+class Service:
+    """An exported network that answers requests.
+
+    A request keeps the service that it has begun with, so that another one can replace it.
+
+    Args:
+        artefact: Description of the network.
+        network: Runs its graph; it is called by one thread.
+        options: Sizes of the queue, and limits.
+        pool: Threads that decode rows and read slow answers.
+        observe_batch: Called with the number of rows of each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        artefact: Artefact,
+        network: Network,
+        options: Options,
+        pool: Executor,
+        observe_batch: Callable[[int], None],
+    ) -> None:
+        self.artefact = artefact
+        self.options = options
+        self._pool = pool
+        self._reader = artefact.reader.limited(
+            Limits(pixels=options.max_pixels, seconds=options.max_seconds, rows=options.max_rows)
+        )
+        self._queue = RowQueue(
+            network=network,
+            join=partial(join_values, artefact.reader.values),
+            batch_rows=options.batch_rows,
+            delay=options.delay_ms / 1000,
+            most_rows=options.queue_rows,
+            observe=observe_batch,
+        )
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Name and version of the network, which are in every response."""
+        return {name: self.artefact.record[name] for name in ("name", "version")}
+
+    @property
+    def queued_rows(self) -> int:
+        """Number of rows that wait for the network."""
+        return self._queue.rows
+
+    async def decode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
+        """Decode the rows of a JSON request."""
+        if self._reader.kind in CHEAP_ROWS:
+            return self._reader.decode_rows(rows)
+        return await self._in_thread(self._reader.decode_rows, rows)
+
+    async def decode_files(self, files: Sequence[tuple[str, bytes]]) -> Inputs:
+        """Decode the rows of uploaded files.
+
+        Args:
+            files: Name that the client gives, and content, of each file.
+        """
+        return await self._in_thread(self._decode_files, files)
+
+    async def answer(self, values: Arrays) -> Arrays:
+        """Return the raw answers of the graph, ``(rows, ...)`` by name.
+
+        Args:
+            values: Arrays ``(rows, ...)`` by name, as ``artefact.reader.values`` describes them.
+
+        Raises:
+            RequestError: If too many rows wait for the network.
+            UserError: If the network cannot compute these values.
+        """
+        parts = await self._queue.answer(values)
+        return join_values(self.artefact.reading.answers, parts)
+
+    async def predict(self, inputs: Inputs, *, top: int = 0) -> list[dict[str, Any]]:
+        """Return a prediction for each row.
+
+        Args:
+            inputs: Decoded rows.
+            top: Number of the most probable classes in each prediction; 0 for none.
+
+        Raises:
+            RequestError: If too many rows wait for the network.
+            UserError: If the network cannot compute these values.
+        """
+        if not inputs.names:
+            return []
+        reading = self.artefact.reading
+        if isinstance(reading, SLOW_READINGS):
+            columns = await self._read_slowly(inputs.fields, top)
+            return list(as_rows(self._reader.readable(columns)))
+        rows = []
+        for answers in await self._queue.answer(inputs.fields):
+            rows += as_rows(self._reader.readable(reading.columns(answers, top=top)))
+        return rows
+
+    async def _read_slowly(self, values: Arrays, top: int) -> dict[str, list[Any]]:
+        """Read in a thread, in which the network may be called for one token after another."""
+        loop = asyncio.get_running_loop()
+        abandoned = Event()
+
+        def network(values: Arrays) -> Arrays:
+            if abandoned.is_set():
+                raise asyncio.CancelledError
+            return asyncio.run_coroutine_threadsafe(self.answer(values), loop).result()
+
+        try:
+            return await self._in_thread(self.artefact.reading.predict, network, values, top=top)
+        finally:
+            abandoned.set()
+
+    async def _in_thread(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
+
+    def _decode_files(self, files: Sequence[tuple[str, bytes]]) -> Inputs:
+        decoded = [self._reader.decode_file(name, content) for name, content in files]
+        with_rows = [each.fields for each in decoded if each.names]
+        return Inputs(
+            names=[name for each in decoded for name in each.names],
+            fields=join_values(self._reader.values, with_rows) if with_rows else {},
+            rejected=[item for each in decoded for item in each.rejected],
+        )
+
+
+def load_service(
+    folder: Path,
+    *,
+    options: Options,
+    pool: Executor,
+    observe_batch: Callable[[int], None],
+) -> Service:
+    """Load an exported network, and compare its answer to its example with the recorded one.
+
+    The arguments are those of ``Service``.
+
+    Raises:
+        UserError: If the network cannot be loaded without torch, or answers otherwise.
+    """
+    artefact = read_artefact(folder)
+    graph = folder / GRAPHS["onnx"]
+    if not graph.is_file():
+        raise UserError(f"{folder} has no graph in ONNX. Export the run with format=onnx.")
+    network = Session(graph, threads=options.threads)
+    check_example(artefact, network)
+    return Service(
+        artefact=artefact,
+        network=network,
+        options=options,
+        pool=pool,
+        observe_batch=observe_batch,
+    )
