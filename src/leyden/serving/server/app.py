@@ -33,6 +33,7 @@ from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.observation import ObserveRequests
 from leyden.serving.server.openapi import describe
 from leyden.serving.server.options import Options
+from leyden.serving.server.page import page_router
 from leyden.serving.server.service import Service
 
 router = APIRouter()
@@ -62,6 +63,7 @@ def create_app(
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
     app.include_router(router)
+    app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(RequestError, answer_client_error)
     app.add_exception_handler(UserError, answer_client_error)

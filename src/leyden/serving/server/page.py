@@ -6,7 +6,12 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-FILES = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent / "page"
+
+FILES = {
+    "/" if file.name == "index.html" else f"/page/{file.name}": file for file in FOLDER.iterdir()
+}
+"""Files by their path on the server."""
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -33,16 +38,17 @@ HEADERS = {
 
 
 def page_router() -> APIRouter:
-    """Return the routes of the page: ``/``, and ``/page/NAME`` for what it loads."""
+    """Return the routes of ``FILES``."""
     router = APIRouter()
-    for file in FILES.iterdir():
-        path = "/" if file.name == "index.html" else f"/page/{file.name}"
-        router.add_route(path, _sender(file), include_in_schema=False)
+    for path, file in FILES.items():
+        router.add_api_route(
+            path, _sender(file), methods=["GET", "HEAD"], include_in_schema=False
+        )
     return router
 
 
 def _sender(file: Path) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of a file, which is read once."""
+    """Return the endpoint of a file, which is read here."""
     content = file.read_bytes()
     tag = f'"{sha256(content).hexdigest()}"'
     headers = HEADERS | {"ETag": tag}

@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 
-const INPUT_TYPES = { date: "date", "date-time": "datetime-local" };
+const WORDS = { "": "", true: "yes", false: "no" }; // of choices
 
 /** Return what a row of this schema is: an image, audio, a text, or a row of a table. */
 export function kindOfRow(schema) {
@@ -30,7 +30,8 @@ export class Fields {
   }
 
   set row(values) {
-    for (const [name, control] of this.controls) write(control, values[name] ?? null);
+    const known = new Map(Object.entries(values));
+    for (const [name, control] of this.controls) control.value = known.get(name) ?? "";
   }
 }
 
@@ -38,45 +39,40 @@ function buildField(name, property, control) {
   const label = element("label", { htmlFor: control.id, dir: "auto" }, name);
   const field = element("div", { className: "field" }, label, control);
   if (control.tagName === "TEXTAREA") label.className = "visually-hidden"; // the heading says it
-  if (property.examples && control.tagName === "INPUT" && control.type === "text") {
-    const options = property.examples.map((value) => element("option", { value }));
-    field.append(element("datalist", { id: `${control.id}-known` }, ...options));
-    control.setAttribute("list", `${control.id}-known`);
-  }
-  if (property.description) {
-    const hint = element("p", { className: "hint", id: `${control.id}-hint` }, property.description);
-    control.setAttribute("aria-describedby", hint.id);
-    field.append(hint);
-  }
+  if (property.examples) field.append(buildKnown(control, property.examples));
+  else if (control.type.startsWith("text")) field.append(buildHint(control, property.description));
   return field;
 }
 
-function buildControl(property) {
-  const types = [property.type].flat();
-  if (types.includes("boolean")) return buildChoice([true, false]);
-  if (property.enum) return buildChoice(property.enum.filter((value) => value !== null));
+function buildControl({ type, examples = [] }) {
+  const types = [type].flat();
+  if (!types.includes("null")) return element("textarea", { dir: "auto" });
+  if (types.includes("string")) {
+    const placeholder = examples.slice(0, 3).join(", ");
+    return element("input", { autocomplete: "off", dir: "auto", placeholder });
+  }
   if (types.includes("number")) return element("input", { type: "number", step: "any" });
-  if (!types.includes("null")) return element("textarea", { rows: 6, dir: "auto" });
-  const type = INPUT_TYPES[property.format] ?? "text";
-  return element("input", { type, autocomplete: "off", dir: "auto" });
+  const options = ["", true, false].map((value) => element("option", { value }, WORDS[value]));
+  return element("select", {}, ...options);
 }
 
-function buildChoice(values) {
-  const words = { true: "yes", false: "no" };
-  const options = values.map((value) =>
-    element("option", { value: JSON.stringify(value) }, words[value] ?? String(value)),
-  );
-  return element("select", {}, element("option", { value: "" }, "–"), ...options);
+/** Build the list of known values, which a field offers while one is typed. */
+function buildKnown(control, examples) {
+  const options = examples.map((value) => element("option", { value }));
+  const known = element("datalist", { id: `${control.id}-known` }, ...options);
+  control.setAttribute("list", known.id);
+  return known;
+}
+
+function buildHint(control, words = "") {
+  const hint = element("p", { className: "hint", id: `${control.id}-hint` }, words);
+  control.setAttribute("aria-describedby", hint.id);
+  return hint;
 }
 
 function read(control) {
   if (control.tagName === "TEXTAREA") return control.value;
   if (control.value === "") return null;
-  if (control.tagName === "SELECT") return JSON.parse(control.value);
+  if (control.tagName === "SELECT") return control.value === "true";
   return control.type === "number" ? control.valueAsNumber : control.value;
-}
-
-function write(control, value) {
-  if (control.tagName === "SELECT") control.value = value === null ? "" : JSON.stringify(value);
-  else control.value = value ?? "";
 }

@@ -3,7 +3,7 @@
 import { byId } from "./elements.js";
 import { record } from "./recorder.js";
 
-const LONGEST = 120; // seconds
+const LONGEST = 55; // seconds; the server takes 60 by default
 
 let stop = null; // ends the recording that is being made
 let isStarting = false;
