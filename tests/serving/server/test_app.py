@@ -1,6 +1,6 @@
 import pytest
 
-from brightness import image_row, png
+from brightness import image_row
 
 pytestmark = pytest.mark.anyio
 

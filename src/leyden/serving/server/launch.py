@@ -141,9 +141,12 @@ def _listener(options: Options) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        return socket.create_server((options.host, options.port), family=family, backlog=2048)
+        listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         raise UserError(
             f"host={options.host} port={options.port} cannot be listened on: {first_line(error)}. "
             "Give another address or port."
         ) from error
+    # asyncio does so for sockets that it creates: bodies would wait for the client's ACK of headers
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

@@ -72,7 +72,7 @@ class Protocol(H11Protocol):
             _cancel(self._receiving)
             self._receiving = None
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # None, which closes
         """Keep the connection open until a request that has been received is answered."""
         if self._refused:
             return False

@@ -118,7 +118,7 @@ class Service:
         if isinstance(reading, SLOW_READINGS):
             columns = await self._read_slowly(inputs.fields, top)
             return list(as_rows(self._reader.readable(columns)))
-        rows = []
+        rows: list[dict[str, Any]] = []
         for answers in await self._queue.answer(inputs.fields):
             rows += as_rows(self._reader.readable(reading.columns(answers, top=top)))
         return rows
