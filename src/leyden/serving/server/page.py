@@ -23,14 +23,14 @@ MEDIA_TYPES = {
 
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; object-src 'none'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 """Nothing is loaded from other hosts; blobs are the files that a user gives."""
 
 HEADERS = {
     "Cache-Control": "no-cache",  # browsers ask whether it has changed, which is answered by 304
     "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self)",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -41,9 +41,7 @@ def page_router() -> APIRouter:
     """Return the routes of ``FILES``."""
     router = APIRouter()
     for path, file in FILES.items():
-        router.add_api_route(
-            path, _sender(file), methods=["GET", "HEAD"], include_in_schema=False
-        )
+        router.add_api_route(path, _sender(file), methods=["GET", "HEAD"], include_in_schema=False)
     return router
 
 

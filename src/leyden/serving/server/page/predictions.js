@@ -19,7 +19,8 @@ const BUILDERS = {
       .map(([name, share]) => [name, share, predicted.includes(name)])
       .sort(([, first], [, second]) => second - first)
       .slice(0, Math.max(LABELS, predicted.length));
-    return [buildHeadline(predicted.join(", ") || "No label"), buildBars(bars)];
+    const names = bars.filter(([, , isPredicted]) => isPredicted).map(([name]) => name);
+    return [buildHeadline(names.join(", ") || "No label"), buildBars(bars)];
   },
   regression({ value }) {
     return [buildHeadline(String(value))];
