@@ -26,6 +26,12 @@ FILES_PER_CHUNK = 256
 SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
 """End of a lower-case file name that may name a format."""
 
+LONGEST_NAME = 255
+"""Characters of an uploaded file's name that are shown."""
+
+GZIP = b"\x1f\x8b"
+"""Beginning of a compressed file."""
+
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 Source = TypeVar("Source")
@@ -131,6 +137,8 @@ class Reader(ABC):
                 shown with the rows. It never becomes a path.
             content: Content of the file.
         """
+        if content.startswith(GZIP):
+            return reject_file(name, "is compressed, and may be of any size; send it unpacked")
         suffix = SUFFIX.search(name.lower())
         with NamedTemporaryFile(prefix="leyden-", suffix=suffix[0] if suffix else "") as copy:
             copy.write(content)
@@ -138,8 +146,8 @@ class Reader(ABC):
             try:
                 inputs = self._read_limited(copy.name)
             except (UserError, UnreadableError) as error:
-                inputs = reject_file(name, str(error))
-            return rename_inputs(inputs, {copy.name: name})
+                inputs = reject_file(copy.name, str(error))
+            return rename_inputs(inputs, copy.name, display_name(name))
 
     def limited(self, limits: Limits) -> Self:
         """Return a copy that rejects inputs beyond some limits, before memory is used for them."""
@@ -231,7 +239,7 @@ class FileReader(Reader):
 
     def decode_file(self, name: str, content: bytes) -> Inputs:
         """Decode an uploaded file from memory, whatever its name."""
-        return read_each([(name, content)], self.decode, self.join)
+        return read_each([(display_name(name), content)], self.decode, self.join)
 
     def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
         """Return a JSON row with a file of one row's values."""
@@ -275,26 +283,27 @@ def read_each(
     return Inputs(names=names, fields=joined(items) if items else {}, rejected=rejected)
 
 
+def display_name(name: str) -> str:
+    """Return the end of a client's name of a file, which is shown with each of its rows."""
+    return name[-LONGEST_NAME:]
+
+
 def reject_file(name: str, reason: str) -> Inputs:
     """Return no row, because a file cannot be read."""
-    return Inputs(names=[], fields={}, rejected=[RejectedItem(source=name, reason=reason)])
+    item = RejectedItem(source=display_name(name), reason=reason)
+    return Inputs(names=[], fields={}, rejected=[item])
 
 
-def rename_inputs(inputs: Inputs, names: Mapping[str, str]) -> Inputs:
-    """Return rows with the paths of temporary files replaced by the names to show."""
-
-    def renamed(text: str) -> str:
-        for path, name in names.items():
-            text = text.replace(path, name)
-        return text
-
+def rename_inputs(inputs: Inputs, path: str, name: str) -> Inputs:
+    """Return rows with the path of a temporary file replaced by the name to show."""
+    rejected = [
+        replace(
+            item, source=item.source.replace(path, name), reason=item.reason.replace(path, name)
+        )
+        for item in inputs.rejected
+    ]
     return replace(
-        inputs,
-        names=[renamed(name) for name in inputs.names],
-        rejected=[
-            replace(item, source=renamed(item.source), reason=renamed(item.reason))
-            for item in inputs.rejected
-        ],
+        inputs, names=[each.replace(path, name) for each in inputs.names], rejected=rejected
     )
 
 

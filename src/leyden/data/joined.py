@@ -1,6 +1,7 @@
 """Values and fields of several networks that predict the same rows, in one mapping."""
 
 import shutil
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -81,8 +82,8 @@ class JoinedReader(Reader):
     @property
     def row_schema(self) -> dict[str, Any]:
         """An object with the properties of all members."""
-        schemas = [member.row_schema["properties"] for member in self.members]
-        return object_schema({name: each for own in schemas for name, each in own.items()})
+        own = [member.row_schema["properties"] for member in self.members]
+        return object_schema(ChainMap(*own))
 
     def decode_rows(self, rows: Sequence[Any]) -> Inputs:
         """Decode JSON rows for each member; those that one of them rejects are rejected."""
@@ -95,8 +96,7 @@ class JoinedReader(Reader):
     def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
         """Return a JSON row with the properties of all members."""
         own = zip(self.members, separate_fields(values), strict=True)
-        encoded = [member.encode_row(fields, row) for member, fields in own]
-        return {name: value for each in reversed(encoded) for name, value in each.items()}
+        return dict(ChainMap(*(member.encode_row(fields, row) for member, fields in own)))
 
     def limited(self, limits: Limits) -> Self:
         """Return a copy whose members reject inputs beyond some limits."""
@@ -106,15 +106,15 @@ class JoinedReader(Reader):
 
 def _join_inputs(inputs: Sequence[Inputs]) -> Inputs:
     """Join what the members read of the same rows: those that all of them can read."""
-    rejected = {item.source: item for own in inputs for item in own.rejected}
-    names = [name for name in inputs[0].names if name not in rejected]
+    common = set.intersection(*(set(own.names) for own in inputs))
     fields = []
     for own in inputs:
-        kept = np.array([name not in rejected for name in own.names], bool)
+        kept = np.array([name in common for name in own.names], bool)
         fields.append({name: value[kept] for name, value in own.fields.items()})
+    rejected = {item.source: item for own in inputs for item in own.rejected}
     return Inputs(
-        names=names,
-        fields=join_fields(fields) if names else {},
+        names=[name for name in inputs[0].names if name in common],
+        fields=join_fields(fields) if common else {},
         rejected=list(rejected.values()),
     )
 

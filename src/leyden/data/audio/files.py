@@ -127,6 +127,8 @@ def read_sound(
             not a sound.
         UserError: If the library that reads sound is not installed.
     """
+    if isinstance(source, Path) and source.is_fifo():
+        source = source.read_bytes()  # it is read several times
     if seconds is None:
         decoded = _decode_whole(
             source, sample_rate=sample_rate, max_seconds=max_seconds, longest=longest

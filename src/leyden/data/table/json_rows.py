@@ -12,6 +12,7 @@ from leyden.data.rows import UnreadableError
 from leyden.data.table.cells import EXACT, YEAR_2000, CellFormat, parse_dates
 from leyden.data.table.columns import LARGEST, Column
 from leyden.data.table.encoding import MISSING
+from leyden.data.values import normal
 
 MOST_EXAMPLES = 100
 """Largest number of known values of a column that its schema lists."""
@@ -60,7 +61,7 @@ def cells_of(row: Any, columns: Sequence[Column], written: CellFormat) -> list[s
 def _number(value: Any, column: Column, _: CellFormat) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type("a number", value, column.name)
-    if not abs(value) <= LARGEST:
+    if not abs(value) <= float(LARGEST):  # NumPy cannot compare huge integers
         raise UnreadableError(f"{column.name}: expected a number of at most {LARGEST:.7g}")
     return json.dumps(value)
 
@@ -76,7 +77,7 @@ def _date(value: Any, column: Column, written: CellFormat) -> str:
 
     if not isinstance(value, str):
         raise wrong_type("a date as a string", value, column.name)
-    text = _text(value, column)
+    text = normal(_text(value, column))
     if text in ("", *written.missing) or not np.isnan(parse_dates(pa.array([text]), column.form)):
         return text
     form = column.form or "such as 2020-01-31 or 2020-01-31T12:00"

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import Arrays, Inputs, Reader, number_rows, object_schema, reject_file
+from leyden.data.inputs import (
+    Arrays,
+    Inputs,
+    Reader,
+    display_name,
+    number_rows,
+    object_schema,
+    reject_file,
+)
 from leyden.data.json_values import text_of
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
@@ -100,7 +108,7 @@ class TextReader(Reader):
             text = self._content(decode_text(content, self.encoding))
         except UnreadableError as error:
             return reject_file(name, str(error))
-        return self._join([self._clean(Text(content=text, source=name))])
+        return self._join([self._clean(Text(content=text, source=display_name(name)))])
 
     def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
         """Return a JSON row with the text that the tokens of a row spell."""
@@ -126,6 +134,7 @@ class TextReader(Reader):
     def to_json(self) -> dict[str, Any]:
         """Return the settings."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
+        del own["limits"]
         return own | {"columns": list(self.columns), "cleaning": vars(self.cleaning)}
 
     @classmethod

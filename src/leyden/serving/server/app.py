@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from leyden.errors import UserError
 from leyden.serving.server.bodies import (
+    decode_files,
+    decode_json,
     media_type,
     read_files,
-    read_json,
-    refuse_rejected,
-    rows_and_top,
+    read_top,
 )
 from leyden.serving.server.errors import (
     RequestError,
@@ -86,33 +86,36 @@ def current_service(request: Request) -> Service:
 async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
     service = current_service(request)
-    read = {"application/json": _read_rows, "multipart/form-data": _read_uploads}.get(
-        media_type(request)
-    )
-    if read is None:
+    predictor = PREDICTORS.get(media_type(request))
+    if predictor is None:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "Expected Content-Type application/json, or multipart/form-data with files.",
         )
-    return as_json({"predictions": await read(request, service), "model": service.model})
+    return as_json({"predictions": await predictor(request, service), "model": service.model})
 
 
-async def _read_rows(request: Request, service: Service) -> list[dict[str, Any]]:
-    content = await read_json(request)
-    rows, top = rows_and_top(content, max_rows=service.options.max_rows)
+async def _predict_rows(request: Request, service: Service) -> list[dict[str, Any]]:
+    body = await request.body()
+    read = partial(decode_json, body, max_rows=service.options.max_rows)
     async with in_time(service.options.timeout):
-        inputs = await service.decode_rows(rows)
-        refuse_rejected(inputs)
+        inputs, top = await service.decode(read, size=len(body))
         return await service.predict(inputs, top=top)
 
 
-async def _read_uploads(request: Request, service: Service) -> list[dict[str, Any]]:
-    files, top = await read_files(request, max_files=service.options.max_rows)
+async def _predict_files(request: Request, service: Service) -> list[dict[str, Any]]:
+    most = service.options.max_rows
+    files, given = await read_files(request, max_files=most)
+    top = read_top(given)
+    size = sum(len(content) for _, content in files)
     async with in_time(service.options.timeout):
-        inputs = await service.decode_files(files)
-        refuse_rejected(inputs)
+        inputs = await service.decode(partial(decode_files, files, max_rows=most), size=size)
         predicted = await service.predict(inputs, top=top)
     return [{"file": name, **row} for name, row in zip(inputs.names, predicted, strict=True)]
+
+
+PREDICTORS = {"application/json": _predict_rows, "multipart/form-data": _predict_files}
+"""Functions that predict a body, by its media type."""
 
 
 @router.get("/v1/model", summary="Describe the network")

@@ -1,6 +1,7 @@
 """The bodies of requests for predictions: rows as JSON, or uploaded files."""
 
 import json
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -8,9 +9,14 @@ from typing import Any, NoReturn
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from leyden.data.inputs import Inputs
+from leyden.data.inputs import Inputs, Reader, join_values
 from leyden.errors import did_you_mean, first_line
 from leyden.serving.server.errors import RequestError
+
+File = tuple[str, bytes]
+"""Name that the client gives a file, and its content."""
+
+DIGITS = re.compile(r"[0-9]{1,9}")
 
 MEMBERS = ("inputs", "top")
 """Members of a JSON request."""
@@ -21,13 +27,12 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_json(request: Request) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body.
 
     Raises:
         RequestError: If the body is not strict JSON, or not an object.
     """
-    body = await request.body()
     try:
         content = json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_distinct
@@ -43,28 +48,35 @@ async def read_json(request: Request) -> dict[str, Any]:
     return content
 
 
-def rows_and_top(content: dict[str, Any], *, max_rows: int) -> tuple[list[Any], int]:
-    """Return the rows of a JSON request, and the number of classes in each prediction.
+def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, int]:
+    """Decode the rows of a JSON request.
+
+    Returns:
+        The rows, and the number of the most probable classes in each prediction.
 
     Raises:
-        RequestError: If the request has other members, or too many rows.
+        RequestError: If the request or one of its rows cannot be read.
     """
+    content = parse_json(body)
     for name in content:
         if name not in MEMBERS:
             raise _unprocessable(f"{name!r:.80} is unknown.{did_you_mean(name, MEMBERS)}")
     rows = content.get("inputs")
     if not isinstance(rows, list):
         raise _unprocessable(f"inputs: expected a list of rows, got {_kind(rows)}.")
-    if len(rows) > max_rows:
-        raise too_many_rows(len(rows), max_rows)
-    return rows, read_top(content.get("top", 0))
+    _limit_rows(len(rows), max_rows)
+    inputs = reader.decode_rows(rows)
+    for item in inputs.rejected:
+        row = int(item.source.removeprefix("row "))
+        raise _unprocessable(f"{item.source}: {item.reason}.", row=row)
+    return inputs, read_top(content.get("top", 0))
 
 
-async def read_files(request: Request, *, max_files: int) -> tuple[list[tuple[str, bytes]], int]:
-    """Return the name and content of each uploaded file, and the value of the field ``top``.
+async def read_files(request: Request, *, max_files: int) -> tuple[list[File], object]:
+    """Return the uploaded files of a form, and its field ``top``.
 
     Raises:
-        RequestError: If the body is not a form, or holds too many files or none.
+        RequestError: If there is no file.
     """
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -72,7 +84,25 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[tuple[st
         top = form.get("top", "0")
     if not files:
         raise _unprocessable("The form holds no file. Expected at least one.")
-    return files, read_top(int(top) if isinstance(top, str) and top.isdecimal() else top)
+    return files, int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top
+
+
+def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inputs:
+    """Decode the rows of uploaded files.
+
+    Raises:
+        RequestError: If one of them cannot be read, or they have too many rows.
+    """
+    parts = []
+    for name, content in files:
+        part = reader.decode_file(name, content)
+        for item in part.rejected:
+            raise _unprocessable(f"{item.source}: {item.reason}.", file=name)
+        parts.append(part)
+    names = [row for part in parts for row in part.names]
+    _limit_rows(len(names), max_rows)
+    fields = join_values(reader.values, [part.fields for part in parts if part.names])
+    return Inputs(names=names, fields=fields)
 
 
 def read_top(top: object) -> int:
@@ -86,28 +116,16 @@ def read_top(top: object) -> int:
     return int(top)
 
 
-def refuse_rejected(inputs: Inputs) -> None:
-    """Raise if a row or file cannot be read.
-
-    Raises:
-        RequestError: For the first of them.
-    """
-    for item in inputs.rejected:
-        kind, _, number = item.source.rpartition(" ")
-        at = {"row": int(number)} if kind == "row" else {"file": item.source}
-        raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{item.source}: {item.reason}.", **at)
+def _limit_rows(rows: int, most: int) -> None:
+    if rows > most:
+        raise RequestError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"Expected at most {most} rows, got {rows}. Send several requests.",
+        )
 
 
-def too_many_rows(rows: int, most: int) -> RequestError:
-    """Return the error of a request with too many rows."""
-    return RequestError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"Expected at most {most} rows, got {rows}. Send several requests.",
-    )
-
-
-def _unprocessable(message: str) -> RequestError:
-    return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+def _unprocessable(message: str, **details: Any) -> RequestError:
+    return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message, **details)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -2,8 +2,9 @@
 
 import logging
 import re
-import uuid
+import secrets
 from http import HTTPStatus
+from itertools import count
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,6 +33,8 @@ class ObserveRequests:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._prefix = secrets.token_hex(8)  # of this process
+        self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -41,7 +44,7 @@ class ObserveRequests:
         start = perf_counter()
         status = DISCONNECTED
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if PLAIN_ID.fullmatch(given) else f"{self._prefix}-{next(self._numbers)}"
         REQUEST_ID.set(request_id)
 
         async def send_with_id(message: Message) -> None:
@@ -51,6 +54,8 @@ class ObserveRequests:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
+        if scope["method"] == "HEAD":  # the protocol leaves out the body
+            scope = {**scope, "method": "GET"}
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:

@@ -1,14 +1,14 @@
 """The network that is served: it decodes rows, queues them, and reads the answers."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
-from leyden.data.inputs import Inputs, Limits, join_values
+from leyden.data.inputs import Inputs, Limits, Reader, join_values
 from leyden.errors import UserError
 from leyden.serving.artefact import GRAPHS, Artefact, Network, Session, read_artefact
 from leyden.serving.predictor import as_rows
@@ -20,8 +20,8 @@ from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-CHEAP_ROWS = ("table", "text")
-"""Kinds whose JSON rows are decoded faster than a thread would take them over."""
+SMALL = 16 * 2**10
+"""Bytes of a body that is decoded faster than a thread would take it over."""
 
 SLOW_READINGS = (ContinuationReading, TranscriptReading)
 """Readings that take long enough to hold up other requests."""
@@ -74,19 +74,16 @@ class Service:
         """Number of rows that wait for the network."""
         return self._queue.rows
 
-    async def decode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        """Decode the rows of a JSON request."""
-        if self._reader.kind in CHEAP_ROWS:
-            return self._reader.decode_rows(rows)
-        return await self._in_thread(self._reader.decode_rows, rows)
-
-    async def decode_files(self, files: Sequence[tuple[str, bytes]]) -> Inputs:
-        """Decode the rows of uploaded files.
+    async def decode(self, decode: Callable[[Reader], Result], *, size: int) -> Result:
+        """Decode a body, in a thread unless it is small.
 
         Args:
-            files: Name that the client gives, and content, of each file.
+            decode: Function that decodes it, given a reader with the limits of the server.
+            size: Size of the body in bytes.
         """
-        return await self._in_thread(self._decode_files, files)
+        if size <= SMALL:
+            return decode(self._reader)
+        return await self._in_thread(decode, self._reader)
 
     async def answer(self, values: Arrays) -> Arrays:
         """Return the raw answers of the graph, ``(rows, ...)`` by name.
@@ -146,15 +143,6 @@ class Service:
     ) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
-
-    def _decode_files(self, files: Sequence[tuple[str, bytes]]) -> Inputs:
-        decoded = [self._reader.decode_file(name, content) for name, content in files]
-        with_rows = [each.fields for each in decoded if each.names]
-        return Inputs(
-            names=[name for each in decoded for name in each.names],
-            fields=join_values(self._reader.values, with_rows) if with_rows else {},
-            rejected=[item for each in decoded for item in each.rejected],
-        )
 
 
 def load_service(
