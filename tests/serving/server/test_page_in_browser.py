@@ -195,7 +195,7 @@ def test_a_key_is_asked_for_and_sent(visit, start_server, exported):
 
     field.fill("wrong")
     field.press("Enter")
-    expect(page.locator("#key-error")).to_contain_text("key")
+    expect(page.locator("#key-error")).to_have_text("The server does not know this key.")
     field.fill("secret")
     field.press("Enter")
 
@@ -354,7 +354,7 @@ def test_why_there_is_no_microphone_is_said(visit, server):
     expect(page.locator("#record-error")).to_contain_text("does not let this page use")
 
 
-@pytest.mark.parametrize("status", [413, 422, 503])
+@pytest.mark.parametrize("status", [401, 413, 422, 503])
 def test_an_error_shows_the_message_of_the_server(visit, status):
     model = network(PENGUINS, "regression", example=PENGUIN)
     stub, _ = answering(model, status=status, error=f"Expected less, got {HOSTILE}.")
@@ -366,6 +366,7 @@ def test_an_error_shows_the_message_of_the_server(visit, status):
     expect(cards(page).locator(".error")).to_have_text(f"Expected less, got {HOSTILE}.")
     expect(page.locator("#status")).to_contain_text("Expected less")
     expect(page.get_by_label("island")).to_have_value("Dream")
+    expect(page.get_by_label("API key")).to_be_visible(visible=status == 401)
 
 
 def test_a_server_that_is_away_may_be_tried_again(visit):

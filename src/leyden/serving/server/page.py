@@ -6,13 +6,6 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-FOLDER = Path(__file__).parent / "page"
-
-FILES = {
-    "/" if file.name == "index.html" else f"/page/{file.name}": file for file in FOLDER.iterdir()
-}
-"""Files by their path on the server."""
-
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -20,6 +13,13 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 """Media types by suffix; those that the operating system lists may differ."""
+
+FILES = {
+    "/" if file.name == "index.html" else f"/page/{file.name}": file
+    for file in (Path(__file__).parent / "page").iterdir()
+    if file.suffix in MEDIA_TYPES
+}
+"""Files of the page, by their path on the server."""
 
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; object-src 'none'; "

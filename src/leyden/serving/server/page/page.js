@@ -36,15 +36,16 @@ async function start() {
 
 function showProblem(error) {
   if (error.status === 401) {
-    askForKey(error.message);
+    askForKey();
   } else {
     byId("problem").hidden = false;
     byId("problem").querySelector("p").textContent = error.message;
   }
 }
 
-function askForKey(message) {
-  byId("key-error").textContent = byId("key").hidden ? "" : message;
+function askForKey() {
+  const isAnotherTry = !byId("key").hidden;
+  byId("key-error").textContent = isAnotherTry ? "The server does not know this key." : "";
   byId("key").hidden = false;
   byId("key-value").select();
 }
@@ -57,23 +58,23 @@ function showModel(described) {
 }
 
 function showAbout() {
-  const noun = model.task === "multilabel" ? "labels" : "classes";
   const names = model.class_names;
+  const noun = model.task === "multilabel" ? "labels" : "classes";
   const count = names.length ? [`${names.length} ${noun}`] : [];
+  const words = [TASKS[model.task] ?? model.task, ...count, `version ${model.version}`];
   document.title = `${model.name} – Leyden`;
   byId("name").textContent = model.name;
-  byId("summary").textContent = [
-    TASKS[model.task] ?? model.task, ...count, `version ${model.version}`,
-  ].join(" · ");
-  const facts = Object.entries(model.metrics ?? {})
-    .filter(([, value]) => typeof value === "number")
+  byId("summary").textContent = words.join(" · ");
+
+  const facts = Object.entries(model.metrics)
+    .filter(([name, value]) => !name.startsWith("train/") && typeof value === "number")
     .map(([name, value]) => [name, String(Number(value.toPrecision(4)))]);
   if (names.length) facts.push([noun, names.join(", ")]);
-  const pairs = facts.flatMap(([name, value]) => [
-    element("dt", {}, name), element("dd", { dir: "auto" }, value),
-  ]);
+  const pairs = facts.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", { dir: "auto" }, value)),
+  );
   byId("about").hidden = pairs.length === 0;
-  byId("about").querySelector("dl").replaceChildren(...pairs);
+  byId("facts").replaceChildren(...pairs);
 }
 
 async function sendRow(row) {
@@ -85,6 +86,7 @@ async function sendRow(row) {
 }
 
 async function sendFiles(files) {
+  if (!model) return; // dropped beside the question for the key
   const added = addCards(files.map((file) => new Card({ title: file.name, file })));
   const waiting = added.entries(); // shared, so that each file is sent once
   const work = async () => {
@@ -97,10 +99,10 @@ async function answer(card, predict) {
   try {
     const answered = await predict();
     card.show(answered, model.task);
-    if (answered.model.version !== model.version) showModel(await fetchModel());
+    if (answered.model.version !== model.version) start(); // it has been replaced
   } catch (error) {
     card.fail(error.message); // of the server, the network or the browser
-    if (error.status === 401) askForKey(error.message);
+    if (error.status === 401) askForKey();
   }
 }
 
@@ -122,7 +124,7 @@ function clearCards() {
 
 byId("key").addEventListener("submit", (event) => {
   event.preventDefault();
-  useKey(byId("key-value").value);
+  useKey(byId("key-value").value.trim());
   start();
 });
 byId("problem").querySelector("button").addEventListener("click", start);

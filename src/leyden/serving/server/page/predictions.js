@@ -63,7 +63,7 @@ export function buildTable(predictions) {
   const shown = rows.length < predictions.length ? `, of which ${ROWS} are shown` : "";
   return [
     buildHeadline(`${predictions.length} rows${shown}`),
-    element("div", { className: "scroll", tabIndex: 0 }, table),
+    element("div", { className: "scroll", role: "region", ariaLabel: "Predictions", tabIndex: 0 }, table),
   ];
 }
 
