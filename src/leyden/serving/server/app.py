@@ -61,6 +61,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
+    metrics.observe_queue(lambda: app.state.service.queued_rows)
     app.include_router(router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(RequestError, answer_client_error)
