@@ -86,10 +86,11 @@ async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
     service = current_service(request)
     predictor = PREDICTORS.get(media_type(request))
-    if predictor is None:
+    if predictor is None or "content-encoding" in request.headers:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "Expected Content-Type application/json, or multipart/form-data with files.",
+            "Expected Content-Type application/json, or multipart/form-data with files, and no "
+            "Content-Encoding.",
         )
     return as_json({"predictions": await predictor(request, service), "model": service.model})
 
