@@ -16,8 +16,11 @@ export class Card {
     this.url = file && URL.createObjectURL(file);
     this.body = element("div", { className: "answer" }, element("p", { className: "busy" }, "…"));
     this.element = element(
-      "li", { className: "card", ariaBusy: "true" },
-      element("h3", { dir: "auto" }, title), ...buildPreview(file, this.url), this.body,
+      "li",
+      { className: "card", ariaBusy: "true" },
+      element("h3", { dir: "auto" }, title),
+      ...buildPreview(file, this.url),
+      this.body,
     );
   }
 
@@ -28,7 +31,11 @@ export class Card {
       predictions.length === 1
         ? buildPrediction(predictions[0], { task, text: this.text })
         : buildTable(predictions);
-    this.#finish(headline, ...details, element("p", { className: "version", dir: "auto" }, version));
+    this.#finish(
+      headline,
+      ...details,
+      element("p", { className: "version", dir: "auto" }, version),
+    );
   }
 
   /** Show the message of an error. */

@@ -9,8 +9,8 @@ const HEADINGS = { audio: "Sounds", image: "Images", table: "Row", text: "Text" 
 const DROP_HINTS = {
   audio: "Drop sound files here",
   image: "Drop images here, or paste one",
-  table: "Or drop tables: CSV, JSON lines or Parquet",
-  text: "Or drop files: a text each, or tables of texts",
+  table: "Or predict the rows of files: CSV, JSON lines or Parquet",
+  text: "Or predict files: a text each, or tables of texts",
 };
 const EXAMPLE_FILES = { audio: ["example.wav", "audio/wav"], image: ["example.png", "image/png"] };
 
@@ -96,7 +96,8 @@ function listenToDrops(onFiles) {
 function exampleFile() {
   const [encoded] = Object.values(example);
   const [name, type] = EXAMPLE_FILES[kind];
-  return new File([Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0))], name, { type });
+  const content = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+  return new File([content], name, { type });
 }
 
 function show(id, condition) {

@@ -51,19 +51,28 @@ export function buildTable(predictions) {
   const [first = {}] = predictions;
   const columns = Object.keys(first).filter((name) => name !== "file" && name !== "top");
   const buildCells = (tag, write) =>
-    columns.map((name) => element(tag, { className: typeof first[name], dir: "auto" }, write(name)));
+    columns.map((name) =>
+      element(tag, { className: typeof first[name], dir: "auto" }, write(name)),
+    );
   const head = [element("th", {}, "row"), ...buildCells("th", (name) => name)];
   const rows = predictions.slice(0, ROWS).map((prediction, index) => {
     const cells = buildCells("td", (name) => formatCell(prediction[name]));
     return element("tr", {}, element("th", { scope: "row" }, String(index + 1)), ...cells);
   });
   const table = element(
-    "table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows),
+    "table",
+    {},
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows),
   );
   const shown = rows.length < predictions.length ? `, of which ${ROWS} are shown` : "";
   return [
     buildHeadline(`${predictions.length} rows${shown}`),
-    element("div", { className: "scroll", role: "region", ariaLabel: "Predictions", tabIndex: 0 }, table),
+    element(
+      "div",
+      { className: "scroll", role: "region", ariaLabel: "Predictions", tabIndex: 0 },
+      table,
+    ),
   ];
 }
 

@@ -49,25 +49,24 @@ async function openMicrophone() {
 
 /** Encode blocks of samples from -1 to 1. */
 function encodeWav(blocks, sampleRate) {
-  const bytes = 2 * blocks.reduce((samples, block) => samples + block.length, 0);
-  const view = new DataView(new ArrayBuffer(HEADER_BYTES + bytes));
-  writeText(view, 0, "RIFF");
-  view.setUint32(4, HEADER_BYTES - 8 + bytes, true);
-  writeText(view, 8, "WAVEfmt ");
-  view.setUint32(16, 16, true); // bytes of the format, which follows
-  view.setUint16(20, 1, true); // integers, not compressed
-  view.setUint16(22, 1, true); // channels
-  view.setUint32(24, sampleRate, true);
-  view.setUint32(28, 2 * sampleRate, true); // bytes per second
-  view.setUint16(32, 2, true); // bytes of one sample of all channels
-  view.setUint16(34, 16, true); // bits of one sample
-  writeText(view, 36, "data");
-  view.setUint32(40, bytes, true);
-  blocks.flatMap((block) => [...block]).forEach((sample, index) => {
-    const clipped = Math.max(-1, Math.min(1, sample));
-    view.setInt16(HEADER_BYTES + 2 * index, Math.round(32767 * clipped), true);
-  });
-  return new Blob([view], { type: "audio/wav" });
+  const samples = Int16Array.from(
+    blocks.flatMap((block) => [...block]),
+    (sample) => Math.round(32767 * Math.max(-1, Math.min(1, sample))),
+  );
+  const header = new DataView(new ArrayBuffer(HEADER_BYTES));
+  writeText(header, 0, "RIFF");
+  header.setUint32(4, HEADER_BYTES - 8 + samples.byteLength, true);
+  writeText(header, 8, "WAVEfmt ");
+  header.setUint32(16, 16, true); // bytes of the format, which follows
+  header.setUint16(20, 1, true); // integers, not compressed
+  header.setUint16(22, 1, true); // channels
+  header.setUint32(24, sampleRate, true);
+  header.setUint32(28, 2 * sampleRate, true); // bytes per second
+  header.setUint16(32, 2, true); // bytes of one sample of all channels
+  header.setUint16(34, 16, true); // bits of one sample
+  writeText(header, 36, "data");
+  header.setUint32(40, samples.byteLength, true);
+  return new Blob([header, samples], { type: "audio/wav" });
 }
 
 function writeText(view, offset, text) {

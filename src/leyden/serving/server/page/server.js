@@ -30,9 +30,12 @@ export function predictRow(row) {
 
 /** Predict all rows of a file. */
 export async function predictFile(file) {
-  await file.slice(0, 1).arrayBuffer().catch(() => {
-    throw new Error("The browser cannot read this file. Folders cannot be given.");
-  });
+  await file
+    .slice(0, 1)
+    .arrayBuffer()
+    .catch(() => {
+      throw new Error("The browser cannot read this file. Folders cannot be given.");
+    });
   const body = new FormData();
   body.append("top", TOP);
   body.append("file", file);
