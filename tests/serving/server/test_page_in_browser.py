@@ -11,6 +11,13 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from brightness import png
+from leyden.data.audio.reader import SpeechReader
+from leyden.data.image.reader import ImageReader
+from leyden.data.table.columns import Column
+from leyden.data.table.json_rows import column_schema
+from leyden.data.text.reader import TextReader
+from leyden.serving.predictor import as_rows
+from leyden.tasks.readings import LabelReading
 
 CHROMIUM = shutil.which("chromium")
 
@@ -28,17 +35,13 @@ FLAGS = (
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-NUMBER = {"type": ["number", "null"], "description": "number; null if it is missing"}
-WORD = {
-    "type": ["string", "number", "boolean", "null"],
-    "description": "category; null if it is missing",
-    "examples": ["Dream", "Biscoe"],
-}
-TRUTH = {"type": ["boolean", "null"], "description": "truth value; null if it is missing"}
-DATE = {"type": ["string", "null"], "description": "date in ISO 8601; null if it is missing"}
-TEXT = {"type": "string", "description": "text, of which the first 256 tokens are used"}
-IMAGE = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/*"}
-SOUND = {"type": "string", "contentEncoding": "base64", "contentMediaType": "audio/*"}
+NUMBER = column_schema(Column(name="", kind="numeric"), ())
+WORD = column_schema(Column(name="", kind="categorical"), ("Dream", "Biscoe"))
+TRUTH = column_schema(Column(name="", kind="boolean"), ())
+DATE = column_schema(Column(name="", kind="date"), ())
+(TEXT,) = TextReader(vocabulary="", max_tokens=256).row_schema["properties"].values()
+(IMAGE,) = ImageReader(shape=(1, 8, 8)).row_schema["properties"].values()
+(SOUND,) = SpeechReader(sample_rate=8000, hop=80).row_schema["properties"].values()
 
 PENGUIN = {"bill length": 39.1, "island": "Biscoe", "tagged": True, "seen": "2007-11-11"}
 PENGUINS = {"bill length": NUMBER, "island": WORD, "tagged": TRUTH, "seen": DATE}
@@ -261,8 +264,10 @@ def test_enter_submits_a_text_and_shift_enter_does_not(visit):
     field = page.get_by_role("textbox", name="text")
     field.press_sequentially("Once upon")
     field.press("Shift+Enter")
+    field.dispatch_event("keydown", {"key": "Enter", "isComposing": True})  # ends a word in Chinese
     field.press("Enter")
 
+    expect(cards(page)).to_have_count(1)
     expect(cards(page).locator("mark")).to_have_text("\na time <b>")
     expect(cards(page).locator(".prose")).to_have_text("Once upon\na time <b>")
     assert json.loads(received[0].post_data)["inputs"] == [{"text": "Once upon\n"}]
@@ -293,9 +298,10 @@ def test_names_are_inert(visit, tmp_path):
 
 def test_labels_are_sorted_and_the_predicted_ones_marked(visit):
     names = [f"label {i}" for i in range(8)]
-    shares = {f"probability of {name}": 0.1 * i for i, name in enumerate(names)}
+    probabilities = np.linspace(0, 0.8, 8)[np.newaxis]
+    columns = LabelReading(names=names, threshold=0.6).columns({"probabilities": probabilities})
     model = network({"text": TEXT}, "multilabel", names=names)
-    stub, _ = answering(model, {"labels": "label 6;label 7"} | shares)
+    stub, _ = answering(model, *as_rows(columns))
     page = visit(stub=stub)
 
     page.get_by_role("button", name="Predict").click()
@@ -419,6 +425,7 @@ def test_a_narrow_screen_is_wide_enough(visit, tmp_path, row, task, prediction):
     page.get_by_text("About this network").click()
 
     expect(cards(page).locator(".version")).to_be_visible()
+    expect(page.get_by_text("Take a photo")).to_be_visible(visible=row is IMAGE)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     heights = page.locator("button:visible, .button:visible, textarea, #fields input").evaluate_all(
         "all => all.map(each => each.getBoundingClientRect().height)"
