@@ -212,7 +212,7 @@ def test_a_key_is_asked_for_and_sent(visit, start_server, exported):
 
 
 def test_a_row_is_filled_in_with_the_keyboard_alone(visit):
-    model = network(PENGUINS, "regression", example=PENGUIN)
+    model = network(PENGUINS, "regression", example=PENGUIN) | {"target": "mass", "unit": "g"}
     stub, received = answering(model, {"value": 3750.25})
     page = visit(stub=stub)
 
@@ -234,7 +234,8 @@ def test_a_row_is_filled_in_with_the_keyboard_alone(visit):
     focus("seen")
     page.keyboard.press("Enter")
 
-    expect(cards(page).locator(".headline")).to_have_text("3750.25")
+    expect(cards(page).locator(".headline")).to_have_text("3750.25 g")
+    expect(page.locator("#summary")).to_contain_text("Regression of mass")
     assert json.loads(received[0].post_data)["inputs"] == [
         {"bill length": -1000, "island": "Elsewhere", "tagged": False, "seen": None}
     ]

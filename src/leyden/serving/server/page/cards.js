@@ -24,12 +24,15 @@ export class Card {
     );
   }
 
-  /** Show the answer of the server to a network of some task. */
-  show({ predictions, model }, task) {
+  /** Show the answer of the server.
+   *
+   * @param described The description of the network.
+   */
+  show({ predictions, model }, { task, unit }) {
     const version = `${model.name}, version ${model.version}`;
     const [headline, ...details] =
       predictions.length === 1
-        ? buildPrediction(predictions[0], { task, text: this.text })
+        ? buildPrediction(predictions[0], { task, unit, given: this.text })
         : buildTable(predictions);
     this.#finish(
       headline,

@@ -61,10 +61,11 @@ function showAbout() {
   const names = model.class_names;
   const noun = model.task === "multilabel" ? "labels" : "classes";
   const count = names.length ? [`${names.length} ${noun}`] : [];
-  const words = [TASKS[model.task] ?? model.task, ...count, `version ${model.version}`];
+  const task = TASKS[model.task] ?? model.task;
+  const words = [model.target ? `${task} of ${model.target}` : task, ...count];
   document.title = `${model.name} – Leyden`;
   byId("name").textContent = model.name;
-  byId("summary").textContent = words.join(" · ");
+  byId("summary").textContent = [...words, `version ${model.version}`].join(" · ");
 
   const facts = Object.entries(model.metrics)
     .filter(([name, value]) => !name.startsWith("train/") && typeof value === "number")
@@ -98,7 +99,7 @@ async function sendFiles(files) {
 async function answer(card, predict) {
   try {
     const answered = await predict();
-    card.show(answered, model.task);
+    card.show(answered, model);
     if (answered.model.version !== model.version) start(); // it has been replaced
   } catch (error) {
     card.fail(error.message); // of the server, the network or the browser

@@ -22,13 +22,13 @@ const BUILDERS = {
     const names = bars.filter(([, , isPredicted]) => isPredicted).map(([name]) => name);
     return [buildHeadline(names.join(", ") || "No label"), buildBars(bars)];
   },
-  regression({ value }) {
-    return [buildHeadline(String(value))];
+  regression({ value }, { unit }) {
+    return [buildHeadline(String(value), unit)];
   },
   ctc({ transcript }) {
     return [buildProse(transcript || "(no words)")];
   },
-  language_modelling({ text }, given) {
+  language_modelling({ text }, { given }) {
     const start = given?.trim() ?? "";
     if (!text.startsWith(start)) return [buildProse(text)];
     return [buildProse(start, element("mark", {}, text.slice(start.length)))];
@@ -38,10 +38,11 @@ const BUILDERS = {
 /** Build the elements of one prediction.
  *
  * @param task Name of the task; one of a project's own is shown as names and values.
- * @param text The text that was typed, if one was.
+ * @param unit Unit of a predicted number, if it is known.
+ * @param given The text that was typed, if one was.
  */
-export function buildPrediction({ file, ...prediction }, { task, text }) {
-  if (task in BUILDERS) return BUILDERS[task](prediction, text);
+export function buildPrediction({ file, ...prediction }, { task, unit, given }) {
+  if (task in BUILDERS) return BUILDERS[task](prediction, { unit, given });
   const facts = Object.entries(prediction).map(([name, value]) => `${name}: ${formatCell(value)}`);
   return [buildProse(facts.join("\n"))];
 }
@@ -76,9 +77,11 @@ export function buildTable(predictions) {
   ];
 }
 
-function buildHeadline(answer, share = "") {
-  const words = [element("bdi", {}, answer), " ", element("span", { className: "share" }, share)];
-  return element("p", { className: "headline" }, ...words);
+/** Build a headline of an answer, and what is read with it: its probability or unit. */
+function buildHeadline(answer, beside) {
+  const headline = element("p", { className: "headline" }, element("bdi", {}, answer));
+  if (beside) headline.append(" ", element("span", { className: "share" }, beside));
+  return headline;
 }
 
 function buildProse(...content) {
