@@ -148,7 +148,7 @@ class Reader(ABC):
             copy.flush()
             try:
                 inputs = self._read_limited(copy.name)
-            except (UserError, UnreadableError) as error:
+            except (UserError, UnreadableError, RecursionError) as error:
                 inputs = reject_file(copy.name, str(error))
             return rename_inputs(inputs, copy.name, display_name(name))
 
@@ -157,7 +157,10 @@ class Reader(ABC):
         return replace(self, limits=limits)
 
     def has_more_rows(self, path: str, rows: int) -> bool:  # noqa: ARG002
-        """Whether a file holds more rows, of which little more than these are parsed."""
+        """Whether a file, which holds one row by default, has more than some number.
+
+        Little more than these are parsed.
+        """
         return rows < 1
 
     def _read_limited(self, path: str) -> Inputs:
