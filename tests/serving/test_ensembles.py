@@ -31,6 +31,16 @@ def exported_ensemble(folder, *words):
     return export(str(run.path), folder / "network")
 
 
+def assert_example_is_reproduced(folder, record):
+    network = leyden.load(folder / "network")
+    (row,) = record["example"]["request"]["inputs"]
+    inputs = network.artefact.reader.decode_rows([row, {}, row])
+
+    assert [item.source for item in inputs.rejected] == ["row 1"]
+    predictions = record["example"]["response"]["predictions"]
+    assert network.predict(inputs.fields, top=5) == predictions * 2
+
+
 def assert_same_predictions(folder, path, column):
     by_run, by_export = (leyden.load(folder / name).predict(path) for name in ("run", "network"))
 
@@ -64,6 +74,7 @@ def test_members_of_texts_have_a_vocabulary_each(tmp_path):
 
     assert [field["name"] for field in record["inputs"]] == ["0/tokens", "1/tokens"]
     assert (tmp_path / "network" / "1-tokenizer.json").is_file()
+    assert_example_is_reproduced(tmp_path, record)
     assert_same_predictions(tmp_path, path, "probability")
 
 
@@ -72,11 +83,12 @@ def test_members_of_tables_have_columns_and_scales_each(tmp_path):
     rows = [f"{random.normal():.4f},{'xyz'[n % 3]},{1e6 + random.normal():.5f}" for n in range(90)]
     path = tmp_path / "table.csv"
     path.write_text("\n".join(["a,b,price", *rows]))
-    exported_ensemble(
+    record = exported_ensemble(
         tmp_path,
         *("data=table", f"data.path={path}", "data.target=price", "task=regression"),
         "network=table_mlp",
     )
 
+    assert_example_is_reproduced(tmp_path, record)
     assert_same_predictions(tmp_path, path, "value")
     assert json.loads((tmp_path / "network" / "model.json").read_text())["task"] == "regression"

@@ -67,6 +67,19 @@ def test_an_export_predicts_as_its_run(run, exported, digit):
     assert by_export["probability"] == pytest.approx(by_run["probability"], abs=TOLERANCES["fp32"])
 
 
+def test_the_most_probable_classes_are_listed_on_request(run, exported, digit):
+    (by_run,), (by_export,) = (leyden.load(each).predict(digit, top=3) for each in (run, exported))
+
+    for row in (by_run, by_export):
+        assert row.keys() == {"file", "class", "probability", "top"}
+        assert row["top"][0] == {name: row[name] for name in ("class", "probability")}
+        probabilities = [each["probability"] for each in row["top"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert [round(each, 6) for each in probabilities] == probabilities
+    assert [each["class"] for each in by_run["top"]] == [each["class"] for each in by_export["top"]]
+    assert len(leyden.load(exported).predict(digit, top=99)[0]["top"]) == 10
+
+
 def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
     pixels = np.asarray(Image.open(digit))[np.newaxis, np.newaxis]
     for path in (run, exported):
