@@ -129,6 +129,15 @@ async def test_other_bodies_are_refused(make_client, content_type, body, status)
     assert message(answer)
 
 
+async def test_compressed_bodies_are_refused(make_client):
+    async with make_client() as client:
+        answer = await client.post(
+            "/v1/predict", json={"inputs": [DARK]}, headers={"Content-Encoding": "gzip"}
+        )
+
+    assert answer.status_code == 415
+
+
 async def test_too_many_files_are_refused(make_client):
     files = [("x", (f"{i}.png", png([[0]]))) for i in range(3)]
     async with make_client(max_rows=2) as client:
