@@ -313,15 +313,15 @@ def test_labels_are_sorted_and_the_predicted_ones_marked(visit):
 
 
 def test_the_rows_of_a_file_are_a_table(visit, tmp_path):
-    rows = [{"file": f"a.csv:{i}", "value": float(i)} for i in range(120)]
+    rows = [{"file": f"a.csv:{i}", "value": float(i)} for i in range(520)]
     stub, _ = answering(network(PENGUINS, "regression"), *rows)
     page = visit(stub=stub)
     (tmp_path / "a.csv").write_text("x")
 
     page.set_input_files("#files", tmp_path / "a.csv")
 
-    expect(cards(page).locator(".headline")).to_contain_text("120 rows")
-    expect(cards(page).locator("tbody tr")).to_have_count(100)
+    expect(cards(page).locator(".headline")).to_contain_text("520 rows")
+    expect(cards(page).locator("tbody tr")).to_have_count(500)
     expect(cards(page).locator("thead th")).to_have_text(["row", "value"])
     expect(cards(page).locator("tbody tr").nth(2)).to_have_text("32")
 

@@ -88,6 +88,7 @@ function listenToDrops(onFiles) {
     if (event.dataTransfer.files.length) onFiles([...event.dataTransfer.files]);
   });
   document.addEventListener("paste", (event) => {
+    if (fields) return; // office programs add a picture to copied text
     if (event.clipboardData.files.length) onFiles([...event.clipboardData.files]);
   });
 }

@@ -3,7 +3,7 @@
 import { element } from "./elements.js";
 
 const LABELS = 5; // most probable labels that are shown, if fewer are predicted
-const ROWS = 100; // rows of a file that are shown
+const ROWS = 500; // rows of a file that are shown
 const PROBABILITY = "probability of "; // begins the columns of labels
 
 const BUILDERS = {

@@ -21,6 +21,7 @@ export function canRecord() {
 export async function record(onBlock) {
   const stream = await openMicrophone();
   const context = new AudioContext();
+  await context.resume(); // Safari suspends it
   await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url));
   const blocks = [];
   const worklet = new AudioWorkletNode(context, "recorder");
