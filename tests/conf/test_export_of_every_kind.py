@@ -1,10 +1,12 @@
 """Every data set can be trained, exported, and predicted with from files."""
 
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 import leyden
@@ -12,10 +14,10 @@ import shipped
 from leyden.config.compose import compose, freeze
 from leyden.config.origins import options_that_accept
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import BATCHES, export
-from leyden.serving.precision import TOLERANCES
+from leyden.serving.export import BATCHES, FLOAT32, export
+from leyden.serving.precision import TOLERANCES, measure
 from leyden.workflows.assembly import build_data
-from leyden.workflows.finished import load_run
+from leyden.workflows.finished import inference_trainer, load_run
 from leyden.workflows.train import train
 
 DEBUG = ["trainer=debug", "trainer.precision=32-true"]
@@ -31,26 +33,76 @@ print(json.dumps(rows))
 """
 
 
-@pytest.mark.slow
-def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def exported(kind, tmp_path_factory):
+    """Train and export a network; return the folder of ``run`` and ``network``."""
+    folder = tmp_path_factory.mktemp("exported")
     if "task=language_modelling" in kind:
         kind = [*kind, "task.temperature=0", "task.new_tokens=5"]
     words = [*DEBUG, *kind, f"network={some_network(kind)}"]
-    train(freeze(compose(words)), RunFolder(tmp_path / "run"))
+    train(freeze(compose(words)), RunFolder(folder / "run"))
+    export(str(folder / "run"), folder / "network", deploy=["triton"])
+    return folder
 
-    record = export(str(tmp_path / "run"), tmp_path / "network")
 
+def test_an_export_answers_as_its_checkpoint(exported):
+    record = json.loads((exported / "network" / "model.json").read_text())
     assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert record["parity"]["batches"] == list(BATCHES)
-    data = load_run(str(tmp_path / "run")).data
+
+    data = load_run(str(exported / "run")).data
     data.prepare_data()
     data.setup("test")
     values = data.values_of(data.row_numbers("test")[:3])
-    by_run = leyden.load(tmp_path / "run").predict(values)
-    by_export = predict_in_a_fresh_process(tmp_path / "network", values)
+    by_run = leyden.load(exported / "run").predict(values)
+    by_export = predict_in_a_fresh_process(exported / "network", values)
     assert len(by_export) == len(by_run) == len(next(iter(values.values())))
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert_same(ours, theirs)
+
+
+def test_a_graph_is_measured_as_its_checkpoint(exported):
+    finished = load_run(str(exported / "run"), FLOAT32)
+    finished.data.prepare_data()
+    finished.data.setup("validate")
+    trainer = inference_trainer(finished)
+
+    measured = measure(finished.task, finished.data, leyden.load(exported / "network").network)
+
+    (expected,) = trainer.validate(finished.task, datamodule=finished.data, verbose=False)
+    if sampled := measured.pop("val/sampled_perplexity", None):
+        assert sampled == pytest.approx(expected["val/perplexity"], rel=0.2)
+    else:
+        assert measured == pytest.approx(expected, rel=1e-4, abs=1e-5, nan_ok=True)
+
+
+def test_the_configuration_of_triton_fits_the_graph(exported):
+    graph = onnx.load(exported / "network" / "model.onnx").graph
+    text = (exported / "network" / "config.pbtxt").read_text()
+
+    found = re.findall(
+        r'(input|output) \{\n  name: "(.*)"\n  data_type: TYPE_(.*)\n  dims: \[ (.*) \]'
+        r"(\n  reshape \{ shape: \[ \] \})?\n\}",
+        text,
+    )
+
+    assert found == [
+        (kind, value.name, *triton_type(value.type.tensor_type))
+        for kind, values in (("input", graph.input), ("output", graph.output))
+        for value in values
+    ]
+
+
+def triton_type(tensor):
+    """Return the type, the sizes without the batch, and what reshapes rows of one number."""
+    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).replace("FLOAT", "FP32")
+    batch, *sizes = (size.dim_value or -1 for size in tensor.shape.dim)
+    assert batch == -1
+    reshape = "" if sizes else "\n  reshape { shape: [ ] }"
+    return dtype.replace("DOUBLE", "FP64"), ", ".join(map(str, sizes or [1])), reshape
 
 
 def predict_in_a_fresh_process(network, values):
