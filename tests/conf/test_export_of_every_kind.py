@@ -22,6 +22,8 @@ from leyden.workflows.train import train
 
 DEBUG = ["trainer=debug", "trainer.precision=32-true"]
 
+TRITON = {"FLOAT": "FP32", "DOUBLE": "FP64"}
+
 PREDICT = """
 import json, sys
 import numpy as np
@@ -33,62 +35,47 @@ print(json.dumps(rows))
 """
 
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def exported(kind, tmp_path_factory):
-    """Train and export a network; return the folder of ``run`` and ``network``."""
-    folder = tmp_path_factory.mktemp("exported")
+@pytest.mark.slow
+def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
     if "task=language_modelling" in kind:
         kind = [*kind, "task.temperature=0", "task.new_tokens=5"]
     words = [*DEBUG, *kind, f"network={some_network(kind)}"]
-    train(freeze(compose(words)), RunFolder(folder / "run"))
-    export(str(folder / "run"), folder / "network", deploy=["triton"])
-    return folder
+    train(freeze(compose(words)), RunFolder(tmp_path / "run"))
 
+    record = export(str(tmp_path / "run"), tmp_path / "network", deploy=["triton"])
 
-def test_an_export_answers_as_its_checkpoint(exported):
-    record = json.loads((exported / "network" / "model.json").read_text())
     assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert record["parity"]["batches"] == list(BATCHES)
-
-    data = load_run(str(exported / "run")).data
-    data.prepare_data()
-    data.setup("test")
-    values = data.values_of(data.row_numbers("test")[:3])
-    by_run = leyden.load(exported / "run").predict(values)
-    by_export = predict_in_a_fresh_process(exported / "network", values)
+    finished = load_run(str(tmp_path / "run"), FLOAT32)
+    finished.data.prepare_data()
+    finished.data.setup("test")
+    values = finished.data.values_of(finished.data.row_numbers("test")[:3])
+    by_run = leyden.load(tmp_path / "run").predict(values)
+    by_export = predict_in_a_fresh_process(tmp_path / "network", values)
     assert len(by_export) == len(by_run) == len(next(iter(values.values())))
     for ours, theirs in zip(by_export, by_run, strict=True):
         assert_same(ours, theirs)
+    assert_measured_as_its_checkpoint(finished, tmp_path / "network")
+    assert_fits_the_configuration_of_triton(tmp_path / "network")
 
 
-def test_a_graph_is_measured_as_its_checkpoint(exported):
-    finished = load_run(str(exported / "run"), FLOAT32)
-    finished.data.prepare_data()
-    finished.data.setup("validate")
+def assert_measured_as_its_checkpoint(finished, network):
     trainer = inference_trainer(finished)
-
-    measured = measure(finished.task, finished.data, leyden.load(exported / "network").network)
-
+    measured = measure(finished.task, finished.data, leyden.load(network).network)
     (expected,) = trainer.validate(finished.task, datamodule=finished.data, verbose=False)
-    if sampled := measured.pop("val/sampled_perplexity", None):
-        assert sampled == pytest.approx(expected["val/perplexity"], rel=0.2)
+    if sampled := measured.pop("val/sampled_perplexity", None):  # from a few texts here
+        assert sampled == pytest.approx(expected["val/perplexity"], rel=0.5)
     else:
         assert measured == pytest.approx(expected, rel=1e-4, abs=1e-5, nan_ok=True)
 
 
-def test_the_configuration_of_triton_fits_the_graph(exported):
-    graph = onnx.load(exported / "network" / "model.onnx").graph
-    text = (exported / "network" / "config.pbtxt").read_text()
-
+def assert_fits_the_configuration_of_triton(network):
+    graph = onnx.load(network / "model.onnx").graph
     found = re.findall(
         r'(input|output) \{\n  name: "(.*)"\n  data_type: TYPE_(.*)\n  dims: \[ (.*) \]'
         r"(\n  reshape \{ shape: \[ \] \})?\n\}",
-        text,
+        (network / "config.pbtxt").read_text(),
     )
-
     assert found == [
         (kind, value.name, *triton_type(value.type.tensor_type))
         for kind, values in (("input", graph.input), ("output", graph.output))
@@ -98,11 +85,13 @@ def test_the_configuration_of_triton_fits_the_graph(exported):
 
 def triton_type(tensor):
     """Return the type, the sizes without the batch, and what reshapes rows of one number."""
-    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).replace("FLOAT", "FP32")
-    batch, *sizes = (size.dim_value or -1 for size in tensor.shape.dim)
+    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type)
+    batch, *sizes = (
+        size.dim_value if size.HasField("dim_value") else -1 for size in tensor.shape.dim
+    )
     assert batch == -1
     reshape = "" if sizes else "\n  reshape { shape: [ ] }"
-    return dtype.replace("DOUBLE", "FP64"), ", ".join(map(str, sizes or [1])), reshape
+    return TRITON.get(dtype, dtype), ", ".join(map(str, sizes or [1])), reshape
 
 
 def predict_in_a_fresh_process(network, values):

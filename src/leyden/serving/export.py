@@ -28,7 +28,7 @@ from leyden.schema import Field
 from leyden.serving.artefact import CARD, FORMAT, GRAPHS, RECORD, Network, is_artefact, write_reader
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.deployment import write_deployment
-from leyden.serving.graph import Graph, compute_answers
+from leyden.serving.graph import Graph, compute_answers, graph_inputs
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.precision import TOLERANCES, measure, quantise
@@ -85,7 +85,7 @@ def export(
         if form == "safetensors":
             written = write_weights(finished, aside)
         else:
-            written = _write_graph(finished, aside, form=form, precision=precision, inputs=inputs)
+            written = _write_graph(finished, aside, form=form, precision=precision, files=inputs)
         record = {
             **_describe(finished, reader, reading),
             "preprocessing": write_reader(reader, aside),
@@ -95,7 +95,7 @@ def export(
         name = finished.folder.path.resolve().parent.name
         for server in deploy:
             write_deployment(
-                server, aside, name=name, inputs=reader.values, outputs=reading.answers
+                server, aside, name=name, inputs=graph_inputs(reader), outputs=reading.answers
             )
         card = model_card(record, name=name, config=to_plain(finished.config))
         (aside / CARD).write_text(card, encoding="utf-8")
@@ -127,7 +127,7 @@ def _replace_export(folder: Path) -> Iterator[Path]:
 
 
 def _write_graph(
-    finished: FinishedRun, folder: Path, *, form: str, precision: str, inputs: Sequence[str]
+    finished: FinishedRun, folder: Path, *, form: str, precision: str, files: Sequence[str]
 ) -> dict[str, Any]:
     """Write the graph of a run, and compare its answers with those of the checkpoint.
 
@@ -136,28 +136,30 @@ def _write_graph(
         folder: Folder of the graph.
         form: ``onnx`` or ``pt2``.
         precision: ``fp32``, ``fp16`` or ``int8``.
-        inputs: Files whose rows are compared; the validation rows by default.
+        files: Files whose rows are compared; the validation rows by default.
 
     Returns:
         What ``model.json`` says of the graph.
     """
     task, data = finished.task, finished.data
-    batches = _real_batches(data, inputs)
+    batches = _real_batches(data, files)
+    inputs = graph_inputs(data.reader())
     WRITERS[form](
         _trace(task, data, batches[-1], half=precision == "fp16"),
         folder / GRAPHS[form],
-        values=[value.name for value in data.reader().values],
+        values=[value.name for value in inputs],
         answers=[answer.name for answer in task.reading.answers],
     )
     if precision == "int8":
         quantise(folder / GRAPHS[form])
     network = open_graph(folder)
     written = {
+        "inputs": [asdict(field) for field in inputs],
         "precision": precision,
         "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
         "example": _example(network, data.reader(), task.reading, batches[0]),
     }
-    if precision != "fp32" and not inputs:
+    if precision != "fp32" and not files:
         before = measure(task, data, partial(compute_answers, task, data))
         if before:
             written |= {"metrics_before": before, "metrics": measure(task, data, network)}
@@ -203,8 +205,9 @@ def _trace(
         UserError: If the network cannot be traced.
     """
     graph = Graph(task, data, dtype=torch.float16 if half else torch.float32)
-    given = tuple(as_tensors(values)[name] for name in graph.values)
-    shapes = {"values": _dynamic_shapes(data.reader().values)}
+    tensors = as_tensors(values)
+    given = tuple(tensors[field.name] for field in graph.inputs)
+    shapes = {"values": _dynamic_shapes(graph.inputs)}
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch's own code
