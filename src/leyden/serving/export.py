@@ -84,13 +84,10 @@ def export(
         reader, reading = finished.data.reader(), finished.task.eval().reading
         if form == "safetensors":
             written = write_weights(finished, aside)
+            record = {**_describe(finished, reader, reading), **written}
         else:
-            written = _write_graph(finished, aside, form=form, precision=precision, files=inputs)
-        record = {
-            **_describe(finished, reader, reading),
-            "preprocessing": write_reader(reader, aside),
-            **written,
-        }
+            record = _write_graph(finished, aside, form=form, precision=precision, files=inputs)
+        record["preprocessing"] = write_reader(reader, aside)
         write_json(aside / RECORD, record)
         name = finished.folder.path.resolve().parent.name
         for server in deploy:
@@ -139,11 +136,11 @@ def _write_graph(
         files: Files whose rows are compared; the validation rows by default.
 
     Returns:
-        What ``model.json`` says of the graph.
+        The content of ``model.json`` but for the preprocessing.
     """
-    task, data = finished.task, finished.data
+    task, data, reader = finished.task, finished.data, finished.data.reader()
     batches = _real_batches(data, files)
-    inputs = graph_inputs(data.reader())
+    inputs = graph_inputs(reader)
     WRITERS[form](
         _trace(task, data, batches[-1], half=precision == "fp16"),
         folder / GRAPHS[form],
@@ -153,17 +150,18 @@ def _write_graph(
     if precision == "int8":
         quantise(folder / GRAPHS[form])
     network = open_graph(folder)
-    written = {
+    record = {
+        **_describe(finished, reader, task.reading),
         "inputs": [asdict(field) for field in inputs],
         "precision": precision,
         "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
-        "example": _example(network, data.reader(), task.reading, batches[0]),
+        "example": _example(network, reader, task.reading, batches[0]),
     }
     if precision != "fp32" and not files:
         before = measure(task, data, partial(compute_answers, task, data))
         if before:
-            written |= {"metrics_before": before, "metrics": measure(task, data, network)}
-    return written
+            record |= {"metrics_before": before, "metrics": measure(task, data, network)}
+    return record
 
 
 def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> list[Arrays]:
