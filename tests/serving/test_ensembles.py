@@ -12,6 +12,7 @@ from leyden.runs.folder import RunFolder
 from leyden.serving.export import export
 from leyden.serving.precision import TOLERANCES
 from leyden.workflows.crossval import crossval, ensemble_config
+from leyden.workflows.evaluate import evaluate
 
 pytestmark = pytest.mark.slow  # trains and exports many networks
 
@@ -49,6 +50,14 @@ def assert_same_predictions(folder, path, column):
         assert ours[column] == pytest.approx(theirs[column], abs=TOLERANCES["fp32"])
 
 
+def assert_half_is_measured(folder, metric):
+    """Compare the metrics that fp16 records with the metric of the whole ensemble."""
+    half = export(str(folder / "run"), folder / "half", precision="fp16")
+    expected = evaluate(str(folder / "run"))[metric]
+    assert half["metrics_before"][metric] == pytest.approx(expected, rel=1e-5)
+    assert half["metrics"][metric] == pytest.approx(expected, rel=0.05)
+
+
 def test_members_of_images_share_the_pixels(tmp_path):
     record = exported_ensemble(tmp_path, "network=linear")
 
@@ -58,6 +67,7 @@ def test_members_of_images_share_the_pixels(tmp_path):
         leyden.load(tmp_path / name).predict(pixels) for name in ("run", "network")
     )
     assert [row["class"] for row in by_export] == [row["class"] for row in by_run]
+    assert_half_is_measured(tmp_path, "test/loss")
 
 
 def test_members_of_texts_have_a_vocabulary_each(tmp_path):
@@ -92,3 +102,4 @@ def test_members_of_tables_have_columns_and_scales_each(tmp_path):
     assert_example_is_reproduced(tmp_path, record)
     assert_same_predictions(tmp_path, path, "value")
     assert json.loads((tmp_path / "network" / "model.json").read_text())["task"] == "regression"
+    assert_half_is_measured(tmp_path, "test/rmse")
