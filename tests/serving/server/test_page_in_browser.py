@@ -312,6 +312,18 @@ def test_labels_are_sorted_and_the_predicted_ones_marked(visit):
     expect(cards(page).locator(".predicted")).to_have_count(2)
 
 
+def test_what_a_task_of_a_project_predicts_is_listed(visit):
+    stub, _ = answering(
+        network({"text": TEXT}, "tides"), {"height": 1.5, "times": ["1:20", "13:45"]}
+    )
+    page = visit(stub=stub)
+
+    page.get_by_role("button", name="Predict").click()
+
+    expect(cards(page).locator(".prose")).to_have_text('height: 1.5\ntimes: ["1:20","13:45"]')
+    expect(page.locator("#summary")).to_have_text("tides · version 1")
+
+
 def test_the_rows_of_a_file_are_a_table(visit, tmp_path):
     rows = [{"file": f"a.csv:{i}", "value": float(i)} for i in range(520)]
     stub, _ = answering(network(PENGUINS, "regression"), *rows)
