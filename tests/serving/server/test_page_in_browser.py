@@ -343,6 +343,7 @@ def test_a_recording_is_sent_as_wav(visit):
     stub, received = answering(model, {"transcript": "你好"})
     page = visit(stub=stub)
 
+    expect(page.get_by_text("content of a sound file (WAV,")).to_be_visible()
     page.get_by_role("button", name="Record").click()
     expect(page.locator("#elapsed")).to_have_text("0:01")
     page.get_by_role("button", name="Stop and predict").click()

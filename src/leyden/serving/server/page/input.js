@@ -30,6 +30,7 @@ export function showInput(model) {
 
   byId("input-title").textContent = HEADINGS[kind];
   byId("drop-hint").textContent = DROP_HINTS[kind];
+  byId("file-hint").textContent = isFile ? Object.values(model.row.properties)[0].description : "";
   byId("predict").textContent = model.task === "language_modelling" ? "Continue" : "Predict";
   byId("files").accept = isFile ? `${kind}/*` : "";
   byId("drop").classList.toggle("only", isFile);
