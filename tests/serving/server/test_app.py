@@ -160,6 +160,17 @@ async def test_a_bad_request_fails_alone(make_client):
     assert "cannot compute" in message(answers[1])
 
 
+async def test_answers_that_are_not_finite_are_errors(make_client):
+    def diverged(values):
+        return {"probabilities": np.full((len(values["images"]), 2), np.nan, np.float32)}
+
+    async with make_client(network=diverged) as client:
+        answer = await client.post("/v1/predict", json={"inputs": [DARK]})
+
+    assert answer.status_code == 422
+    assert "not finite" in message(answer)
+
+
 async def test_faults_of_the_program_are_no_secrets(make_client):
     def faulty(_):
         raise ZeroDivisionError

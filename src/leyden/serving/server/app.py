@@ -92,7 +92,13 @@ async def predict(request: Request) -> Response:
             "Expected Content-Type application/json, or multipart/form-data with files, and no "
             "Content-Encoding.",
         )
-    return as_json({"predictions": await predictor(request, service), "model": service.model})
+    predictions = await predictor(request, service)
+    try:
+        return as_json({"predictions": predictions, "model": service.model})
+    except ValueError:
+        raise RequestError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The network's answer to a row is not finite."
+        ) from None
 
 
 async def _predict_rows(request: Request, service: Service) -> list[dict[str, Any]]:
@@ -146,5 +152,9 @@ async def metrics(request: Request) -> Response:
 
 
 def as_json(content: Any) -> Response:
-    """Return a response of JSON."""
-    return Response(json.dumps(content), media_type="application/json")
+    """Return a response of JSON.
+
+    Raises:
+        ValueError: If a number is not finite, which JSON cannot express.
+    """
+    return Response(json.dumps(content, allow_nan=False), media_type="application/json")
