@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from leyden.errors import UserError
 from leyden.serving.server.bodies import (
@@ -145,7 +145,7 @@ async def readiness(request: Request) -> Response:
     return as_json({"status": "ready"})
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Return counts of requests, rows and batches."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
