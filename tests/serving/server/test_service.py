@@ -70,7 +70,8 @@ async def test_transcripts_are_read(make_service):
         spoken = values["images"].reshape(len(values["images"]), -1)  # a token in each pixel
         return {"log_probabilities": np.log(np.eye(3, dtype=np.float32)[spoken] + 1e-6)}
 
-    service = make_service(network=spell, reading=TranscriptReading(tokens=["", "a", "b"]))
+    reading = TranscriptReading(tokens=["", "a", "b"])
+    service = make_service(network=spell, reading=reading, batch_rows=1)
     pixels = np.array([[1, 0, 2, 2], [1, 1, 0, 1]], np.uint8).reshape(2, 1, 2, 2)
 
     predicted = await service.predict(Inputs(names=["x", "y"], fields={"images": pixels}))

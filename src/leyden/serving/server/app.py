@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from leyden.errors import UserError
 from leyden.serving.server.bodies import (
@@ -18,7 +18,6 @@ from leyden.serving.server.bodies import (
     decode_json,
     media_type,
     read_files,
-    read_top,
 )
 from leyden.serving.server.errors import (
     RequestError,
@@ -66,9 +65,8 @@ def create_app(
     app.include_router(router)
     app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
-    app.add_exception_handler(RequestError, answer_client_error)
-    app.add_exception_handler(UserError, answer_client_error)
-    app.add_exception_handler(ClientDisconnect, answer_client_error)
+    for error in (RequestError, UserError, RecursionError, ClientDisconnect):
+        app.add_exception_handler(error, answer_client_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_fault)
     app.add_middleware(LimitBodies, max_bytes=options.max_bytes)
@@ -94,7 +92,13 @@ async def predict(request: Request) -> Response:
             "Expected Content-Type application/json, or multipart/form-data with files, and no "
             "Content-Encoding.",
         )
-    return as_json({"predictions": await predictor(request, service), "model": service.model})
+    predictions = await predictor(request, service)
+    try:
+        return as_json({"predictions": predictions, "model": service.model})
+    except ValueError:
+        raise RequestError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The network's answer to a row is not finite."
+        ) from None
 
 
 async def _predict_rows(request: Request, service: Service) -> list[dict[str, Any]]:
@@ -107,8 +111,7 @@ async def _predict_rows(request: Request, service: Service) -> list[dict[str, An
 
 async def _predict_files(request: Request, service: Service) -> list[dict[str, Any]]:
     most = service.options.max_rows
-    files, given = await read_files(request, max_files=most)
-    top = read_top(given)
+    files, top = await read_files(request, max_files=most)
     size = sum(len(content) for _, content in files)
     async with in_time(service.options.timeout):
         inputs = await service.decode(partial(decode_files, files, max_rows=most), size=size)
@@ -141,12 +144,16 @@ async def readiness(request: Request) -> Response:
     return as_json({"status": "ready"})
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Return counts of requests, rows and batches."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def as_json(content: Any) -> Response:
-    """Return a response of JSON."""
-    return Response(json.dumps(content), media_type="application/json")
+    """Return a response of JSON.
+
+    Raises:
+        ValueError: If a number is not finite, which JSON cannot express.
+    """
+    return Response(json.dumps(content, allow_nan=False), media_type="application/json")

@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from leyden.data.inputs import Inputs, Reader, join_values
+from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
 from leyden.serving.server.errors import RequestError
 
@@ -32,13 +33,12 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
     Raises:
         RequestError: If the body is not strict JSON, or not an object.
+        RecursionError: If it is nested too deeply.
     """
     try:
         content = json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_distinct
         )
-    except RecursionError:
-        raise RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.") from None
     except ValueError as error:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, f"The body is not JSON: {first_line(error)}."
@@ -56,6 +56,7 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
 
     Raises:
         RequestError: If the request or one of its rows cannot be read.
+        RecursionError: If it is nested too deeply.
     """
     content = parse_json(body)
     for name in content:
@@ -67,16 +68,15 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
     _limit_rows(len(rows), max_rows)
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
-        row = int(item.source.removeprefix("row "))
-        raise _unprocessable(f"{item.source}: {item.reason}.", row=row)
-    return inputs, read_top(content.get("top", 0))
+        raise _unreadable(item, row=int(item.source.removeprefix("row ")))
+    return inputs, _read_top(content.get("top", 0))
 
 
-async def read_files(request: Request, *, max_files: int) -> tuple[list[File], object]:
-    """Return the uploaded files of a form, and its field ``top``.
+async def read_files(request: Request, *, max_files: int) -> tuple[list[File], int]:
+    """Return the uploaded files of a form, and the number of the most probable classes.
 
     Raises:
-        RequestError: If there is no file.
+        RequestError: If there is no file, or the field ``top`` is not an integer.
     """
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -84,7 +84,7 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], o
         top = form.get("top", "0")
     if not files:
         raise _unprocessable("The form holds no file. Expected at least one.")
-    return files, int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top
+    return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)
 
 
 def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inputs:
@@ -97,7 +97,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
     for name, content in files:
         part = reader.decode_file(name, content)
         for item in part.rejected:
-            raise _unprocessable(f"{item.source}: {item.reason}.", file=name)
+            raise _unreadable(item, file=name)
         parts.append(part)
     names = [row for part in parts for row in part.names]
     _limit_rows(len(names), max_rows)
@@ -105,12 +105,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
     return Inputs(names=names, fields=fields)
 
 
-def read_top(top: object) -> int:
-    """Return a valid number of classes.
-
-    Raises:
-        RequestError: If it is not an integer of at least 0.
-    """
+def _read_top(top: object) -> int:
     if isinstance(top, bool) or not isinstance(top, int | float) or top != top // 1 or top < 0:
         raise _unprocessable(f"top: expected an integer of at least 0, got {top!r:.80}.")
     return int(top)
@@ -122,6 +117,12 @@ def _limit_rows(rows: int, most: int) -> None:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"Expected at most {most} rows, got {rows}. Send several requests.",
         )
+
+
+def _unreadable(item: RejectedItem, **details: Any) -> RequestError:
+    reason = item.reason.removesuffix(".")
+    begins = reason.startswith(item.source)
+    return _unprocessable(f"{reason}." if begins else f"{item.source}: {reason}.", **details)
 
 
 def _unprocessable(message: str, **details: Any) -> RequestError:

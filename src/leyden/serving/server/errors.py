@@ -6,8 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+
+DISCONNECTED = 499
+"""Status in the log of a request whose client has gone, as nginx calls it."""
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Header of every response with status 503, in seconds."""
@@ -58,10 +61,18 @@ def error_response(error: RequestError) -> Response:
 
 
 async def answer_client_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Answer an error of the client."""
-    if isinstance(error, RequestError):
-        return error_response(error)
-    return error_response(RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)))
+    """Answer an error that the request has caused."""
+    match error:
+        case RequestError():
+            return error_response(error)
+        case ClientDisconnect():  # nobody reads this
+            return error_response(RequestError(DISCONNECTED, "The client has gone."))
+        case RecursionError():
+            return error_response(
+                RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
+            )
+        case _:
+            return error_response(RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)))
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

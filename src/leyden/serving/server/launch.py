@@ -17,15 +17,16 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 
-from leyden.errors import UserError
+from leyden.errors import describe
 from leyden.serving.server.app import create_app
 from leyden.serving.server.keys import read_keys
 from leyden.serving.server.listener import listen, refuse_new_connections
+from leyden.serving.server.loading import load_service
 from leyden.serving.server.logs import log_as_json
 from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.options import Options
 from leyden.serving.server.protocol import Protocol
-from leyden.serving.server.service import Service, load_service
+from leyden.serving.server.service import Service
 
 LOG = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Server(uvicorn.Server):
         """Replace the service by one that answers its example; the old one stays otherwise."""
         try:
             self._app.state.service = await asyncio.to_thread(self._load)
-        except UserError as error:
-            LOG.error("The network is not replaced: %s", error)  # noqa: TRY400  # not a fault
+        except Exception as error:  # noqa: BLE001  # the old one stays whatever it is
+            LOG.error("The network is not replaced: %s", describe(error))  # noqa: TRY400
         else:
             LOG.info("Replaced the network: %s", self._app.state.service.model)

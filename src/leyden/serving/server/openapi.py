@@ -50,9 +50,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     description = get_openapi(
         title=record["name"], version=record["version"], openapi_version="3.1.0", routes=app.routes
     )
-    description["components"] = {"schemas": _schemas(record)}
+    components = description.setdefault("components", {})
+    components["schemas"] = components.get("schemas", {}) | _schemas(record)
     if app.state.asks_for_keys:
-        description["components"]["securitySchemes"] = KEY
+        components["securitySchemes"] = KEY
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             operation["responses"] |= _errors(method)
@@ -80,10 +81,11 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
             "type": "object",
             "properties": {"top": TOP},
             "additionalProperties": {
-                "description": "A file, under any name; or several.",
                 "type": "string",
-                "contentMediaType": "application/octet-stream",
+                "format": "binary",
+                "description": "A file, under any name; a form may hold several.",
             },
+            "minProperties": 1,
         },
         "Prediction": {
             **_schema_of(prediction),

@@ -1,19 +1,15 @@
 """The network that is served: it decodes rows, queues them, and reads the answers."""
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
-from leyden.errors import UserError
-from leyden.serving.artefact import GRAPHS, Artefact, Network, Session, read_artefact
+from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
-from leyden.serving.server.example import check_example
 from leyden.serving.server.options import Options
 from leyden.serving.server.queue import RowQueue
 from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
@@ -21,11 +17,8 @@ from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-SMALL = 16 * 2**10
-"""Bytes of a body that is decoded faster than a thread would take it over."""
-
-SLOW_READINGS = (ContinuationReading, TranscriptReading)
-"""Readings that take long enough to hold up other requests."""
+SMALL = 8 * 2**10
+"""Largest size in bytes of a body that the event loop decodes: a thread would cost more."""
 
 
 class Service:
@@ -75,19 +68,21 @@ class Service:
         """Number of rows that wait for the network."""
         return self._queue.rows
 
-    async def decode(self, decode: Callable[[Reader], Result], *, size: int) -> Result:
+    async def decode(self, function: Callable[[Reader], Result], *, size: int) -> Result:
         """Decode a body, in a thread unless it is small.
 
         Args:
-            decode: Function that decodes it, given a reader with the limits of the server.
+            function: Decodes the body, with a reader that has the limits of the server.
             size: Size of the body in bytes.
         """
         if size <= SMALL:
-            return decode(self._reader)
-        return await self._in_thread(decode, self._reader)
+            return function(self._reader)
+        return await self._in_thread(function, self._reader)
 
     async def answer(self, values: Arrays) -> Arrays:
         """Return the raw answers of the graph, ``(rows, ...)`` by name.
+
+        Those of a request of more than ``batch_rows`` rows are padded with zeros to one shape.
 
         Args:
             values: Arrays ``(rows, ...)`` by name, as ``artefact.reader.values`` describes them.
@@ -113,16 +108,22 @@ class Service:
         if not inputs.names:
             return []
         reading = self.artefact.reading
-        if isinstance(reading, SLOW_READINGS):
-            columns = await self._read_slowly(inputs.fields, top)
-            return list(as_rows(self._reader.readable(columns)))
-        rows: list[dict[str, Any]] = []
-        for answers in await self._queue.answer(inputs.fields):
-            rows += as_rows(self._reader.readable(reading.columns(answers, top=top)))
-        return rows
+        if isinstance(reading, ContinuationReading):
+            return self._rows(await self._continue(inputs.fields))
+        parts = await self._queue.answer(inputs.fields)
+        if isinstance(reading, TranscriptReading):  # its search takes long
+            return await self._in_thread(self._read, parts, top)
+        return self._read(parts, top)
 
-    async def _read_slowly(self, values: Arrays, top: int) -> dict[str, list[Any]]:
-        """Read in a thread, in which the network may be called for one token after another."""
+    def _read(self, parts: Sequence[Arrays], top: int) -> list[dict[str, Any]]:
+        columns = (self.artefact.reading.columns(answers, top=top) for answers in parts)
+        return [row for each in columns for row in self._rows(each)]
+
+    def _rows(self, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+        return list(as_rows(self._reader.readable(columns)))
+
+    async def _continue(self, values: Arrays) -> dict[str, list[Any]]:
+        """Continue texts in a thread, whose calls of the network are queued like requests."""
         loop = asyncio.get_running_loop()
         abandoned = Event()
 
@@ -132,7 +133,7 @@ class Service:
             return asyncio.run_coroutine_threadsafe(self.answer(values), loop).result()
 
         try:
-            return await self._in_thread(self.artefact.reading.predict, network, values, top=top)
+            return await self._in_thread(self.artefact.reading.predict, network, values)
         finally:
             abandoned.set()
 
@@ -144,33 +145,3 @@ class Service:
     ) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
-
-
-def load_service(
-    folder: Path,
-    *,
-    options: Options,
-    pool: Executor,
-    observe_batch: Callable[[int], None],
-) -> Service:
-    """Load an exported network, and compare its answer to its example with the recorded one.
-
-    The arguments are those of ``Service``.
-
-    Raises:
-        UserError: If the network cannot be loaded without torch, or answers otherwise.
-    """
-    artefact = read_artefact(folder)
-    graph = folder / GRAPHS["onnx"]
-    if not graph.is_file():
-        raise UserError(f"{folder} has no graph in ONNX. Export the run with format=onnx.")
-    cores = len(os.sched_getaffinity(0))
-    network = Session(graph, threads=options.threads or max(1, cores - 1))
-    check_example(artefact, network)
-    return Service(
-        artefact=artefact,
-        network=network,
-        options=options,
-        pool=pool,
-        observe_batch=observe_batch,
-    )
