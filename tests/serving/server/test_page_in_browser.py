@@ -50,6 +50,7 @@ PENGUINS = {"bill length": NUMBER, "island": WORD, "tagged": TRUTH, "seen": DATE
 @pytest.fixture(scope="module")  # anyio's tests of other modules need its event loop to be gone
 def chromium():
     with sync_playwright() as playwright:
+        expect.set_options(timeout=20_000)  # ms; the machine may be busy
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
