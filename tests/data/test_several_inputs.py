@@ -151,7 +151,7 @@ def test_every_field_is_normalised_by_its_own_module():
     for values in inputs.values():
         assert values.mean().item() == pytest.approx(0, abs=1e-3)
         assert values.std().item() == pytest.approx(1, abs=0.02)
-    (files,) = data.read_inputs(["a", "b"])
+    (files,) = data.reader().read(["a", "b"])
     assert data.network_inputs(as_tensors(files.fields))["numbers"].shape == (2, 2)
 
 

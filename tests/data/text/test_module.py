@@ -65,7 +65,7 @@ def test_a_checkpoint_is_enough_to_predict(table, tmp_path):
     (tmp_path / "texts" / "a.txt").write_text("<b>cat</b> number 1")
     (tmp_path / "texts" / "b").write_bytes("dog".encode("utf-16"))
 
-    (inputs,) = restored.read_inputs([str(tmp_path / "texts"), str(table)])
+    (inputs,) = restored.reader().read([str(tmp_path / "texts"), str(table)])
     fields = inputs.fields
 
     assert restored.spec == trained.spec
@@ -85,7 +85,7 @@ def test_a_pipe_is_an_input(table, tmp_path):
     writer = Thread(target=(tmp_path / "pipe").write_text, args=["cat number 1"], daemon=True)
     writer.start()
 
-    (inputs,) = ready(table).read_inputs([str(tmp_path / "pipe")])
+    (inputs,) = ready(table).reader().read([str(tmp_path / "pipe")])
 
     writer.join()
     assert inputs.names == [str(tmp_path / "pipe")]
@@ -106,7 +106,7 @@ def test_inputs_that_cannot_be_predicted_are_rejected_with_a_reason(
     (tmp_path / name).write_bytes(content)
     (tmp_path / "b.txt").write_text("good")
 
-    (inputs,) = ready(table).read_inputs([str(tmp_path / name), str(tmp_path / "b.txt")])
+    (inputs,) = ready(table).reader().read([str(tmp_path / name), str(tmp_path / "b.txt")])
 
     (rejected,) = inputs.rejected
     assert rejected.source.endswith(source)
@@ -119,7 +119,7 @@ def test_tables_without_the_column_are_refused(table, tmp_path):
     (tmp_path / "a.csv").write_text("texts\nx\n")
 
     with pytest.raises(UserError, match=r"no column 'text'\. Did you mean 'texts'"):
-        list(ready(table).read_inputs([str(tmp_path / "a.csv")]))
+        list(ready(table).reader().read([str(tmp_path / "a.csv")]))
 
 
 def test_impossible_sizes_and_encodings_are_refused(table):

@@ -1,7 +1,7 @@
 """Reading of sound files to predict on, and padding of waveforms to batches."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.inputs import Inputs, Reader, read_files
+from leyden.data.parts import Part
 from leyden.schema import Field
 
 SHORTEST_FRAMES = 8
@@ -42,15 +43,19 @@ class SoundReader(Reader):
     def join(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
         """Pad waveforms ``(samples,)`` to a batch ``(batch, ...)`` by name."""
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders."""
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List sound files, and those below folders."""
+        return SOUND_FILES.inputs(paths)
+
+    def read_part(self, part: Part) -> Inputs:
+        """Decode sound files."""
 
         def read(file: Path) -> NDArray[np.int16]:
             sound = self.hear(file)
             warn_of_fault(self.cleaning, sound, file)
             return sound.waveform
 
-        return read_files(SOUND_FILES.inputs(paths), read, self.join)
+        return read_files(part, read, self.join)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings, and those of the cleaning that concern a single sound."""

@@ -1,9 +1,9 @@
 """Reading of texts to predict on, as token ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import islice
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.inputs import Inputs, Reader
+from leyden.data.parts import FilePart, Part
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
@@ -39,10 +40,12 @@ class TextReader(Reader):
         separator: Separator of cells in such tables; ``None`` for the likeliest.
         content: What other files hold.
         cleaning: Steps that change a text.
+        target: Name of the column that the network predicts, if it is one.
     """
 
     kind: ClassVar = "text"
     attachments: ClassVar = {"vocabulary": "tokenizer.json"}
+    rows_per_part: ClassVar = TEXTS_PER_CHUNK
 
     vocabulary: str
     max_tokens: int
@@ -51,6 +54,7 @@ class TextReader(Reader):
     separator: str | None = None
     content: FileContent = "text"
     cleaning: TextCleaning = field(default_factory=TextCleaning)
+    target: str | None = None
 
     @property
     def values(self) -> tuple[Field, ...]:
@@ -70,10 +74,29 @@ class TextReader(Reader):
         """The tokenizer of the vocabulary."""
         return load_vocabulary(self.vocabulary)
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read and clean texts; files may have any suffix."""
-        files = TEXT_FILES.inputs(paths)
-        return self._chunks(self._clean(item) for file in files for item in self._texts(file))
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List files of any suffix, and those below folders."""
+        return TEXT_FILES.inputs(paths)
+
+    def table(self, path: Path) -> TableFile | None:
+        """Return a file as a table if it has the suffix of one."""
+        if not path.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
+            return None
+        return TableFile(
+            path=path, title=str(path), encoding=self.encoding, separator=self.separator
+        )
+
+    def read_part(self, part: Part) -> Inputs:
+        """Read and clean texts."""
+        if isinstance(part, FilePart):
+            return self._inputs(list(map(self._text, part.files)))
+        chunk = part.chunk()
+        contents = join_columns(chunk, self.columns)
+        texts = [
+            Text(content=content, source=source)
+            for source, content in zip(chunk.sources, contents, strict=True)
+        ]
+        return self._inputs(texts, rejected=chunk.rejected, kept=part.kept(chunk))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
@@ -102,33 +125,37 @@ class TextReader(Reader):
         """Build the reader from the result of ``to_json``."""
         return cls(**{**settings, "cleaning": TextCleaning(**settings["cleaning"])})
 
-    def _chunks(self, items: Iterator[Text | RejectedItem]) -> Iterator[Inputs]:
-        while chunk := list(islice(items, TEXTS_PER_CHUNK)):
-            texts = [item for item in chunk if isinstance(item, Text)]
-            yield Inputs(
-                names=[text.source for text in texts],
-                fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
-                rejected=[item for item in chunk if isinstance(item, RejectedItem)],
-            )
+    def _inputs(
+        self,
+        items: Sequence[Text | RejectedItem],
+        *,
+        rejected: Sequence[RejectedItem] = (),
+        kept: Mapping[str, Sequence[str | None]] | None = None,
+    ) -> Inputs:
+        """Clean and encode texts.
 
-    def _texts(self, file: Path) -> Iterator[Text | RejectedItem]:
-        if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            table = TableFile(
-                path=file, title=str(file), encoding=self.encoding, separator=self.separator
-            )
-            for chunk in table.chunks(self.columns):
-                contents = join_columns(chunk, self.columns)
-                for source, content in zip(chunk.sources, contents, strict=True):
-                    yield Text(content=content, source=source)
-                yield from chunk.rejected
-            return
+        Args:
+            items: Texts, and files that cannot be read.
+            rejected: Rows of a table that cannot be read.
+            kept: Cells ``(items,)`` to keep, by column.
+        """
+        cleaned = list(map(self._clean, items))
+        texts = [item for item in cleaned if isinstance(item, Text)]
+        are_texts = [isinstance(item, Text) for item in cleaned]
+        return Inputs(
+            names=[text.source for text in texts],
+            fields={"tokens": self.encode([text.content for text in texts])} if texts else {},
+            rejected=[*rejected, *(item for item in cleaned if isinstance(item, RejectedItem))],
+            kept={name: list(compress(cells, are_texts)) for name, cells in (kept or {}).items()},
+        )
+
+    def _text(self, file: Path) -> Text | RejectedItem:
         try:
             content = read_text(file, self.encoding)
         except UnreadableError as error:
-            yield RejectedItem(source=str(file), reason=str(error))
-        else:
-            text = subject_and_body(content) if self.content == "mail" else content
-            yield Text(content=text, source=str(file))
+            return RejectedItem(source=str(file), reason=str(error))
+        text = subject_and_body(content) if self.content == "mail" else content
+        return Text(content=text, source=str(file))
 
     def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
         if isinstance(item, RejectedItem):
