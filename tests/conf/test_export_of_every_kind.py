@@ -25,9 +25,12 @@ import json, sys
 import numpy as np
 import leyden
 values = dict(np.load(sys.argv[1] + "/values.npz"))
-rows = leyden.load(sys.argv[1]).predict(values)
+network = leyden.load(sys.argv[1])
+request = network.artefact.record["example"]["request"]
+example = network.artefact.reader.decode_rows(request["inputs"]).fields
+found = {"rows": network.predict(values), "example": network.predict(example, top=request["top"])}
 assert "torch" not in sys.modules
-print(json.dumps(rows))
+print(json.dumps(found))
 """
 
 
@@ -48,9 +51,10 @@ def test_an_export_answers_as_its_checkpoint(kind, tmp_path):
     values = data.values_of(data.row_numbers("test")[:3])
     by_run = leyden.load(tmp_path / "run").predict(values)
     by_export = predict_in_a_fresh_process(tmp_path / "network", values)
-    assert len(by_export) == len(by_run) == len(next(iter(values.values())))
-    for ours, theirs in zip(by_export, by_run, strict=True):
+    assert len(by_export["rows"]) == len(by_run) == len(next(iter(values.values())))
+    for ours, theirs in zip(by_export["rows"], by_run, strict=True):
         assert_same(ours, theirs)
+    assert by_export["example"] == record["example"]["response"]["predictions"]
 
 
 def predict_in_a_fresh_process(network, values):

@@ -80,10 +80,14 @@ def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
 
 def test_the_example_is_a_row_and_its_prediction(exported):
     record = json.loads((exported / "model.json").read_text())
-    (row,) = record["example"]["request"]["inputs"]
-    values = {"images": np.array([row["images"]], np.uint8)}
+    request, response = record["example"]["request"], record["example"]["response"]
+    network = leyden.load(exported)
+    inputs = network.artefact.reader.decode_rows(request["inputs"])
 
-    assert leyden.load(exported).predict(values) == record["example"]["response"]["predictions"]
+    assert network.predict(inputs.fields, top=request["top"]) == response["predictions"]
+    assert [len(row["top"]) for row in response["predictions"]] == [5]
+    assert response["model"] == {"name": record["name"], "version": record["version"]}
+    assert record["row"] == network.artefact.reader.row_schema
     assert record["task"] == "classification"
     assert record["metrics"]["test/accuracy"] > 0
     assert record["data_fingerprint"]

@@ -1,9 +1,10 @@
 """Exporting a finished run: a folder that predicts without torch, and is compared before."""
 
+import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -12,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from leyden.batch import as_tensors
@@ -36,6 +36,12 @@ from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays, Reading
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
+
+VERSION_DIGITS = 12
+"""Digits of the SHA-256 of the graph that name a version."""
+
+EXAMPLE_CLASSES = 5
+"""Number of the most probable classes in the example."""
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
@@ -91,12 +97,12 @@ def export(
             quantise(aside / GRAPHS[form])
         network = open_graph(aside)
         record = {
-            **_describe(finished, data.reader(), task.reading),
+            **_describe(finished, data.reader(), task.reading, graph=aside / GRAPHS[form]),
             "preprocessing": write_reader(data.reader(), aside),
             "precision": precision,
             "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
-            "example": _example(network, data.reader(), task.reading, batches[0]),
         }
+        record["example"] = _example(record, network, data.reader(), task.reading, batches)
         if precision != "fp32" and isinstance(data, DataModule) and not inputs:
             checkpoint = partial(compute_answers, task, data)
             record["metrics_before"] = measure(finished.config, task, data, checkpoint)
@@ -120,7 +126,7 @@ def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> lis
         rows = next(chunks, None)
         if rows is None:
             raise UserError(f"No row of {', '.join(inputs)} can be read. Expected other files.")
-        count = len(next(iter(rows.values())))
+        count = _count_rows(rows)
         numbers = [np.arange(start, start + size) % count for start, size in enumerate(BATCHES)]
         return [{name: values[each] for name, values in rows.items()} for each in numbers]
     try:
@@ -236,7 +242,7 @@ def _compare(
         answers, expected = network(values), compute_answers(task, data, values)
         deviation = task.reading.deviation(answers, expected)
         if not deviation <= tolerance:
-            rows = len(next(iter(values.values())))
+            rows = _count_rows(values)
             raise UserError(
                 f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
                 f"of {rows} rows; expected at most {tolerance:g}. Nothing was written. A network "
@@ -246,14 +252,19 @@ def _compare(
     return {"tolerance": tolerance, "deviation": largest, "batches": list(BATCHES)}
 
 
-def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[str, Any]:
+def _describe(
+    finished: FinishedRun, reader: Reader, reading: Reading, *, graph: Path
+) -> dict[str, Any]:
     metrics = finished.folder.metrics
     packages = ("leyden", "torch", "onnx", "onnxruntime")
     return {
         "format": FORMAT,
+        "name": finished.folder.path.resolve().parent.name,
+        "version": hashlib.sha256(graph.read_bytes()).hexdigest()[:VERSION_DIGITS],
         "kind": reader.kind,
         "task": reading.kind,
         "class_names": list(reading.names),
+        "row": reader.row_schema,
         "inputs": [asdict(field) for field in reader.values],
         "outputs": [asdict(field) for field in reading.answers],
         "reading": reading.to_json(),
@@ -263,18 +274,27 @@ def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[s
     }
 
 
-def _example(network: Network, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
-    """Return a row as JSON, and what is predicted for it."""
-    columns = reader.readable(reading.predict(network, values))
-    rows = {name: _as_json(array) for name, array in values.items()}
+def _example(
+    record: Mapping[str, Any],
+    network: Network,
+    reader: Reader,
+    reading: Reading,
+    batches: Sequence[Arrays],
+) -> dict[str, Any]:
+    """Return a request with one of the rows compared, and its response, as a server gives them."""
+    numbered = ((batch, row) for batch in batches for row in range(_count_rows(batch)))
+    rows = (reader.encode_row(batch, row) for batch, row in numbered)
+    # A text may consist of an unknown token alone, which spells nothing.
+    row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
+    columns = reading.predict(network, inputs.fields, top=EXAMPLE_CLASSES)
     return {
-        "request": {"inputs": list(as_rows(rows))},
-        "response": {"predictions": list(as_rows(columns))},
+        "request": {"inputs": [row], "top": EXAMPLE_CLASSES},
+        "response": {
+            "predictions": list(as_rows(reader.readable(columns))),
+            "model": {name: record[name] for name in ("name", "version")},
+        },
     }
 
 
-def _as_json(array: NDArray[Any]) -> Any:
-    """Return nested lists, with ``None`` for NaN, which JSON lacks."""
-    values = array.astype(object)
-    values[array != array] = None
-    return values.tolist()
+def _count_rows(values: Arrays) -> int:
+    return len(next(iter(values.values())))

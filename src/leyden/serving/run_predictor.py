@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from leyden.batch import Batch, as_tensors
+from leyden.schema import PROBABILITY
 from leyden.serving.predictor import Predictor, as_rows
-from leyden.tasks.readings import Arrays
+from leyden.tasks.readings import Arrays, ClassReading
 from leyden.workflows.finished import inference_trainer, load_run
 
 
@@ -29,11 +31,12 @@ class RunPredictor(Predictor):
         self.reader = self.finished.data.reader()
         self.reading = self.finished.task.reading
 
-    def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
+    def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict values with the code of training and evaluation."""
+        self.finished.task.every_probability = top > 0
         predicted: Any = self._trainer.predict(self.finished.task, self._batches(values))
         for columns in predicted:
-            yield from as_rows(self.finished.data.readable(columns))
+            yield from as_rows(self._with_top(self.finished.data.readable(columns), top))
 
     def _batches(self, values: Arrays) -> Iterator[Batch]:
         """Yield normalised batches on the device of the trainer."""
@@ -46,3 +49,10 @@ class RunPredictor(Predictor):
             batch = Batch(inputs=fields, targets=None, rows=numbers[rows], seed=0)
             batch = batch.to(self._trainer.strategy.root_device)
             yield batch._replace(inputs=data.network_inputs(batch.inputs))
+
+    def _with_top(self, columns: dict[str, list[Any]], top: int) -> dict[str, list[Any]]:
+        """Replace the probabilities of all classes by those of the most probable ones."""
+        if not top or not isinstance(self.reading, ClassReading):
+            return columns
+        probabilities = np.array([columns.pop(PROBABILITY + name) for name in self.classes])
+        return columns | self.reading.columns({"probabilities": probabilities.T}, top=top)

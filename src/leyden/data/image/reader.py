@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leyden.data.inputs import Inputs, Reader, read_files
-from leyden.data.parts import Part
+from leyden.data.inputs import Arrays, FileReader
 from leyden.schema import Field
+
+# Pillow is slow to import, so that the functions that use it are imported where they are called.
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageReader(Reader):
+class ImageReader(FileReader):
     """Reads image files as pixels of one shape.
 
     Attributes:
@@ -25,6 +26,8 @@ class ImageReader(Reader):
     """
 
     kind: ClassVar = "image"
+    key: ClassVar = "image"
+    media: ClassVar = "image"
 
     shape: tuple[int, int, int]
     background: str = "black"
@@ -46,13 +49,37 @@ class ImageReader(Reader):
 
     def files(self, paths: Sequence[str]) -> list[Path]:
         """List image files, and those below folders."""
-        from leyden.data.image.files import IMAGE_FILES  # Pillow is slow to import
+        from leyden.data.image.files import IMAGE_FILES
 
         return IMAGE_FILES.inputs(paths)
 
-    def read_part(self, part: Part) -> Inputs:
-        """Decode image files."""
+    @property
+    def description(self) -> str:
+        """The formats and the size."""
+        _, height, width = self.shape
+        return (
+            "content of an image file (PNG, JPEG, WebP, BMP, GIF or TIFF; the first frame) of any "
+            f"size, which is scaled and cropped to {width} x {height} pixels"
+        )
+
+    def decode(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Decode an image to pixels ``(channels, height, width)``."""
         from leyden.data.image.files import read_image
 
-        read = partial(read_image, shape=self.shape, background=self.background, white=self.white)
-        return read_files(part, read, lambda images: {"images": np.stack(images)})
+        return read_image(
+            source,
+            self.shape,
+            background=self.background,
+            white=self.white,
+            max_pixels=self.limits.pixels,
+        )
+
+    def join(self, items: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Stack images of equal shape."""
+        return {"images": np.stack(items)}
+
+    def encode(self, values: Arrays, row: int) -> bytes:
+        """Encode pixels as PNG."""
+        from leyden.data.image.files import encode_png
+
+        return encode_png(values["images"][row])

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import Inputs, Reader
+from leyden.data.inputs import (
+    Arrays,
+    Inputs,
+    Reader,
+    display_name,
+    number_rows,
+    object_schema,
+)
+from leyden.data.json_values import text_of
 from leyden.data.parts import FilePart, Part
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
-from leyden.data.text.files import TEXT_FILES, read_text
+from leyden.data.text.files import TEXT_FILES, decode_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
@@ -80,7 +88,7 @@ class TextReader(Reader):
 
     def table(self, path: Path) -> TableFile | None:
         """Return a file as a table if it has the suffix of one."""
-        if not path.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
+        if not _is_table(path.name):
             return None
         return TableFile(
             path=path, title=str(path), encoding=self.encoding, separator=self.separator
@@ -89,14 +97,43 @@ class TextReader(Reader):
     def read_part(self, part: Part) -> Inputs:
         """Read and clean texts."""
         if isinstance(part, FilePart):
-            return self._inputs(list(map(self._text, part.files)))
+            if part.content is not None:
+                return self._join([self._decode_file(str(part.files[0]), part.content)])
+            return self._join(list(map(self._read_file, part.files)))
         chunk = part.chunk()
         contents = join_columns(chunk, self.columns)
         texts = [
-            Text(content=content, source=source)
+            self._clean(Text(content=content, source=source))
             for source, content in zip(chunk.sources, contents, strict=True)
         ]
-        return self._inputs(texts, rejected=chunk.rejected, kept=part.kept(chunk))
+        inputs = self._join(texts, part.kept(chunk))
+        return replace(inputs, rejected=[*inputs.rejected, *chunk.rejected])
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the text."""
+        return object_schema(
+            {
+                "text": {
+                    "type": "string",
+                    "description": f"text, of which the first {self.max_tokens} tokens are used",
+                }
+            }
+        )
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Clean and encode the texts of JSON rows."""
+        return self._join([self._decode_row(name, row) for name, row in number_rows(rows)])
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read an uploaded text, or a table of texts."""
+        if _is_table(name):
+            return super().decode_file(name, content)
+        return self._join([self._decode_file(display_name(name), content)])
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with the text that the tokens of a row spell."""
+        return {"text": self.tokenizer.decode(values["tokens"][row].tolist()).strip()}
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
@@ -118,6 +155,7 @@ class TextReader(Reader):
     def to_json(self) -> dict[str, Any]:
         """Return the settings."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
+        del own["limits"]
         return own | {"columns": list(self.columns), "cleaning": vars(self.cleaning)}
 
     @classmethod
@@ -125,42 +163,52 @@ class TextReader(Reader):
         """Build the reader from the result of ``to_json``."""
         return cls(**{**settings, "cleaning": TextCleaning(**settings["cleaning"])})
 
-    def _inputs(
+    def _join(
         self,
         items: Sequence[Text | RejectedItem],
-        *,
-        rejected: Sequence[RejectedItem] = (),
         kept: Mapping[str, Sequence[str | None]] | None = None,
     ) -> Inputs:
-        """Clean and encode texts.
+        """Encode cleaned texts.
 
         Args:
-            items: Texts, and files that cannot be read.
-            rejected: Rows of a table that cannot be read.
+            items: Texts, and those that cannot be read.
             kept: Cells ``(items,)`` to keep, by column.
         """
-        cleaned = list(map(self._clean, items))
-        texts = [item for item in cleaned if isinstance(item, Text)]
-        are_texts = [isinstance(item, Text) for item in cleaned]
+        texts = [item for item in items if isinstance(item, Text)]
+        are_texts = [isinstance(item, Text) for item in items]
         return Inputs(
             names=[text.source for text in texts],
-            fields={"tokens": self.encode([text.content for text in texts])} if texts else {},
-            rejected=[*rejected, *(item for item in cleaned if isinstance(item, RejectedItem))],
+            fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
+            rejected=[item for item in items if isinstance(item, RejectedItem)],
             kept={name: list(compress(cells, are_texts)) for name, cells in (kept or {}).items()},
         )
 
-    def _text(self, file: Path) -> Text | RejectedItem:
+    def _decode_row(self, name: str, row: Any) -> Text | RejectedItem:
         try:
-            content = read_text(file, self.encoding)
+            return self._clean(Text(content=text_of(row, "text"), source=name))
         except UnreadableError as error:
-            return RejectedItem(source=str(file), reason=str(error))
-        text = subject_and_body(content) if self.content == "mail" else content
-        return Text(content=text, source=str(file))
+            return RejectedItem(source=name, reason=str(error))
 
-    def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
-        if isinstance(item, RejectedItem):
-            return item
+    def _decode_file(self, name: str, content: bytes) -> Text | RejectedItem:
+        try:
+            text = decode_text(content, self.encoding)
+        except UnreadableError as error:
+            return RejectedItem(source=name, reason=str(error))
+        text = subject_and_body(text) if self.content == "mail" else text
+        return self._clean(Text(content=text, source=name))
+
+    def _read_file(self, path: Path) -> Text | RejectedItem:
+        try:
+            return self._decode_file(str(path), path.read_bytes())
+        except OSError as error:
+            return RejectedItem(source=str(path), reason=error.strerror or str(error))
+
+    def _clean(self, item: Text) -> Text | RejectedItem:
         content, _ = self.cleaning.clean_text(item.content)
         if not content.strip():
             return RejectedItem(source=item.source, reason="holds no text")
         return replace(item, content=content)
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES)
