@@ -8,7 +8,7 @@ from leyden.data.rows import UnreadableError
 from leyden.data.sources.tables import TableFile
 
 
-def read(name, path):
+def read(_, path):
     if not path.stat().st_size:
         raise UnreadableError("empty file")
     return path.read_text()
@@ -49,7 +49,7 @@ def test_rows_of_a_table_are_divided_with_what_is_kept(tmp_path, size):
     chunks = [part.chunk() for part in some]
     assert [cell for chunk in chunks for cell in chunk.columns["a"].to_pylist()] == ["1", "2", "3"]
     kept = [part.kept(chunk)["c"] for part, chunk in zip(some, chunks, strict=True)]
-    assert sum(kept, []) == [None, "q", "r"]
+    assert [cell for cells in kept for cell in cells] == [None, "q", "r"]
     assert [name[-1] for chunk in chunks for name in chunk.sources] == ["2", "3", "5"]
     assert [item.source[-1] for chunk in chunks for item in chunk.rejected] == ["4"]
 

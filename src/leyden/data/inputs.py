@@ -165,9 +165,10 @@ class Reader(ABC):
         findings = Findings(self)
         for part, is_last in flag_last(self.parts(files)):
             inputs = self.read_part(part)
-            findings.add(inputs.counts, is_last=is_last)
+            items = len(inputs.names) + len(inputs.rejected)
+            findings.add(items, inputs.counts, is_last=is_last)
             yield inputs
-        findings.warn()
+        findings.finish(files)
 
     def check(self, counts: Counts, *, is_last: bool) -> None:  # noqa: ARG002
         """Raise if the cells of a column are not such as the network knows.
@@ -424,28 +425,44 @@ def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 class Findings:
-    """What is found about the cells of tables, part by part.
+    """What is found in inputs, part by part.
 
     Args:
-        reader: Reads the tables.
+        reader: Reads the inputs.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._items = 0
         self._counts: dict[str, CellCounts] = {}
 
-    def add(self, counts: Counts, *, is_last: bool) -> None:
-        """Add the counts of the next part.
+    def add(self, items: int, counts: Counts, *, is_last: bool) -> None:
+        """Add the next part.
+
+        Args:
+            items: Number of its rows, and of items that cannot be read.
+            counts: Counts of its cells.
+            is_last: Whether it is the last part.
 
         Raises:
             UserError: If no cell of a column is known so far.
         """
+        self._items += items
         for name, found in counts.items():
             self._counts[name] = self._counts.get(name, CellCounts()) + found
         self._reader.check(self._counts, is_last=is_last)
 
-    def warn(self) -> None:
-        """Log a warning for each kind of cells that the network does not know."""
+    def finish(self, files: Sequence[Path]) -> None:
+        """Log a warning for each kind of cells that the network does not know.
+
+        Args:
+            files: The inputs, for the message.
+
+        Raises:
+            UserError: If there is no row.
+        """
+        if not self._items:
+            raise UserError(f"{', '.join(map(str, files))}: no row to predict.")
         for message in self._reader.warnings(self._counts):
             log.warning("%s", message)
 

@@ -163,7 +163,6 @@ class Prediction:
         self._predictor = open_network()
         self._options = options
         self._processes = processes
-        self._paths = paths
         self._files = self._predictor.reader.files(paths)
 
     def stream(self) -> Iterator[bytes]:
@@ -179,7 +178,7 @@ class Prediction:
                 has_header = True
                 yield FORMATS[self._options.form].header(predicted.columns)
             yield predicted.content
-        totals.finish()
+        totals.finish(self._files)
 
     def write(self, file: Path, settings: Mapping[str, Any]) -> None:
         """Write the rows to a file, which appears when it is complete; continue after a kill.
@@ -194,19 +193,25 @@ class Prediction:
         """
         output = PartialFile(file, FORMATS[self._options.form])
         totals = self._totals()
+        found: set[int] = set()
+
+        def recorded(number: int) -> Predicted | None:
+            record = output.record(number)
+            if record is None:
+                return None
+            found.add(number)
+            return Predicted(**record)
+
         with output.held(self._job(settings)):
-
-            def recorded(number: int) -> Predicted | None:
-                record = output.record(number)
-                return None if record is None else Predicted(**record)
-
             for number, predicted in self._predict(totals, recorded):
-                if predicted.content:
+                if number not in found:
                     record = asdict(predicted)
                     output.write(number, record, record.pop("content"))
             if totals.numbers:
                 output.publish(totals.numbers, totals.columns)
-        totals.finish()
+            else:
+                output.clear()
+        totals.finish(self._files)
 
     def _job(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         are_files = all(file.is_file() for file in self._files)
@@ -221,7 +226,7 @@ class Prediction:
         }
 
     def _totals(self) -> "Totals":
-        return Totals(Findings(self._predictor.reader), self._paths)
+        return Totals(Findings(self._predictor.reader))
 
     def _predict(
         self,
@@ -274,18 +279,16 @@ class Totals:
     """What all parts so far have in common.
 
     Args:
-        findings: Collects the counts of cells.
-        paths: The inputs, for messages.
+        findings: Collects what the inputs hold.
 
     Attributes:
         numbers: Numbers of the parts with rows.
         columns: Names of the columns of the rows.
     """
 
-    def __init__(self, findings: Findings, paths: Sequence[str]) -> None:
+    def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._paths = paths
-        self._items = self._unread = 0
+        self._unread = 0
         self._first: Sequence[str] = ()
         self.numbers: list[int] = []
         self.columns: Sequence[str] = ()
@@ -299,21 +302,22 @@ class Totals:
         if predicted.rows:
             self.numbers.append(number)
             self.columns = predicted.columns
-        self._items += predicted.rows + predicted.unread
         self._unread += predicted.unread
         self._first = self._first or predicted.first_unread
         counts = {name: CellCounts(**found) for name, found in predicted.counts.items()}
-        self._findings.add(counts, is_last=is_last)
+        items = predicted.rows + predicted.unread
+        self._findings.add(items, counts, is_last=is_last)
 
-    def finish(self) -> None:
+    def finish(self, files: Sequence[Path]) -> None:
         """Warn of unknown cells.
+
+        Args:
+            files: The inputs.
 
         Raises:
             UserError: If there is no row, or some inputs cannot be read.
         """
-        self._findings.warn()
-        if not self._items:
-            raise UserError(f"{', '.join(self._paths)}: no row to predict.")
+        self._findings.finish(files)
         if self._unread:
             source, reason = self._first
             raise unreadable(RejectedItem(source=source, reason=reason), others=self._unread - 1)

@@ -109,8 +109,12 @@ class PartialFile:
                 raise FileExistsError(errno.EEXIST, "it was created meanwhile")
             self._complete.touch()  # from now on, the file is this one
             self._joined.replace(self.file)
-            for part in self.folder.glob(PARTS):
-                part.unlink()
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the parts."""
+        for part in self.folder.glob(PARTS):
+            part.unlink()
 
     def _has_parts(self) -> bool:
         return next(self.folder.glob(PARTS), None) is not None
@@ -149,8 +153,7 @@ class PartialFile:
                     "that began it, give another output=, or remove the folder."
                 )
             if job["inputs"] is None:
-                for part in self.folder.glob(PARTS):
-                    part.unlink()
+                self.clear()
         with open_aside(self._job) as stream:
             json.dump(job, stream)
 
