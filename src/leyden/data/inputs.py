@@ -97,6 +97,9 @@ class Reader(ABC):
     rows_per_part: ClassVar[int] = 4096
     """Largest number of rows in a part of a table."""
 
+    block_bytes: ClassVar[int] = 1 << 18
+    """Number of bytes of a table that are parsed at once; no row may be longer."""
+
     @property
     def columns(self) -> Sequence[str]:
         """Names of the columns of a table that the network reads; empty for other files."""
@@ -141,7 +144,13 @@ class Reader(ABC):
             if are_tables:
                 for table in filter(None, map(self.table, group)):
                     keep = table.column_names() if keep == "all" else keep
-                    yield from table_parts(table, self.columns, keep=keep, size=self.rows_per_part)
+                    yield from table_parts(
+                        table,
+                        self.columns,
+                        keep=keep,
+                        size=self.rows_per_part,
+                        block_bytes=self.block_bytes,
+                    )
             elif keep:
                 raise UserError(
                     f"{next(group)} is not a table, so that it has no columns to keep. Expected "

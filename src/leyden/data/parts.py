@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import pyarrow
+from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import Chunk, TableFile
 
 if TYPE_CHECKING:
@@ -115,7 +116,12 @@ def file_parts(files: Iterable[Path]) -> Iterator[FilePart]:
 
 
 def table_parts(
-    table: TableFile, columns: Sequence[str], *, keep: Sequence[str], size: int
+    table: TableFile,
+    columns: Sequence[str],
+    *,
+    keep: Sequence[str],
+    size: int,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[TablePart]:
     """Yield the rows of a table in parts.
 
@@ -124,11 +130,12 @@ def table_parts(
         columns: Names of the columns that the network reads.
         keep: Names of the columns to keep beside the predictions.
         size: Largest number of rows in a part.
+        block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
     Raises:
         UserError: If the table cannot be read, or lacks a column.
     """
-    for chunk in table.chunks(columns, beside=keep):
+    for chunk in table.chunks(columns, beside=keep, block_bytes=block_bytes):
         cells = pyarrow().record_batch(dict(chunk.columns))
         for start in range(0, max(len(chunk.sources), 1), size):
             yield TablePart(

@@ -99,7 +99,7 @@ class PartPredictor:
         target = self._predictor.reader.target
         kept = zip(*inputs.kept.values(), strict=True) if inputs.kept else ((),) * len(inputs.names)
         for name, row, cells in zip(inputs.names, predictions, kept, strict=True):
-            if not self._format.nested:
+            if "top" in row and not self._format.nested:
                 row = flatten_top(row, self._options.top)
             named = {"file": name, **name_after(target, row)}
             beside = dict(zip(inputs.kept, cells, strict=True))

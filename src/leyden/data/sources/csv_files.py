@@ -45,13 +45,20 @@ class CsvFormat:
         if isinstance(self.header, Sequence):
             return list(self.header)
         separator, pieces = self._begin(stream)
+        if self.header and self.comment is None:
+            pieces = itertools.islice(pieces, 2)  # the header may go beyond the first line
         names = _parse(
             pieces, separator, skip=lambda _: "skip", autogenerate_column_names=not self.header
         ).schema.names
         return names if self.header else [f"column_{n}" for n in range(1, len(names) + 1)]
 
     def rows(
-        self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
+        self,
+        stream: IO[bytes],
+        wanted: Sequence[str],
+        names: Mapping[str, str],
+        *,
+        block_bytes: int = BLOCK_BYTES,
     ) -> Iterator[RawRows]:
         """Yield the cells of some columns, chunk by chunk.
 
@@ -59,6 +66,7 @@ class CsvFormat:
             stream: Content of the file in UTF-8.
             wanted: Names of the columns to parse.
             names: Names of all columns, in their order.
+            block_bytes: Number of bytes that are parsed at once.
 
         Raises:
             UserError: If the separator is not one ASCII character.
@@ -82,6 +90,7 @@ class CsvFormat:
             _end_with(end.encode(), pieces),
             separator,
             skip=skip,
+            block_bytes=block_bytes,
             types=dict.fromkeys(wanted, pyarrow().string()),
             column_names=list(names),
             skip_rows_after_names=header,
@@ -126,6 +135,7 @@ def _parse(
     separator: str,
     *,
     skip: Callable[[Any], str],
+    block_bytes: int = BLOCK_BYTES,
     types: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Any:
@@ -134,7 +144,7 @@ def _parse(
     return csv.open_csv(
         join_pieces(pieces),
         # Rows are numbered only if one thread parses.
-        read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, **reading),
+        read_options=csv.ReadOptions(use_threads=False, block_size=block_bytes, **reading),
         parse_options=csv.ParseOptions(
             delimiter=separator, newlines_in_values=True, invalid_row_handler=skip
         ),

@@ -57,7 +57,12 @@ class JsonFormat:
         return list(names)
 
     def rows(
-        self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
+        self,
+        stream: IO[bytes],
+        wanted: Sequence[str],
+        names: Mapping[str, str],
+        *,
+        block_bytes: int = BLOCK_BYTES,
     ) -> Iterator[RawRows]:
         """Yield the cells of some columns, chunk by chunk.
 
@@ -65,11 +70,12 @@ class JsonFormat:
             stream: Content of the file in UTF-8.
             wanted: Names of the columns to parse.
             names: Key in the objects by name of the column.
+            block_bytes: Number of bytes whose lines are parsed together.
 
         Raises:
             ValueError: If an array is not valid JSON.
         """
-        for objects, faults in self._blocks(stream):
+        for objects, faults in self._blocks(stream, block_bytes):
             cells = {
                 name: [json_cell(row.get(names[name])) for row in objects.values()]
                 for name in wanted
@@ -82,11 +88,11 @@ class JsonFormat:
             columns = {name: string_array(column) for name, column in cells.items()}
             yield RawRows(columns, list(objects), faults, numbers)
 
-    def _blocks(self, stream: IO[bytes]) -> Iterator[Block]:
+    def _blocks(self, stream: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
         """Yield the objects of many lines, or of the array, together; blank lines are ignored."""
         numbers = itertools.count(1)
         may_be_array = self.may_be_array
-        while lines := stream.readlines(BLOCK_BYTES):
+        while lines := stream.readlines(block_bytes):
             if may_be_array and lines[0].lstrip().startswith(b"["):
                 elements = _parse(b"".join([*lines, stream.read()]))
                 yield _block(enumerate(elements, start=1), _object)

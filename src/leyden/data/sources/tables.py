@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
-from leyden.data.sources.csv_files import CsvFormat
+from leyden.data.sources.csv_files import BLOCK_BYTES, CsvFormat
 from leyden.data.sources.encodings import UNDECODABLE, as_utf8, check_encoding
 from leyden.data.sources.json_lines import JsonFormat
 from leyden.data.sources.parquet import ParquetFormat
@@ -92,7 +92,11 @@ class TableFile:
         return list(self._columns())
 
     def chunks(
-        self, columns: Sequence[str] | None = None, *, beside: Sequence[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        beside: Sequence[str] = (),
+        block_bytes: int = BLOCK_BYTES,
     ) -> Iterator[Chunk]:
         """Read some columns in chunks of bounded size.
 
@@ -102,6 +106,7 @@ class TableFile:
         Args:
             columns: Names of the columns to read; ``None`` for all.
             beside: Names of further columns to read; invalid cells in them do not reject a row.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: For the reasons of ``column_names``, or if a column is missing.
@@ -114,7 +119,7 @@ class TableFile:
                 f"{self._name} has no column {absent[0]!r}.{did_you_mean(absent[0], names)}"
             )
         with self._opened() as stream:
-            for raw in self._format.rows(stream, wanted, names):
+            for raw in self._format.rows(stream, wanted, names, block_bytes=block_bytes):
                 yield self._chunk(raw, {*beside} - {*(columns or ())})
 
     @property

@@ -21,6 +21,7 @@ from leyden.data.inputs import (
 from leyden.data.json_values import text_of
 from leyden.data.parts import FilePart, Part
 from leyden.data.rows import RejectedItem, UnreadableError
+from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, decode_text
@@ -54,6 +55,7 @@ class TextReader(Reader):
     kind: ClassVar = "text"
     attachments: ClassVar = {"vocabulary": "tokenizer.json"}
     rows_per_part: ClassVar = TEXTS_PER_CHUNK
+    block_bytes: ClassVar = BLOCK_BYTES
 
     vocabulary: str
     max_tokens: int
