@@ -55,4 +55,5 @@ class RunPredictor(Predictor):
         if not top or not isinstance(self.reading, ClassReading):
             return columns
         probabilities = np.array([columns.pop(PROBABILITY + name) for name in self.classes])
-        return columns | self.reading.columns({"probabilities": probabilities.T}, top=top)
+        read = self.reading.columns({"probabilities": probabilities.T}, top=top)
+        return columns | {"top": read["top"]}

@@ -20,12 +20,7 @@ class ParquetFormat:
         return list(pyarrow("parquet").read_schema(stream).names)
 
     def rows(
-        self,
-        stream: IO[bytes],
-        wanted: Sequence[str],
-        names: Mapping[str, str],
-        *,
-        block_bytes: int = 0,  # noqa: ARG002
+        self, stream: IO[bytes], wanted: Sequence[str], names: Mapping[str, str]
     ) -> Iterator[RawRows]:
         """Yield the cells of some columns, chunk by chunk.
 
@@ -33,7 +28,6 @@ class ParquetFormat:
             stream: Content of the file.
             wanted: Names of the columns to read.
             names: Name in the file by name of the column.
-            block_bytes: Ignored: blocks have ``ROWS_PER_BLOCK`` rows.
         """
         start = 1
         file = pyarrow("parquet").ParquetFile(stream)
