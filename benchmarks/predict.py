@@ -49,7 +49,12 @@ def images(folder: Path) -> tuple[str, int, Path, Path, Path]:
     """Write images, and train and export a network of them."""
     write_images(folder / "labelled" / "a", 200)
     write_images(folder / "labelled" / "b", 200)
-    words = ["data=image_folder", f"data.root={folder}/labelled", "data.size=32", "network=cnn"]
+    words = [
+        "data=image_folder",
+        f"data.root={folder}/labelled",
+        "data.image_size=32",
+        "network=cnn",
+    ]
     export = trained(folder, "images", words)
     write_images(folder / "some", IMAGES // TENTH)
     write_images(folder / "all", IMAGES)
