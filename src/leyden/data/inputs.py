@@ -113,6 +113,11 @@ class Reader(ABC):
         """Name of what the network predicts, if the data have one."""
         return None
 
+    @property
+    def unit(self) -> str | None:
+        """Unit of a predicted number, if it is known."""
+        return None
+
     @abstractmethod
     def files(self, paths: Sequence[str]) -> list[Path]:
         """List the files to read.

@@ -332,6 +332,8 @@ def _describe(
         "version": hashlib.sha256(file.read_bytes()).hexdigest()[:VERSION_DIGITS],
         "kind": reader.kind,
         "task": reading.kind,
+        "target": reader.target,
+        "unit": reader.unit,
         "class_names": list(reading.names),
         "row": reader.row_schema,
         "inputs": [asdict(field) for field in reader.values],
