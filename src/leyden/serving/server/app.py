@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from leyden.errors import UserError
+from leyden.serving.server import completions, inference_protocol
 from leyden.serving.server.bodies import (
     decode_files,
     decode_json,
@@ -62,6 +63,8 @@ def create_app(
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
     app.include_router(router)
+    app.include_router(inference_protocol.router)
+    app.include_router(completions.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(RequestError, answer_client_error)
     app.add_exception_handler(UserError, answer_client_error)

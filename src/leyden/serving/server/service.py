@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
@@ -22,9 +21,6 @@ Result = TypeVar("Result")
 
 SMALL = 16 * 2**10
 """Bytes of a body that is decoded faster than a thread would take it over."""
-
-SLOW_READINGS = (ContinuationReading, TranscriptReading)
-"""Readings that take long enough to hold up other requests."""
 
 
 class Service:
@@ -111,29 +107,35 @@ class Service:
         """
         if not inputs.names:
             return []
+        answers = await self.answer(inputs.fields)
+        return list(as_rows(await self.read(inputs.fields, answers, top=top)))
+
+    async def read(self, values: Arrays, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:
+        """Return what answers mean, as columns of plain values.
+
+        Args:
+            values: Arrays ``(rows, ...)`` by name.
+            answers: Answers of the graph to them. A language model is called again, for one token
+                after another.
+            top: As for ``predict``.
+        """
         reading = self.artefact.reading
-        if isinstance(reading, SLOW_READINGS):
-            columns = await self._read_slowly(inputs.fields, top)
-            return list(as_rows(self._reader.readable(columns)))
-        rows: list[dict[str, Any]] = []
-        for answers in await self._queue.answer(inputs.fields):
-            rows += as_rows(self._reader.readable(reading.columns(answers, top=top)))
-        return rows
+        if isinstance(reading, ContinuationReading):
+            columns = await self._continue(reading, values, answers)
+        elif isinstance(reading, TranscriptReading):  # takes long enough to hold up other requests
+            columns = await self._in_thread(reading.columns, answers)
+        else:
+            columns = reading.columns(answers, top=top)
+        return self._reader.readable(columns)
 
-    async def _read_slowly(self, values: Arrays, top: int) -> dict[str, list[Any]]:
-        """Read in a thread, in which the network may be called for one token after another."""
-        loop = asyncio.get_running_loop()
-        abandoned = Event()
-
-        def network(values: Arrays) -> Arrays:
-            if abandoned.is_set():
-                raise asyncio.CancelledError
-            return asyncio.run_coroutine_threadsafe(self.answer(values), loop).result()
-
-        try:
-            return await self._in_thread(self.artefact.reading.predict, network, values, top=top)
-        finally:
-            abandoned.set()
+    async def _continue(
+        self, reading: ContinuationReading, values: Arrays, answers: Arrays
+    ) -> dict[str, list[Any]]:
+        texts = reading.begin(values)
+        texts.extend(answers)
+        for _ in range(reading.new_tokens - 1):
+            texts.extend(await self.answer(texts.values))
+        return {"text": texts.ids}
 
     async def _in_thread(
         self,
