@@ -6,6 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from leyden.errors import UserError
+
 
 def png(pixels):
     """Return the PNG file of pixels ``(height, width)`` uint8."""
@@ -23,6 +25,6 @@ def brightness(values):
     """Classify 2 x 2 images as dark or light, by their mean; fails for those of the value 13."""
     pixels = values["images"]
     if (pixels == 13).any():
-        raise ValueError("13")
+        raise UserError("The network cannot compute 13.")
     light = pixels.mean(axis=(1, 2, 3), dtype=np.float32) / 255
     return {"probabilities": np.stack([1 - light, light], axis=1)}

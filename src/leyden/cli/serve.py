@@ -60,9 +60,17 @@ def run(words: Sequence[str]) -> None:
             f"queue_rows={options.queue_rows} is less than max_rows={options.max_rows}, so that "
             "some requests would never be answered. Expected at least as many."
         )
-    with _exported(arguments) as folder:
+    try:
         with importing():
+            import python_multipart  # noqa: F401  # of which Starlette asks only for a form
+
             from leyden.serving.server.launch import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"leyden serve needs the package {error.name}, which is not installed. Install it with "
+            "pip install 'leyden[serve]'."
+        ) from error
+    with _exported(arguments) as folder:
         serve(folder, options, announce=partial(print, flush=True))
 
 

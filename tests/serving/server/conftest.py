@@ -22,6 +22,12 @@ from leyden.serving.server.service import Service
 from leyden.tasks.readings import ClassReading
 
 
+@pytest.fixture
+def anyio_backend():
+    """Run asynchronous tests with asyncio, as the server does."""
+    return "asyncio"
+
+
 @dataclass
 class RunningServer:
     """A server in a process of its own.
@@ -90,6 +96,7 @@ def start_server(tmp_path_factory):
     for process in running:
         if process.poll() is None:
             process.terminate()
+    for process in running:
         process.communicate(timeout=60)
 
 

@@ -62,6 +62,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
+    metrics.observe_queue(lambda: app.state.service.queued_rows)
     app.include_router(router)
     app.include_router(inference_protocol.router)
     app.include_router(completions.router)
@@ -88,10 +89,11 @@ async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
     service = current_service(request)
     predictor = PREDICTORS.get(media_type(request))
-    if predictor is None:
+    if predictor is None or "content-encoding" in request.headers:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "Expected Content-Type application/json, or multipart/form-data with files.",
+            "Expected Content-Type application/json, or multipart/form-data with files, and no "
+            "Content-Encoding.",
         )
     return as_json({"predictions": await predictor(request, service), "model": service.model})
 

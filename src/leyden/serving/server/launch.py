@@ -61,8 +61,9 @@ def serve(folder: Path, options: Options, *, announce: Callable[[str], None]) ->
         address, port = listener.getsockname()[:2]
         if not keys and not ip_address(address).is_loopback:
             LOG.warning("There are no API keys: everybody who reaches %s is answered", address)
-        announce(f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}")
-        Server(app, options=options, load=load).run(sockets=[listener])
+        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        server = Server(app, options=options, load=load, on_start=partial(announce, url))
+        server.run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -72,9 +73,17 @@ class Server(uvicorn.Server):
         app: The application, whose ``state`` is changed by signals.
         options: Limits.
         load: Loads the service again.
+        on_start: Called once requests are answered and signals are handled.
     """
 
-    def __init__(self, app: FastAPI, *, options: Options, load: Callable[[], Service]) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        *,
+        options: Options,
+        load: Callable[[], Service],
+        on_start: Callable[[], None],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -93,7 +102,13 @@ class Server(uvicorn.Server):
         )
         self._app = app
         self._load = load
+        self._on_start = on_start
         self._reloading: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        self._on_start()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -19,7 +19,6 @@ class Metrics:
     """Counts of one server.
 
     Attributes:
-        rows: Rows that have been predicted.
         batch_rows: Rows that the network has computed at once.
     """
 
@@ -36,7 +35,6 @@ class Metrics:
         self._queue_rows = Gauge(
             "leyden_queue_rows", "Rows that wait for the network.", registry=registry
         )
-        self.rows = Counter("leyden_rows", "Rows that have been predicted.", registry=registry)
         self.batch_rows = Histogram(
             "leyden_batch_rows",
             "Rows that the network has computed at once.",

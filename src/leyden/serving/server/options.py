@@ -20,7 +20,8 @@ class Options:
         max_seconds: Longest duration of a sound.
         max_connections: Largest number of open connections.
         timeout: Longest time in seconds for receiving a request, and again for answering it.
-        threads: Threads of one call of the network; ``None`` for one per core.
+        threads: Threads of one call of the network; ``None`` for all cores but one, which is left
+            to the rest of the server.
         keys: File of API keys, one per line.
     """
 

@@ -88,6 +88,13 @@ class Protocol(H11Protocol):
         """Refuse a request that is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    def shutdown(self) -> None:
+        """Close the connection, once the request that it has received is answered."""
+        if self._refused:
+            self.transport.close()
+        else:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         """Limit the time in which the client has to read the response."""
         super().pause_writing()

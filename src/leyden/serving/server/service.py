@@ -1,6 +1,7 @@
 """The network that is served: it decodes rows, queues them, and reads the answers."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -165,7 +166,8 @@ def load_service(
     graph = folder / GRAPHS["onnx"]
     if not graph.is_file():
         raise UserError(f"{folder} has no graph in ONNX. Export the run with format=onnx.")
-    network = Session(graph, threads=options.threads)
+    cores = len(os.sched_getaffinity(0))
+    network = Session(graph, threads=options.threads or max(1, cores - 1))
     check_example(artefact, network)
     return Service(
         artefact=artefact,
