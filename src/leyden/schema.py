@@ -42,7 +42,7 @@ class Field:
             (True, False, False)
         """
         return len(shape) == len(self.shape) and all(
-            size in ("batch", found) or isinstance(size, str) and self._allows(found)
+            size in ("batch", found) or (isinstance(size, str) and self._allows(found))
             for size, found in zip(self.shape, shape, strict=True)
         )
 

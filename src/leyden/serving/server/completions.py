@@ -29,12 +29,12 @@ from leyden.tasks.readings import Arrays, ContinuationReading
 router = APIRouter()
 
 SAMPLING = {
-    "max_tokens": ("new_tokens", int, 1, "an integer of at least 1"),
-    "temperature": ("temperature", (int, float), 0, "a number of at least 0"),
-    "top_k": ("top_k", int, 1, "an integer of at least 1"),
-    "seed": ("sampling_seed", int, 0, "an integer of at least 0"),
+    "max_tokens": ("new_tokens", 1),
+    "temperature": ("temperature", 0),
+    "top_k": ("top_k", 1),
+    "seed": ("sampling_seed", 0),
 }
-"""Setting of the reading, type, least value, and their description, by member of a request."""
+"""Setting of the reading, and its least value, by member of a request."""
 
 NEUTRAL = {
     "best_of": 1,
@@ -145,8 +145,8 @@ def decode_completion(
     _check_members(content, model)
     values = _encode_prompt(content.get("prompt"), reader)
     settings = {
-        setting: _number(content[name], name, types, least, expected)
-        for name, (setting, types, least, expected) in SAMPLING.items()
+        setting: _number(content[name], name, least)
+        for name, (setting, least) in SAMPLING.items()
         if name in content
     }
     longest = reader.max_tokens + reading.new_tokens - values["tokens"].shape[1]
@@ -189,18 +189,18 @@ def _encode_prompt(prompt: object, reader: TextReader) -> Arrays:
     return inputs.fields
 
 
-def _number(
-    value: object, name: str, types: type | tuple[type, ...], least: int, expected: str
-) -> Any:
-    if isinstance(value, types) and not isinstance(value, bool) and least <= value < math.inf:
-        return value
-    return _refuse(f"{name}: expected {expected}, got {value!r:.80}.")
+def _number(value: Any, name: str, least: int) -> Any:
+    noun, types = ("a number", int | float) if name == "temperature" else ("an integer", int)
+    is_number = isinstance(value, types) and not isinstance(value, bool)
+    if not is_number or not least <= value < math.inf:
+        _refuse(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
+    return value
 
 
 def _boolean(value: object, name: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    return _refuse(f"{name}: expected true or false, got {value!r:.80}.")
+    if not isinstance(value, bool):
+        _refuse(f"{name}: expected true or false, got {value!r:.80}.")
+    return value
 
 
 def _read_stops(given: object) -> list[str]:

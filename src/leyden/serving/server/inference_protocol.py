@@ -114,7 +114,7 @@ async def infer(request: Request) -> Response:
 
 def describe_tensors(artefact: Artefact) -> dict[str, Any]:
     """Return the metadata of a network: what its graph takes and returns, and texts for people."""
-    texts = [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in _text_columns(artefact)]
+    texts = [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in text_columns(artefact)]
     return {
         "name": artefact.record["name"],
         "versions": [artefact.record["version"]],
@@ -122,6 +122,12 @@ def describe_tensors(artefact: Artefact) -> dict[str, Any]:
         "inputs": [describe_field(field) for field in artefact.reader.values],
         "outputs": [describe_field(field) for field in artefact.reading.answers] + texts,
     }
+
+
+def text_columns(artefact: Artefact) -> list[str]:
+    """Return the columns of predictions that are texts: a class, labels, a transcript, a text."""
+    (prediction,) = artefact.record["example"]["response"]["predictions"]
+    return [name for name, value in prediction.items() if isinstance(value, str)]
 
 
 def decode_request(
@@ -161,17 +167,12 @@ def _find_model(request: Request) -> Service:
     served = service.model
     for part, value in request.path_params.items():
         if value != served[part]:
+            noun = "version" if part == "version" else "model"
             raise RequestError(
                 HTTPStatus.NOT_FOUND,
-                f"{part} {value!r:.80} is not served. Expected {served[part]!r}.",
+                f"{noun} {value!r:.80} is not served. Expected {served[part]!r}.",
             )
     return service
-
-
-def _text_columns(artefact: Artefact) -> list[str]:
-    """Return the columns of predictions that are texts: a class, labels, a transcript, a text."""
-    (prediction,) = artefact.record["example"]["response"]["predictions"]
-    return [name for name, value in prediction.items() if isinstance(value, str)]
 
 
 def _json_end(json_size: str | None, body: bytes) -> int:
@@ -210,10 +211,10 @@ def _read_inputs(
 def _read_outputs(content: Mapping[str, Any], known: Sequence[str]) -> dict[str, bool]:
     """Return the outputs that a request asks for, all by default, and which are binary."""
     default = read_parameters(content).get("binary_data_output", False)
-    requested = _by_name(content.get("outputs", []), "outputs", known) or dict.fromkeys(known, {})
+    requested = _by_name(content.get("outputs", []), "outputs", known)
     return {
-        name: bool(read_parameters(each).get("binary_data", default))
-        for name, each in requested.items()
+        name: bool(read_parameters(requested.get(name, {})).get("binary_data", default))
+        for name in requested or known
     }
 
 

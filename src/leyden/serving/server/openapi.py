@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from leyden.serving.server.completions_openapi import describe_completions
+from leyden.serving.server.inference_openapi import describe_inference
 from leyden.serving.server.keys import OPEN
 
 ERRORS = {
@@ -59,6 +61,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             if app.state.asks_for_keys and path not in OPEN:
                 operation["security"] = [{"Key": []}]
     description["paths"]["/v1/predict"]["post"] |= _predict(record["example"])
+    describe_inference(description, app.state.service.artefact)
+    describe_completions(description, app.state.service.artefact)
     return description
 
 

@@ -24,7 +24,7 @@ DATATYPES = {
 }
 """Name of each dtype."""
 
-ELEMENTS = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
+ELEMENTS: Mapping[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 """Types of the JSON values that a tensor holds, by the kind of its dtype."""
 
 BINARY_SIZE = "binary_data_size"
@@ -142,7 +142,7 @@ def read_tensor(described: Mapping[str, Any], field: Field, binary: "BinaryData"
             f"{field.name}: expected datatype {expected['datatype']}, got "
             f"{described.get('datatype')!r:.80}."
         )
-    shape = described.get("shape")
+    shape: Any = described.get("shape")
     is_shape = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
     if not is_shape or not field.fits(shape):
         most = "" if field.most is None else f", with at most {field.most} for a size that varies"
