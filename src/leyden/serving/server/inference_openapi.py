@@ -145,7 +145,7 @@ def _schemas(artefact: Artefact) -> dict[str, Any]:
 
 
 def _example(artefact: Artefact) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Return a request with the row of the record's example, and its response, if JSON holds them."""
+    """Return a request with the row of the record's example, and its response, unless too long."""
     example = artefact.record["example"]
     values = artefact.reader.decode_rows(example["request"]["inputs"]).fields
     is_long = sum(array.size for array in values.values()) > MOST_ELEMENTS
