@@ -169,7 +169,8 @@ async def test_settings_are_those_of_the_export_by_default(make_reciter, client_
         ({"prompt": None}, "prompt: expected a string"),
         ({"prompt": ["a", "b"]}, "prompt: expected a string"),
         ({"prompt": "  "}, "prompt: holds no text"),
-        ({"prompt": "a" * 64}, "prompt: expected at most 64 tokens, got 65"),
+        ({"prompt": "a" * 64}, "prompt: expected at most 64 tokens"),
+        ({"prompt": "a" * 100_000}, "prompt: expected at most 64 tokens"),
         ({"max_tokens": 0}, "max_tokens: expected an integer of at least 1"),
         ({"max_tokens": 1.5}, "max_tokens: expected an integer"),
         ({"max_tokens": True}, "max_tokens: expected an integer"),
@@ -227,11 +228,10 @@ async def test_the_time_is_limited(make_reciter, client_of):
     assert "0.2 s" in error["error"]["message"]
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_nothing_is_computed_for_a_client_that_has_gone(make_reciter, stream):
+async def test_a_stream_ends_when_its_client_has_gone(make_reciter):
     network = Reciter(seconds=0.01)
     app = make_reciter(network)
-    body = json.dumps({"prompt": PROMPT, "max_tokens": 60, "stream": stream}).encode()
+    body = json.dumps({"prompt": PROMPT, "max_tokens": 60, "stream": True}).encode()
     scope = {
         "type": "http",
         "asgi": {"spec_version": "2.3"},

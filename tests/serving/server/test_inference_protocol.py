@@ -290,7 +290,7 @@ def test_values_of_each_type_survive_in_json_and_binary(dtype, datatype, values)
 def test_a_value_of_another_type_is_refused(dtype, datatype, value):
     field = Field(name="x", dtype=dtype, shape=("batch",), meaning="")
 
-    with pytest.raises(RequestError, match="^x: "):
+    with pytest.raises(RequestError, match=r"^x: "):
         tensor(field, [value], datatype=datatype, shape=[1])
 
 
@@ -301,7 +301,7 @@ def test_sizes_that_vary_have_bounds():
         array = tensor(field, [0] * size, datatype="UINT8", shape=[1, size])
         assert array.shape == (1, size)
     for size in (1, 4):
-        with pytest.raises(RequestError, match="with at least 2 .* with at most 3"):
+        with pytest.raises(RequestError, match=r"with at least 2 .* with at most 3"):
             tensor(field, [0] * size, datatype="UINT8", shape=[1, size])
 
 

@@ -13,7 +13,6 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from leyden.data.inputs import Reader
@@ -58,12 +57,14 @@ class CompletionRequest:
 
     Attributes:
         values: ``tokens`` of the prompt, ``(1, length)``.
+        token_bytes: UTF-8 of each token of the vocabulary.
         reading: The reading of the network with the settings of the request.
         stops: Sequences, before the first of which the completion ends.
         stream: Whether the completion is sent as it is computed.
     """
 
     values: Arrays
+    token_bytes: Sequence[bytes]
     reading: ContinuationReading
     stops: Sequence[str]
     stream: bool
@@ -97,7 +98,7 @@ async def complete(request: Request) -> Response:
     body = await request.body()
     decode = partial(decode_completion, body, model=service.model["name"], reading=reading)
     asked = await service.decode(decode, size=len(body))
-    pieces = _generate(request, service, asked)
+    pieces = _generate(service, asked)
     first = await anext(pieces)  # an error up to here has a status of its own
     envelope = {
         "id": f"cmpl-{REQUEST_ID.get()}",
@@ -157,6 +158,7 @@ def decode_completion(
         )
     return CompletionRequest(
         values=values,
+        token_bytes=reader.token_bytes,
         reading=asked,
         stops=_read_stops(content.get("stop", [])),
         stream=_boolean(content.get("stream", False), "stream"),
@@ -180,12 +182,14 @@ def _encode_prompt(prompt: object, reader: TextReader) -> Arrays:
     """Return the tokens of a prompt, none of which is cut off."""
     if not isinstance(prompt, str):
         _refuse(f"prompt: expected a string, got {prompt!r:.80}.")
+    most = reader.max_tokens
+    longest = max(map(len, reader.token_bytes))  # encoding a prompt of megabytes takes seconds
+    is_long = len(prompt) > most * longest
+    if is_long or len(reader.tokenizer.encode(prompt, add_special_tokens=False)) > most:
+        _refuse(f"prompt: expected at most {most} tokens, got more.")
     inputs = reader.decode_rows([{"text": prompt}])
     for item in inputs.rejected:
         _refuse(f"prompt: {item.reason}.")
-    tokens = len(reader.tokenizer.encode(prompt, add_special_tokens=False))
-    if tokens > reader.max_tokens:
-        _refuse(f"prompt: expected at most {reader.max_tokens} tokens, got {tokens}.")
     return inputs.fields
 
 
@@ -213,28 +217,21 @@ def _read_stops(given: object) -> list[str]:
     return stops
 
 
-async def _generate(
-    request: Request, service: Service, asked: CompletionRequest
-) -> AsyncGenerator[Piece, None]:
+async def _generate(service: Service, asked: CompletionRequest) -> AsyncGenerator[Piece, None]:
     """Yield a completion piece by piece.
 
     Raises:
         RequestError: If too many rows wait for the network, or the time is up.
-        ClientDisconnect: If the client has gone.
     """
-    reader = service.artefact.reader
-    assert isinstance(reader, TextReader)
     start = asyncio.get_running_loop().time()
     texts = asked.reading.begin(asked.values)
     characters = getincrementaldecoder("utf-8")("replace")
     until = TextUntil(asked.stops)
     for count in range(1, asked.reading.new_tokens + 1):
-        if await request.is_disconnected():
-            raise ClientDisconnect
         async with in_time(service.options.timeout, since=start):
             (token,) = texts.extend(await service.answer(texts.values))
         is_last = count == asked.reading.new_tokens
-        text = until.extend(characters.decode(reader.token_bytes[token], is_last))
+        text = until.extend(characters.decode(asked.token_bytes[token], is_last))
         if until.found:
             yield Piece(text=text, tokens=count, finish_reason="stop")
             return
@@ -292,8 +289,6 @@ async def _events(
         try:
             async for piece in rest:
                 yield _chunk(envelope, piece)
-        except ClientDisconnect:
-            return
         except (RequestError, UserError) as error:
             yield _event(error_body(str(error)))
             return
