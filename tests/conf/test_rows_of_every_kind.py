@@ -12,6 +12,8 @@ from leyden.config.compose import compose, freeze
 from leyden.data.inputs import join_values
 from leyden.workflows.assembly import build_data
 
+pytestmark = pytest.mark.slow  # prepares every data set
+
 STRANGE_ROWS = [None, True, 3, 1e308, 10**400, float("nan"), "x", [], [[[]]], {}, {"": ""}]
 
 STRANGE_VALUES = [[], [1, [2]], {}, {"a": 1}, 10**400, -(10**5000), float("inf"), "\ud800\0", "\t"]

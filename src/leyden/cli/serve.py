@@ -1,10 +1,9 @@
 """``leyden serve export=FOLDER``: answers requests over HTTP, without torch."""
 
-import math
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ SIGTERM stops it once all requests are answered, SIGHUP loads FOLDER again.
   batch_rows=64 delay_ms=2   rows that the network computes at once, and how long one waits for more
   queue_rows=1024            rows that may wait; more are refused with 503
   max_rows=256 max_bytes=16777216 max_pixels=50000000 max_seconds=60
-                             limits of a request, of its images and of its sounds
+                             limits of a request, and of its images and sounds
   max_connections=512        open connections
   timeout=30                 seconds to receive a request, and to answer it
   threads=N                  threads of the network"""
@@ -39,7 +38,10 @@ LEAST = {"port": 0, "delay_ms": 0, "max_seconds": 0.1, "timeout": 0.1}
 """Smallest values of numbers that may be less than 1."""
 
 MOST = {"port": 65535}
-"""Largest values of numbers that have one."""
+"""Largest values of numbers, if less than ``ANY``."""
+
+ANY = 10**9
+"""Largest value of all other numbers."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -48,21 +50,53 @@ def run(words: Sequence[str]) -> None:
     Raises:
         UserError: If an argument is not understood, or the network cannot be served.
     """
-    arguments = split(words, "export", "run", *TYPES)
+    keys = ("export", "run", *TYPES)
+    arguments = split(words, *keys)
     for word in (*arguments.overrides, *arguments.bare):
-        key = word.partition("=")[0]
-        raise UserError(f"{word} is not understood.{did_you_mean(key, ['export', 'run', *TYPES])}")
-    options = Options(
-        **{name: _value(name, text) for name in TYPES if (text := arguments.one(name)) is not None}
-    )
+        raise UserError(f"{word} is not understood.{did_you_mean(word.partition('=')[0], keys)}")
+    options = _options(arguments)
+    serve = _import_server()
+    with _exported(arguments) as folder:
+        serve(folder, options, announce=partial(print, flush=True))
+
+
+def _options(arguments: Arguments) -> Options:
+    """Return the options.
+
+    Raises:
+        UserError: If a value is not of the type of its option, or outside its range.
+    """
+    given = {name: text for name in TYPES if (text := arguments.one(name)) is not None}
+    options = Options(**{name: _value(name, text) for name, text in given.items()})
     if options.queue_rows < options.max_rows:
         raise UserError(
-            f"queue_rows={options.queue_rows} is less than max_rows={options.max_rows}, so that "
-            "some requests would never be answered. Expected at least as many."
+            f"queue_rows={options.queue_rows} is less than max_rows={options.max_rows}: some "
+            "requests would never be answered. Expected at least as many."
         )
+    return options
+
+
+def _value(name: str, text: str) -> Any:
+    of_type = TYPES[name]
+    if of_type in (str, Path):
+        return of_type(text)
+    least, most = LEAST.get(name, 1), MOST.get(name, ANY)
+    with suppress(ValueError):
+        if least <= (value := of_type(text)) <= most:
+            return value
+    noun = "an integer" if of_type is int else "a number"
+    raise UserError(f"{name}={text}: expected {noun} from {least} to {most}.")
+
+
+def _import_server() -> Callable[..., None]:
+    """Return the function that serves.
+
+    Raises:
+        UserError: If a package is missing.
+    """
     try:
         with importing():
-            import python_multipart  # noqa: F401  # of which Starlette asks only for a form
+            import python_multipart  # noqa: F401  # Starlette misses it only when a form comes
 
             from leyden.serving.server.launch import serve
     except ModuleNotFoundError as error:
@@ -70,26 +104,7 @@ def run(words: Sequence[str]) -> None:
             f"leyden serve needs the package {error.name}, which is not installed. Install it with "
             "pip install 'leyden[serve]'."
         ) from error
-    with _exported(arguments) as folder:
-        serve(folder, options, announce=partial(print, flush=True))
-
-
-def _value(name: str, text: str) -> Any:
-    """Return the value of an option.
-
-    Raises:
-        UserError: If it is not of the type of the option, or outside its range.
-    """
-    least, most = LEAST.get(name, 1), MOST.get(name, math.inf)
-    try:
-        value = TYPES[name](text)
-        if TYPES[name] in (str, Path) or least <= value <= most:
-            return value
-    except ValueError:
-        pass
-    noun = "an integer" if TYPES[name] is int else "a number"
-    bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
-    raise UserError(f"{name}={text}: expected {noun}, {bounds}.")
+    return serve
 
 
 @contextmanager

@@ -29,8 +29,11 @@ SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
 LONGEST_NAME = 255
 """Characters of an uploaded file's name that are shown."""
 
-GZIP = b"\x1f\x8b"
-"""Beginning of a compressed file."""
+COMPRESSED = (b"\x1f\x8b", b"PAR1")
+"""Beginnings of gzip and Parquet, of which a small file may hold a huge table."""
+
+LONGEST_REASON = 500
+"""Characters of a reason, which may quote a cell of any length."""
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -137,15 +140,15 @@ class Reader(ABC):
                 shown with the rows. It never becomes a path.
             content: Content of the file.
         """
-        if content.startswith(GZIP):
-            return reject_file(name, "is compressed, and may be of any size; send it unpacked")
+        if content.startswith(COMPRESSED) and self.limits.rows is not None:
+            return reject_file(name, "compressed tables are refused; send CSV or JSON lines")
         suffix = SUFFIX.search(name.lower())
         with NamedTemporaryFile(prefix="leyden-", suffix=suffix[0] if suffix else "") as copy:
             copy.write(content)
             copy.flush()
             try:
                 inputs = self._read_limited(copy.name)
-            except (UserError, UnreadableError) as error:
+            except (UserError, UnreadableError, RecursionError) as error:
                 inputs = reject_file(copy.name, str(error))
             return rename_inputs(inputs, copy.name, display_name(name))
 
@@ -153,19 +156,23 @@ class Reader(ABC):
         """Return a copy that rejects inputs beyond some limits, before memory is used for them."""
         return replace(self, limits=limits)
 
+    def has_more_rows(self, path: str, rows: int) -> bool:  # noqa: ARG002
+        """Whether a file, which holds one row by default, has more than some number.
+
+        Little more than these are parsed.
+        """
+        return rows < 1
+
     def _read_limited(self, path: str) -> Inputs:
         """Read all rows of one file.
 
         Raises:
             UnreadableError: If the file has more than ``limits.rows`` rows.
         """
-        chunks: list[Inputs] = []
-        rows = 0
-        for chunk in self.read([path]):
-            rows += len(chunk.names) + len(chunk.rejected)
-            if self.limits.rows is not None and rows > self.limits.rows:
-                raise UnreadableError(f"has more than {self.limits.rows} rows; send it in pieces")
-            chunks.append(chunk)
+        most = self.limits.rows
+        if most is not None and self.has_more_rows(path, most):
+            raise UnreadableError(f"has more than {most} rows; send it in pieces")
+        chunks = list(self.read([path]))
         return Inputs(
             names=[name for chunk in chunks for name in chunk.names],
             fields=join_values(self.values, [chunk.fields for chunk in chunks if chunk.names]),
@@ -288,9 +295,14 @@ def display_name(name: str) -> str:
     return name[-LONGEST_NAME:]
 
 
+def shortened(reason: str) -> str:
+    """Return a reason, or its beginning."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
+
+
 def reject_file(name: str, reason: str) -> Inputs:
     """Return no row, because a file cannot be read."""
-    item = RejectedItem(source=display_name(name), reason=reason)
+    item = RejectedItem(source=display_name(name), reason=shortened(reason))
     return Inputs(names=[], fields={}, rejected=[item])
 
 
@@ -298,7 +310,9 @@ def rename_inputs(inputs: Inputs, path: str, name: str) -> Inputs:
     """Return rows with the path of a temporary file replaced by the name to show."""
     rejected = [
         replace(
-            item, source=item.source.replace(path, name), reason=item.reason.replace(path, name)
+            item,
+            source=item.source.replace(path, name),
+            reason=shortened(item.reason.replace(path, name)),
         )
         for item in inputs.rejected
     ]

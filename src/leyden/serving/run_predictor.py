@@ -52,5 +52,6 @@ class RunPredictor(Predictor):
         """Replace the probabilities of all classes by those of the most probable ones."""
         if not top or not isinstance(self._reading, ClassReading):
             return row
-        probabilities = [row.pop(PROBABILITY + name) for name in self.classes]
-        return row | self._reading.columns({"probabilities": np.array([probabilities])}, top=top)
+        probabilities = np.array([[row.pop(PROBABILITY + name) for name in self.classes]])
+        columns = self._reading.columns({"probabilities": probabilities}, top=top)
+        return row | {"top": columns["top"][0]}

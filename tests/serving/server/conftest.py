@@ -106,12 +106,16 @@ def server(start_server, exported):
     return start_server(f"export={exported}")
 
 
+IMAGES = ImageReader(shape=(1, 2, 2))
+
+TONES = ClassReading(names=("dark", "light"))
+
+
 @pytest.fixture
 def make_service():
-    """Return a function that makes a service of 2 x 2 images without ONNX Runtime."""
+    """Return a function that makes a service, of 2 x 2 images by default, in this process."""
 
-    def make(*, network=brightness, metrics=None, **options):
-        reader = ImageReader(shape=(1, 2, 2))
+    def make(*, network=brightness, reader=IMAGES, reading=TONES, metrics=None, **options):
         response = {
             "predictions": [{"class": "dark", "probability": 1.0}],
             "model": {"name": "brightness", "version": "1"},
@@ -123,7 +127,6 @@ def make_service():
             "preprocessing": {},
             "reading": {},
         }
-        reading = ClassReading(names=("dark", "light"))
         return Service(
             artefact=Artefact(path=Path(), record=record, reader=reader, reading=reading),
             network=network,

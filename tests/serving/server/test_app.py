@@ -129,6 +129,15 @@ async def test_other_bodies_are_refused(make_client, content_type, body, status)
     assert message(answer)
 
 
+async def test_compressed_bodies_are_refused(make_client):
+    async with make_client() as client:
+        answer = await client.post(
+            "/v1/predict", json={"inputs": [DARK]}, headers={"Content-Encoding": "gzip"}
+        )
+
+    assert answer.status_code == 415
+
+
 async def test_too_many_files_are_refused(make_client):
     files = [("x", (f"{i}.png", png([[0]]))) for i in range(3)]
     async with make_client(max_rows=2) as client:
@@ -149,6 +158,17 @@ async def test_a_bad_request_fails_alone(make_client):
 
     assert [answer.status_code for answer in answers] == [200, 422, 200]
     assert "cannot compute" in message(answers[1])
+
+
+async def test_answers_that_are_not_finite_are_errors(make_client):
+    def diverged(values):
+        return {"probabilities": np.full((len(values["images"]), 2), np.nan, np.float32)}
+
+    async with make_client(network=diverged) as client:
+        answer = await client.post("/v1/predict", json={"inputs": [DARK]})
+
+    assert answer.status_code == 422
+    assert "not finite" in message(answer)
 
 
 async def test_faults_of_the_program_are_no_secrets(make_client):
@@ -194,6 +214,30 @@ async def test_large_bodies_are_refused(make_client):
     for answer in (stated, chunked):
         assert answer.status_code == 413
         assert "at most 1000 bytes" in message(answer)
+
+
+async def test_bodies_that_are_too_large_together_are_refused(make_client):
+    waiting = asyncio.Event()
+
+    async def body():
+        yield b" " * 1000
+        await waiting.wait()
+
+    headers = {"Content-Type": "application/json"}
+    async with make_client(max_bytes=1000) as client:
+        held = [
+            asyncio.create_task(client.post("/v1/predict", content=body(), headers=headers))
+            for _ in range(16)
+        ]
+        await asyncio.sleep(0.1)
+        refused = await client.post("/v1/predict", content=b" " * 1000, headers=headers)
+        waiting.set()
+        statuses = {(await each).status_code for each in held}
+        later = await client.post("/v1/predict", content=b" " * 1000, headers=headers)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert statuses == {400}
+    assert later.status_code == 400
 
 
 async def test_a_slow_network_is_given_up(make_client):
@@ -296,3 +340,29 @@ async def test_requests_and_batches_are_counted(make_client):
 async def test_head_is_answered_like_get(make_client):
     async with make_client() as client:
         assert (await client.head("/readyz")).status_code == 200
+
+
+async def test_openapi_describes_the_rows_of_the_network(make_client):
+    async with make_client() as client:
+        described = (await client.get("/openapi.json")).json()
+        example = described["paths"]["/v1/predict"]["post"]["requestBody"]["content"][
+            "application/json"
+        ]["example"]
+        answer = await client.post("/v1/predict", json=example)
+
+    schemas = described["components"]["schemas"]
+    assert schemas["Row"]["properties"].keys() == {"image"}
+    assert answer.json()["predictions"][0].keys() == schemas["Prediction"]["properties"].keys()
+    post = described["paths"]["/v1/predict"]["post"]["responses"]
+    assert {"200", "400", "401", "408", "413", "415", "422", "503"} == post.keys()
+    assert "securitySchemes" not in described["components"]
+
+
+async def test_openapi_asks_for_a_key_where_one_is_needed(make_client):
+    async with make_client(keys=[SECRET]) as client:
+        headers = {"X-API-Key": SECRET}
+        described = (await client.get("/openapi.json", headers=headers)).json()
+
+    assert "security" in described["paths"]["/v1/predict"]["post"]
+    assert "security" not in described["paths"]["/healthz"]["get"]
+    assert described["components"]["securitySchemes"]

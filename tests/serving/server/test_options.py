@@ -20,9 +20,9 @@ DEFAULTS = {
 
 
 def test_the_page_lists_all_words_with_their_defaults():
-    assert {"export": "", "run": "", **DEFAULTS} == {
-        name: default.strip("`") for name, default in TABLE.items()
-    }
+    shown = {name: default.strip("`") for name, default in TABLE.items()}
+
+    assert shown == {"export": "", "run": "", **DEFAULTS}
 
 
 def test_the_help_lists_all_words_with_their_defaults():

@@ -154,7 +154,7 @@ async def test_rows_whose_caller_has_given_up_are_not_computed():
 
 async def test_a_queue_of_which_all_have_given_up_works_again():
     network = Doubling()
-    queue = queue_of(network, delay=0.05)
+    queue = queue_of(network, delay=0.5)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await queue.answer(rows(1))

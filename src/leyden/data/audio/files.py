@@ -246,11 +246,10 @@ class _Limit:
     @classmethod
     def of(cls, file: Any, longest: float | None) -> "_Limit":
         """Compute the largest length of an open file; ``longest`` is in seconds."""
-        seconds = math.inf if longest is None else longest
-        return cls(
-            seconds=seconds,
-            frames=seconds * min(file.samplerate, STEREO_RATE / file.channels),
-        )
+        if longest is None:
+            return cls(seconds=math.inf, frames=math.inf)
+        rate = min(file.samplerate, STEREO_RATE / file.channels)
+        return cls(seconds=longest, frames=int(longest * rate))
 
     def check(self, frames: int) -> None:
         """Raise if a file is longer."""

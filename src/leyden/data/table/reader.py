@@ -62,8 +62,15 @@ class TableReader(Reader):
 
     def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read the rows of tables, which need not hold the target."""
-        files = [replace(self.file, path=Path(path), title=path) for path in paths]
+        files = [self._table(path) for path in paths]
         return read_rows(files, self.statistics, self.written)
+
+    def has_more_rows(self, path: str, rows: int) -> bool:
+        """Whether a table has more rows."""
+        return self._table(path).has_more_rows(rows)
+
+    def _table(self, path: str) -> TableFile:
+        return replace(self.file, path=Path(path), title=path)
 
     @property
     def row_schema(self) -> dict[str, Any]:

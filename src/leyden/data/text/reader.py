@@ -116,6 +116,10 @@ class TextReader(Reader):
             return reject_file(name, str(error))
         return self._join([self._clean(Text(content=text, source=display_name(name)))])
 
+    def has_more_rows(self, path: str, rows: int) -> bool:
+        """Whether a table of texts has more rows."""
+        return self._table(Path(path)).has_more_rows(rows)
+
     def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
         """Return a JSON row with the text that the tokens of a row spell."""
         return {"text": self.tokenizer.decode(values["tokens"][row].tolist()).strip()}
@@ -168,10 +172,7 @@ class TextReader(Reader):
 
     def _texts(self, file: Path) -> Iterator[Text | RejectedItem]:
         if _is_table(file.name):
-            table = TableFile(
-                path=file, title=str(file), encoding=self.encoding, separator=self.separator
-            )
-            for chunk in table.chunks(self.columns):
+            for chunk in self._table(file).chunks(self.columns):
                 contents = join_columns(chunk, self.columns)
                 for source, content in zip(chunk.sources, contents, strict=True):
                     yield Text(content=content, source=source)
@@ -183,6 +184,11 @@ class TextReader(Reader):
             yield RejectedItem(source=str(file), reason=str(error))
         else:
             yield Text(content=self._content(content), source=str(file))
+
+    def _table(self, file: Path) -> TableFile:
+        return TableFile(
+            path=file, title=str(file), encoding=self.encoding, separator=self.separator
+        )
 
     def _content(self, text: str) -> str:
         return subject_and_body(text) if self.content == "mail" else text

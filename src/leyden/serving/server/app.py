@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from leyden.errors import UserError
 from leyden.serving.server import completions, inference_protocol
@@ -95,7 +95,13 @@ async def predict(request: Request) -> Response:
             "Expected Content-Type application/json, or multipart/form-data with files, and no "
             "Content-Encoding.",
         )
-    return as_json({"predictions": await predictor(request, service), "model": service.model})
+    predictions = await predictor(request, service)
+    try:
+        return as_json({"predictions": predictions, "model": service.model})
+    except ValueError:
+        raise RequestError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The network's answer to a row is not finite."
+        ) from None
 
 
 async def _predict_rows(request: Request, service: Service) -> list[dict[str, Any]]:
@@ -142,12 +148,16 @@ async def readiness(request: Request) -> Response:
     return as_json({"status": "ready"})
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Return counts of requests, rows and batches."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def as_json(content: Any) -> Response:
-    """Return a response of JSON."""
-    return Response(json.dumps(content), media_type="application/json")
+    """Return a response of JSON.
+
+    Raises:
+        ValueError: If a number is not finite, which JSON cannot express.
+    """
+    return Response(json.dumps(content, allow_nan=False), media_type="application/json")

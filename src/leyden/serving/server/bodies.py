@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from leyden.data.inputs import Inputs, Reader, join_values
+from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
 from leyden.serving.server.errors import RequestError
 
@@ -67,8 +68,7 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
     limit_rows(len(rows), max_rows)
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
-        row = int(item.source.removeprefix("row "))
-        raise _unprocessable(f"{item.source}: {item.reason}.", row=row)
+        raise _unreadable(item, row=int(item.source.removeprefix("row ")))
     return inputs, read_top(content.get("top", 0))
 
 
@@ -97,7 +97,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
     for name, content in files:
         part = reader.decode_file(name, content)
         for item in part.rejected:
-            raise _unprocessable(f"{item.source}: {item.reason}.", file=name)
+            raise _unreadable(item, file=name)
         parts.append(part)
     names = [row for part in parts for row in part.names]
     limit_rows(len(names), max_rows)
@@ -127,6 +127,12 @@ def limit_rows(rows: int, most: int) -> None:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"Expected at most {most} rows, got {rows}. Send several requests.",
         )
+
+
+def _unreadable(item: RejectedItem, **details: Any) -> RequestError:
+    reason = item.reason.removesuffix(".")
+    begins = reason.startswith(item.source)
+    return _unprocessable(f"{reason}." if begins else f"{item.source}: {reason}.", **details)
 
 
 def _unprocessable(message: str, **details: Any) -> RequestError:

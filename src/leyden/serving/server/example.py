@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from leyden.errors import UserError
+from leyden.errors import UserError, describe
 from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
 
@@ -17,20 +17,29 @@ def check_example(artefact: Artefact, network: Network) -> None:
     Raises:
         UserError: If it cannot answer, or answers differently.
     """
-    example = artefact.record["example"]
-    inputs = artefact.reader.decode_rows(example["request"]["inputs"])
-    columns = artefact.reading.predict(network, inputs.fields)
-    found = list(as_rows(artefact.reader.readable(columns)))
-    expected = example["response"]["predictions"]
-    for one, other in zip(found, expected, strict=True):
-        if not all(_agree(value, other[name]) for name, value in one.items()):
-            raise UserError(
-                f"{artefact.path} answers its example with {one}, expected {other}. Export the run "
-                "again."
-            )
+    try:
+        example = artefact.record["example"]
+        expected = example["response"]["predictions"]
+        inputs = artefact.reader.decode_rows(example["request"]["inputs"])
+        columns = artefact.reading.predict(network, inputs.fields)
+        found = list(as_rows(artefact.reader.readable(columns)))
+        agrees = all(_agree(*rows) for rows in zip(found, expected, strict=True))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"The example of {artefact.path} cannot be computed: {describe(error)}. Export the run "
+            "again with this version of Leyden."
+        ) from error
+    if not agrees:
+        raise UserError(
+            f"{artefact.path} answers its example with {found}, expected {expected}. Export the "
+            "run again."
+        )
 
 
-def _agree(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    return bool(one == other)
+def _agree(found: Any, expected: Any) -> bool:
+    """Whether two predictions are equal but for rounding; only what is found is compared."""
+    if isinstance(found, dict):
+        return all(_agree(value, expected[name]) for name, value in found.items())
+    if isinstance(found, float):
+        return math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(found == expected)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from leyden.serving.artefact import Artefact
+from leyden.serving.artefact import Artefact, graph_inputs
 from leyden.serving.server.errors import INFERENCE_PROTOCOL
 from leyden.serving.server.inference_protocol import JSON_SIZE, describe_tensors, text_columns
 from leyden.serving.server.tensors import describe_field, write_tensor
@@ -101,7 +101,7 @@ def _schemas(artefact: Artefact) -> dict[str, Any]:
             {"parameters": PARAMETERS},
             required=("name", "datatype", "shape"),
         )
-        for field in artefact.reader.values
+        for field in graph_inputs(artefact.reader)
     ]
     requested = _object(
         {"name": {"enum": [each["name"] for each in tensors["outputs"]]}},
@@ -147,7 +147,8 @@ def _schemas(artefact: Artefact) -> dict[str, Any]:
 def _example(artefact: Artefact) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return a request with the row of the record's example, and its response, unless too long."""
     example = artefact.record["example"]
-    values = artefact.reader.decode_rows(example["request"]["inputs"]).fields
+    decoded = artefact.reader.decode_rows(example["request"]["inputs"]).fields
+    values = {field.name: decoded[field.name] for field in graph_inputs(artefact.reader)}
     is_long = sum(array.size for array in values.values()) > MOST_ELEMENTS
     if is_long or not all(np.isfinite(array).all() for array in values.values()):
         return None, None

@@ -12,12 +12,13 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from leyden.data.inputs import Reader
 from leyden.errors import did_you_mean
-from leyden.serving.artefact import Artefact
+from leyden.serving.artefact import Artefact, graph_inputs
 from leyden.serving.server.bodies import DIGITS, kind_of, limit_rows, parse_json
 from leyden.serving.server.errors import INFERENCE_PROTOCOL, RequestError, overloaded
 from leyden.serving.server.limits import in_time
@@ -119,7 +120,7 @@ def describe_tensors(artefact: Artefact) -> dict[str, Any]:
         "name": artefact.record["name"],
         "versions": [artefact.record["version"]],
         "platform": "onnx_onnxv1",
-        "inputs": [describe_field(field) for field in artefact.reader.values],
+        "inputs": [describe_field(field) for field in graph_inputs(artefact.reader)],
         "outputs": [describe_field(field) for field in artefact.reading.answers] + texts,
     }
 
@@ -189,8 +190,8 @@ def _json_end(json_size: str | None, body: bytes) -> int:
 def _read_inputs(
     content: Mapping[str, Any], reader: Reader, binary: BinaryData, *, max_rows: int
 ) -> Arrays:
-    """Return the inputs of a request as arrays."""
-    fields = {field.name: field for field in reader.values}
+    """Return the inputs of a request as arrays, beside those without columns."""
+    fields = {field.name: field for field in graph_inputs(reader)}
     described = _by_name(content.get("inputs"), "inputs", list(fields))
     missing = [name for name in fields if name not in described]
     if missing:
@@ -204,8 +205,14 @@ def _read_inputs(
             "Expected the same number of rows in all inputs, and at least one, got "
             f"{', '.join(map(str, sorted(rows)))}."
         )
-    limit_rows(rows.pop(), max_rows)
-    return {name: tensor.array() for name, tensor in tensors.items()}
+    count = rows.pop()
+    limit_rows(count, max_rows)
+    arrays = {name: tensor.array() for name, tensor in tensors.items()}
+    return arrays | {
+        field.name: np.zeros((count, *(size for size in field.shape if size == 0)), field.dtype)
+        for field in reader.values
+        if field.name not in arrays
+    }
 
 
 def _read_outputs(content: Mapping[str, Any], known: Sequence[str]) -> dict[str, bool]:
@@ -242,7 +249,7 @@ async def _compute(service: Service, inference: InferenceRequest) -> Mapping[str
     answers = await service.answer(inference.values)
     if all(name in answers for name in inference.outputs):
         return answers
-    return {**await service.read(inference.values, answers), **answers}
+    return {**await service.read(inference.values, [answers]), **answers}
 
 
 def _respond(

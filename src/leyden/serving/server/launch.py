@@ -17,9 +17,10 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 
-from leyden.errors import UserError, first_line
+from leyden.errors import describe
 from leyden.serving.server.app import create_app
 from leyden.serving.server.keys import read_keys
+from leyden.serving.server.listener import listen, refuse_new_connections
 from leyden.serving.server.logs import log_as_json
 from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.options import Options
@@ -29,7 +30,10 @@ from leyden.serving.server.service import Service, load_service
 LOG = logging.getLogger(__name__)
 
 GRACE = 1.0
-"""Seconds after SIGTERM in which the server still accepts connections."""
+"""Seconds after SIGTERM in which new connections are still answered."""
+
+LAST = 0.3
+"""Seconds after that in which connections that have begun are still accepted."""
 
 
 def serve(folder: Path, options: Options, *, announce: Callable[[str], None]) -> None:
@@ -56,14 +60,15 @@ def serve(folder: Path, options: Options, *, announce: Callable[[str], None]) ->
     )
     keys = read_keys(options.keys)
     app = create_app(load(), metrics=metrics, options=options, keys=keys)
-    with _listener(options) as listener:
+    with listen(options.host, options.port) as listener:
         log_as_json()
         address, port = listener.getsockname()[:2]
         if not keys and not ip_address(address).is_loopback:
             LOG.warning("There are no API keys: everybody who reaches %s is answered", address)
         url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-        server = Server(app, options=options, load=load, on_start=partial(announce, url))
-        server.run(sockets=[listener])
+        Server(app, listener, options=options, load=load, on_start=partial(announce, url)).run(
+            sockets=[listener]
+        )
 
 
 class Server(uvicorn.Server):
@@ -71,6 +76,7 @@ class Server(uvicorn.Server):
 
     Args:
         app: The application, whose ``state`` is changed by signals.
+        listener: Socket that accepts connections.
         options: Limits.
         load: Loads the service again.
         on_start: Called once requests are answered and signals are handled.
@@ -79,6 +85,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         app: FastAPI,
+        listener: socket.socket,
         *,
         options: Options,
         load: Callable[[], Service],
@@ -101,6 +108,7 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+        self._listener = listener
         self._load = load
         self._on_start = on_start
         self._reloading: asyncio.Task[None] | None = None
@@ -132,7 +140,12 @@ class Server(uvicorn.Server):
         self._app.state.draining = True
         self.config.encoded_headers.append(CLOSE_HEADER)
         self.server_state.default_headers.append(CLOSE_HEADER)
-        asyncio.get_running_loop().call_later(GRACE, setattr, self, "should_exit", True)  # noqa: FBT003
+        asyncio.get_running_loop().call_later(GRACE, self._stop)
+
+    def _stop(self) -> None:
+        """Accept the last connections, then close those that are idle, and wait for the others."""
+        refuse_new_connections(self._listener)
+        asyncio.get_running_loop().call_later(LAST, setattr, self, "should_exit", True)  # noqa: FBT003
 
     def _reload(self) -> None:
         if self._reloading is None or self._reloading.done():
@@ -142,26 +155,7 @@ class Server(uvicorn.Server):
         """Replace the service by one that answers its example; the old one stays otherwise."""
         try:
             self._app.state.service = await asyncio.to_thread(self._load)
-        except UserError as error:
-            LOG.error("The network is not replaced: %s", error)  # noqa: TRY400  # not a fault
+        except Exception as error:  # noqa: BLE001  # the old one stays whatever it is
+            LOG.error("The network is not replaced: %s", describe(error))  # noqa: TRY400
         else:
             LOG.info("Replaced the network: %s", self._app.state.service.model)
-
-
-def _listener(options: Options) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        UserError: If the address cannot be used.
-    """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    try:
-        listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"host={options.host} port={options.port} cannot be listened on: {first_line(error)}. "
-            "Give another address or port."
-        ) from error
-    # asyncio does so for sockets that it creates: bodies would wait for the client's ACK of headers
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

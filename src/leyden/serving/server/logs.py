@@ -31,3 +31,4 @@ def log_as_json() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of bad requests

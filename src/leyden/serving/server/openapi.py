@@ -84,10 +84,11 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
             "type": "object",
             "properties": {"top": TOP},
             "additionalProperties": {
-                "description": "A file, under any name; or several.",
                 "type": "string",
-                "contentMediaType": "application/octet-stream",
+                "format": "binary",
+                "description": "A file, under any name; a form may hold several.",
             },
+            "minProperties": 1,
         },
         "Prediction": {
             **_schema_of(prediction),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 SMALL = 16 * 2**10
-"""Bytes of a body that is decoded faster than a thread would take it over."""
+"""Largest size in bytes of a body that the event loop decodes: a thread would cost more."""
 
 
 class Service:
@@ -71,19 +71,21 @@ class Service:
         """Number of rows that wait for the network."""
         return self._queue.rows
 
-    async def decode(self, decode: Callable[[Reader], Result], *, size: int) -> Result:
+    async def decode(self, function: Callable[[Reader], Result], *, size: int) -> Result:
         """Decode a body, in a thread unless it is small.
 
         Args:
-            decode: Function that decodes it, given a reader with the limits of the server.
+            function: Decodes the body, with a reader that has the limits of the server.
             size: Size of the body in bytes.
         """
         if size <= SMALL:
-            return decode(self._reader)
-        return await self._in_thread(decode, self._reader)
+            return function(self._reader)
+        return await self._in_thread(function, self._reader)
 
     async def answer(self, values: Arrays) -> Arrays:
         """Return the raw answers of the graph, ``(rows, ...)`` by name.
+
+        Those of a request of more than ``batch_rows`` rows are padded with zeros to one shape.
 
         Args:
             values: Arrays ``(rows, ...)`` by name, as ``artefact.reader.values`` describes them.
@@ -108,26 +110,33 @@ class Service:
         """
         if not inputs.names:
             return []
-        answers = await self.answer(inputs.fields)
-        return list(as_rows(await self.read(inputs.fields, answers, top=top)))
+        parts = await self._queue.answer(inputs.fields)
+        return list(as_rows(await self.read(inputs.fields, parts, top=top)))
 
-    async def read(self, values: Arrays, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:
+    async def read(
+        self, values: Arrays, parts: Sequence[Arrays], *, top: int = 0
+    ) -> dict[str, list[Any]]:
         """Return what answers mean, as columns of plain values.
 
         Args:
             values: Arrays ``(rows, ...)`` by name.
-            answers: Answers of the graph to them. A language model is called again, for one token
-                after another.
+            parts: Answers of the graph to them, in one part or several. A language model is called
+                again, for one token after another.
             top: As for ``predict``.
         """
         reading = self.artefact.reading
         if isinstance(reading, ContinuationReading):
-            columns = await self._continue(reading, values, answers)
-        elif isinstance(reading, TranscriptReading):  # takes long enough to hold up other requests
-            columns = await self._in_thread(reading.columns, answers)
-        else:
-            columns = reading.columns(answers, top=top)
-        return self._reader.readable(columns)
+            columns = await self._continue(reading, values, join_values(reading.answers, parts))
+            return self._reader.readable(columns)
+        if isinstance(reading, TranscriptReading):  # its search takes long
+            return await self._in_thread(self._read, parts, top)
+        return self._read(parts, top)
+
+    def _read(self, parts: Sequence[Arrays], top: int) -> dict[str, list[Any]]:
+        columns = [self.artefact.reading.columns(answers, top=top) for answers in parts]
+        return self._reader.readable(
+            {name: [value for each in columns for value in each[name]] for name in columns[0]}
+        )
 
     async def _continue(
         self, reading: ContinuationReading, values: Arrays, answers: Arrays
