@@ -1,12 +1,14 @@
 """The Open Inference Protocol, in this process."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from leyden.schema import Field
 from leyden.serving.server.errors import RequestError
+from leyden.serving.server.inference_protocol import decode_request
 from leyden.serving.server.tensors import BinaryData, read_tensor, write_tensor
 
 pytestmark = pytest.mark.anyio
@@ -322,3 +324,21 @@ async def test_the_example_of_the_description_is_answered_as_described(make_clie
     assert answer.json() == infer["responses"]["200"]["content"]["application/json"]["example"]
     assert "422" not in infer["responses"]
     assert "/v1/completions" not in paths
+
+
+async def test_values_without_columns_are_no_inputs():
+    pixels, without = (
+        Field(name=name, dtype="uint8", shape=("batch", size), meaning="")
+        for name, size in (("pixels", 2), ("without", 0))
+    )
+    reader = SimpleNamespace(values=(without, pixels))
+    tensor = {"name": "pixels", "datatype": "UINT8", "shape": [3, 2], "data": [1] * 6}
+
+    decoded = decode_request(
+        json.dumps({"inputs": [tensor]}).encode(), reader, json_size=None, outputs=[], max_rows=3
+    )
+
+    assert {name: array.shape for name, array in decoded.values.items()} == {
+        "pixels": (3, 2),
+        "without": (3, 0),
+    }
