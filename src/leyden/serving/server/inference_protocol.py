@@ -195,7 +195,9 @@ def _read_inputs(
     described = _by_name(content.get("inputs"), "inputs", list(fields))
     missing = [name for name in fields if name not in described]
     if missing:
-        raise bad_request(f"inputs: {', '.join(missing)} is missing.")
+        raise bad_request(
+            f"inputs: expected {', '.join(fields)}, but {', '.join(missing)} is not there."
+        )
     tensors = {name: read_tensor(each, fields[name], binary) for name, each in described.items()}
     if binary.rest:
         raise bad_request(f"{binary.rest} bytes of binary data belong to no input.")
@@ -217,12 +219,19 @@ def _read_inputs(
 
 def _read_outputs(content: Mapping[str, Any], known: Sequence[str]) -> dict[str, bool]:
     """Return the outputs that a request asks for, all by default, and which are binary."""
-    default = read_parameters(content).get("binary_data_output", False)
+    default = _flag(content, "binary_data_output", default=False)
     requested = _by_name(content.get("outputs", []), "outputs", known)
     return {
-        name: bool(read_parameters(requested.get(name, {})).get("binary_data", default))
+        name: _flag(requested.get(name, {}), "binary_data", default=default)
         for name in requested or known
     }
+
+
+def _flag(described: Mapping[str, Any], parameter: str, *, default: bool) -> bool:
+    value = read_parameters(described).get(parameter, default)
+    if not isinstance(value, bool):
+        raise bad_request(f"{parameter}: expected true or false, got {value!r:.80}.")
+    return value
 
 
 def _by_name(described: object, member: str, known: Sequence[str]) -> dict[str, Mapping[str, Any]]:
