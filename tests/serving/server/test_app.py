@@ -90,6 +90,18 @@ async def test_bad_json_is_refused(make_client, body, status, expected):
     assert expected.lower() in message(answer).lower()
 
 
+@pytest.mark.parametrize("depth", range(400, 1000, 20))
+async def test_json_of_any_depth_is_the_fault_of_the_client(make_client, depth):
+    deep = "[" * depth + "]" * depth
+    bodies = [f'{{"inputs": [{{"image": {deep}}}]}}', f'{{"inputs": [], "top": {deep}}}']
+    async with make_client() as client:
+        for body in bodies:
+            answer = await client.post(
+                "/v1/predict", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code in (400, 422)
+
+
 @pytest.mark.parametrize("row", [None, 1, "x", [], {}, {"image": 1}, {"image": "*"}])
 async def test_a_bad_row_is_named(make_client, row):
     async with make_client() as client:

@@ -76,6 +76,20 @@ async def test_shorter_rows_are_padded():
     assert long[0]["y"].tolist() == [[4] * 5]
 
 
+async def test_batches_of_large_rows_are_smaller(monkeypatch):
+    monkeypatch.setattr("leyden.serving.server.queue.BATCH_BYTES", 8 * 40)
+    network = Doubling()
+    queue = queue_of(network, batch_rows=64)
+
+    await asyncio.gather(
+        queue.answer(rows(1, 2, 3, length=20)),
+        *(queue.answer(rows(i, length=1)) for i in range(5)),
+        queue.answer(rows(4, length=100)),
+    )
+
+    assert network.shapes == [(2, 20), (2, 20), (4, 1), (1, 100)]
+
+
 @pytest.mark.parametrize("batch_rows", [1, 3, 7, 64])
 async def test_every_row_is_answered_in_batches_of_any_size(batch_rows):
     network = Doubling()

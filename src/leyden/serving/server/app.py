@@ -19,7 +19,6 @@ from leyden.serving.server.bodies import (
     decode_json,
     media_type,
     read_files,
-    read_top,
 )
 from leyden.serving.server.errors import (
     RequestError,
@@ -67,9 +66,8 @@ def create_app(
     app.include_router(inference_protocol.router)
     app.include_router(completions.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
-    app.add_exception_handler(RequestError, answer_client_error)
-    app.add_exception_handler(UserError, answer_client_error)
-    app.add_exception_handler(ClientDisconnect, answer_client_error)
+    for error in (RequestError, UserError, RecursionError, ClientDisconnect):
+        app.add_exception_handler(error, answer_client_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_fault)
     app.add_middleware(LimitBodies, max_bytes=options.max_bytes)
@@ -114,8 +112,7 @@ async def _predict_rows(request: Request, service: Service) -> list[dict[str, An
 
 async def _predict_files(request: Request, service: Service) -> list[dict[str, Any]]:
     most = service.options.max_rows
-    files, given = await read_files(request, max_files=most)
-    top = read_top(given)
+    files, top = await read_files(request, max_files=most)
     size = sum(len(content) for _, content in files)
     async with in_time(service.options.timeout):
         inputs = await service.decode(partial(decode_files, files, max_rows=most), size=size)

@@ -33,13 +33,12 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
     Raises:
         RequestError: If the body is not strict JSON, or not an object.
+        RecursionError: If it is nested too deeply.
     """
     try:
         content = json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_distinct
         )
-    except RecursionError:
-        raise RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.") from None
     except ValueError as error:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, f"The body is not JSON: {first_line(error)}."
@@ -57,6 +56,7 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
 
     Raises:
         RequestError: If the request or one of its rows cannot be read.
+        RecursionError: If it is nested too deeply.
     """
     content = parse_json(body)
     for name in content:
@@ -69,14 +69,14 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
         raise _unreadable(item, row=int(item.source.removeprefix("row ")))
-    return inputs, read_top(content.get("top", 0))
+    return inputs, _read_top(content.get("top", 0))
 
 
-async def read_files(request: Request, *, max_files: int) -> tuple[list[File], object]:
-    """Return the uploaded files of a form, and its field ``top``.
+async def read_files(request: Request, *, max_files: int) -> tuple[list[File], int]:
+    """Return the uploaded files of a form, and the number of the most probable classes.
 
     Raises:
-        RequestError: If there is no file.
+        RequestError: If there is no file, or the field ``top`` is not an integer.
     """
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -84,7 +84,7 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], o
         top = form.get("top", "0")
     if not files:
         raise _unprocessable("The form holds no file. Expected at least one.")
-    return files, int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top
+    return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)
 
 
 def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inputs:
@@ -105,12 +105,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
     return Inputs(names=names, fields=fields)
 
 
-def read_top(top: object) -> int:
-    """Return a valid number of classes.
-
-    Raises:
-        RequestError: If it is not an integer of at least 0.
-    """
+def _read_top(top: object) -> int:
     if isinstance(top, bool) or not isinstance(top, int | float) or top != top // 1 or top < 0:
         raise _unprocessable(f"top: expected an integer of at least 0, got {top!r:.80}.")
     return int(top)

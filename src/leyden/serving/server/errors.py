@@ -6,11 +6,14 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 INFERENCE_PROTOCOL = "/v2/"
 """Beginning of the paths of the Open Inference Protocol, which states another body of errors."""
+
+DISCONNECTED = 499
+"""Status in the log of a request whose client has gone, as nginx calls it."""
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Header of every response with status 503, in seconds."""
@@ -67,10 +70,17 @@ def error_response(error: RequestError, path: str) -> Response:
 
 
 async def answer_client_error(request: Request, error: Exception) -> Response:
-    """Answer an error of the client."""
-    if not isinstance(error, RequestError):
-        error = RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-    return error_response(error, request.url.path)
+    """Answer an error that the request has caused."""
+    match error:
+        case RequestError():
+            refused = error
+        case ClientDisconnect():  # nobody reads this
+            refused = RequestError(DISCONNECTED, "The client has gone.")
+        case RecursionError():
+            refused = RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
+        case _:
+            refused = RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    return error_response(refused, request.url.path)
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

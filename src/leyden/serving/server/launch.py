@@ -21,11 +21,12 @@ from leyden.errors import describe
 from leyden.serving.server.app import create_app
 from leyden.serving.server.keys import read_keys
 from leyden.serving.server.listener import listen, refuse_new_connections
+from leyden.serving.server.loading import load_service
 from leyden.serving.server.logs import log_as_json
 from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.options import Options
 from leyden.serving.server.protocol import Protocol
-from leyden.serving.server.service import Service, load_service
+from leyden.serving.server.service import Service
 
 LOG = logging.getLogger(__name__)
 

@@ -10,16 +10,14 @@ from time import perf_counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from leyden.serving.server.errors import DISCONNECTED
 from leyden.serving.server.logs import REQUEST_ID
 from leyden.serving.server.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 
 PLAIN_ID = re.compile(r"[!-~]{1,128}")
-"""Ids of clients that are taken over."""
-
-DISCONNECTED = 499
-"""Status of a request whose client has gone before it was answered; as nginx logs it."""
+"""Ids that clients may give."""
 
 
 class ObserveRequests:

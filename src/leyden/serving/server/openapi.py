@@ -52,9 +52,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     description = get_openapi(
         title=record["name"], version=record["version"], openapi_version="3.1.0", routes=app.routes
     )
-    description["components"] = {"schemas": _schemas(record)}
+    components = description.setdefault("components", {})
+    components["schemas"] = components.get("schemas", {}) | _schemas(record)
     if app.state.asks_for_keys:
-        description["components"]["securitySchemes"] = KEY
+        components["securitySchemes"] = KEY
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             operation["responses"] |= _errors(method)

@@ -10,6 +10,9 @@ from leyden.serving.artefact import Network
 from leyden.serving.server.errors import overloaded
 from leyden.tasks.readings import Arrays
 
+BATCH_BYTES = 32 * 2**20
+"""Largest size of the values of a batch of several rows: the network needs many times as much."""
+
 
 @dataclass(eq=False, kw_only=True)
 class Entry:
@@ -18,12 +21,14 @@ class Entry:
     Attributes:
         values: Arrays ``(rows, ...)`` by name.
         rows: Number of rows.
+        row_bytes: Size of a row in bytes.
         arrived: When they arrived, in seconds of the event loop.
         answers: The answers to come, ``(rows, ...)`` by name, or their error.
     """
 
     values: Arrays
     rows: int
+    row_bytes: int
     arrived: float
     answers: asyncio.Future[Arrays]
 
@@ -31,7 +36,8 @@ class Entry:
 class RowQueue:
     """Computes answers in batches of rows, in one thread.
 
-    A batch is computed when it is full, or when its first row has waited for ``delay`` seconds.
+    A batch is computed when it is full, or when its first row has waited for ``delay`` seconds. It
+    has at most ``batch_rows`` rows, and fewer if they are large.
     Only the event loop changes the state. The task that computes batches exists while rows wait, so
     a queue need not be closed.
 
@@ -86,29 +92,36 @@ class RowQueue:
         rows = count_rows(values)
         if self._rows + rows > self._most_rows:
             raise overloaded(f"{self._rows} rows wait for the network. Try again later.")
-        cuts = range(0, rows, self._batch_rows)
-        entries = [self._add(take_rows(values, cut, cut + self._batch_rows)) for cut in cuts]
+        entries = self._add(values)
         try:
             return await asyncio.gather(*(entry.answers for entry in entries))
         finally:
             for entry in entries:
                 self._remove(entry)
 
-    def _add(self, values: Arrays) -> Entry:
+    def _add(self, values: Arrays) -> list[Entry]:
+        """Add rows, cut into entries that a batch can hold."""
         loop = asyncio.get_running_loop()
-        entry = Entry(
-            values=values,
-            rows=count_rows(values),
-            arrived=loop.time(),
-            answers=loop.create_future(),
-        )
-        self._waiting[entry] = None
-        self._rows += entry.rows
+        rows = count_rows(values)
+        row_bytes = sum(array.nbytes for array in values.values()) // max(1, rows)
+        most = min(self._batch_rows, max(1, BATCH_BYTES // max(1, row_bytes)))
+        entries = [
+            Entry(
+                values=take_rows(values, start, start + most),
+                rows=min(most, rows - start),
+                row_bytes=row_bytes,
+                arrived=loop.time(),
+                answers=loop.create_future(),
+            )
+            for start in range(0, rows, most)
+        ]
+        self._waiting |= dict.fromkeys(entries)
+        self._rows += rows
         if self._rows >= self._batch_rows:
             self._filled.set()
         if self._worker is None:
             self._worker = loop.create_task(self._compute_batches())
-        return entry
+        return entries
 
     def _remove(self, entry: Entry) -> None:
         """Remove an entry if it waits."""
@@ -117,20 +130,24 @@ class RowQueue:
             self._rows -= entry.rows
 
     async def _compute_batches(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
-            oldest = next(iter(self._waiting))
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(oldest.arrived + self._delay):
-                    await self._filled.wait()
+            deadline = next(iter(self._waiting)).arrived + self._delay
+            if loop.time() < deadline:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await self._filled.wait()
             await self._compute(self._take_batch())
         self._worker = None
 
     def _take_batch(self) -> list[Entry]:
+        """Remove and return the entries that have waited longest and fit into a batch."""
         batch: list[Entry] = []
-        rows = 0
+        rows = row_bytes = 0
         for entry in list(self._waiting):
             rows += entry.rows
-            if rows > self._batch_rows:
+            row_bytes = max(row_bytes, entry.row_bytes)  # shorter rows are padded
+            if batch and (rows > self._batch_rows or rows * row_bytes > BATCH_BYTES):
                 break
             self._remove(entry)
             batch.append(entry)

@@ -1,18 +1,14 @@
 """The network that is served: it decodes rows, queues them, and reads the answers."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
-from leyden.errors import UserError
-from leyden.serving.artefact import GRAPHS, Artefact, Network, Session, read_artefact
+from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
-from leyden.serving.server.example import check_example
 from leyden.serving.server.options import Options
 from leyden.serving.server.queue import RowQueue
 from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
@@ -20,7 +16,7 @@ from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-SMALL = 16 * 2**10
+SMALL = 8 * 2**10
 """Largest size in bytes of a body that the event loop decodes: a thread would cost more."""
 
 
@@ -155,33 +151,3 @@ class Service:
     ) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
-
-
-def load_service(
-    folder: Path,
-    *,
-    options: Options,
-    pool: Executor,
-    observe_batch: Callable[[int], None],
-) -> Service:
-    """Load an exported network, and compare its answer to its example with the recorded one.
-
-    The arguments are those of ``Service``.
-
-    Raises:
-        UserError: If the network cannot be loaded without torch, or answers otherwise.
-    """
-    artefact = read_artefact(folder)
-    graph = folder / GRAPHS["onnx"]
-    if not graph.is_file():
-        raise UserError(f"{folder} has no graph in ONNX. Export the run with format=onnx.")
-    cores = len(os.sched_getaffinity(0))
-    network = Session(graph, threads=options.threads or max(1, cores - 1))
-    check_example(artefact, network)
-    return Service(
-        artefact=artefact,
-        network=network,
-        options=options,
-        pool=pool,
-        observe_batch=observe_batch,
-    )
