@@ -142,6 +142,14 @@ async def test_a_completion_ends_before_a_stop(make_reciter, client_of, stop, st
     assert network.calls == len(READER.encode(["naïve 文字 🎉 END"])[0, 1:])
 
 
+async def test_the_beginning_of_a_stop_at_the_end_is_text(make_reciter, client_of):
+    async with client_of(make_reciter()) as client:
+        answer = (await client.post(PATH, json={"prompt": PROMPT, "stop": "v never"})).json()
+
+    assert answer["choices"][0]["text"] == "naïv"
+    assert answer["choices"][0]["finish_reason"] == "length"
+
+
 def test_what_may_become_a_stop_is_held_back():
     text = TextUntil(["abc", "bd"])
 

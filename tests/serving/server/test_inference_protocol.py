@@ -195,6 +195,16 @@ async def test_what_the_protocol_does_not_allow_is_refused(make_client, request_
     assert expected in message(answer)
 
 
+@pytest.mark.parametrize("member", ["data", "shape", "datatype", "name"])
+async def test_json_of_any_depth_is_refused(make_client, member):
+    deep = json.dumps(one_row(**{member: "deep"})).replace('"deep"', "[" * 900 + "]" * 900)
+    async with make_client() as client:
+        answer = await client.post(INFER, content=deep)
+
+    assert answer.status_code == 400
+    assert message(answer)
+
+
 @pytest.mark.parametrize(
     ("size", "header", "content", "expected"),
     [
