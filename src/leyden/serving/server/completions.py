@@ -10,13 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from leyden.data.inputs import Reader
-from leyden.data.text.reader import TextReader
 from leyden.errors import UserError, did_you_mean
 from leyden.serving.server.bodies import parse_json
 from leyden.serving.server.errors import RequestError, error_body
@@ -24,6 +23,9 @@ from leyden.serving.server.limits import in_time
 from leyden.serving.server.logs import REQUEST_ID
 from leyden.serving.server.service import Service
 from leyden.tasks.readings import Arrays, ContinuationReading
+
+if TYPE_CHECKING:  # servers of other data do without it
+    from leyden.data.text.reader import TextReader
 
 router = APIRouter()
 
@@ -141,16 +143,16 @@ def decode_completion(
     Raises:
         RequestError: If the request cannot be answered.
     """
-    assert isinstance(reader, TextReader)
     content = {name: value for name, value in parse_json(body).items() if value is not None}
     _check_members(content, model)
-    values = _encode_prompt(content.get("prompt"), reader)
+    texts = cast("TextReader", reader)  # as that of every language model
+    values = _encode_prompt(content.get("prompt"), texts)
     settings = {
         setting: _number(content[name], name, least)
         for name, (setting, least) in SAMPLING.items()
         if name in content
     }
-    longest = reader.max_tokens + reading.new_tokens - values["tokens"].shape[1]
+    longest = texts.max_tokens + reading.new_tokens - values["tokens"].shape[1]
     asked = replace(reading, **settings)
     if asked.new_tokens > longest:
         _refuse(
@@ -158,7 +160,7 @@ def decode_completion(
         )
     return CompletionRequest(
         values=values,
-        token_bytes=reader.token_bytes,
+        token_bytes=texts.token_bytes,
         reading=asked,
         stops=_read_stops(content.get("stop", [])),
         stream=_boolean(content.get("stream", False), "stream"),
@@ -178,7 +180,7 @@ def _check_members(content: Mapping[str, Any], model: str) -> None:
         )
 
 
-def _encode_prompt(prompt: object, reader: TextReader) -> Arrays:
+def _encode_prompt(prompt: object, reader: "TextReader") -> Arrays:
     """Return the tokens of a prompt, none of which is cut off."""
     if not isinstance(prompt, str):
         _refuse(f"prompt: expected a string, got {prompt!r:.80}.")
