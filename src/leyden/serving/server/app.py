@@ -34,6 +34,7 @@ from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.observation import ObserveRequests
 from leyden.serving.server.openapi import describe
 from leyden.serving.server.options import Options
+from leyden.serving.server.page import page_router
 from leyden.serving.server.service import Service
 
 router = APIRouter()
@@ -68,6 +69,7 @@ def create_app(
     app.include_router(router)
     app.include_router(inference_protocol.router)
     app.include_router(completions.router)
+    app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     for error in (RequestError, UserError, RecursionError, ClientDisconnect):
         app.add_exception_handler(error, answer_client_error)

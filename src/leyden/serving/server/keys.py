@@ -11,12 +11,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leyden.errors import UserError, first_line
+from leyden.serving.server import page
 from leyden.serving.server.errors import RequestError, error_response
 
 VARIABLE = "LEYDEN_API_KEYS"
 """Environment variable of the keys, separated by commas or white space."""
 
-OPEN = frozenset({"/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
+PROBES = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+
+OPEN = frozenset({*PROBES, *page.FILES})
 """Paths that need no key."""
 
 
