@@ -32,12 +32,13 @@ from leyden.serving.artefact import (
     RECORD,
     WEIGHTS,
     Network,
+    graph_inputs,
     is_artefact,
     write_reader,
 )
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.deployment import write_deployment
-from leyden.serving.graph import Graph, compute_answers, graph_inputs
+from leyden.serving.graph import Graph, compute_answers
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.precision import TOLERANCES, measure, quantise

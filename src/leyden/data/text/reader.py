@@ -27,7 +27,7 @@ from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, decode_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
-from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
+from leyden.data.text.vocabulary import PADDING, bytes_of_tokens, encode, load_vocabulary
 from leyden.schema import Field
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class TextReader(Reader):
                 shape=("batch", "length"),
                 meaning=f"ids of tokenizer.json, at most {self.max_tokens}, then {PADDING} up to "
                 "the longest text of the batch",
+                most=self.max_tokens,
             ),
         )
 
@@ -83,6 +84,11 @@ class TextReader(Reader):
     def tokenizer(self) -> "Tokenizer":
         """The tokenizer of the vocabulary."""
         return load_vocabulary(self.vocabulary)
+
+    @cached_property
+    def token_bytes(self) -> list[bytes]:
+        """UTF-8 of each token, which may begin or end within a character."""
+        return bytes_of_tokens(self.tokenizer)
 
     def files(self, paths: Sequence[str]) -> list[Path]:
         """List files of any suffix, and those below folders."""
