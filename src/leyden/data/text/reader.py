@@ -86,6 +86,14 @@ class TextReader(Reader):
         return load_vocabulary(self.vocabulary)
 
     @cached_property
+    def longest(self) -> int:
+        """Characters of a text that are encoded, because a text of megabytes takes seconds.
+
+        They hold more than ``max_tokens`` tokens, and the whole word that the last one is from.
+        """
+        return 2 * self.max_tokens * max(map(len, self.token_bytes))
+
+    @cached_property
     def token_bytes(self) -> list[bytes]:
         """UTF-8 of each token, which may begin or end within a character."""
         return bytes_of_tokens(self.tokenizer)
@@ -145,7 +153,8 @@ class TextReader(Reader):
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
-        rows = encode(self.tokenizer, texts, max_tokens=self.max_tokens)
+        beginnings = [text[: self.longest] for text in texts]
+        rows = encode(self.tokenizer, beginnings, max_tokens=self.max_tokens)
         tokens = np.full((len(rows), max(map(len, rows))), PADDING, np.int64)
         for row, ids in zip(tokens, rows, strict=True):
             row[: len(ids)] = ids
