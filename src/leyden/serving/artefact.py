@@ -27,6 +27,9 @@ GRAPHS = {"onnx": "model.onnx", "pt2": "model.pt2"}
 WEIGHTS, NORMALISATION = "model.safetensors", "normalisation.safetensors"
 """Files of an export of the weights alone, which has no graph."""
 
+TOP = 5
+"""Number of the most probable classes in a prediction for which a request states none."""
+
 Network = Callable[[Arrays], Arrays]
 """Computes the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
 

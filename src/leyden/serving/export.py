@@ -30,6 +30,7 @@ from leyden.serving.artefact import (
     FORMAT,
     GRAPHS,
     RECORD,
+    TOP,
     WEIGHTS,
     Network,
     graph_inputs,
@@ -52,9 +53,6 @@ from leyden.workflows.finished import FinishedRun, load_run
 
 VERSION_DIGITS = 12
 """Digits of the SHA-256 of the graph, or of the weights, that name a version."""
-
-EXAMPLE_CLASSES = 5
-"""Number of the most probable classes in the example."""
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
@@ -358,9 +356,9 @@ def _example(
     rows = (reader.encode_row(batch, row) for batch, row in numbered)
     # A text may consist of an unknown token alone, which spells nothing.
     row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
-    columns = reading.predict(network, inputs.fields, top=EXAMPLE_CLASSES)
+    columns = reading.predict(network, inputs.fields, top=TOP)
     return {
-        "request": {"inputs": [row], "top": EXAMPLE_CLASSES},
+        "request": {"inputs": [row], "top": TOP},
         "response": {
             "predictions": list(as_rows(reader.readable(columns))),
             "model": {name: record[name] for name in ("name", "version")},

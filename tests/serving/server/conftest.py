@@ -117,7 +117,16 @@ def make_service():
 
     def make(*, network=brightness, reader=IMAGES, reading=TONES, metrics=None, **options):
         response = {
-            "predictions": [{"class": "dark", "probability": 1.0}],
+            "predictions": [
+                {
+                    "class": "dark",
+                    "probability": 1.0,
+                    "top": [
+                        {"class": "dark", "probability": 1.0},
+                        {"class": "light", "probability": 0.0},
+                    ],
+                }
+            ],
             "model": {"name": "brightness", "version": "1"},
         }
         record = {

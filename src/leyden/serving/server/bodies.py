@@ -12,6 +12,7 @@ from starlette.requests import Request
 from leyden.data.inputs import Inputs, Reader, join_values
 from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
+from leyden.serving.artefact import TOP
 from leyden.serving.server.errors import RequestError
 
 File = tuple[str, bytes]
@@ -69,7 +70,7 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
         raise _unreadable(item, row=int(item.source.removeprefix("row ")))
-    return inputs, _read_top(content.get("top", 0))
+    return inputs, _read_top(content.get("top", TOP))
 
 
 async def read_files(request: Request, *, max_files: int) -> tuple[list[File], int]:
@@ -81,7 +82,7 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], i
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         files = [(upload.filename or "", await upload.read()) for upload in uploads]
-        top = form.get("top", "0")
+        top = form.get("top", str(TOP))
     if not files:
         raise _unprocessable("The form holds no file. Expected at least one.")
     return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)

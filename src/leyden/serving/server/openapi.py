@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from leyden.serving.artefact import TOP
 from leyden.serving.server.completions_openapi import describe_completions
 from leyden.serving.server.inference_openapi import describe_inference
 from leyden.serving.server.keys import OPEN
@@ -37,9 +38,10 @@ ERROR = {
     "required": ["error"],
 }
 
-TOP = {
+TOP_CLASSES = {
     "type": "integer",
     "minimum": 0,
+    "default": TOP,
     "description": "Number of the most probable classes in each prediction.",
 }
 
@@ -76,14 +78,14 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "inputs": {"type": "array", "items": _reference("Row")},
-                "top": TOP,
+                "top": TOP_CLASSES,
             },
             "required": ["inputs"],
             "additionalProperties": False,
         },
         "Upload": {
             "type": "object",
-            "properties": {"top": TOP},
+            "properties": {"top": TOP_CLASSES},
             "additionalProperties": {
                 "type": "string",
                 "format": "binary",
