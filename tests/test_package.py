@@ -181,6 +181,29 @@ def test_an_artefact_predicts_where_torch_is_not_installed(
     assert found["MiB"] <= 200
 
 
+def test_commands_run_where_torch_is_not_installed(artefact, interpreter, tmp_path):
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "image.png")
+
+    def run(*words):
+        return subprocess.run(
+            [interpreter, "-I", "-m", "leyden", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    predicted = run("predict", f"export={artefact}", "image.png")
+    mistaken = run("predict", f"exprot={artefact}", "image.png")
+    refused = [run(*words) for words in (["train"], ["predict", "run=digits", "image.png"])]
+
+    assert predicted.stdout.startswith("file,class,probability\nimage.png,"), predicted.stderr
+    assert "Did you mean 'export'?" in mistaken.stderr
+    for done in refused:
+        assert done.returncode == 2
+        assert "pip install leyden" in done.stderr
+
+
 def test_a_project_trains_evaluates_and_predicts_with_its_own_classes(project):
     done = leyden(project, "train", *(f"{group}=tides" for group in ADDED), "debug=smoke")
     assert done.returncode == 0, done.stderr

@@ -4,18 +4,16 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import convert_errors
-from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
 from leyden.printable import cell, predicted_cell
-from leyden.runs.folder import find_run
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [format=csv|jsonl] [KEY=VALUE …]
        leyden predict export=EXPORT input=PATH [PATH …] [format=csv|jsonl]
@@ -38,11 +36,23 @@ def run(words: Sequence[str]) -> None:
     # An empty path would be the current folder.
     inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
     predict = _predict_with_run if arguments.one("export") is None else _predict_with_export
-    with convert_errors(arguments.overrides):
+    with _converted_errors(arguments):
         PRINTERS[output_format](predict(arguments, inputs))
 
 
+def _converted_errors(arguments: Arguments) -> AbstractContextManager[None]:
+    """Convert errors of a run's config; exports have none, and need no package that reads one."""
+    if arguments.one("export") is not None:
+        return nullcontext()
+    from leyden.config.origins import convert_errors
+
+    return convert_errors(arguments.overrides)
+
+
 def _predict_with_run(arguments: Arguments, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
+    from leyden.config.shorthands import expand_shorthands
+    from leyden.runs.folder import find_run
+
     chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
     find_run(chosen)  # reports a wrong path before the slow import of torch
     quiet()
