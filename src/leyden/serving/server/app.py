@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from leyden.errors import UserError
 from leyden.serving.server.bodies import (
@@ -61,6 +62,8 @@ def create_app(
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
     metrics.observe_queue(lambda: app.state.service.queued_rows)
+    # a plain route, because FastAPI would look for parameters and models, which it has none of
+    app.add_route("/v1/predict", predict, methods=["POST"])
     app.include_router(router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     for error in (RequestError, UserError, RecursionError, ClientDisconnect):
@@ -69,7 +72,8 @@ def create_app(
     app.add_exception_handler(Exception, answer_fault)
     app.add_middleware(LimitBodies, max_bytes=options.max_bytes)
     app.add_middleware(RequireKey, keys=keys)
-    app.add_middleware(ObserveRequests, metrics=metrics)
+    plain = frozenset(route.path for route in app.routes if type(route) is Route)
+    app.add_middleware(ObserveRequests, metrics=metrics, plain_routes=plain)
     return app
 
 
@@ -79,7 +83,6 @@ def current_service(request: Request) -> Service:
     return service
 
 
-@router.post("/v1/predict", summary="Predict rows or files")
 async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
     service = current_service(request)

@@ -78,9 +78,10 @@ async def answer_client_error(request: Request, error: Exception) -> Response:  
 async def answer_http_error(request: Request, error: Exception) -> Response:
     """Answer an error that Starlette has raised, such as an unknown path."""
     assert isinstance(error, HTTPException)
+    path, method = f"{request.url.path:.200}", f"{request.method:.20}"
     messages = {
-        HTTPStatus.NOT_FOUND: f"There is no {request.url.path}. /openapi.json describes all paths.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}.",
+        HTTPStatus.NOT_FOUND: f"There is no {path}. /openapi.json describes all paths.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {method}.",
     }
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))
     return error_response(RequestError(error.status_code, message, headers=error.headers))

@@ -50,6 +50,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     description = get_openapi(
         title=record["name"], version=record["version"], openapi_version="3.1.0", routes=app.routes
     )
+    description["paths"]["/v1/predict"] = {"post": _predict(record["example"])}
     components = description.setdefault("components", {})
     components["schemas"] = components.get("schemas", {}) | _schemas(record)
     if app.state.asks_for_keys:
@@ -59,7 +60,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["responses"] |= _errors(method)
             if app.state.asks_for_keys and path not in OPEN:
                 operation["security"] = [{"Key": []}]
-    description["paths"]["/v1/predict"]["post"] |= _predict(record["example"])
     return description
 
 
@@ -104,6 +104,9 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _predict(example: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "summary": "Predict rows or files",
+        "description": "Predicts the rows of a JSON request, or those of uploaded files.",
+        "operationId": "predict",
         "requestBody": {
             "required": True,
             "content": {
@@ -124,7 +127,6 @@ def _predict(example: Mapping[str, Any]) -> dict[str, Any]:
                     }
                 },
             },
-            **_errors("post"),
         },
     }
 
