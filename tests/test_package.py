@@ -132,8 +132,9 @@ def interpreter(site, tmp_path_factory):
     folder = tmp_path_factory.mktemp("without_torch")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     (packages,) = folder.glob("venv/lib/python*/site-packages")
-    (packages / "leyden").symlink_to(site / "leyden")
-    for name in ("numpy", "onnxruntime", "pillow"):
+    for path in site.iterdir():
+        (packages / path.name).symlink_to(path)
+    for name in ("filelock", "numpy", "onnxruntime", "pillow", "tqdm"):
         files = distribution(name).files
         assert files is not None
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
@@ -194,14 +195,23 @@ def test_commands_run_where_torch_is_not_installed(artefact, interpreter, tmp_pa
         )
 
     predicted = run("predict", f"export={artefact}", "image.png")
+    written = run("predict", f"export={artefact}", "image.png", "output=rows.csv", "processes=2")
     mistaken = run("predict", f"exprot={artefact}", "image.png")
     refused = [run(*words) for words in (["train"], ["predict", "run=digits", "image.png"])]
 
     assert predicted.stdout.startswith("file,class,probability\nimage.png,"), predicted.stderr
+    assert (tmp_path / "rows.csv").read_text() == predicted.stdout, written.stderr
     assert "Did you mean 'export'?" in mistaken.stderr
     for done in refused:
         assert done.returncode == 2
         assert "pip install leyden" in done.stderr
+
+
+def test_a_wheel_holds_the_page_of_the_server(site):
+    page = Path("leyden", "serving", "server", "page")
+    expected = {file.name for file in (ROOT / "src" / page).iterdir()}
+
+    assert {file.name for file in (site / page).iterdir()} == expected
 
 
 def test_a_project_trains_evaluates_and_predicts_with_its_own_classes(project):

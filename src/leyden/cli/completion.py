@@ -90,7 +90,16 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
-    "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
+    "predict": {
+        "run": (),
+        "export": (),
+        "input": (),
+        "format": ("csv", "jsonl"),
+        "output": (),
+        "processes": (),
+        "top": (),
+        "columns": ("all",),
+    },
     "export": {
         "run": (),
         "to": (),
@@ -175,7 +184,7 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
     if key in COMMAND_KEYS[command]:
         runs = [run for run in _runs(key) if run.startswith(value)]
         yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
-        if key in ("run", "path", "input", "to", "export", "keys") and not runs:
+        if key in ("run", "path", "input", "to", "export", "keys", "output") and not runs:
             yield from _paths(value)
         return
     from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra

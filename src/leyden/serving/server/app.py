@@ -33,6 +33,7 @@ from leyden.serving.server.metrics import Metrics
 from leyden.serving.server.observation import ObserveRequests
 from leyden.serving.server.openapi import describe
 from leyden.serving.server.options import Options
+from leyden.serving.server.page import page_router
 from leyden.serving.server.service import Service
 
 router = APIRouter()
@@ -65,6 +66,7 @@ def create_app(
     # a plain route, because FastAPI would look for parameters and models, which it has none of
     app.add_route("/v1/predict", predict, methods=["POST"])
     app.include_router(router)
+    app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     for error in (RequestError, UserError, RecursionError, ClientDisconnect):
         app.add_exception_handler(error, answer_client_error)

@@ -11,12 +11,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leyden.errors import UserError, first_line
+from leyden.serving.server import page
 from leyden.serving.server.errors import RequestError, error_response
 
 VARIABLE = "LEYDEN_API_KEYS"
 """Environment variable of the keys, separated by commas or white space."""
 
-OPEN = frozenset({"/", "/healthz", "/readyz"})
+OPEN = frozenset({"/healthz", "/readyz", *page.FILES})
 """Paths that need no key."""
 
 
