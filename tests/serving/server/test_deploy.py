@@ -23,8 +23,11 @@ UNIT = (DEPLOY / "leyden.service").read_text()
 DRAIN = GRACE + LAST + Options.timeout
 """Seconds that requests may take to end after SIGTERM."""
 
-FOLDERS = re.compile(r"(?<![\w.:/])/(build|opt|srv)\b")
+FOLDERS = re.compile(r"(?<![\w.:/])/(build|etc/leyden|opt|srv)\b")
 """Folders of the image and of the machine, which are in a temporary folder here."""
+
+DESCRIBED = ("FROM", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "CMD")
+"""Instructions that build nothing."""
 
 
 def instructions():
@@ -59,8 +62,10 @@ class Image:
         self.environment = kept | {"HOME": str(root / "root")}
         self._export = export
         self._folder = root
+        build = {"ARG": self._arg, "WORKDIR": self._workdir, "COPY": self._copy, "RUN": self._run}
         for name, text in instructions():
-            getattr(self, f"_{name.lower()}", lambda _: None)(text)
+            if name not in DESCRIBED:
+                build[name](text)
         self.home.mkdir()
         self.environment["HOME"] = str(self.home)
 
@@ -182,20 +187,37 @@ def test_the_packages_are_those_of_the_project():
     assert set(listed) <= {*serve, *project["dependencies"]}
 
 
-@pytest.mark.slow
-def test_the_unit_serves_with_keys_and_reloads(image, start_command, example, tmp_path):
-    (tmp_path / "keys").write_text("secret\n")
-    words = shlex.split(image.within(setting("ExecStart").replace("%d", str(tmp_path))))
-    server = start_command([*words, "port=0"], image.environment)
-    answers = [
-        httpx.post(f"{server.url}/v1/predict", json=example["request"], headers=headers)
-        for headers in ({}, {"X-API-Key": "secret"})
-    ]
-    reload = setting("ExecReload").replace("$MAINPID", str(server.process.pid))
-    subprocess.run(shlex.split(reload), check=True)
+@pytest.fixture
+def clone(tmp_path, exported):
+    """Return a folder with what is installed beside the unit: keys, and another export."""
+    folder = shutil.copytree(exported, tmp_path / "exports" / "digits")
+    record = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**record, "version": "other"}))
+    (tmp_path / "keys.txt").write_text("secret\n")
+    return tmp_path
 
-    assert [answer.status_code for answer in answers] == [401, 200]
-    wait_for(lambda: any("Replaced the network" in each["message"] for each in server.messages))
+
+@pytest.mark.slow
+def test_the_unit_serves_with_keys_and_replaces_the_network(image, start_command, example, clone):
+    export, keys = (
+        f"cd {clone}; {line}" for line in re.findall(r"^#   (install -D .*)", UNIT, re.MULTILINE)
+    )
+    place = setting("LoadCredential").partition(":")[2]
+    credentials = Path(image.within(place)).parent
+    assert image.run("sh", "-c", keys).returncode == 0
+    start = image.within(setting("ExecStart"))
+    words = shlex.split(start.replace("${CREDENTIALS_DIRECTORY}", str(credentials)))
+    server = start_command([*words, "port=0"], image.environment)
+
+    def ask(**headers):
+        return httpx.post(f"{server.url}/v1/predict", json=example["request"], headers=headers)
+
+    assert ask().status_code == 401
+    assert ask(authorization="Bearer secret").json() == example["response"]
+    assert image.run("sh", "-c", export).returncode == 0
+    reload = setting("ExecReload").replace("$MAINPID", str(server.process.pid))
+    assert image.run(*shlex.split(reload)).returncode == 0
+    wait_for(lambda: ask(authorization="Bearer secret").json()["model"]["version"] == "other")
     assert server.stop() == 0
 
 
