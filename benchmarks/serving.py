@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py [LITSERVE]
 
-LITSERVE is the folder of an environment with LitServe, ONNX Runtime, Pillow and python-multipart, by
-default that of the environment variable LEYDEN_LITSERVE. Without one LitServe is not measured.
+LITSERVE is the folder of an environment with LitServe, ONNX Runtime, Pillow and python-multipart;
+by default, that of the variable LEYDEN_LITSERVE. Without one LitServe is not measured.
 """
 
 import asyncio
