@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from leyden.serving.server.completions_openapi import describe_completions
+from leyden.serving.server.inference_openapi import describe_inference
 from leyden.serving.server.keys import OPEN
 
 ERRORS = {
@@ -60,6 +62,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["responses"] |= _errors(method)
             if app.state.asks_for_keys and path not in OPEN:
                 operation["security"] = [{"Key": []}]
+    describe_inference(description, app.state.service.artefact)
+    describe_completions(description, app.state.service.artefact)
     return description
 
 
