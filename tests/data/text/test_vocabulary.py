@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -12,6 +13,7 @@ from leyden.data.text.vocabulary import (
     load_vocabulary,
     train_vocabulary,
 )
+from leyden.errors import UserError
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "The Cat"] * 5
 
@@ -122,3 +124,11 @@ def test_the_tokenizer_is_the_one_that_was_trained():
     described = trained()
 
     assert json.loads(load_vocabulary(described).to_str()) == json.loads(described)
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    vocabulary = trained()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)  # cannot be imported
+
+    with pytest.raises(UserError, match="need the package tokenizers"):
+        load_vocabulary(vocabulary)

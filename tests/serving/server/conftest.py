@@ -72,17 +72,17 @@ def example(exported):
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory):
-    """Start ``leyden serve`` with some words on a free port; all servers are stopped at the end."""
+def start_command(tmp_path_factory):
+    """Start a command that serves on a free port; all servers are stopped at the end."""
     running = []
 
-    def start(*words, **environment):
+    def start(words, environment):
         log = tmp_path_factory.mktemp("server") / "log.jsonl"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "leyden", "serve", "port=0", *map(str, words)],
+                words,
                 cwd=log.parent,
-                env=os.environ | environment,
+                env=environment,
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,
@@ -98,6 +98,17 @@ def start_server(tmp_path_factory):
             process.terminate()
     for process in running:
         process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def start_server(start_command):
+    """Start ``leyden serve`` with some words."""
+
+    def start(*words, **environment):
+        command = [sys.executable, "-m", "leyden", "serve", "port=0", *map(str, words)]
+        return start_command(command, os.environ | environment)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,9 @@ def load_vocabulary(vocabulary: str) -> "Tokenizer":
     tokens, merges = content["model"]["vocab"], content["model"]["merges"]
     if sorted(tokens.values()) != list(range(len(tokens))):
         raise ValueError("the ids of the vocabulary are not those of its tokens")
+    library = _library()
     try:
-        model = _library().models.BPE(tokens, [(left, right) for left, right in merges])
+        model = library.models.BPE(tokens, [(left, right) for left, right in merges])
     except Exception as error:  # the library raises plain Exception
         raise ValueError(first_line(error)) from error
     tokenizer = _tokenizer(model, lowercase=content["normalizer"] is not None)
