@@ -20,12 +20,9 @@ from leyden.data.parts import CellCounts, Counts, FilePart, Keep, Part, file_par
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.schema import Field
+from leyden.schema import Arrays, Field
 
 log = logging.getLogger(__name__)
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Arrays ``(rows, ...)`` by name."""
 
 SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
 """End of a lower-case file name that may name a format."""

@@ -24,7 +24,7 @@ from leyden.data.inputs import Reader
 from leyden.errors import UserError, first_line
 from leyden.files import write_aside
 from leyden.runs.folder import write_json
-from leyden.schema import Field
+from leyden.schema import Arrays, Field, count_rows
 from leyden.serving.artefact import (
     CARD,
     FORMAT,
@@ -47,7 +47,7 @@ from leyden.serving.predictor import as_rows
 from leyden.serving.program import write_program
 from leyden.serving.weights import write_weights
 from leyden.tasks.base import Task
-from leyden.tasks.readings import Arrays, Reading
+from leyden.tasks.readings import Reading
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
 
@@ -193,7 +193,7 @@ def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> lis
         rows = next(chunks, None)
         if rows is None:
             raise UserError(f"No row of {', '.join(inputs)} can be read. Expected other files.")
-        count = _count_rows(rows)
+        count = count_rows(rows)
         numbers = [np.arange(start, start + size) % count for start, size in enumerate(BATCHES)]
         return [{name: values[each] for name, values in rows.items()} for each in numbers]
     try:
@@ -310,7 +310,7 @@ def _compare(
         answers, expected = network(values), compute_answers(task, data, values)
         deviation = task.reading.deviation(answers, expected)
         if not deviation <= tolerance:
-            rows = _count_rows(values)
+            rows = count_rows(values)
             raise UserError(
                 f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
                 f"of {rows} rows; expected at most {tolerance:g}. Nothing was written. A network "
@@ -352,7 +352,7 @@ def _example(
     batches: Sequence[Arrays],
 ) -> dict[str, Any]:
     """Return a request with one of the rows compared, and its response, as a server gives them."""
-    numbered = ((batch, row) for batch in batches for row in range(_count_rows(batch)))
+    numbered = ((batch, row) for batch in batches for row in range(count_rows(batch)))
     rows = (reader.encode_row(batch, row) for batch, row in numbered)
     # A text may consist of an unknown token alone, which spells nothing.
     row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
@@ -364,7 +364,3 @@ def _example(
             "model": {name: record[name] for name in ("name", "version")},
         },
     }
-
-
-def _count_rows(values: Arrays) -> int:
-    return len(next(iter(values.values())))

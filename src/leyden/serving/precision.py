@@ -16,13 +16,13 @@ from leyden.batch import Batch
 from leyden.data.base import DataModule
 from leyden.data.rows import SPLITS, Split
 from leyden.files import write_aside
+from leyden.schema import Arrays
 from leyden.serving.artefact import Network
 from leyden.tasks.base import Task
 from leyden.tasks.classification import Classification
 from leyden.tasks.ctc import CTC
 from leyden.tasks.language_modelling import LanguageModelling
 from leyden.tasks.multilabel import Multilabel
-from leyden.tasks.readings import Arrays
 from leyden.tasks.regression import Regression
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.outputs import GivenOutputs, measure_batches

@@ -10,12 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import PROBABILITY, SEPARATOR, Field
+from leyden.schema import PROBABILITY, SEPARATOR, Arrays, Field
 from leyden.tasks.continuation import Continuation
 from leyden.tasks.ctc_decoding import beam_search, greedy
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Arrays ``(batch, ...)`` by name."""
 
 SIGNIFICANT = 7
 """Significant digits of a number, relative to the standard deviation of the targets."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
-from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
+from leyden.data.inputs import FileReader, Inputs, read_files
 from leyden.data.parts import Part
-from leyden.schema import Field
+from leyden.schema import Arrays, Field
 
 SHORTEST_FRAMES = 8
 """Frames of the shortest batch of recordings."""

@@ -17,12 +17,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from leyden.data.inputs import Reader
 from leyden.errors import UserError, did_you_mean
+from leyden.schema import Arrays
 from leyden.serving.server.bodies import parse_json
 from leyden.serving.server.errors import RequestError, error_body
 from leyden.serving.server.limits import in_time
 from leyden.serving.server.logs import REQUEST_ID
 from leyden.serving.server.service import Service
-from leyden.tasks.readings import Arrays, ContinuationReading
+from leyden.tasks.readings import ContinuationReading
 
 if TYPE_CHECKING:  # servers of other data do without it
     from leyden.data.text.reader import TextReader

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from leyden.data.inputs import Reader
 from leyden.errors import did_you_mean
+from leyden.schema import Arrays
 from leyden.serving.artefact import Artefact, graph_inputs
 from leyden.serving.server.bodies import DIGITS, kind_of, limit_rows, parse_json
 from leyden.serving.server.errors import INFERENCE_PROTOCOL, RequestError, overloaded
@@ -32,7 +33,6 @@ from leyden.serving.server.tensors import (
     read_tensor,
     write_tensor,
 )
-from leyden.tasks.readings import Arrays
 
 router = APIRouter(prefix=INFERENCE_PROTOCOL.rstrip("/"), tags=["Open Inference Protocol"])
 

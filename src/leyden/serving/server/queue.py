@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from leyden.schema import Arrays, count_rows, take_rows
 from leyden.serving.artefact import Network
 from leyden.serving.server.errors import overloaded
-from leyden.tasks.readings import Arrays
 
 BATCH_BYTES = 32 * 2**20
 """Largest size of the values of a batch of several rows: the network needs many times as much."""
@@ -184,13 +184,3 @@ class RowQueue:
             parts.append(take_rows(answers, start, start + entry.rows))
             start += entry.rows
         return parts
-
-
-def count_rows(values: Arrays) -> int:
-    """Return the number of rows of arrays ``(rows, ...)`` by name."""
-    return len(next(iter(values.values())))
-
-
-def take_rows(values: Arrays, start: int, end: int) -> Arrays:
-    """Return some rows of arrays ``(rows, ...)`` by name."""
-    return {name: array[start:end] for name, array in values.items()}

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
+from leyden.schema import Arrays
 from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
 from leyden.serving.server.options import Options
 from leyden.serving.server.queue import RowQueue
-from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
+from leyden.tasks.readings import ContinuationReading, TranscriptReading
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -10,19 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import Field
+from leyden.schema import DATATYPES, Field
 from leyden.serving.server.bodies import kind_of
 from leyden.serving.server.errors import RequestError
-
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "int16": "INT16",
-    "int64": "INT64",
-    "float32": "FP32",
-    "float64": "FP64",
-}
-"""Name of each dtype."""
 
 ELEMENTS: Mapping[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 """Types of the JSON values that a tensor holds, by the kind of its dtype."""
@@ -121,7 +111,7 @@ def describe_field(field: Field) -> dict[str, Any]:
     return {
         "name": field.name,
         "datatype": DATATYPES[field.dtype],
-        "shape": [size if isinstance(size, int) else -1 for size in field.shape],
+        "shape": field.sizes,
     }
 
 
