@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -19,10 +19,10 @@ from leyden.data.inputs import Reader
 from leyden.errors import UserError, did_you_mean
 from leyden.schema import Arrays
 from leyden.serving.server.bodies import parse_json
-from leyden.serving.server.errors import RequestError, error_body
+from leyden.serving.server.errors import RequestError, error_body, unprocessable
 from leyden.serving.server.limits import in_time
 from leyden.serving.server.logs import REQUEST_ID
-from leyden.serving.server.service import Service
+from leyden.serving.server.service import Service, service_of
 from leyden.tasks.readings import ContinuationReading
 
 if TYPE_CHECKING:  # servers of other data do without it
@@ -91,7 +91,7 @@ class Piece:
 @router.post("/v1/completions", summary="Continue a text", tags=["Language models"])
 async def complete(request: Request) -> Response:
     """Continue a prompt, token by token with ``stream``."""
-    service: Service = request.app.state.service
+    service = service_of(request)
     reading = service.artefact.reading
     if not isinstance(reading, ContinuationReading):
         raise RequestError(
@@ -109,25 +109,15 @@ async def complete(request: Request) -> Response:
         "created": int(time.time()),
         "model": service.model["name"],
     }
-    if asked.stream:
-        return StreamingResponse(
-            _events(envelope, first, pieces),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
-        )
-    whole = [first, *[piece async for piece in pieces]]
-    prompt, completion = asked.values["tokens"].shape[1], whole[-1].tokens
-    text = Piece(
-        text="".join(piece.text for piece in whole),
-        tokens=completion,
-        finish_reason=whole[-1].finish_reason,
+    if not asked.stream:
+        whole = _join([first, *[piece async for piece in pieces]])
+        usage = _count_tokens(asked, whole)
+        return JSONResponse({**envelope, "choices": [_choice(whole)], "usage": usage})
+    return StreamingResponse(
+        _events(envelope, first, pieces),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache"},
     )
-    usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    return JSONResponse({**envelope, "choices": [_choice(text)], "usage": usage})
 
 
 def decode_completion(
@@ -156,7 +146,7 @@ def decode_completion(
     longest = texts.max_tokens + reading.new_tokens - values["tokens"].shape[1]
     asked = replace(reading, **settings)
     if asked.new_tokens > longest:
-        _refuse(
+        raise unprocessable(
             f"max_tokens: expected at most {longest} after this prompt, got {asked.new_tokens}."
         )
     return CompletionRequest(
@@ -171,9 +161,11 @@ def decode_completion(
 def _check_members(content: Mapping[str, Any], model: str) -> None:
     for name, value in content.items():
         if name not in MEMBERS:
-            _refuse(f"{name!r:.80} is not supported.{did_you_mean(name, MEMBERS)}")
+            raise unprocessable(f"{name!r:.80} is not supported.{did_you_mean(name, MEMBERS)}")
         if name in NEUTRAL and value != NEUTRAL[name]:
-            _refuse(f"{name}: only {json.dumps(NEUTRAL[name])} is supported, got {value!r:.80}.")
+            raise unprocessable(
+                f"{name}: only {json.dumps(NEUTRAL[name])} is supported, got {value!r:.80}."
+            )
     if content.get("model", model) != model:
         raise RequestError(
             HTTPStatus.NOT_FOUND,
@@ -184,15 +176,15 @@ def _check_members(content: Mapping[str, Any], model: str) -> None:
 def _encode_prompt(prompt: object, reader: "TextReader") -> Arrays:
     """Return the tokens of a prompt, none of which is cut off."""
     if not isinstance(prompt, str):
-        _refuse(f"prompt: expected a string, got {prompt!r:.80}.")
+        raise unprocessable(f"prompt: expected a string, got {prompt!r:.80}.")
     most = reader.max_tokens
     longest = max(map(len, reader.token_bytes))  # encoding a prompt of megabytes takes seconds
     is_long = len(prompt) > most * longest
     if is_long or len(reader.tokenizer.encode(prompt, add_special_tokens=False)) > most:
-        _refuse(f"prompt: expected at most {most} tokens, got more.")
+        raise unprocessable(f"prompt: expected at most {most} tokens, got more.")
     inputs = reader.decode_rows([{"text": prompt}])
     for item in inputs.rejected:
-        _refuse(f"prompt: {item.reason}.")
+        raise unprocessable(f"prompt: {item.reason}.")
     return inputs.fields
 
 
@@ -200,23 +192,27 @@ def _number(value: Any, name: str, least: int) -> Any:
     noun, types = ("a number", int | float) if name == "temperature" else ("an integer", int)
     is_number = isinstance(value, types) and not isinstance(value, bool)
     if not is_number or not least <= value < math.inf:
-        _refuse(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
+        raise unprocessable(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
     return value
 
 
 def _boolean(value: object, name: str) -> bool:
     if not isinstance(value, bool):
-        _refuse(f"{name}: expected true or false, got {value!r:.80}.")
+        raise unprocessable(f"{name}: expected true or false, got {value!r:.80}.")
     return value
 
 
 def _read_stops(given: object) -> list[str]:
     stops = [given] if isinstance(given, str) else given
     if not isinstance(stops, list) or len(stops) > MOST_STOPS:
-        _refuse(f"stop: expected a string, or a list of at most {MOST_STOPS}, got {stops!r:.80}.")
+        raise unprocessable(
+            f"stop: expected a string, or an array of at most {MOST_STOPS}, got {stops!r:.80}."
+        )
     for stop in stops:
         if not isinstance(stop, str) or not stop:
-            _refuse(f"stop: expected strings of at least one character, got {stop!r:.80}.")
+            raise unprocessable(
+                f"stop: expected strings of at least one character, got {stop!r:.80}."
+            )
     return stops
 
 
@@ -283,6 +279,20 @@ def _overlap(text: str, stop: str) -> int:
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
 
 
+def _join(pieces: Sequence[Piece]) -> Piece:
+    """Return all pieces of a completion as one."""
+    return replace(pieces[-1], text="".join(piece.text for piece in pieces))
+
+
+def _count_tokens(asked: CompletionRequest, whole: Piece) -> dict[str, int]:
+    prompt = asked.values["tokens"].shape[1]
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": whole.tokens,
+        "total_tokens": prompt + whole.tokens,
+    }
+
+
 async def _events(
     envelope: Mapping[str, Any], first: Piece, rest: AsyncGenerator[Piece, None]
 ) -> AsyncIterator[bytes]:
@@ -313,7 +323,3 @@ def _choice(piece: Piece) -> dict[str, Any]:
         "finish_reason": piece.finish_reason,
         "logprobs": None,
     }
-
-
-def _refuse(message: str) -> NoReturn:
-    raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message)

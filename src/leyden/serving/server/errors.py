@@ -38,9 +38,29 @@ class RequestError(Exception):
         self.details = details
 
 
+def bad_request(message: str) -> RequestError:
+    """Return the error of a request that is not as a protocol requires."""
+    return RequestError(HTTPStatus.BAD_REQUEST, message)
+
+
+def unprocessable(message: str, **details: Any) -> RequestError:
+    """Return the error of a request whose values cannot be read; see ``RequestError``."""
+    return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message, **details)
+
+
 def overloaded(message: str) -> RequestError:
     """Return the error of a request that may be sent again later."""
     return RequestError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=RETRY_AFTER)
+
+
+def refuse_while_draining(request: Request) -> None:
+    """Raise if the server is about to stop.
+
+    Raises:
+        RequestError: If it is.
+    """
+    if request.app.state.draining:
+        raise overloaded("The server is stopping.")
 
 
 def error_body(message: str, **details: Any) -> bytes:

@@ -3,16 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.json_values import json_type
 from leyden.schema import DATATYPES, Field
-from leyden.serving.server.bodies import kind_of
-from leyden.serving.server.errors import RequestError
+from leyden.serving.server.errors import RequestError, bad_request
 
 ELEMENTS: Mapping[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 """Types of the JSON values that a tensor holds, by the kind of its dtype."""
@@ -145,7 +144,7 @@ def read_tensor(described: Mapping[str, Any], field: Field, binary: "BinaryData"
         raise bad_request(f"{field.name}: expected either data or {BINARY_SIZE}, got both.")
     content = described.get("data") if size is None else binary.take(size)
     if not isinstance(content, list | bytes):
-        raise bad_request(f"{field.name}: expected data as a list, got {kind_of(content)}.")
+        raise bad_request(f"{field.name}: expected data as an array, got {json_type(content)}.")
     return Tensor(field=field, shape=tuple(shape), content=content)
 
 
@@ -211,11 +210,6 @@ def write_tensor(name: str, output: Output, *, binary: bool) -> tuple[dict[str, 
         )
     data = output.ravel().tolist() if isinstance(output, np.ndarray) else list(output)
     return {**described, "data": data}, b""
-
-
-def bad_request(message: str) -> RequestError:
-    """Return the error of a request that the protocol does not allow."""
-    return RequestError(HTTPStatus.BAD_REQUEST, message)
 
 
 def _binary(output: Output) -> bytes:
