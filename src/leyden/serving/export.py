@@ -1,4 +1,4 @@
-"""Exporting a finished run: a folder that predicts without torch, and is compared before."""
+"""Exporting a finished run as a folder that predicts without torch."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ VERSION_DIGITS = 12
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
+
+PACKAGES = ("leyden", "torch", "onnx", "onnxruntime")
+"""Packages whose versions are recorded; formats other than ONNX do not need the last two."""
 
 FLOAT32 = ("trainer.precision=32-true", "trainer.accelerator=cpu")
 """Overrides with which the checkpoint is compared: the precision of the graph."""
@@ -153,7 +157,7 @@ def _write_graph(
         files: Files whose rows are compared; the validation rows by default.
 
     Returns:
-        The content of ``model.json`` but for the preprocessing.
+        The content of ``model.json`` without the preprocessing.
     """
     task, data, reader = finished.task, finished.data, finished.data.reader()
     batches = _real_batches(data, files)
@@ -323,8 +327,15 @@ def _compare(
 def _describe(
     finished: FinishedRun, reader: Reader, reading: Reading, *, file: Path
 ) -> dict[str, Any]:
+    """Return the part of ``model.json`` that all formats have.
+
+    Args:
+        finished: The run.
+        reader: Its reader.
+        reading: Reading of its answers.
+        file: The graph or the weights, whose digest is the version.
+    """
     metrics = finished.folder.metrics
-    packages = ("leyden", "torch", "onnx", "onnxruntime")
     return {
         "format": FORMAT,
         "name": finished.folder.path.resolve().parent.name,
@@ -340,7 +351,7 @@ def _describe(
         "reading": reading.to_json(),
         "metrics": json.loads(metrics.read_text()) if metrics.is_file() else {},
         "data_fingerprint": finished.record.get(DATA_FINGERPRINT),
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: version(name) for name in PACKAGES if find_spec(name)},
     }
 
 
@@ -351,7 +362,7 @@ def _example(
     reading: Reading,
     batches: Sequence[Arrays],
 ) -> dict[str, Any]:
-    """Return a request with one of the rows compared, and its response, as a server gives them."""
+    """Return a request with one of the compared rows, and the response of a server."""
     numbered = ((batch, row) for batch in batches for row in range(count_rows(batch)))
     rows = (reader.encode_row(batch, row) for batch, row in numbered)
     # A text may consist of an unknown token alone, which spells nothing.
