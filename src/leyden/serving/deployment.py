@@ -1,4 +1,4 @@
-"""Configurations with which other servers run an exported graph: Triton, and KServe on Kubernetes.
+"""Configurations for other servers of exported graphs: Triton, and KServe on Kubernetes.
 
 Both speak the Open Inference Protocol and take the values that the graph takes.
 """
@@ -79,7 +79,7 @@ def _tensor(kind: str, field: Field) -> str:
 
 
 def inference_service(name: str) -> str:
-    r"""Return an ``InferenceService`` of KServe, which lets Triton run the graph.
+    r"""Return an ``InferenceService`` of KServe, which runs the graph in Triton.
 
     Args:
         name: Name of the run.

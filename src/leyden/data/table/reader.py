@@ -114,7 +114,7 @@ class TableReader(Reader):
         )
 
     def decode_rows(self, rows: Sequence[Any]) -> Inputs:
-        """Encode JSON rows; a category that is not known is no fault."""
+        """Encode JSON rows; unknown categories do not reject a row."""
         columns = self._used
         return read_each(
             number_rows(rows), lambda row: cells_of(row, columns, self.written), self._encode

@@ -43,7 +43,7 @@ RESPONSE = {
 
 
 def describe_completions(description: dict[str, Any], artefact: Artefact) -> None:
-    """Complete the description of the path, or remove it if the network is no language model.
+    """Complete the description of the path, or remove it if the network is not a language model.
 
     Args:
         description: Description as OpenAPI.

@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 INFERENCE_PROTOCOL = "/v2/"
-"""Beginning of the paths of the Open Inference Protocol, which states another body of errors."""
+"""Beginning of the paths of the Open Inference Protocol, which defines another body of errors."""
 
 DISCONNECTED = 499
-"""Status in the log of a request whose client has gone, as nginx calls it."""
+"""Status that the log has for a request whose client has disconnected, as in nginx."""
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Header of every response with status 503, in seconds."""
@@ -24,7 +24,7 @@ class RequestError(Exception):
 
     Args:
         status: Status of the response, from 400.
-        message: What was expected, what came, and the remedy.
+        message: What was expected, what was given, and the remedy.
         headers: Further headers of the response.
         details: Further members of the error, such as ``row``.
     """
@@ -95,7 +95,7 @@ async def answer_client_error(request: Request, error: Exception) -> Response:
         case RequestError():
             refused = error
         case ClientDisconnect():  # nobody reads this
-            refused = RequestError(DISCONNECTED, "The client has gone.")
+            refused = RequestError(DISCONNECTED, "The client has disconnected.")
         case RecursionError():
             refused = RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
         case _:

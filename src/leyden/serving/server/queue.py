@@ -16,14 +16,14 @@ BATCH_BYTES = 32 * 2**20
 
 @dataclass(eq=False, kw_only=True)
 class Entry:
-    """Rows of one request, at most a batch, that wait for their answers.
+    """Rows of one request, at most a batch, that wait for answers.
 
     Attributes:
         values: Arrays ``(rows, ...)`` by name.
         rows: Number of rows.
         row_bytes: Size of a row in bytes.
-        arrived: When they arrived, in seconds of the event loop.
-        answers: The answers to come, ``(rows, ...)`` by name, or their error.
+        arrived: Time of arrival, in seconds of the event loop.
+        answers: Future of the answers, ``(rows, ...)`` by name.
     """
 
     values: Arrays
@@ -162,7 +162,7 @@ class RowQueue:
         loop = asyncio.get_running_loop()
         try:
             parts = await loop.run_in_executor(self._thread, self._answers, batch)
-        except Exception as error:  # noqa: BLE001  # whose it is, is found out
+        except Exception as error:  # noqa: BLE001  # of one entry, found below
             if len(batch) > 1:
                 for entry in batch:
                     await self._compute([entry])

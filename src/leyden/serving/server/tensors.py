@@ -94,7 +94,7 @@ class Tensor:
             else:
                 return elements
         raise self._refused(
-            f"expected a flat list, or lists nested as its shape {list(self.shape)}"
+            f"expected a flat array, or arrays nested as its shape {list(self.shape)}"
         )
 
     @property
@@ -164,7 +164,7 @@ class BinaryData:
         """Return the next piece.
 
         Raises:
-            RequestError: If there are fewer bytes, or the size is no number of bytes.
+            RequestError: If there are fewer bytes, or the size is not a number of bytes.
         """
         if type(size) is not int or not 0 <= size <= self.rest:
             raise bad_request(
