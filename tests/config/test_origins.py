@@ -11,7 +11,6 @@ from leyden.config.origins import (
     convert_errors,
     frozen_origin,
     is_chosen,
-    options_that_accept,
 )
 from leyden.errors import UserError
 
@@ -159,21 +158,3 @@ def test_other_errors_of_hydra_keep_their_text_in_one_line() -> None:
 def test_errors_of_other_libraries_are_not_converted() -> None:
     with pytest.raises(ValueError, match=r"^x$"), convert_errors([]):
         raise ValueError("x")
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected", "others"),
-    [
-        (("num_numbers", "cardinalities", "num_outputs"), ["ft_transformer", "table_mlp"], ["mlp"]),
-        (("input_shape", "num_outputs"), ["cnn", "linear", "mlp", "resnet"], ["table_mlp"]),
-        (("vocab_size", "num_outputs"), ["bag_mlp", "bag_of_tokens"], ["causal_transformer"]),
-        (("nothing_of_the_kind",), [], ["cnn"]),
-    ],
-)
-def test_options_that_accept_the_sizes_of_the_data(
-    sizes: tuple[str, ...], expected: list[str], others: list[str]
-) -> None:
-    found = options_that_accept("network", sizes)
-
-    assert set(expected) <= set(found)
-    assert not set(others) & set(found)

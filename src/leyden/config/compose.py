@@ -104,6 +104,18 @@ def read_option(name: str) -> dict[str, Any]:
     return (yaml.safe_load(file.read_text()) if file else None) or {}
 
 
+def layers(option: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the file of an option and its base files, by precedence, with their contents."""
+    node = read_option(option)
+    if not node:
+        return
+    yield f"conf/{option}.yaml", node
+    group = option.rpartition("/")[0]
+    for item in reversed(node.get("defaults", [])):
+        if isinstance(item, str):
+            yield from layers(f"{group}/{item}")
+
+
 def groups() -> dict[str, list[str]]:
     """Map the config groups to their options; files whose names begin with ``_`` are none."""
     found: dict[str, list[str]] = {}
