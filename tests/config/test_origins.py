@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 
-from leyden.config import compose as composing
+from leyden.config import options
 from leyden.config.compose import compose, to_plain
 from leyden.config.origins import (
     composed_origin,
@@ -54,7 +54,7 @@ def test_experiment_comes_before_the_option(
 ) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("optimizer:\n  lr: high\n")
-    monkeypatch.setattr(composing, "conf_folders", lambda: [tmp_path])
+    monkeypatch.setattr(options, "conf_folders", lambda: [tmp_path])
     choices = {"experiment": "mine", "optimizer": "sgd", "debug": None}
 
     found = composed_origin("optimizer.lr", overrides=["experiment=mine"], choices=choices)

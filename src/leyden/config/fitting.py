@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from leyden.config.compose import groups, layers
+from leyden.config.options import groups, layers
 from leyden.config.static.members import returned_keys
 from leyden.config.static.targets import accepts, resolve
 from leyden.errors import UserError

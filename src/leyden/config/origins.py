@@ -10,18 +10,9 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    ROOT_CONFIG,
-    compose,
-    config_files,
-    groups,
-    hint_at,
-    layers,
-    replaced_keys,
-    to_plain,
-)
+from leyden.config.compose import compose, hint_at, replaced_keys, to_plain
 from leyden.config.nodes import is_node, value_at
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, layers
 from leyden.config.static.targets import resolve
 from leyden.errors import UserError, did_you_mean, first_line, near
 
