@@ -1,8 +1,10 @@
+import numpy as np
 import torch
 
 from leyden.data import inputs
-from leyden.data.inputs import read_files
+from leyden.data.inputs import join_values, read_files
 from leyden.data.rows import UnreadableError
+from leyden.schema import Field
 
 
 def read(path):
@@ -60,3 +62,14 @@ def test_nothing_is_joined_if_no_file_can_be_read(tmp_path):
     (chunk,) = read_files(files(tmp_path, ""), read, joined)
 
     assert (chunk.names, chunk.fields, len(chunk.rejected)) == ([], {}, 1)
+
+
+def test_values_of_other_lengths_are_padded_with_zeros():
+    field = Field(name="x", dtype="int64", shape=("batch", "length", 2), meaning="")
+    parts = [{"x": np.full((rows, length, 2), rows)} for rows, length in ((1, 3), (2, 1))]
+
+    joined = join_values([field], parts)["x"]
+
+    assert joined[..., 0].tolist() == [[1, 1, 1], [2, 0, 0], [2, 0, 0]]
+    assert joined.dtype == np.int64
+    assert join_values([field], []) == {}

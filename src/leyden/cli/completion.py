@@ -89,6 +89,14 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
+    "export": {
+        "run": (),
+        "to": (),
+        "format": ("onnx", "pt2", "safetensors"),
+        "precision": ("fp32", "fp16", "int8"),
+        "deploy": ("triton", "kserve"),
+        "input": (),
+    },
     "consolidate": {"run": (), "to": ()},
 }
 """Own keys of each command, with their values if there are only a few."""

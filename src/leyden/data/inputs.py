@@ -1,20 +1,43 @@
 """Rows to predict on, in chunks, and the readers that yield them."""
 
+import re
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar, Self, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+from leyden.data.json_values import file_of
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.errors import UserError
 from leyden.schema import Field
 
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays ``(rows, ...)`` by name."""
+
 FILES_PER_CHUNK = 256
 """Number of files whose rows are in memory together."""
 
+SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
+"""End of a lower-case file name that may name a format."""
+
+LONGEST_NAME = 255
+"""Characters of an uploaded file's name that are shown."""
+
+COMPRESSED = (b"\x1f\x8b", b"PAR1")
+"""Beginnings of gzip and Parquet, of which a small file may hold a huge table."""
+
+LONGEST_REASON = 500
+"""Characters of a reason, which may quote a cell of any length."""
+
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+Source = TypeVar("Source")
 Item = TypeVar("Item")
 
 
@@ -29,17 +52,37 @@ class Inputs:
     """
 
     names: Sequence[str]
-    fields: Mapping[str, NDArray[Any]]
+    fields: Arrays
     rejected: Sequence[RejectedItem] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Largest inputs that a reader accepts from others; ``None`` for no limit.
+
+    Attributes:
+        pixels: Pixels of an image as it is encoded.
+        seconds: Length of a sound as it is encoded.
+        rows: Rows of one file.
+    """
+
+    pixels: int | None = None
+    seconds: float | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reader(ABC):
-    """Reads files to predict on as the values that an exported network takes.
+    """Reads files and JSON rows to predict on as the values that an exported network takes.
 
     It does not import torch, and can be written as JSON, so that an exported network comes with the
-    reader of the data that it was trained on.
+    reader of the data that it was trained on. Several threads may read at once.
+
+    Attributes:
+        limits: Largest inputs that are accepted; not written as JSON.
     """
+
+    limits: Limits = field(default_factory=Limits)
 
     kind: ClassVar[str]
     """Name of the reader in an exported network."""
@@ -63,13 +106,86 @@ class Reader(ABC):
     def values(self) -> tuple[Field, ...]:
         """Description of the values, each ``(batch, ...)``."""
 
+    @property
+    @abstractmethod
+    def row_schema(self) -> dict[str, Any]:
+        """JSON Schema, draft 2020-12, of a row as a client writes it: an object."""
+
+    @abstractmethod
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Decode JSON rows, named ``row 0`` and so on, into what ``values`` describes.
+
+        Args:
+            rows: Values of any JSON type. Those that ``row_schema`` does not describe are rejected,
+                whatever they are; the others are decoded.
+        """
+
+    @abstractmethod
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row whose values are, but for rounding, those of one row.
+
+        Args:
+            values: Values ``(rows, ...)`` by name.
+            row: Index of the row.
+        """
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read the rows of an uploaded file, with the code of ``read``.
+
+        The file is rejected as a whole if it is damaged, or if it has more than ``limits.rows``
+        rows, of which the rest is not read.
+
+        Args:
+            name: Name that the client gave the file: its suffix may tell the format, and it is
+                shown with the rows. It never becomes a path.
+            content: Content of the file.
+        """
+        if content.startswith(COMPRESSED) and self.limits.rows is not None:
+            return reject_file(name, "compressed tables are refused; send CSV or JSON lines")
+        suffix = SUFFIX.search(name.lower())
+        with NamedTemporaryFile(prefix="leyden-", suffix=suffix[0] if suffix else "") as copy:
+            copy.write(content)
+            copy.flush()
+            try:
+                inputs = self._read_limited(copy.name)
+            except (UserError, UnreadableError, RecursionError) as error:
+                inputs = reject_file(copy.name, str(error))
+            return rename_inputs(inputs, copy.name, display_name(name))
+
+    def limited(self, limits: Limits) -> Self:
+        """Return a copy that rejects inputs beyond some limits, before memory is used for them."""
+        return replace(self, limits=limits)
+
+    def has_more_rows(self, path: str, rows: int) -> bool:  # noqa: ARG002
+        """Whether a file, which holds one row by default, has more than some number.
+
+        Little more than these are parsed.
+        """
+        return rows < 1
+
+    def _read_limited(self, path: str) -> Inputs:
+        """Read all rows of one file.
+
+        Raises:
+            UnreadableError: If the file has more than ``limits.rows`` rows.
+        """
+        most = self.limits.rows
+        if most is not None and self.has_more_rows(path, most):
+            raise UnreadableError(f"has more than {most} rows; send it in pieces")
+        chunks = list(self.read([path]))
+        return Inputs(
+            names=[name for chunk in chunks for name in chunk.names],
+            fields=join_values(self.values, [chunk.fields for chunk in chunks if chunk.names]),
+            rejected=[item for chunk in chunks for item in chunk.rejected],
+        )
+
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Convert predictions that are in units of the data, such as token ids, to plain values."""
         return dict(columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "limits"}
 
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> Self:
@@ -77,10 +193,163 @@ class Reader(ABC):
         return cls(**settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileReader(Reader):
+    """Base of readers of files that hold one row each, which JSON rows hold in base64."""
+
+    key: ClassVar[str]
+    """Key of the file in a JSON row."""
+
+    media: ClassVar[str]
+    """Type of its content, such as ``image``."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """Description of the file in ``row_schema``."""
+
+    @abstractmethod
+    def decode(self, source: Path | bytes) -> NDArray[Any]:
+        """Decode a file, or its content, within ``limits``.
+
+        Raises:
+            UnreadableError: If it is damaged, or beyond the limits.
+        """
+
+    @abstractmethod
+    def encode(self, values: Arrays, row: int) -> bytes:
+        """Encode the values of one row as a file, without loss."""
+
+    @abstractmethod
+    def join(self, items: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Join one or more results of ``decode`` to arrays ``(rows, ...)`` by name."""
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the content of a file."""
+        return object_schema(
+            {
+                self.key: {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "contentMediaType": f"{self.media}/*",
+                    "description": self.description,
+                }
+            }
+        )
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Decode the files in JSON rows."""
+        return read_each(
+            number_rows(rows), lambda row: self.decode(file_of(row, self.key)), self.join
+        )
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Decode an uploaded file from memory, whatever its name."""
+        return read_each([(display_name(name), content)], self.decode, self.join)
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with a file of one row's values."""
+        return {self.key: b64encode(self.encode(values, row)).decode()}
+
+
+def object_schema(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has some properties, and may have others."""
+    return {
+        "$schema": JSON_SCHEMA,
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+    }
+
+
+def number_rows(rows: Iterable[Source]) -> Iterator[tuple[str, Source]]:
+    """Yield JSON rows with their names."""
+    return ((f"row {number}", row) for number, row in enumerate(rows))
+
+
+def read_each(
+    named: Iterable[tuple[str, Source]],
+    read: Callable[[Source], Item],
+    joined: Callable[[list[Item]], Arrays],
+) -> Inputs:
+    """Read sources that hold one row each.
+
+    Args:
+        named: Sources and their names.
+        read: Function that reads a source, or raises ``UnreadableError``.
+        joined: Function that joins one or more of its results to arrays ``(rows, ...)`` by name.
+    """
+    names, items, rejected = [], [], []
+    for name, source in named:
+        try:
+            items.append(read(source))
+            names.append(name)
+        except UnreadableError as error:
+            rejected.append(RejectedItem(source=name, reason=str(error)))
+    return Inputs(names=names, fields=joined(items) if items else {}, rejected=rejected)
+
+
+def display_name(name: str) -> str:
+    """Return the end of a client's name of a file, which is shown with each of its rows."""
+    return name[-LONGEST_NAME:]
+
+
+def shortened(reason: str) -> str:
+    """Return a reason, or its beginning."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
+
+
+def reject_file(name: str, reason: str) -> Inputs:
+    """Return no row, because a file cannot be read."""
+    item = RejectedItem(source=display_name(name), reason=shortened(reason))
+    return Inputs(names=[], fields={}, rejected=[item])
+
+
+def rename_inputs(inputs: Inputs, path: str, name: str) -> Inputs:
+    """Return rows with the path of a temporary file replaced by the name to show."""
+    rejected = [
+        replace(
+            item,
+            source=item.source.replace(path, name),
+            reason=shortened(item.reason.replace(path, name)),
+        )
+        for item in inputs.rejected
+    ]
+    return replace(
+        inputs, names=[each.replace(path, name) for each in inputs.names], rejected=rejected
+    )
+
+
+def join_values(fields: Sequence[Field], parts: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
+    """Join the values of several requests to those of one batch.
+
+    Args:
+        fields: Descriptions of the values.
+        parts: Values ``(rows, ...)`` by name. Sizes that vary are padded with zeros.
+
+    Returns:
+        Values ``(all rows, ...)`` by name; empty if there is no part.
+    """
+    return {field.name: _join([part[field.name] for part in parts]) for field in fields if parts}
+
+
+def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if len({array.shape[1:] for array in arrays}) == 1:
+        return np.concatenate(arrays)
+    sizes = np.max([array.shape[1:] for array in arrays], axis=0).tolist()
+    joined = np.zeros((sum(map(len, arrays)), *sizes), arrays[0].dtype)
+    start = 0
+    for array in arrays:
+        joined[(slice(start, start + len(array)), *map(slice, array.shape[1:]))] = array
+        start += len(array)
+    return joined
+
+
 def read_files(
     files: Sequence[Path],
     read: Callable[[Path], Item],
-    joined: Callable[[list[Item]], Mapping[str, NDArray[Any]]],
+    joined: Callable[[list[Item]], Arrays],
 ) -> Iterator[Inputs]:
     """Yield the rows of files that hold one row each.
 
@@ -90,14 +359,8 @@ def read_files(
         joined: Function that joins one or more of its results to arrays ``(rows, ...)`` by name.
     """
     for start in range(0, len(files), FILES_PER_CHUNK):
-        names, items, rejected = [], [], []
-        for file in files[start : start + FILES_PER_CHUNK]:
-            try:
-                items.append(read(file))
-                names.append(str(file))
-            except UnreadableError as error:
-                rejected.append(RejectedItem(source=str(file), reason=str(error)))
-        yield Inputs(names=names, fields=joined(items) if items else {}, rejected=rejected)
+        chunk = files[start : start + FILES_PER_CHUNK]
+        yield read_each(((str(file), file) for file in chunk), read, joined)
 
 
 def chunks_with_rows(chunks: Iterable[Inputs]) -> Iterator[Inputs]:

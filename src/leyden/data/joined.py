@@ -1,14 +1,17 @@
 """Values and fields of several networks that predict the same rows, in one mapping."""
 
 import shutil
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from leyden.data.inputs import Inputs, Reader
+import numpy as np
+
+from leyden.data.inputs import Arrays, Inputs, Limits, Reader, object_schema
 from leyden.errors import UserError
 from leyden.schema import Field
 
@@ -75,6 +78,45 @@ class JoinedReader(Reader):
                         for item in chunks[0].rejected
                     ],
                 )
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the properties of all members."""
+        own = [member.row_schema["properties"] for member in self.members]
+        return object_schema(ChainMap(*own))
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Decode JSON rows for each member; those that one of them rejects are rejected."""
+        return _join_inputs([member.decode_rows(rows) for member in self.members])
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read an uploaded file for each member."""
+        return _join_inputs([member.decode_file(name, content) for member in self.members])
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with the properties of all members."""
+        own = zip(self.members, separate_fields(values), strict=True)
+        return dict(ChainMap(*(member.encode_row(fields, row) for member, fields in own)))
+
+    def limited(self, limits: Limits) -> Self:
+        """Return a copy whose members reject inputs beyond some limits."""
+        members = [member.limited(limits) for member in self.members]
+        return replace(self, members=members, limits=limits)
+
+
+def _join_inputs(inputs: Sequence[Inputs]) -> Inputs:
+    """Join what the members read of the same rows: those that all of them can read."""
+    common = set.intersection(*(set(own.names) for own in inputs))
+    fields = []
+    for own in inputs:
+        kept = np.array([name in common for name in own.names], bool)
+        fields.append({name: value[kept] for name, value in own.fields.items()})
+    rejected = {item.source: item for own in inputs for item in own.rejected}
+    return Inputs(
+        names=[name for name in inputs[0].names if name in common],
+        fields=join_fields(fields) if common else {},
+        rejected=list(rejected.values()),
+    )
 
 
 @contextmanager

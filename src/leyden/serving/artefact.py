@@ -23,6 +23,9 @@ RECORD, CARD = "model.json", "README.md"
 GRAPHS = {"onnx": "model.onnx", "pt2": "model.pt2"}
 """File of the graph by format."""
 
+WEIGHTS, NORMALISATION = "model.safetensors", "normalisation.safetensors"
+"""Files of an export of the weights alone, which has no graph."""
+
 Network = Callable[[Arrays], Arrays]
 """Computes the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
 

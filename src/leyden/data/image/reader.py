@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leyden.data.inputs import Inputs, Reader, read_files
+from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
 from leyden.schema import Field
+
+# Pillow is slow to import, so that the functions that use it are imported where they are called.
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageReader(Reader):
+class ImageReader(FileReader):
     """Reads image files as pixels of one shape.
 
     Attributes:
@@ -22,6 +25,8 @@ class ImageReader(Reader):
     """
 
     kind: ClassVar = "image"
+    key: ClassVar = "image"
+    media: ClassVar = "image"
 
     shape: tuple[int, int, int]
     background: str = "black"
@@ -40,11 +45,39 @@ class ImageReader(Reader):
             ),
         )
 
+    @property
+    def description(self) -> str:
+        """The formats and the size."""
+        _, height, width = self.shape
+        return (
+            "content of an image file (PNG, JPEG, WebP, BMP, GIF or TIFF; the first frame) of any "
+            f"size, which is scaled and cropped to {width} x {height} pixels"
+        )
+
     def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read image files, and those below folders."""
-        from leyden.data.image.files import IMAGE_FILES, read_image  # Pillow is slow to import
+        from leyden.data.image.files import IMAGE_FILES
 
-        read = partial(read_image, shape=self.shape, background=self.background, white=self.white)
-        return read_files(
-            IMAGE_FILES.inputs(paths), read, lambda images: {"images": np.stack(images)}
+        return read_files(IMAGE_FILES.inputs(paths), self.decode, self.join)
+
+    def decode(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Decode an image to pixels ``(channels, height, width)``."""
+        from leyden.data.image.files import read_image
+
+        return read_image(
+            source,
+            self.shape,
+            background=self.background,
+            white=self.white,
+            max_pixels=self.limits.pixels,
         )
+
+    def join(self, items: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Stack images of equal shape."""
+        return {"images": np.stack(items)}
+
+    def encode(self, values: Arrays, row: int) -> bytes:
+        """Encode pixels as PNG."""
+        from leyden.data.image.files import encode_png
+
+        return encode_png(values["images"][row])

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -35,6 +35,11 @@ BEGINNINGS = ((b"PAR1", ".parquet"), (b"{", ".jsonl"), (b"[", ".json"))
 """First bytes of files without a suffix, and the suffix of their format; CSV is the default."""
 
 GZIP = b"\x1f\x8b"
+
+COUNTED_BYTES = 1 << 21
+"""Number of bytes that are parsed at once where rows are counted."""
+
+Format = CsvFormat | JsonFormat | ParquetFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,24 @@ class TableFile:
             for raw in self._format.rows(stream, wanted, names):
                 yield self._chunk(raw, {*beside} - {*(columns or ())})
 
+    def has_more_rows(self, rows: int) -> bool:
+        """Whether the file has more rows, of which little more than these are parsed.
+
+        Raises:
+            UserError: For the reasons of ``column_names``.
+        """
+        form = self._format
+        if not isinstance(form, ParquetFormat):
+            form = replace(form, block_bytes=COUNTED_BYTES)
+        names = self._columns((), form)
+        counted = 0
+        with self._opened() as stream:
+            for raw in form.rows(stream, list(names)[:1], names):
+                counted += len(raw.row_numbers) + len(raw.faults)
+                if counted > rows:
+                    return True
+        return False
+
     @property
     def _name(self) -> str:
         return self.title or str(self.path)
@@ -146,7 +169,7 @@ class TableFile:
         return f".{bare.rpartition('.')[2]}", bare != name
 
     @cached_property
-    def _format(self) -> CsvFormat | JsonFormat | ParquetFormat:
+    def _format(self) -> Format:
         suffix, packed = self._suffixes
         if suffix in SEPARATED:
             return CsvFormat(
@@ -187,14 +210,17 @@ class TableFile:
                 "intact copy in the format of its suffix."
             ) from error
 
-    def _columns(self, enough: Sequence[str] | None = None) -> dict[str, str]:
+    def _columns(
+        self, enough: Sequence[str] | None = None, form: Format | None = None
+    ) -> dict[str, str]:
         """Return the name in the file by name of the column.
 
         Args:
             enough: Names of the columns to find, if there are; other ones may be omitted.
+            form: Parser of the file; that of its suffix by default.
         """
         with self._opened() as stream:
-            written = self._format.names(stream, enough)
+            written = (form or self._format).names(stream, enough)
         if any(UNDECODABLE in name for name in written):
             raise UserError(
                 f"The column names of {self._name} are not valid {self.encoding}. "

@@ -8,11 +8,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from leyden.data.inputs import Inputs, Reader
-from leyden.data.sources.tables import TableFile
-from leyden.data.table.cells import CellFormat
-from leyden.data.table.columns import load_columns, split_columns
+from leyden.data.inputs import Arrays, Inputs, Reader, number_rows, object_schema, read_each
+from leyden.data.sources.arrow import string_array
+from leyden.data.sources.tables import Chunk, TableFile
+from leyden.data.table.cells import CellFormat, Cells
+from leyden.data.table.columns import Column, load_columns, split_columns
+from leyden.data.table.encoding import MISSING, Encoder, Layout
 from leyden.data.table.inputs import read_rows
+from leyden.data.table.json_rows import cells_of, column_schema, json_number
 from leyden.schema import Field
 
 FITTED = ("centres", "low", "high")
@@ -59,8 +62,63 @@ class TableReader(Reader):
 
     def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
         """Read the rows of tables, which need not hold the target."""
-        files = [replace(self.file, path=Path(path), title=path) for path in paths]
+        files = [self._table(path) for path in paths]
         return read_rows(files, self.statistics, self.written)
+
+    def has_more_rows(self, path: str, rows: int) -> bool:
+        """Whether a table has more rows."""
+        return self._table(path).has_more_rows(rows)
+
+    def _table(self, path: str) -> TableFile:
+        return replace(self.file, path=Path(path), title=path)
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with a value for each fitted column; others are ignored."""
+        known = self.statistics["values"]
+        return object_schema(
+            {each.name: column_schema(each, known.get(each.name, ())) for each in self._used}
+        )
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Encode JSON rows; a category that is not known is no fault."""
+        columns = self._used
+        return read_each(
+            number_rows(rows), lambda row: cells_of(row, columns, self.written), self._encode
+        )
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row of numbers and categories; unknown categories are null."""
+        numbers, categories = split_columns(load_columns(self.statistics))
+        cells = {
+            column.name: json_number(value, column)
+            for column, value in zip(numbers, values["numbers"][row], strict=True)
+        }
+        for column, code in zip(categories, values["categories"][row].tolist(), strict=True):
+            known = [MISSING, *self.statistics["values"][column.name]]
+            cells[column.name] = known[code] or None
+        return cells
+
+    @property
+    def _used(self) -> list[Column]:
+        numbers, categories = split_columns(load_columns(self.statistics))
+        return [*numbers, *categories]
+
+    def _encode(self, rows: Sequence[Sequence[str | None]]) -> dict[str, Any]:
+        """Encode cells ``(rows, columns)`` as the values of a batch."""
+        columns = self._used
+        cells = {
+            column.name: string_array(cells)
+            for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+        }
+        numeric = {column.name for column in columns if column.kind == "numeric"}
+        chunk = Chunk(columns=cells, sources=[""] * len(rows), numbers=numeric)
+        encoder = Encoder(columns)
+        found = Cells(chunk, self.written)
+        numbers = encoder.numbers(found, len(rows))
+        categories = encoder.categories(found, len(rows))
+        layout = Layout.of(self.statistics, columns, encoder.values)
+        return layout.values(numbers, categories)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings; bounds that are infinite are null."""

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import Inputs, Reader
+from leyden.data.inputs import (
+    Arrays,
+    Inputs,
+    Reader,
+    display_name,
+    number_rows,
+    object_schema,
+    reject_file,
+)
+from leyden.data.json_values import text_of
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
-from leyden.data.text.files import TEXT_FILES, read_text
+from leyden.data.text.files import TEXT_FILES, decode_text, read_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
@@ -75,6 +84,40 @@ class TextReader(Reader):
         files = TEXT_FILES.inputs(paths)
         return self._chunks(self._clean(item) for file in files for item in self._texts(file))
 
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the text."""
+        return object_schema(
+            {
+                "text": {
+                    "type": "string",
+                    "description": f"text, of which the first {self.max_tokens} tokens are used",
+                }
+            }
+        )
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Clean and encode the texts of JSON rows."""
+        return self._join([self._decode_row(name, row) for name, row in number_rows(rows)])
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read an uploaded text, or a table of texts."""
+        if _is_table(name):
+            return super().decode_file(name, content)
+        try:
+            text = self._content(decode_text(content, self.encoding))
+        except UnreadableError as error:
+            return reject_file(name, str(error))
+        return self._join([self._clean(Text(content=text, source=display_name(name)))])
+
+    def has_more_rows(self, path: str, rows: int) -> bool:
+        """Whether a table of texts has more rows."""
+        return self._table(Path(path)).has_more_rows(rows)
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with the text that the tokens of a row spell."""
+        return {"text": self.tokenizer.decode(values["tokens"][row].tolist()).strip()}
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
         rows = encode(self.tokenizer, texts, max_tokens=self.max_tokens)
@@ -95,6 +138,7 @@ class TextReader(Reader):
     def to_json(self) -> dict[str, Any]:
         """Return the settings."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
+        del own["limits"]
         return own | {"columns": list(self.columns), "cleaning": vars(self.cleaning)}
 
     @classmethod
@@ -104,19 +148,25 @@ class TextReader(Reader):
 
     def _chunks(self, items: Iterator[Text | RejectedItem]) -> Iterator[Inputs]:
         while chunk := list(islice(items, TEXTS_PER_CHUNK)):
-            texts = [item for item in chunk if isinstance(item, Text)]
-            yield Inputs(
-                names=[text.source for text in texts],
-                fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
-                rejected=[item for item in chunk if isinstance(item, RejectedItem)],
-            )
+            yield self._join(chunk)
+
+    def _join(self, items: Sequence[Text | RejectedItem]) -> Inputs:
+        texts = [item for item in items if isinstance(item, Text)]
+        return Inputs(
+            names=[text.source for text in texts],
+            fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
+            rejected=[item for item in items if isinstance(item, RejectedItem)],
+        )
+
+    def _decode_row(self, name: str, row: Any) -> Text | RejectedItem:
+        try:
+            return self._clean(Text(content=text_of(row, "text"), source=name))
+        except UnreadableError as error:
+            return RejectedItem(source=name, reason=str(error))
 
     def _texts(self, file: Path) -> Iterator[Text | RejectedItem]:
-        if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            table = TableFile(
-                path=file, title=str(file), encoding=self.encoding, separator=self.separator
-            )
-            for chunk in table.chunks(self.columns):
+        if _is_table(file.name):
+            for chunk in self._table(file).chunks(self.columns):
                 contents = join_columns(chunk, self.columns)
                 for source, content in zip(chunk.sources, contents, strict=True):
                     yield Text(content=content, source=source)
@@ -127,8 +177,15 @@ class TextReader(Reader):
         except UnreadableError as error:
             yield RejectedItem(source=str(file), reason=str(error))
         else:
-            text = subject_and_body(content) if self.content == "mail" else content
-            yield Text(content=text, source=str(file))
+            yield Text(content=self._content(content), source=str(file))
+
+    def _table(self, file: Path) -> TableFile:
+        return TableFile(
+            path=file, title=str(file), encoding=self.encoding, separator=self.separator
+        )
+
+    def _content(self, text: str) -> str:
+        return subject_and_body(text) if self.content == "mail" else text
 
     def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
         if isinstance(item, RejectedItem):
@@ -137,3 +194,7 @@ class TextReader(Reader):
         if not content.strip():
             return RejectedItem(source=item.source, reason="holds no text")
         return replace(item, content=content)
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES)
