@@ -181,6 +181,13 @@ def test_an_artefact_predicts_where_torch_is_not_installed(
     assert found["MiB"] <= 200
 
 
+def test_a_wheel_holds_the_page_of_the_server(site):
+    page = Path("leyden", "serving", "server", "page")
+    expected = {file.name for file in (ROOT / "src" / page).iterdir()}
+
+    assert {file.name for file in (site / page).iterdir()} == expected
+
+
 def test_a_project_trains_evaluates_and_predicts_with_its_own_classes(project):
     done = leyden(project, "train", *(f"{group}=tides" for group in ADDED), "debug=smoke")
     assert done.returncode == 0, done.stderr

@@ -3,11 +3,13 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from leyden.cli.main import COMMANDS
 from leyden.errors import UserError, did_you_mean
+from leyden.serving.server.options import Options
 
 USAGE = """usage: leyden completion bash|zsh|fish
 
@@ -88,7 +90,16 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
-    "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
+    "predict": {
+        "run": (),
+        "export": (),
+        "input": (),
+        "format": ("csv", "jsonl"),
+        "output": (),
+        "processes": (),
+        "top": (),
+        "columns": ("all",),
+    },
     "export": {
         "run": (),
         "to": (),
@@ -97,6 +108,7 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "deploy": ("triton", "kserve"),
         "input": (),
     },
+    "serve": {"run": (), "export": (), **{option.name: () for option in fields(Options)}},
     "consolidate": {"run": (), "to": ()},
 }
 """Own keys of each command, with their values if there are only a few."""
@@ -163,7 +175,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command not in ("consolidate", "report"):
+    if command not in ("consolidate", "report", "serve"):
         yield from _keys(before, word)
 
 
@@ -172,7 +184,7 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
     if key in COMMAND_KEYS[command]:
         runs = [run for run in _runs(key) if run.startswith(value)]
         yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
-        if key in ("run", "path", "input", "to") and not runs:
+        if key in ("run", "path", "input", "to", "export", "keys", "output") and not runs:
             yield from _paths(value)
         return
     from leyden.config.compose import select  # imports Hydra

@@ -1,27 +1,30 @@
 """Rows to predict on, in chunks, and the readers that yield them."""
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.json_values import file_of
+from leyden.data.parts import CellCounts, Counts, FilePart, Keep, Part, file_parts, table_parts
 from leyden.data.rows import RejectedItem, UnreadableError
+from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
 from leyden.schema import Field
 
+log = logging.getLogger(__name__)
+
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays ``(rows, ...)`` by name."""
-
-FILES_PER_CHUNK = 256
-"""Number of files whose rows are in memory together."""
 
 SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
 """End of a lower-case file name that may name a format."""
@@ -49,11 +52,15 @@ class Inputs:
         names: Display names of the rows: the path of a file, or a row of it.
         fields: Arrays ``(rows, ...)`` by name; empty if the chunk has no rows.
         rejected: Items that cannot be read, and so are not rows.
+        kept: Cells ``(rows,)`` of the columns of a table that are kept beside the predictions.
+        counts: Counts of the cells of a table.
     """
 
     names: Sequence[str]
     fields: Arrays
     rejected: Sequence[RejectedItem] = ()
+    kept: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +97,25 @@ class Reader(ABC):
     attachments: ClassVar[Mapping[str, str]] = {}
     """File of its own for a setting that is a long text, by name of the setting."""
 
+    rows_per_part: ClassVar[int] = 4096
+    """Largest number of rows in a part of a table."""
+
+    block_bytes: ClassVar[int] = 1 << 18
+    """Number of bytes of a table that are parsed at once; no row may be longer."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the columns of a table that the network reads; empty for other files."""
+        return ()
+
+    @property
+    def target(self) -> str | None:
+        """Name of what the network predicts, if the data have one."""
+        return None
+
     @abstractmethod
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read rows chunk by chunk; their ``fields`` are those that ``values`` describes.
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List the files to read.
 
         Args:
             paths: Paths of files, and of folders whose files are read.
@@ -100,6 +123,80 @@ class Reader(ABC):
         Raises:
             UserError: If a path does not exist, or a folder holds no file of this kind.
         """
+
+    def table(self, path: Path) -> TableFile | None:  # noqa: ARG002
+        """Return a file as a table; ``None`` if it holds one row."""
+        return None
+
+    @abstractmethod
+    def read_part(self, part: Part) -> Inputs:
+        """Read the rows of a part; their ``fields`` are those that ``values`` describes."""
+
+    def parts(self, files: Sequence[Path], *, keep: Keep = ()) -> Iterator[Part]:
+        """Divide files into parts, each of which any process can read on its own.
+
+        Args:
+            files: Files of ``files``.
+            keep: Columns of tables to keep beside the predictions.
+
+        Raises:
+            UserError: If a table cannot be read or lacks a column, or there are columns to keep and
+                a file is not a table.
+        """
+        for are_tables, group in groupby(files, key=lambda file: self.table(file) is not None):
+            if are_tables:
+                for table in filter(None, map(self.table, group)):
+                    keep = table.column_names() if keep == "all" else keep
+                    yield from table_parts(
+                        table,
+                        self.columns,
+                        keep=keep,
+                        size=self.rows_per_part,
+                        block_bytes=self.block_bytes,
+                    )
+            elif keep:
+                raise UserError(
+                    f"{next(group)} is not a table, so that it has no columns to keep. Expected "
+                    "tables, or no columns=."
+                )
+            else:
+                yield from file_parts(group)
+
+    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
+        """Read the rows of files, part by part.
+
+        Args:
+            paths: Paths of files, and of folders whose files are read.
+
+        Raises:
+            UserError: If files cannot be read, or no cell of a column is known.
+        """
+        return self._read(self.files(paths))
+
+    def _read(self, files: Sequence[Path]) -> Iterator[Inputs]:
+        findings = Findings(self)
+        for part, is_last in flag_last(self.parts(files)):
+            inputs = self.read_part(part)
+            items = len(inputs.names) + len(inputs.rejected)
+            findings.add(items, inputs.counts, is_last=is_last)
+            yield inputs
+        findings.finish(files)
+
+    def check(self, counts: Counts, *, is_last: bool) -> None:  # noqa: ARG002
+        """Raise if the cells of a column are not such as the network knows.
+
+        Args:
+            counts: Counts of the cells up to a part.
+            is_last: Whether it is the last part.
+
+        Raises:
+            UserError: If a column has cells, but no known one.
+        """
+        assert not counts
+
+    def warnings(self, counts: Counts) -> Iterable[str]:  # noqa: ARG002
+        """Describe cells that the network does not know."""
+        return ()
 
     @property
     @abstractmethod
@@ -156,12 +253,10 @@ class Reader(ABC):
         """Return a copy that rejects inputs beyond some limits, before memory is used for them."""
         return replace(self, limits=limits)
 
-    def has_more_rows(self, path: str, rows: int) -> bool:  # noqa: ARG002
-        """Whether a file, which holds one row by default, has more than some number.
-
-        Little more than these are parsed.
-        """
-        return rows < 1
+    def has_more_rows(self, path: str, rows: int) -> bool:
+        """Whether a file has more than some number of rows, of which little more are parsed."""
+        table = self.table(Path(path))
+        return rows < 1 if table is None else table.has_more_rows(rows)
 
     def _read_limited(self, path: str) -> Inputs:
         """Read all rows of one file.
@@ -243,6 +338,10 @@ class FileReader(Reader):
         return read_each(
             number_rows(rows), lambda row: self.decode(file_of(row, self.key)), self.join
         )
+
+    def read_part(self, part: Part) -> Inputs:
+        """Decode files."""
+        return read_files(part, lambda _, source: self.decode(source), self.join)
 
     def decode_file(self, name: str, content: bytes) -> Inputs:
         """Decode an uploaded file from memory, whatever its name."""
@@ -346,21 +445,75 @@ def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return joined
 
 
-def read_files(
-    files: Sequence[Path],
-    read: Callable[[Path], Item],
-    joined: Callable[[list[Item]], Arrays],
-) -> Iterator[Inputs]:
-    """Yield the rows of files that hold one row each.
+class Findings:
+    """What is found in inputs, part by part.
 
     Args:
-        files: Paths of the files.
-        read: Function that reads a file, or raises ``UnreadableError``.
+        reader: Reads the inputs.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._items = 0
+        self._counts: dict[str, CellCounts] = {}
+
+    def add(self, items: int, counts: Counts, *, is_last: bool) -> None:
+        """Add the next part.
+
+        Args:
+            items: Number of its rows, and of items that cannot be read.
+            counts: Counts of its cells.
+            is_last: Whether it is the last part.
+
+        Raises:
+            UserError: If no cell of a column is known so far.
+        """
+        self._items += items
+        for name, found in counts.items():
+            self._counts[name] = self._counts.get(name, CellCounts()) + found
+        self._reader.check(self._counts, is_last=is_last)
+
+    def finish(self, files: Sequence[Path]) -> None:
+        """Log a warning for each kind of cells that the network does not know.
+
+        Args:
+            files: The inputs, for the message.
+
+        Raises:
+            UserError: If there is no row.
+        """
+        if not self._items:
+            raise UserError(f"{', '.join(map(str, files))}: no row to predict.")
+        for message in self._reader.warnings(self._counts):
+            log.warning("%s", message)
+
+
+def flag_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
+    """Yield the items, and whether each is the last one.
+
+    >>> list(flag_last("ab"))
+    [('a', False), ('b', True)]
+    """
+    end = object()
+    for item, later in pairwise(chain(items, [end])):
+        yield cast("Item", item), later is end
+
+
+def read_files(
+    part: Part, read: Callable[[str, Path | bytes], Item], joined: Callable[[list[Item]], Arrays]
+) -> Inputs:
+    """Read files that hold one row each.
+
+    Args:
+        part: The files.
+        read: Function of the name of a file, and of its path or its content; it raises
+            ``UnreadableError`` if the file cannot be read.
         joined: Function that joins one or more of its results to arrays ``(rows, ...)`` by name.
     """
-    for start in range(0, len(files), FILES_PER_CHUNK):
-        chunk = files[start : start + FILES_PER_CHUNK]
-        yield read_each(((str(file), file) for file in chunk), read, joined)
+    assert isinstance(part, FilePart)
+    sources: Sequence[Path | bytes] = part.files if part.content is None else [part.content]
+    named = [(str(file), each) for file, each in zip(part.files, sources, strict=True)]
+    return read_each([(each[0], each) for each in named], lambda each: read(*each), joined)
 
 
 def chunks_with_rows(chunks: Iterable[Inputs]) -> Iterator[Inputs]:
@@ -375,11 +528,11 @@ def chunks_with_rows(chunks: Iterable[Inputs]) -> Iterator[Inputs]:
         if chunk.names:
             yield chunk
     if rejected:
-        raise _unreadable(rejected)
+        raise unreadable(rejected[0], others=len(rejected) - 1)
 
 
-def _unreadable(rejected: Sequence[RejectedItem]) -> UserError:
-    first, others = rejected[0], len(rejected) - 1
+def unreadable(first: RejectedItem, *, others: int) -> UserError:
+    """Return the error of items that cannot be read, of which the first is named."""
     more = f", nor can {others} more" if others else ""
     return UserError(
         f"{first.source} can't be read: {first.reason}{more}. Fix the inputs that have no row "

@@ -139,6 +139,8 @@ class Session:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.log_severity_level = 3  # errors
+        # threads that spin while they wait take the cores of other threads and processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

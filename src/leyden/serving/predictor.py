@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import chunks_with_rows
+from leyden.data.inputs import Reader, chunks_with_rows
 from leyden.errors import UserError
 from leyden.schema import PROBABILITY, Field
 from leyden.serving.artefact import Artefact, Network
-from leyden.tasks.readings import Arrays
+from leyden.tasks.readings import Arrays, Reading
 
 BATCH_SIZE = 64
 
@@ -26,14 +27,29 @@ class Predictor(ABC):
     """A trained network, as ``leyden.load`` returns it.
 
     Attributes:
-        classes: Names of the classes or labels by index; empty for other targets.
-        inputs: Description of the values that the network takes.
-        answers: Description of the arrays that it returns.
+        path: The checkpoint, or the folder of the exported network.
+        reader: Reads files as the values that the network takes.
+        reading: Reads its answers.
     """
 
-    classes: tuple[str, ...]
-    inputs: tuple[Field, ...]
-    answers: tuple[Field, ...]
+    path: Path
+    reader: Reader
+    reading: Reading
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes or labels by index; empty for other targets."""
+        return self.reading.names
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """Description of the values that the network takes."""
+        return self.reader.values
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """Description of the arrays that it returns."""
+        return self.reading.answers
 
     def predict(
         self, inputs: PathName | Sequence[PathName] | NDArray[Any] | Arrays, *, top: int = 0
@@ -59,9 +75,8 @@ class Predictor(ABC):
         paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
         return list(self.stream([fspath(path) for path in paths], top=top))
 
-    @abstractmethod
     def stream(self, paths: Sequence[str], *, top: int = 0) -> Iterator[dict[str, Any]]:
-        """Predict files chunk by chunk.
+        """Predict files part by part.
 
         Args:
             paths: Files, or folders of files.
@@ -73,6 +88,10 @@ class Predictor(ABC):
         Raises:
             UserError: If some inputs cannot be read; raised after all other rows.
         """
+        for chunk in chunks_with_rows(self.reader.read(paths)):
+            predicted = self.stream_values(chunk.fields, top=top)
+            for name, row in zip(chunk.names, predicted, strict=True):
+                yield {"file": name, **row}
 
     @abstractmethod
     def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
@@ -110,22 +129,15 @@ class ArtefactPredictor(Predictor):
     def __init__(self, artefact: Artefact, network: Network) -> None:
         self.artefact = artefact
         self.network = network
-        self.classes = self.artefact.reading.names
-        self.inputs = self.artefact.reader.values
-        self.answers = self.artefact.reading.answers
-
-    def stream(self, paths: Sequence[str], *, top: int = 0) -> Iterator[dict[str, Any]]:
-        """Predict files chunk by chunk."""
-        for chunk in chunks_with_rows(self.artefact.reader.read(paths)):
-            predicted = self.stream_values(chunk.fields, top=top)
-            for name, row in zip(chunk.names, predicted, strict=True):
-                yield {"file": name, **row}
+        self.path = artefact.path
+        self.reader = artefact.reader
+        self.reading = artefact.reading
 
     def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict values in batches."""
-        reader, reading = self.artefact.reader, self.artefact.reading
         for batch in _batches(values):
-            yield from as_rows(reader.readable(reading.predict(self.network, batch, top=top)))
+            columns = self.reading.predict(self.network, batch, top=top)
+            yield from as_rows(self.reader.readable(columns))
 
 
 def as_rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

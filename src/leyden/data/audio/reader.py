@@ -3,7 +3,7 @@
 import io
 import wave
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
+from leyden.data.parts import Part
 from leyden.schema import Field
 
 SHORTEST_FRAMES = 8
@@ -46,15 +47,19 @@ class SoundReader(FileReader):
             UnreadableError: If the file is damaged, not a sound, or beyond the limits.
         """
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders."""
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List sound files, and those below folders."""
+        return SOUND_FILES.inputs(paths)
 
-        def read(file: Path) -> NDArray[np.int16]:
-            sound = self.hear(file)
-            warn_of_fault(self.cleaning, sound, file)
+    def read_part(self, part: Part) -> Inputs:
+        """Decode sound files."""
+
+        def read(name: str, source: Path | bytes) -> NDArray[np.int16]:
+            sound = self.hear(source)
+            warn_of_fault(self.cleaning, sound, Path(name))
             return sound.waveform
 
-        return read_files(SOUND_FILES.inputs(paths), read, self.join)
+        return read_files(part, read, self.join)
 
     def decode(self, source: Path | bytes) -> NDArray[np.int16]:
         """Decode a sound to a waveform ``(samples,)``."""

@@ -1,6 +1,6 @@
 """Reading of image files to predict on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
+from leyden.data.inputs import Arrays, FileReader
 from leyden.schema import Field
 
 # Pillow is slow to import, so that the functions that use it are imported where they are called.
@@ -22,6 +22,7 @@ class ImageReader(FileReader):
         shape: (channels, height, width) of every image.
         background: Colour behind transparent pixels.
         white: Value of 16-bit pixels that becomes 255, as for ``read_image``.
+        target: Name of the column that the network predicts, if it is one.
     """
 
     kind: ClassVar = "image"
@@ -31,6 +32,7 @@ class ImageReader(FileReader):
     shape: tuple[int, int, int]
     background: str = "black"
     white: int | None = None
+    target: str | None = None
 
     @property
     def values(self) -> tuple[Field, ...]:
@@ -45,6 +47,12 @@ class ImageReader(FileReader):
             ),
         )
 
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List image files, and those below folders."""
+        from leyden.data.image.files import IMAGE_FILES
+
+        return IMAGE_FILES.inputs(paths)
+
     @property
     def description(self) -> str:
         """The formats and the size."""
@@ -53,12 +61,6 @@ class ImageReader(FileReader):
             "content of an image file (PNG, JPEG, WebP, BMP, GIF or TIFF; the first frame) of any "
             f"size, which is scaled and cropped to {width} x {height} pixels"
         )
-
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read image files, and those below folders."""
-        from leyden.data.image.files import IMAGE_FILES
-
-        return read_files(IMAGE_FILES.inputs(paths), self.decode, self.join)
 
     def decode(self, source: Path | bytes) -> NDArray[np.uint8]:
         """Decode an image to pixels ``(channels, height, width)``."""

@@ -17,6 +17,9 @@ SEPARATORS = ",;\t|"
 STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
 """First line in which spreadsheets declare the separator."""
 
+BLOCK_BYTES = 1 << 24
+"""Number of bytes that are usually parsed at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:

@@ -18,7 +18,7 @@ from typing import IO, Any, ClassVar
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
-from leyden.data.sources.csv_files import CsvFormat
+from leyden.data.sources.csv_files import BLOCK_BYTES, CsvFormat
 from leyden.data.sources.encodings import UNDECODABLE, as_utf8, check_encoding
 from leyden.data.sources.json_lines import JsonFormat
 from leyden.data.sources.parquet import ParquetFormat
@@ -80,7 +80,7 @@ class TableFile:
             name of the file.
     """
 
-    block_bytes: ClassVar[int] = 1 << 24
+    block_bytes: ClassVar[int] = BLOCK_BYTES
     """Number of bytes of a text file that are parsed at once; no row may be longer."""
 
     path: Path
@@ -103,7 +103,11 @@ class TableFile:
         return list(self._columns(enough))
 
     def chunks(
-        self, columns: Sequence[str] | None = None, *, beside: Sequence[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        beside: Sequence[str] = (),
+        block_bytes: int = BLOCK_BYTES,
     ) -> Iterator[Chunk]:
         """Read some columns in chunks of bounded size.
 
@@ -113,19 +117,21 @@ class TableFile:
         Args:
             columns: Names of the columns to read; ``None`` for all.
             beside: Names of further columns to read; invalid cells in them do not reject a row.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: For the reasons of ``column_names``, or if a column is missing.
         """
         needed = None if columns is None else list(dict.fromkeys([*columns, *beside]))
-        names = self._columns(needed)
+        form = self._format_in(block_bytes)
+        names = self._columns(needed, form)
         wanted = list(names) if needed is None else needed
         if absent := [column for column in wanted if column not in names]:
             raise UserError(
                 f"{self._name} has no column {absent[0]!r}.{did_you_mean(absent[0], names)}"
             )
         with self._opened() as stream:
-            for raw in self._format.rows(stream, wanted, names):
+            for raw in form.rows(stream, wanted, names):
                 yield self._chunk(raw, {*beside} - {*(columns or ())})
 
     def has_more_rows(self, rows: int) -> bool:
@@ -134,9 +140,7 @@ class TableFile:
         Raises:
             UserError: For the reasons of ``column_names``.
         """
-        form = self._format
-        if not isinstance(form, ParquetFormat):
-            form = replace(form, block_bytes=COUNTED_BYTES)
+        form = self._format_in(COUNTED_BYTES)
         names = self._columns((), form)
         counted = 0
         with self._opened() as stream:
@@ -187,6 +191,10 @@ class TableFile:
             f"{', '.join((*FILE_SUFFIXES, SEPARATED[-1]))}, with .gz after it if a text is "
             "compressed; save the table as one of these."
         )
+
+    def _format_in(self, block_bytes: int) -> CsvFormat | JsonFormat | ParquetFormat:
+        form = self._format
+        return form if isinstance(form, ParquetFormat) else replace(form, block_bytes=block_bytes)
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
