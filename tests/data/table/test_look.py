@@ -61,7 +61,7 @@ def test_every_format_is_looked_at(name, tmp_path):
 
 
 def test_a_large_table_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(look._Beginning, "block_bytes", 1 << 10)
+    monkeypatch.setattr(look, "BLOCK_BYTES", 1 << 10)
     lines = [f"{row},{row / 7}" for row in range(1000)]
     (tmp_path / "a.csv").write_text("\n".join(["n,x", *lines, 'never "closed', '"']))
 

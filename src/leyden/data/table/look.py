@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,11 @@ from leyden.data.table.columns import Evidence
 from leyden.data.table.roles import Roles
 from leyden.data.table.rows import TableReading
 
+BLOCK_BYTES = 1 << 20
+"""Number of bytes of a text file of which the rows are looked at; no row may be longer."""
+
 MOST_ROWS = 20_000
 """Number of rows that are looked at; they are evenly spaced in the first block of a file."""
-
-
-class _Beginning(TableFile):
-    """A table of which the first block is read, in milliseconds."""
-
-    block_bytes = 1 << 20
 
 
 def look_at_columns(data: Mapping[str, Any]) -> Look:
@@ -48,7 +46,7 @@ def look_at_table(data: Mapping[str, Any]) -> Look:
     is_there = path.is_file() or path.is_dir()  # a pipe can be read only once
     if "target" not in data or not is_there:
         return known
-    reading = _reading(_Beginning(**_arguments(TableFile, data) | {"path": path}), data)
+    reading = _reading(TableFile(**_arguments(TableFile, data) | {"path": path}), data)
     chunk = next(iter(reading.chunks(reading.roles.targets)), None)
     if chunk is None or not chunk.sources:
         return known
@@ -67,8 +65,8 @@ def _reading(file: TableFile, data: Mapping[str, Any]) -> TableReading:
     roles = Roles.from_options(**_arguments(Roles.from_options, data))
     declared = {str(name): kind for name, kind in (data.get("columns") or {}).items()}
     return TableReading(
-        names=file.column_names(enough=[*roles.names, *declared]),
-        chunks=file.chunks,
+        names=file.column_names([*roles.names, *declared], block_bytes=BLOCK_BYTES),
+        chunks=partial(file.chunks, block_bytes=BLOCK_BYTES),
         written=CellFormat(**_arguments(CellFormat, data) | {"missing": missing}),
         roles=roles,
         declared=declared,
