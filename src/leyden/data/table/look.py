@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from leyden.data.look import Look
+from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import MISSING_CELLS, CellFormat, Cells
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Evidence
 from leyden.data.table.roles import Roles
 from leyden.data.table.rows import TableReading
+from leyden.errors import UserError
 
-BLOCK_BYTES = 1 << 20
-"""Number of bytes of a text file of which the rows are looked at; no row may be longer."""
+SMALL_BLOCK = 1 << 20
+"""Number of bytes of a text file of which the rows are looked at, unless a row is longer."""
 
 MOST_ROWS = 20_000
 """Number of rows that are looked at; they are evenly spaced in the first block of a file."""
@@ -41,12 +43,20 @@ def look_at_table(data: Mapping[str, Any]) -> Look:
         UserError: If the file cannot be read, has no such columns, or the cells of a target are not
             what the options need.
     """
+    try:
+        return _look(data, block_bytes=SMALL_BLOCK)
+    except UserError:  # perhaps because a row is longer
+        return _look(data, block_bytes=BLOCK_BYTES)
+
+
+def _look(data: Mapping[str, Any], *, block_bytes: int) -> Look:
     known = look_at_columns(data)
     path = Path(str(data.get("path"))).expanduser()
     is_there = path.is_file() or path.is_dir()  # a pipe can be read only once
     if "target" not in data or not is_there:
         return known
-    reading = _reading(TableFile(**_arguments(TableFile, data) | {"path": path}), data)
+    file = TableFile(**_arguments(TableFile, data) | {"path": path})
+    reading = _reading(file, data, block_bytes=block_bytes)
     chunk = next(iter(reading.chunks(reading.roles.targets)), None)
     if chunk is None or not chunk.sources:
         return known
@@ -60,13 +70,13 @@ def look_at_table(data: Mapping[str, Any]) -> Look:
     return replace(_look_at_target(reading, cells, seen), target=kind)
 
 
-def _reading(file: TableFile, data: Mapping[str, Any]) -> TableReading:
+def _reading(file: TableFile, data: Mapping[str, Any], *, block_bytes: int) -> TableReading:
     missing = tuple(map(str, data.get("missing_cells", MISSING_CELLS)))
     roles = Roles.from_options(**_arguments(Roles.from_options, data))
     declared = {str(name): kind for name, kind in (data.get("columns") or {}).items()}
     return TableReading(
-        names=file.column_names([*roles.names, *declared], block_bytes=BLOCK_BYTES),
-        chunks=partial(file.chunks, block_bytes=BLOCK_BYTES),
+        names=file.column_names([*roles.names, *declared], block_bytes=block_bytes),
+        chunks=partial(file.chunks, block_bytes=block_bytes),
         written=CellFormat(**_arguments(CellFormat, data) | {"missing": missing}),
         roles=roles,
         declared=declared,
