@@ -18,6 +18,7 @@ from leyden.data.table.columns import Evidence
 from leyden.data.table.roles import Roles
 from leyden.data.table.rows import TableReading
 from leyden.errors import UserError
+from leyden.schema import TargetKind
 
 SMALL_BLOCK = 1 << 20
 """Number of bytes of a text file of which the rows are looked at, unless a row is longer."""
@@ -65,9 +66,7 @@ def _look(data: Mapping[str, Any], *, block_bytes: int) -> Look:
     if not all(evidence.present for evidence in seen.values()):
         return known
     kind = reading.target_kind(seen)
-    if known.target:
-        return known
-    return replace(_look_at_target(reading, cells, seen), target=kind)
+    return known if known.target else _look_at_target(reading, cells, seen, kind)
 
 
 def _reading(file: TableFile, data: Mapping[str, Any], *, block_bytes: int) -> TableReading:
@@ -103,14 +102,17 @@ def _inspect(name: str, chunk: Chunk, cells: Cells, written: CellFormat) -> Evid
     return evidence
 
 
-def _look_at_target(reading: TableReading, cells: Cells, seen: Mapping[str, Evidence]) -> Look:
+def _look_at_target(
+    reading: TableReading, cells: Cells, seen: Mapping[str, Evidence], kind: TargetKind
+) -> Look:
     """Describe a single target."""
     (target,) = reading.roles.targets
     evidence, values = seen[target], len(cells[target].values)
     if target in reading.declared:
-        return Look(kind="table", reason=f"data.columns.{target}={reading.declared[target]}")
+        reason = f"data.columns.{target}={reading.declared[target]}"
+        return Look(kind="table", target=kind, reason=reason)
     numbers, dates = (count == evidence.present for count in (evidence.numbers, evidence.dates))
     noun = "numbers" if numbers else "dates" if dates else "values"
     reason = f"{target} holds {values:,} different {noun} in {evidence.present:,} rows"
-    decided_by = "data.target_type" if numbers or dates else ""
-    return Look(kind="table", reason=reason, decided_by=decided_by)
+    decided_by = "data.target_type" if numbers or dates or kind == "number" else ""
+    return Look(kind="table", target=kind, reason=reason, decided_by=decided_by)
