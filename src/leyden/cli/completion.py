@@ -87,6 +87,7 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "baselines": {"folds": (), "repeats": ()},
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
+    "explain": {"run": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -155,7 +156,9 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command not in ("consolidate", "report"):
+    if command == "explain" and all("=" in each for each in before):
+        yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
+    elif command not in ("consolidate", "report"):
         yield from _keys(before, word)
 
 

@@ -146,7 +146,7 @@ def resolve(target: str) -> Target:
 
 @functools.cache  # building needs no second look at the sources
 def _definition(target: str) -> Target:
-    found = _find(target)
+    found = find(target)
     return Target(target, found.canonical, signature_of(found), isinstance(found, Class))
 
 
@@ -262,7 +262,12 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return hint if len(hint) < _LONGEST_HINT else ""
 
 
-def _find(target: str) -> Class | Function:
+def find(target: str) -> Class | Function:
+    """Find the definition of a target, which need not be trusted.
+
+    Raises:
+        UserError: If the target does not exist, or is not a class or function.
+    """
     top, *path = target.split(".")
     found: Found | None = find_module(top)
     if found is None:
