@@ -1,6 +1,7 @@
 """All places that set a key of a composed config, or choose the option of a group, in order."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -50,9 +51,12 @@ def find_layers(overrides: Sequence[str]) -> list[Layer]:
     Raises:
         hydra.errors.HydraException: If an override is invalid; see ``origins.convert_errors``.
     """
-    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        found = loader.compute_defaults_list(ROOT_CONFIG, list(overrides), RunMode.RUN)
+    hydra = GlobalHydra.instance()
+    is_in_job = hydra.is_initialized()
+    with nullcontext() if is_in_job else initialize_config_dir(config_dir(), version_base="1.3"):
+        found = hydra.config_loader().compute_defaults_list(
+            ROOT_CONFIG, list(overrides), RunMode.RUN
+        )
     own = config_files()
     return [
         Layer(each.config_path, tuple(filter(None, (each.package or "").split("."))))
