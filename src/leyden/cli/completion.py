@@ -88,6 +88,7 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
     "explain": {"run": ()},
+    "schema": {"to": ()},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -158,7 +159,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
         yield from _paths(word)
     if command == "explain" and all("=" in each for each in before):
         yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
-    elif command not in ("consolidate", "report"):
+    elif command not in ("consolidate", "report", "schema"):
         yield from _keys(before, word)
 
 
