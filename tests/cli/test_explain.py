@@ -28,6 +28,15 @@ def test_a_group(leyden):
     assert "\n    adamw  " in done.out
 
 
+def test_networks_by_whether_they_fit_the_data(leyden):
+    done = leyden("explain", "network", "data=table", "data.path=x.csv", "data.target=y")
+
+    assert done.code == 0, done.err
+    fitting, _, other = done.out.partition("options for other data:\n")
+    assert "\n    table_mlp  " in fitting.partition("options that take what these data give:")[2]
+    assert "quartznet  " in other
+
+
 def test_a_key_that_conf_does_not_set(leyden):
     done = leyden("explain", "trainer.val_check_interval")
 

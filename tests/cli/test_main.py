@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from leyden.cli.main import COMMANDS, main
-from leyden.config.compose import groups
+from leyden.config.options import groups
 
 TRACEBACK = "Traceback (most recent call last)"
 

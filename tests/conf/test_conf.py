@@ -11,17 +11,9 @@ from omegaconf import OmegaConf
 
 import shipped
 from leyden.config.check import check
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    CONF,
-    Config,
-    compose,
-    freeze,
-    keys,
-    to_plain,
-    with_overrides,
-)
+from leyden.config.compose import CONF, Config, compose, freeze, keys, to_plain, with_overrides
 from leyden.config.nodes import target_nodes
+from leyden.config.options import ACROSS_GROUPS
 
 OPTIONS = [f"{group}={option}" for group, options in shipped.OPTIONS.items() for option in options]
 SHARED = [path.relative_to(CONF).as_posix() for path in sorted(CONF.rglob("_*.yaml"))]

@@ -10,7 +10,7 @@ import pytest
 import leyden
 import shipped
 from leyden.config.compose import compose, freeze
-from leyden.config.origins import options_that_accept
+from leyden.config.fitting import networks_that_take
 from leyden.runs.folder import RunFolder
 from leyden.serving.export import BATCHES, export
 from leyden.serving.precision import TOLERANCES
@@ -66,7 +66,7 @@ def some_network(kind):
     data = build_data(freeze(compose(kind)))
     data.prepare_data()
     data.setup()
-    fitting = sorted(options_that_accept("network", data.network_sizes()))
+    fitting = sorted(networks_that_take(data.network_sizes()))
     place = shipped.OPTIONS["data"].index(kind[0].removeprefix("data="))
     return fitting[place % len(fitting)]
 

@@ -76,6 +76,13 @@ def test_an_experiment_chooses_the_options_of_other_groups() -> None:
     assert "hidden_widths" in found.keys
 
 
+def test_networks_that_fit_the_data_are_told_apart() -> None:
+    options = {each.name: each.fits for each in explained("network", "data=table").options}
+
+    assert (options["table_mlp"], options["cnn"]) == (True, False)
+    assert {each.fits for each in explained("optimizer").options} == {None}
+
+
 def test_several_options_of_one_group_can_be_chosen() -> None:
     found = explained("callbacks", "callbacks=[default,ema]")
 

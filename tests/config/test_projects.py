@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from leyden.config import projects
-from leyden.config.compose import compose, groups
+from leyden.config.compose import compose
+from leyden.config.options import groups
 from leyden.config.projects import find_projects
 from leyden.config.static.targets import resolve
 from leyden.errors import UserError

@@ -8,7 +8,7 @@ from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
 import shipped
-from leyden.config.compose import ROOT_CONFIG
+from leyden.config.options import ROOT_CONFIG
 from leyden.config.projects import CONF
 from leyden.config.schema import file_of, make_schemas, write_schemas
 

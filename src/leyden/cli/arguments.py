@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from leyden.config.compose import root_keys
+from leyden.config.options import root_keys
 from leyden.errors import UserError, near
 
 MOST = 9999

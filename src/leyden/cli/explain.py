@@ -35,6 +35,13 @@ LONGEST_MEANING = 600
 LONGEST_VALUE = 300
 """Maximum characters of the value of a node."""
 
+TITLES = {
+    None: "options",
+    True: "options that take what these data give",
+    False: "options for other data",
+}
+"""Headings of options, by whether they fit the data."""
+
 OF_TRAIN = ("resume", "seeds", "retries", "dry_run")
 """Keys of `leyden train` that do not change its config."""
 
@@ -85,9 +92,11 @@ def _sections(found: Explanation) -> Iterator[str]:
     }
     if known := [_fact(name, what) for name, what in facts.items() if what]:
         yield "\n".join(known)
-    if found.options:
-        lines = [(f"{'*' if o.is_chosen else ' '} {o.name}", o.what) for o in found.options]
-        yield f"options:\n{_aligned(lines)}"
+    for fits, title in TITLES.items():
+        options = [option for option in found.options if option.fits is fits]
+        lines = [(f"{'*' if each.is_chosen else ' '} {each.name}", each.what) for each in options]
+        if lines:
+            yield f"{title}:\n{_aligned(lines)}"
 
 
 def _head(found: Explanation) -> str:

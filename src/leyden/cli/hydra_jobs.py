@@ -21,7 +21,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from leyden.config.check import check, check_paths
-from leyden.config.compose import ROOT_CONFIG, Config, compose, config_dir, freeze, without_hydra
+from leyden.config.compose import Config, compose, config_dir, freeze, without_hydra
+from leyden.config.options import ROOT_CONFIG
 from leyden.config.origins import composed_origin
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder

@@ -5,7 +5,8 @@ from textwrap import fill, indent
 
 from omegaconf import OmegaConf
 
-from leyden.config.compose import compose, groups
+from leyden.config.compose import compose
+from leyden.config.options import groups
 from leyden.config.projects import conf_folders
 
 USAGE = """usage: leyden train [GROUP=OPTION …] [KEY=VALUE …]

@@ -7,19 +7,10 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from leyden.config.compose import (
-    NODES,
-    OF_TASK,
-    SCALARS,
-    Config,
-    groups,
-    keys,
-    root_keys,
-    select,
-    to_plain,
-)
+from leyden.config.compose import NODES, OF_TASK, SCALARS, Config, keys, select, to_plain
 from leyden.config.data_paths import path_keys
 from leyden.config.nodes import Node, is_node, target_nodes, value_at
+from leyden.config.options import groups, root_keys
 from leyden.config.static.sources import find_module
 from leyden.config.static.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError, did_you_mean, near, unexpected

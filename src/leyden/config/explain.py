@@ -10,22 +10,14 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    SCALARS,
-    Config,
-    compose,
-    config_files,
-    groups,
-    hint_at,
-    to_plain,
-    without_hydra,
-)
+from leyden.config.compose import SCALARS, Config, compose, hint_at, to_plain, without_hydra
+from leyden.config.fitting import networks_for
 from leyden.config.nodes import Node, is_node, value_at
+from leyden.config.options import ACROSS_GROUPS, config_files, groups
 from leyden.config.setters import Setter, find_choosers, find_setters
 from leyden.config.static.annotations import describe, literal
 from leyden.config.static.docstrings import parameters_of, summary_of
-from leyden.config.static.targets import HYDRA_KEYS, find, resolve
+from leyden.config.static.targets import HYDRA_KEYS, resolve
 from leyden.config.yaml_lines import as_flow, first_comment
 from leyden.errors import UserError
 
@@ -42,11 +34,13 @@ class Option:
         name: Its name.
         what: The comment at the top of its file.
         is_chosen: Whether the config has it.
+        fits: Whether it takes the sizes that the data give; ``None`` where that does not matter.
     """
 
     name: str
     what: str
     is_chosen: bool
+    fits: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +112,9 @@ def _explain_group(
 ) -> Explanation:
     chosen = choice or (choosers[-1].text.rpartition("=")[2] if choosers else "")
     files, names = config_files(), re.findall(r"\w+", chosen)
-    node = {} if group in ACROSS_GROUPS else value_at(to_plain(config), group.split("/"), {})
+    plain = to_plain(config)
+    node = {} if group in ACROSS_GROUPS else value_at(plain, group.split("/"), {})
+    fitting = networks_for(plain["data"]) if group == "network" else None
     return Explanation(
         key=group,
         value=chosen or "null",
@@ -130,6 +126,7 @@ def _explain_group(
                 name=name,
                 what=first_comment(files[f"{group}/{name}"]),
                 is_chosen=name in names,
+                fits=None if fitting is None else name in fitting,
             )
             for name in groups()[group]
         ],
@@ -191,7 +188,7 @@ def _parameter(plain: Node, path: Sequence[str]) -> tuple[Parameter | None, str]
     if not is_node(node) or path[-1] in HYDRA_KEYS:
         return None, ""
     target = resolve(str(node["_target_"]))
-    meaning = parameters_of(find(target.target)).get(path[-1], "")
+    meaning = parameters_of(target.definition).get(path[-1], "")
     return target.signature.parameters.get(path[-1]), meaning
 
 
@@ -199,8 +196,7 @@ def _target(node: Any) -> tuple[str, str] | None:
     if not is_node(node):
         return None
     target = str(node["_target_"])
-    resolve(target)  # raises if it is not trusted
-    return target, summary_of(find(target))
+    return target, summary_of(resolve(target).definition)
 
 
 def _own_keys(node: Any) -> list[str]:

@@ -1,7 +1,7 @@
 """Origins of the values of a config, and hints for invalid overrides."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,11 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    ROOT_CONFIG,
-    compose,
-    config_files,
-    groups,
-    hint_at,
-    read_option,
-    replaced_keys,
-    to_plain,
-)
+from leyden.config.compose import compose, hint_at, replaced_keys, to_plain
 from leyden.config.nodes import is_node, value_at
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, layers
 from leyden.config.setters import COMMAND_LINE, find_choosers, find_setters, overrides_of
-from leyden.config.static.targets import accepts, resolve
+from leyden.config.static.targets import resolve
 from leyden.errors import UserError, did_you_mean, first_line, near
 
 
@@ -74,17 +65,6 @@ def _without_flags(node: Any) -> Any:
     return bool if isinstance(node, bool) else node
 
 
-def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
-    """List the options of a group whose class takes these arguments and requires no others."""
-    found = []
-    for option in groups().get(group, []):
-        node = read_option(f"{group}/{option}")
-        with suppress(UserError, KeyError):
-            if accepts(resolve(node["_target_"]), arguments, node):
-                found.append(option)
-    return found
-
-
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
     """Yield the files of ``conf/`` that may set a key, and the path of the key in each."""
     path = key.split(".")
@@ -116,18 +96,6 @@ def convert_errors(overrides: Sequence[str]) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         message = _unknown_key(error, overrides) or " ".join(str(error).split())
         raise UserError(message) from error
-
-
-def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the file of an option and its base files, by precedence, with their contents."""
-    node = read_option(config)
-    if not node:
-        return
-    yield f"conf/{config}.yaml", node
-    group = config.rpartition("/")[0]
-    for item in reversed(node.get("defaults", [])):
-        if isinstance(item, str):
-            yield from _layers(f"{group}/{item}")
 
 
 def _unknown_option(error: MissingConfigException) -> str:
@@ -177,7 +145,7 @@ def _unused_group(key: str, override: str) -> str:
     owners = [
         f"{group}={option}"
         for option in groups().get(group, ())
-        for _, node in _layers(f"{group}/{option}")
+        for _, node in layers(f"{group}/{option}")
         if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ()))
     ]
     return f"The override {override} needs {' or '.join(owners)}: nothing else has the group {key}."

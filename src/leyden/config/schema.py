@@ -15,14 +15,8 @@ from typing import Any
 
 import yaml
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    ROOT_CONFIG,
-    SCALARS,
-    config_files,
-    groups,
-    root_keys,
-)
+from leyden.config.compose import SCALARS
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, root_keys
 from leyden.config.static.annotations import (
     MAPPINGS,
     OBJECTS,
@@ -36,7 +30,7 @@ from leyden.config.static.annotations import (
     name_of,
 )
 from leyden.config.static.docstrings import parameters_of, summary_of
-from leyden.config.static.targets import find, resolve, trusted_names
+from leyden.config.static.targets import resolve, trusted_names
 from leyden.config.yaml_lines import find_entry
 from leyden.errors import UserError
 
@@ -152,14 +146,14 @@ def _targets(value: Any) -> Iterator[str]:
 
 
 def _of_target(name: str) -> Schema:
-    target, found = resolve(name), find(name)
-    described, parameters = parameters_of(found), target.signature.parameters.values()
+    target = resolve(name)
+    described, parameters = parameters_of(target.definition), target.signature.parameters.values()
     is_open = any(each.kind is Parameter.VAR_KEYWORD for each in parameters)
     named = (
         p for p in parameters if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
     )
     return {
-        "description": summary_of(found),
+        "description": summary_of(target.definition),
         "properties": {
             **{each.name: _of_parameter(each, described.get(each.name, "")) for each in named},
             **_HYDRA_KEYS,

@@ -10,7 +10,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from leyden.config.compose import ROOT_CONFIG, config_dir, config_files, groups
+from leyden.config.compose import config_dir
+from leyden.config.options import ROOT_CONFIG, config_files, groups
 from leyden.config.projects import CONF
 from leyden.config.yaml_lines import Entry, find_defaults, find_entry
 

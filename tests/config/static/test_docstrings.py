@@ -1,7 +1,7 @@
 import pytest
 
 from leyden.config.static.docstrings import parameters_of, summary_of
-from leyden.config.static.targets import find
+from leyden.config.static.targets import resolve
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from leyden.config.static.targets import find
     ],
 )
 def test_docstring_of_a_parameter(target: str, name: str, expected: str) -> None:
-    found = parameters_of(find(target))[name]
+    found = parameters_of(resolve(target).definition)[name]
 
     assert expected in found
     assert "`" not in found
@@ -36,4 +36,4 @@ def test_docstring_of_a_parameter(target: str, name: str, expected: str) -> None
     ],
 )
 def test_summary(target: str, expected: str) -> None:
-    assert summary_of(find(target)).startswith(expected)
+    assert summary_of(resolve(target).definition).startswith(expected)
