@@ -89,6 +89,7 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "report": {"path": (), "confirm": ()},
     "explain": {"run": ()},
     "schema": {"to": ()},
+    "runs": {"path": (), "sort": ("time", "size"), "clean": ("failed",)},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
     "consolidate": {"run": (), "to": ()},
@@ -159,7 +160,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
         yield from _paths(word)
     if command == "explain" and all("=" in each for each in before):
         yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
-    elif command not in ("consolidate", "report", "schema"):
+    elif command not in ("consolidate", "report", "runs", "schema"):
         yield from _keys(before, word)
 
 
