@@ -6,13 +6,18 @@ from leyden.config.compose import compose, freeze, save
 from leyden.runs.folder import RunFolder, write_json
 
 
+@pytest.fixture(scope="module")
+def config():
+    return freeze(compose([]))
+
+
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path, config):
     """Make a function that writes the files of a run."""
 
-    def run(name, state="finished", *, loss=None, rows="a", seed=0):
+    def run(name, state="finished", *, loss=None, rows="a"):
         folder = RunFolder(tmp_path / "runs" / name)
-        save(freeze(compose([f"seed={seed}"])), folder.config)
+        save(config, folder.config)
         if state:
             folder.write_status(state, mode="min", split_fingerprint=rows)
         if loss is not None:
@@ -76,7 +81,7 @@ def test_sorting_puts_runs_without_the_metric_last(sort, expected, make, leyden)
 
 def test_a_sweep_is_one_line_unless_it_is_named(make, leyden, tmp_path):
     for number, loss in enumerate((0.3, 0.1)):
-        job = make(f"digits/1-sweep/{number}_seed={number}", loss=loss, seed=number)
+        job = make(f"digits/1-sweep/{number}_seed={number}", loss=loss)
         job.write_job({"seed": number}, number=number)
     make("digits/1-sweep/2_seed=2", "failed").write_job({"seed": 2}, number=2)
     write_json(tmp_path / "runs/digits/1-sweep/sweep.json", {"swept": {"seed": "0,1,2"}})
