@@ -33,7 +33,7 @@ def test_networks_by_whether_they_fit_the_data(leyden):
 
     assert done.code == 0, done.err
     fitting, _, other = done.out.partition("options for other data:\n")
-    assert "\n    table_mlp  " in fitting.partition("options that take what these data give:")[2]
+    assert "\n  * table_mlp  " in fitting.partition("options that take what these data give:")[2]
     assert "quartznet  " in other
 
 

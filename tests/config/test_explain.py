@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from leyden.config.explain import Explanation, explain
@@ -68,7 +70,7 @@ def test_an_experiment_chooses_the_options_of_other_groups() -> None:
     found = explained("network", "experiment=penguins")
 
     assert places(found, "network") == [
-        "conf/train.yaml cnn",
+        "conf/train.yaml _auto",
         "conf/experiment/penguins.yaml table_mlp",
     ]
     assert found.target is not None
@@ -81,6 +83,24 @@ def test_networks_that_fit_the_data_are_told_apart() -> None:
 
     assert (options["table_mlp"], options["cnn"]) == (True, False)
     assert {each.fits for each in explained("optimizer").options} == {None}
+
+
+def test_what_is_chosen_for_the_data_has_a_reason(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("\n".join(["area,price", *(f"{n},{n}.5" for n in range(60))]))
+    words = ["data=table", f"data.path={file}", "data.target=price"]
+
+    network, task = (explained(group, *words) for group in ("network", "task"))
+
+    assert (network.value, task.value) == ("table_mlp", "regression")
+    assert places(task, "task") == ["conf/train.yaml _auto", "conf/choices.yaml regression"]
+    assert "price" in task.setters["task"][-1].comment
+    assert places(explained("network.dropout", *words), "network.dropout") == [
+        "conf/network/table_mlp.yaml 0.1"
+    ]
+    assert explained("network", *words, "network=linear").setters["network"][-1].text == (
+        "network=linear"
+    )
 
 
 def test_several_options_of_one_group_can_be_chosen() -> None:

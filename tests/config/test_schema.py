@@ -10,10 +10,10 @@ from click.testing import CliRunner
 import shipped
 from leyden.config.options import ROOT_CONFIG
 from leyden.config.projects import CONF
-from leyden.config.schema import file_of, make_schemas, write_schemas
+from leyden.config.schema import CHOICES, file_of, make_schemas, write_schemas
 
 FILES = {
-    ROOT_CONFIG: [CONF / f"{ROOT_CONFIG}.yaml"],
+    **{name: [CONF / f"{name}.yaml"] for name in (ROOT_CONFIG, CHOICES)},
     **{
         group: [CONF / group / f"{option}.yaml" for option in options]
         + sorted((CONF / group).glob("_*.yaml"))
@@ -67,6 +67,9 @@ def test_every_file_is_valid(group: str, schemas: Path) -> None:
         ("experiment", "optimiser:\n  lr: 0.1", "optimiser"),
         ("experiment", "optimizer:\n  lrr: 0.1", "lrr"),
         ("experiment", "seed: first", "first"),
+        ("choices", "- {network: cnnn, task: regression}", "cnnn"),
+        ("choices", "- {network: cnn, task: regression, targets: number}", "targets"),
+        ("choices", "- {network: cnn}", "task"),
     ],
 )
 def test_mistakes_are_found(

@@ -40,7 +40,7 @@ def test_a_folder_keeps_what_looks_like_a_suffix(
         (["data=audio_folder", "data.root=own/birds/"], "birds"),
         (["data=table", "data.path=iris.csv", "data.target=x", "data.name=mine"], "mine"),
         (["data=table", "data.path=iris.csv", "data.target=x", "name=mine"], "mine"),
-        (["data=table", "data.path=///", "data.target=x"], "table"),
+        (["data=image_folder", "data.root=///"], "image_folder"),
         (["data=penguins", "data.path=own/birds.csv"], "penguins"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
@@ -18,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from leyden.config import source_names
+from leyden.config.choosing import Choice, ChoosingLoader
 from leyden.config.data_paths import path_keys
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.config.nodes import is_node
@@ -70,16 +74,42 @@ def config_dir() -> str:
 def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
     """Compose ``conf/train.yaml`` as the command line does.
 
+    The network and the task are chosen for the data if neither an override nor a file names them.
+
     Args:
         overrides: Overrides, as on the command line.
         with_hydra: Whether to keep Hydra's own node.
 
     Raises:
+        UserError: If the source of the data cannot be read to choose a network and a task.
         hydra.errors.HydraException: If an override is invalid; ``origins.worded`` converts it to a
             ``UserError``.
     """
-    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
+    with hydra_started():
         return hydra_compose(ROOT_CONFIG, list(overrides), return_hydra_config=with_hydra)
+
+
+def choose_for(overrides: Sequence[str]) -> Choice:
+    """Choose the options that ``compose`` adds to overrides, some of which may have many values.
+
+    Raises:
+        UserError: If the source of the data cannot be read, or no row of ``choices.yaml`` fits.
+        hydra.errors.HydraException: If an override is invalid.
+    """
+    with hydra_started() as hydra:
+        loader = hydra.config_loader
+        assert isinstance(loader, ChoosingLoader)
+        return loader.choose(overrides)
+
+
+@contextmanager
+def hydra_started() -> Iterator[Hydra]:
+    """Start Hydra for a block, with a loader that chooses the network and the task."""
+    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.config_loader = ChoosingLoader(hydra.config_loader.get_search_path())
+        yield hydra
 
 
 def without_hydra(config: Config) -> Config:

@@ -1,13 +1,14 @@
-"""Networks that fit a data set, found by what it gives them and what each of them takes."""
+"""Networks and tasks that fit a data set, found by what it gives and what each of them takes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from leyden.config.options import groups, layers
-from leyden.config.static.members import returned_keys
+from leyden.config.static.members import read_attribute, returned_keys
 from leyden.config.static.targets import accepts, resolve
-from leyden.errors import UserError
+from leyden.errors import FaultyKeyError, UserError
+from leyden.schema import TargetKind
 
 
 def sizes_of(data: Mapping[str, Any]) -> frozenset[str] | None:
@@ -66,10 +67,59 @@ def networks_for(data: Mapping[str, Any]) -> list[str]:
     return networks_that_take(sizes_of(data))
 
 
+def misfit(network: str, taken: Iterable[str], sizes: Collection[str]) -> FaultyKeyError:
+    """Return the error of a network that does not take the sizes of the data.
+
+    Args:
+        network: Name of its class or function.
+        taken: Names of its arguments.
+        sizes: Names of the sizes.
+    """
+    fitting = " or ".join(f"network={name}" for name in networks_that_take(sizes))
+    return FaultyKeyError(
+        "network",
+        f"{network} takes {', '.join(taken)}, but is given {', '.join(sorted(sizes))} by the data. "
+        f"Choose a network for this kind of data: {fitting or 'none in conf/network/ is'}.",
+    )
+
+
+def learned_by(task: Mapping[str, Any]) -> TargetKind | None:
+    """Return what the targets of a task have to be; ``None`` if its class does not restrict them.
+
+    Args:
+        task: The node ``task``. Its target is not imported.
+
+    Raises:
+        UserError: If the target is unknown or not trusted.
+    """
+    kind: TargetKind | None = read_attribute(
+        resolve(str(task.get("_target_"))).classes, "target_kind"
+    )
+    return kind
+
+
+def tasks_that_learn(target: TargetKind) -> list[str]:
+    """List the options of ``task`` that are for such targets.
+
+    Example:
+        >>> tasks_that_learn("number")
+        ['regression']
+    """
+    found = []
+    for option in groups().get("task", []):
+        with suppress(UserError):
+            if learned_by(_read_node(f"task/{option}")) == target:
+                found.append(option)
+    return found
+
+
 def _option_takes(option: str, sizes: Collection[str]) -> bool:
-    node = {
-        key: v for _, layer in reversed([*layers(f"network/{option}")]) for key, v in layer.items()
-    }
     with suppress(UserError):
-        return takes(node, sizes)
+        return takes(_read_node(f"network/{option}"), sizes)
     return False
+
+
+def _read_node(option: str) -> dict[str, Any]:
+    """Read the keys of an option and of its base files."""
+    nodes = reversed([node for _, node in layers(option)])
+    return {key: value for node in nodes for key, value in node.items()}

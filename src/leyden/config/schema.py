@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
+from leyden.config.choosing import CHOSEN, CONDITIONS, TABLE
 from leyden.config.compose import SCALARS
 from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, root_keys
 from leyden.config.static.annotations import (
@@ -33,11 +34,15 @@ from leyden.config.static.docstrings import parameters_of, summary_of
 from leyden.config.static.targets import resolve, trusted_names
 from leyden.config.yaml_lines import find_entry
 from leyden.errors import UserError
+from leyden.schema import TargetKind
 
 Schema = dict[str, Any]
 
 NODES = "nodes.json"
 """File of the schemas of all targets, to which those of the groups refer."""
+
+CHOICES = TABLE.removesuffix(".yaml")
+"""Name of the table by which networks and tasks are chosen."""
 
 COLLECTIONS = ("callbacks", "logger")
 """Groups whose files hold named nodes."""
@@ -68,7 +73,7 @@ def make_schemas() -> dict[str, Schema]:
     for group in groups():
         make = _collection if group in COLLECTIONS else _group
         schemas[file_of(group)] = _across() if group in ACROSS_GROUPS else make(group)
-    return schemas | {file_of(ROOT_CONFIG): _across()}
+    return schemas | {file_of(ROOT_CONFIG): _across(), file_of(CHOICES): _choices()}
 
 
 def file_of(group: str) -> str:
@@ -89,9 +94,8 @@ def write_schemas(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in make_schemas().items():
         (folder / name).write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
-    return {file_of(group): f"{group}/*.yaml" for group in groups()} | {
-        file_of(ROOT_CONFIG): f"{ROOT_CONFIG}.yaml"
-    }
+    files = {file_of(group): f"{group}/*.yaml" for group in groups()}
+    return files | {file_of(name): f"{name}.yaml" for name in (ROOT_CONFIG, CHOICES)}
 
 
 def _nodes() -> Schema:
@@ -228,7 +232,8 @@ def _group(group: str) -> Schema:
 def _partial(group: str) -> Schema:
     """Make the schema of a node of a group without its target: keys of any option."""
     known = _known_targets()
-    options = [_read(file) or {} for name, file in config_files().items() if _is_in(name, group)]
+    files = config_files()
+    options = [_read(files[f"{group}/{name}"]) or {} for name in _files_in(group)]
     targets = sorted({str(each["_target_"]) for each in options if "_target_" in each} & {*known})
     properties: Schema = {}
     for target in targets:
@@ -243,8 +248,28 @@ def _partial(group: str) -> Schema:
     return {"properties": properties, "additionalProperties": is_open}
 
 
-def _is_in(name: str, group: str) -> bool:
-    return name.rpartition("/")[0] == group
+def _choices() -> Schema:
+    """Make the schema of the table by which networks and tasks are chosen."""
+    known = {"target": {"enum": [*get_args(TargetKind)]}, "max_side": {"type": "integer"}}
+    return {
+        "$schema": DRAFT,
+        "type": ["array", "null"],
+        "items": {
+            "type": "object",
+            "properties": {
+                **{group: {"enum": groups().get(group, [])} for group in CHOSEN},
+                **{key: known.get(key, {"type": "string"}) for key in CONDITIONS},
+            },
+            "required": [*CHOSEN],
+            "additionalProperties": False,
+        },
+    }
+
+
+def _files_in(group: str) -> list[str]:
+    """List the options of a group, and the files that stand for or are shared by some of them."""
+    names = (name.rpartition("/") for name in config_files())
+    return [name for folder, _, name in names if folder == group]
 
 
 def _collection(group: str) -> Schema:
@@ -283,19 +308,17 @@ def _file(what: str, content: Schema, group: str) -> Schema:
 
 def _defaults(group: str) -> Schema:
     """Make the schema of the defaults list of a file in a group."""
-    known = groups()
-    inside = [name.rpartition("/")[2] for name in config_files() if _is_in(name, group)]
     choices: Schema = {r"hydra/": {}}
-    for name, options in known.items():
-        option = {"enum": [*options, None]}
-        several = {"type": "array", "items": {"enum": options}}
+    for name in groups():
+        option = {"enum": [*_files_in(name), None]}
+        several = {"type": "array", "items": {"enum": _files_in(name)}}
         written = rf"(/?{name}|{name.rpartition('/')[2]})" if "/" in name else rf"/?{name}"
         choices[rf"^(optional |override )*{written}(@.+)?$"] = {"anyOf": [option, several]}
     return {
         "type": "array",
         "items": {
             "anyOf": [
-                {"enum": [*inside, "_self_"]} if group else {"type": "string"},
+                {"enum": [*_files_in(group), "_self_"]} if group else {"type": "string"},
                 {"type": "object", "patternProperties": choices, "additionalProperties": False},
             ]
         },

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from leyden.config.compose import config_dir
+from leyden.config.choosing import TABLE, Choice, ChoosingLoader
+from leyden.config.compose import hydra_started
 from leyden.config.options import ROOT_CONFIG, config_files, groups
 from leyden.config.projects import CONF
 from leyden.config.yaml_lines import Entry, find_defaults, find_entry
@@ -46,24 +46,27 @@ class Layer(NamedTuple):
     package: tuple[str, ...]
 
 
-def find_layers(overrides: Sequence[str]) -> list[Layer]:
+def find_layers(overrides: Sequence[str]) -> tuple[list[Layer], Choice]:
     """List the files of which overrides compose a config, without Hydra's own, in merging order.
+
+    Returns:
+        The files, and what was chosen for the data and composed with them.
 
     Raises:
         hydra.errors.HydraException: If an override is invalid; see ``origins.convert_errors``.
     """
-    hydra = GlobalHydra.instance()
-    is_in_job = hydra.is_initialized()
-    with nullcontext() if is_in_job else initialize_config_dir(config_dir(), version_base="1.3"):
-        found = hydra.config_loader().compute_defaults_list(
-            ROOT_CONFIG, list(overrides), RunMode.RUN
-        )
+    running = GlobalHydra.instance().hydra  # in a job
+    with nullcontext(running) if running else hydra_started() as hydra:
+        loader = hydra.config_loader
+        choice = loader.choose(overrides) if isinstance(loader, ChoosingLoader) else Choice()
+        words = [*choice.words, *overrides]
+        found = loader.compute_defaults_list(ROOT_CONFIG, words, RunMode.RUN)
     own = config_files()
     return [
         Layer(each.config_path, tuple(filter(None, (each.package or "").split("."))))
         for each in found.defaults
         if each.config_path in own
-    ]
+    ], choice
 
 
 def find_setters(key: str, overrides: Sequence[str]) -> list[Setter]:
@@ -73,9 +76,9 @@ def find_setters(key: str, overrides: Sequence[str]) -> list[Setter]:
         key: Dotted key, such as ``network.dropout``.
         overrides: Overrides without shorthands and without values of sweeps.
     """
-    files, path = config_files(), key.split(".")
-    setters = []
-    for name, package in find_layers(overrides):
+    files, path, setters = config_files(), key.split("."), []
+    layers, _ = find_layers(overrides)
+    for name, package in layers:
         if tuple(path[: len(package)]) == package and len(package) < len(path):
             entry = find_entry(files[name], path[len(package) :])
             setters += [_in_file(entry)] if entry else []
@@ -89,8 +92,8 @@ def find_choosers(group: str, overrides: Sequence[str]) -> list[Setter]:
         group: Config group, such as ``task/mix``.
         overrides: Overrides without shorthands and without values of sweeps.
     """
-    files = config_files()
-    names = dict.fromkeys([ROOT_CONFIG, *(layer.name for layer in find_layers(overrides))])
+    files, (layers, choice) = config_files(), find_layers(overrides)
+    names = dict.fromkeys([ROOT_CONFIG, *(layer.name for layer in layers)])
     found = [
         (written.removeprefix("optional ").startswith("override "), entry)
         for name in names
@@ -98,8 +101,13 @@ def find_choosers(group: str, overrides: Sequence[str]) -> list[Setter]:
         if _absolute(written, name) == group
     ]
     choosers = [_in_file(entry) for _, entry in sorted(found, key=lambda each: each[0])]
-    words = (word for word in overrides if word.lstrip("+~").split("=")[0] == group)
-    return [*choosers, *(Setter(place=COMMAND_LINE, text=word) for word in words)]
+    chosen = (word.removeprefix(f"{group}=") for word in choice.words if _names(word, group))
+    words = (word for word in overrides if _names(word, group))
+    return [
+        *choosers,
+        *(Setter(place=f"conf/{TABLE}", text=option, comment=choice.reason) for option in chosen),
+        *(Setter(place=COMMAND_LINE, text=word) for word in words),
+    ]
 
 
 def overrides_of(key: str, overrides: Sequence[str]) -> list[str]:
@@ -127,6 +135,11 @@ def place_of(file: Path, line: int) -> str:
         if file.is_relative_to(folder):
             return f"{file.relative_to(folder)}:{line}"
     return f"{file}:{line}"
+
+
+def _names(word: str, group: str) -> bool:
+    """Whether an override chooses the option of a group."""
+    return word.lstrip("+~").partition("=")[0] == group
 
 
 def _in_file(entry: Entry) -> Setter:

@@ -17,9 +17,6 @@ SEPARATORS = ",;\t|"
 STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
 """First line in which spreadsheets declare the separator."""
 
-BLOCK_BYTES = 1 << 24
-"""Number of bytes that are parsed at once; no row may be longer."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:
@@ -29,11 +26,13 @@ class CsvFormat:
         separator: Separator of the cells; ``None`` for the most frequent one in the first line.
         header: Whether the first line holds the names of the columns; or the names.
         comment: Beginning of comment lines.
+        block_bytes: Number of bytes that are parsed at once; no row may be longer.
     """
 
     separator: str | None
     header: bool | Sequence[str]
     comment: str | None
+    block_bytes: int
 
     def names(self, stream: IO[bytes], _enough: Sequence[str] | None = None) -> list[str]:
         """Read the names of all columns from the first line, or number them if it is a row.
@@ -46,7 +45,11 @@ class CsvFormat:
             return list(self.header)
         separator, pieces = self._begin(stream)
         names = _parse(
-            pieces, separator, skip=lambda _: "skip", autogenerate_column_names=not self.header
+            pieces,
+            separator,
+            skip=lambda _: "skip",
+            block_size=self.block_bytes,
+            autogenerate_column_names=not self.header,
         ).schema.names
         return names if self.header else [f"column_{n}" for n in range(1, len(names) + 1)]
 
@@ -82,6 +85,7 @@ class CsvFormat:
             _end_with(end.encode(), pieces),
             separator,
             skip=skip,
+            block_size=self.block_bytes,
             types=dict.fromkeys(wanted, pyarrow().string()),
             column_names=list(names),
             skip_rows_after_names=header,
@@ -101,7 +105,7 @@ class CsvFormat:
     def _begin(self, stream: IO[bytes]) -> tuple[str, Iterator[bytes]]:
         """Return the separator and the content without comments and a line that declares it."""
         lines = _without_comments(stream, self.comment) if self.comment else None
-        first = next(lines, b"") if lines else stream.readline(BLOCK_BYTES)
+        first = next(lines, b"") if lines else stream.readline(self.block_bytes)
         if b"\0" in first:
             raise ValueError(
                 "it contains zero bytes, so it is not text; UTF-16 needs data.encoding=utf-16-le"
@@ -134,7 +138,7 @@ def _parse(
     return csv.open_csv(
         join_pieces(pieces),
         # Rows are numbered only if one thread parses.
-        read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, **reading),
+        read_options=csv.ReadOptions(use_threads=False, **reading),
         parse_options=csv.ParseOptions(
             delimiter=separator, newlines_in_values=True, invalid_row_handler=skip
         ),

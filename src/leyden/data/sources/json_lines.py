@@ -10,9 +10,6 @@ from leyden.data.sources.arrow import Fault, RawRows, json_cell, string_array
 from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.values import normal
 
-BLOCK_BYTES = 1 << 24
-"""Number of bytes whose lines are parsed together."""
-
 Block = tuple[dict[int, dict[str, Any]], list[Fault]]
 """Objects by number of the line or element, and the lines or elements that are not objects."""
 
@@ -29,9 +26,11 @@ class JsonFormat:
 
     Attributes:
         may_be_array: Whether the file may be a single array, which is parsed in one piece.
+        block_bytes: Number of bytes whose lines are parsed together.
     """
 
     may_be_array: bool
+    block_bytes: int
 
     def names(self, stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
         """List the keys of all objects in the order in which they first occur.
@@ -86,7 +85,7 @@ class JsonFormat:
         """Yield the objects of many lines, or of the array, together; blank lines are ignored."""
         numbers = itertools.count(1)
         may_be_array = self.may_be_array
-        while lines := stream.readlines(BLOCK_BYTES):
+        while lines := stream.readlines(self.block_bytes):
             if may_be_array and lines[0].lstrip().startswith(b"["):
                 elements = _parse(b"".join([*lines, stream.read()]))
                 yield _block(enumerate(elements, start=1), _object)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
@@ -75,6 +75,9 @@ class TableFile:
             name of the file.
     """
 
+    block_bytes: ClassVar[int] = 1 << 24
+    """Number of bytes of a text file that are parsed at once; no row may be longer."""
+
     path: Path
     encoding: str = "utf-8"
     separator: str | None = None
@@ -82,14 +85,17 @@ class TableFile:
     comment: str | None = None
     title: str | None = None
 
-    def column_names(self) -> list[str]:
+    def column_names(self, enough: Sequence[str] | None = None) -> list[str]:
         """Return the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
+
+        Args:
+            enough: Names of the columns to find, if there are; other ones may be omitted.
 
         Raises:
             UserError: If the file is missing, damaged or of an unknown format, or two columns have
                 the same name.
         """
-        return list(self._columns())
+        return list(self._columns(enough))
 
     def chunks(
         self, columns: Sequence[str] | None = None, *, beside: Sequence[str] = ()
@@ -143,9 +149,14 @@ class TableFile:
     def _format(self) -> CsvFormat | JsonFormat | ParquetFormat:
         suffix, packed = self._suffixes
         if suffix in SEPARATED:
-            return CsvFormat(separator=self.separator, header=self.header, comment=self.comment)
+            return CsvFormat(
+                separator=self.separator,
+                header=self.header,
+                comment=self.comment,
+                block_bytes=self.block_bytes,
+            )
         if suffix in JSON:
-            return JsonFormat(may_be_array=suffix == JSON[-1])
+            return JsonFormat(may_be_array=suffix == JSON[-1], block_bytes=self.block_bytes)
         if suffix in PARQUET and not packed:
             return ParquetFormat()
         raise UserError(

@@ -44,6 +44,7 @@ class TextData(DataModule):
 
     cleaning: TextCleaning
     cleaning_type = TextCleaning
+    look = "leyden.data.look.look_at_texts"
 
     text_columns: Sequence[str] = ("text",)
     """Columns that hold the text in tables to predict on."""
@@ -156,6 +157,8 @@ class TextData(DataModule):
 
 class CorpusData(TextData):
     """Texts without classes, of which a language model learns every token."""
+
+    look = "leyden.data.look.look_at_corpus"
 
     def network_sizes(self) -> dict[str, Any]:
         """Return the size of the vocabulary."""
