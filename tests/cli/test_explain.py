@@ -43,6 +43,22 @@ def test_a_key_that_conf_does_not_set(leyden):
     assert "To set it, give +trainer.val_check_interval=VALUE.\n" in done.out
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["optimizer.lr", "-m", "optimizer.lr=0.1,0.2", "seed=0,1"], "optimizer.lr = 0.1,0.2"),
+        (["seed", "seeds=3", "retries=1"], "seed = 0,1,2"),
+        (["network", "-m", "network=cnn,resnet"], "network = cnn,resnet"),
+        (["trainer.max_epochs", "-m", "network=cnn,resnet"], "trainer.max_epochs = 30"),
+    ],
+)
+def test_the_values_of_a_sweep(words, value, leyden):
+    done = leyden("explain", *words)
+
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == value
+
+
 def test_a_key_of_a_run(leyden, shared_run):
     done = leyden("explain", "trainer.max_epochs", f"run={shared_run}", "trainer.max_epochs=9")
 

@@ -126,10 +126,11 @@ def test_cleaning_removes_failed_starts_alone(make, leyden, tmp_path):
 
 
 def test_a_real_run_is_listed(leyden, shared_run):
-    row = lines(leyden("runs", f"path={shared_run.parent.parent}"))[1]
+    for path in (shared_run, shared_run.parent.parent):
+        row = lines(leyden("runs", f"path={path}"))[1]
 
-    assert row[0].endswith(shared_run.name)
-    assert row[1:3] == ["finished", "val/loss"]
+        assert row[0].endswith(shared_run.name)
+        assert row[1:3] == ["finished", "val/loss"]
 
 
 @pytest.mark.parametrize(

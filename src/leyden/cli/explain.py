@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import fill, shorten
 
 from leyden.cli.arguments import Arguments, split
+from leyden.cli.hydra_jobs import parse
+from leyden.cli.sweeps import OWN_KEYS, expand_seeds
 from leyden.config.compose import load
 from leyden.config.explain import Explanation, explain, explain_frozen
 from leyden.config.origins import convert_errors
@@ -42,9 +44,6 @@ TITLES = {
 }
 """Headings of options, by whether they fit the data."""
 
-OF_TRAIN = ("resume", "seeds", "retries", "dry_run")
-"""Keys of `leyden train` that do not change its config."""
-
 
 def run(words: Sequence[str]) -> None:
     """Run the command.
@@ -55,7 +54,8 @@ def run(words: Sequence[str]) -> None:
     if not words:
         print(USAGE)
         return
-    arguments = split(words, "run", *OF_TRAIN)
+    arguments = split(words, "run", "resume", *OWN_KEYS)
+    expand_seeds(arguments)
     named = [word for word in arguments.bare if not word.startswith("-")]
     if len(named) != 1:
         fault = f"{' '.join(named)} are {len(named)} keys" if named else "No key is named"
@@ -72,7 +72,9 @@ def _explain(key: str, arguments: Arguments) -> Explanation:
         return explain_frozen(
             key, config, lambda key: find_in_file(key, folder.config, arguments.overrides)
         )
-    return explain(key, arguments.overrides)
+    parsed = parse(arguments.overrides)
+    swept = [str(each.input_line) for each in parsed if each.is_sweep_override()]
+    return explain(key, [word for word in arguments.overrides if word not in swept], swept=swept)
 
 
 def _sections(found: Explanation) -> Iterator[str]:

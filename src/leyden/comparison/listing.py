@@ -85,8 +85,9 @@ def _is_number(value: float | None) -> bool:
 def _folders(folder: Path, *, is_top: bool = False) -> Iterator[Path]:
     """Yield the folders of runs, cross-validations and sweeps, but not those inside of them."""
     own = RunFolder(folder)
-    files = (own.config, own.status, own.job)
-    if not is_top and (is_sweep(folder) or any(file.is_file() for file in files)):
+    holds_runs = is_sweep(folder) or own.crossval.is_file()
+    is_entry = holds_runs or any(each.is_file() for each in (own.config, own.status, own.job))
+    if is_entry and not (is_top and holds_runs):
         yield folder
         return
     for path in folder.iterdir():

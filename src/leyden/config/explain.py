@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from typing import Any
 
@@ -72,12 +72,13 @@ class Explanation:
     options: Sequence[Option] = ()
 
 
-def explain(key: str, overrides: Sequence[str]) -> Explanation:
+def explain(key: str, overrides: Sequence[str], *, swept: Sequence[str] = ()) -> Explanation:
     """Explain a key of the config that overrides compose.
 
     Args:
         key: Dotted key or group; both ``task.mix`` and ``task/mix`` name that group.
-        overrides: Overrides without shorthands and without values of sweeps.
+        overrides: Overrides without shorthands.
+        swept: Those that have several values, of which each job of a sweep has one.
 
     Raises:
         UserError: If neither the config nor a class in it has the key.
@@ -85,10 +86,15 @@ def explain(key: str, overrides: Sequence[str]) -> Explanation:
     """
     composed = compose(overrides, with_hydra=True)
     config = composed if key.startswith("hydra.") else without_hydra(composed)
-    choices = composed.hydra.runtime.choices
+    words = [*overrides, *swept]
     if (group := key.replace(".", "/")) in groups():
-        return _explain_group(group, config, find_choosers(group, overrides), choices.get(group))
-    return _explain_key(key, config, lambda key: find_setters(key, overrides))
+        is_swept = any(word.startswith(f"{group}=") for word in swept)
+        choice = None if is_swept else composed.hydra.runtime.choices.get(group)
+        return _explain_group(group, config, find_choosers(group, words), choice)
+    found = _explain_key(key, config, lambda key: find_setters(key, words))
+    last = [*found.setters.values()][-1][-1:]
+    values = [each.text.partition("=")[2] for each in last if each.text in swept]
+    return replace(found, value=values[0]) if values else found
 
 
 def explain_frozen(
@@ -110,6 +116,7 @@ def explain_frozen(
 def _explain_group(
     group: str, config: Config, choosers: Sequence[Setter], choice: str | None
 ) -> Explanation:
+    # Hydra records no choice that is a list.
     chosen = choice or (choosers[-1].text.rpartition("=")[2] if choosers else "")
     files, names = config_files(), re.findall(r"\w+", chosen)
     plain = to_plain(config)
