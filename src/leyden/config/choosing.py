@@ -191,11 +191,11 @@ def _find_row(data: Mapping[str, Any], look: Look | None, named: Mapping[str, An
         if _fits(row, look) and ("network" in named or row["network"] in takers)
     ]
     if not rows:
-        what = look.reason if look else "nothing is known of the data"
-        networks = f": {', '.join(takers)} take its sizes" if takers else ""
+        what = look.reason if look else "its networks do not take the sizes of the data"
+        fitting = f" Networks that take their sizes: {', '.join(takers)}." if takers else ""
         raise UserError(
-            f"No row of conf/{TABLE} fits the data, because {what}. Choose the network and the "
-            f"task by network=OPTION task=OPTION{networks}."
+            f"No network and task can be chosen, because no row of conf/{TABLE} fits: {what}. "
+            f"Give network=OPTION and task=OPTION.{fitting}"
         )
     return next((row for row in rows if named.items() <= row.items()), rows[0])
 

@@ -30,7 +30,7 @@ def look_at_columns(data: Mapping[str, Any]) -> Look:
     """Return what is known of any table: what its options say of the target."""
     given = data.get("target_type")
     if "target" in data and Roles.from_options(**_arguments(Roles.from_options, data)).has_labels:
-        return Look(kind="table", target="labels", reason="a row of the table may have many labels")
+        return Look(kind="table", target="labels", reason="a row may have several labels")
     if given in ("class", "number"):
         return Look(kind="table", target=given, reason=f"data.target_type={given}")
     return Look(kind="table", reason="the data are a table")
