@@ -64,7 +64,10 @@ def _folder(given: str | None) -> Path:
     if folder.is_dir():
         return folder
     if given is None:
-        raise UserError(f"There is no folder {RUNS} here. Expected path=FOLDER, or another folder.")
+        raise UserError(
+            f"There is no folder {RUNS} here. Give the command where runs were started, or "
+            "path=FOLDER."
+        )
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
     hint = near(folder.name, (each.name for each in beside))
     raise UserError(f"path={given} is not a folder. Expected one that holds runs.{hint}")
@@ -75,7 +78,9 @@ def _clean(entries: Sequence[Entry]) -> None:
     for entry in failed:
         remove(RunFolder(entry.path))
         print(printable(f"removed {os.path.relpath(entry.path)}"))
-    print(f"{len(failed)} failed starts removed, {len(entries) - len(failed)} runs kept")
+    print(
+        f"failed starts removed: {len(failed)}; runs and sweeps kept: {len(entries) - len(failed)}"
+    )
 
 
 def _listed(entries: Sequence[Entry], sort: str | None) -> str:

@@ -8,7 +8,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
@@ -69,10 +68,14 @@ _HYDRA_KEYS: Mapping[str, Schema] = {
 
 def make_schemas() -> dict[str, Schema]:
     """Make the schemas of all files by name: ``nodes.json``, ``train.json``, one for each group."""
-    schemas = {NODES: _nodes()}
+    known = _known_targets()
+    schemas = {NODES: _nodes(known)}
     for group in groups():
-        make = _collection if group in COLLECTIONS else _group
-        schemas[file_of(group)] = _across() if group in ACROSS_GROUPS else make(group)
+        if group in ACROSS_GROUPS:
+            schema = _across()
+        else:
+            schema = _collection(group) if group in COLLECTIONS else _group(group, known)
+        schemas[file_of(group)] = schema
     return schemas | {file_of(ROOT_CONFIG): _across(), file_of(CHOICES): _choices()}
 
 
@@ -98,9 +101,8 @@ def write_schemas(folder: Path) -> dict[str, str]:
     return files | {file_of(name): f"{name}.yaml" for name in (ROOT_CONFIG, CHOICES)}
 
 
-def _nodes() -> Schema:
+def _nodes(known: Mapping[str, Schema]) -> Schema:
     """Make the schemas of all targets, and that of a node with any of them."""
-    known = _known_targets()
     choices = [
         {
             "if": {"required": ["_target_"], "properties": {"_target_": {"const": target}}},
@@ -121,7 +123,6 @@ def _nodes() -> Schema:
     }
 
 
-@cache
 def _known_targets() -> dict[str, Schema]:
     """Make the schema of each target that a file names, without those that cannot be found."""
     names = sorted({name for file in config_files().values() for name in _targets(_read(file))})
@@ -216,22 +217,21 @@ def _reference(name: str, *, file: str = "") -> Schema:
     return {"$ref": f"{file}#/$defs/{name}"}
 
 
-def _group(group: str) -> Schema:
+def _group(group: str, known: Mapping[str, Schema]) -> Schema:
     """Make the schema of the options of a group, and of files that they are based on."""
     return _file(
         f"An option of {group}.",
         {
             "if": {"type": "object", "required": ["_target_"]},
             "then": _reference("node", file=NODES),
-            "else": _partial(group),
+            "else": _partial(group, known),
         },
         group,
     )
 
 
-def _partial(group: str) -> Schema:
+def _partial(group: str, known: Mapping[str, Schema]) -> Schema:
     """Make the schema of a node of a group without its target: keys of any option."""
-    known = _known_targets()
     files = config_files()
     options = [_read(files[f"{group}/{name}"]) or {} for name in _files_in(group)]
     targets = sorted({str(each["_target_"]) for each in options if "_target_" in each} & {*known})
