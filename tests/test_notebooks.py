@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = [FOLDER / "first_network.ipynb"]  # others are a person's own
+NAMES = ("first_network", "predict")  # others are a person's own
+NOTEBOOKS = [FOLDER / f"{name}.ipynb" for name in NAMES]
 
 
 def cells_of(notebook):

@@ -1,12 +1,17 @@
 """Tests of the built wheel, and of projects that use it."""
 
+import json
 import os
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from leyden import load
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +32,16 @@ tides = "tides"
 [tool.hatch.build.targets.wheel]
 packages = ["src/tides"]
 force-include = { "conf" = "tides/conf" }
+"""
+
+PREDICT = """
+import importlib.util, json, sys
+import leyden
+rows = leyden.load(sys.argv[1]).predict(sys.argv[2])
+status = dict(line.split(":") for line in open("/proc/self/status"))
+kilobytes = int(status["VmHWM"].split()[0])
+torch = importlib.util.find_spec("torch")
+print(json.dumps({"rows": rows, "torch": torch, "MiB": kilobytes / 1024}))
 """
 
 ADDED = {
@@ -103,6 +118,29 @@ def project(request, site, tmp_path_factory):
     return tmp_path_factory.mktemp("elsewhere"), f"{own}{os.pathsep}{site}"
 
 
+@pytest.fixture(scope="module")
+def artefact(shared_run, leyden_process, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("artefact") / "digits"
+    done = leyden_process("export", f"run={shared_run}", f"to={folder}", cwd=folder.parent)
+    assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def interpreter(site, tmp_path_factory):
+    """Return Python with the wheel and what an artefact of images needs, but without torch."""
+    folder = tmp_path_factory.mktemp("without_torch")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    (packages,) = folder.glob("venv/lib/python*/site-packages")
+    (packages / "leyden").symlink_to(site / "leyden")
+    for name in ("numpy", "onnxruntime", "pillow"):
+        files = distribution(name).files
+        assert files is not None
+        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            (packages / top).symlink_to(distribution(name).locate_file(top))
+    return folder / "venv" / "bin" / "python"
+
+
 def leyden(project, *words):
     folder, site = project
     return python("leyden", *words, cwd=folder, site=site)
@@ -116,6 +154,38 @@ def test_an_installed_wheel_trains_from_another_folder(site, tmp_path):
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("runs/digits/*/metrics.json"))
     assert (site / "leyden" / "conf" / "train.yaml").is_file()
+
+
+def test_an_artefact_predicts_where_torch_is_not_installed(
+    artefact, interpreter, shared_run, tmp_path
+):
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "image.png")
+    done = subprocess.run(
+        [interpreter, "-I", "-c", PREDICT, artefact, "image.png"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (expected,) = load(shared_run).predict(tmp_path / "image.png")
+    (row,) = found["rows"]
+    assert row == {
+        "file": "image.png",
+        "class": expected["class"],
+        "probability": pytest.approx(expected["probability"], abs=0.01),  # the run is in bfloat16
+    }
+    assert found["torch"] is None
+    assert found["MiB"] <= 200
+
+
+def test_a_wheel_holds_the_page_of_the_server(site):
+    page = Path("leyden", "serving", "server", "page")
+    expected = {file.name for file in (ROOT / "src" / page).iterdir()}
+
+    assert {file.name for file in (site / page).iterdir()} == expected
 
 
 def test_a_project_trains_evaluates_and_predicts_with_its_own_classes(project):

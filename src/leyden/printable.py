@@ -1,10 +1,12 @@
 """Escaping text from files and file names for terminals and spreadsheets."""
 
-import unicodedata
+import re
 from typing import Any
 
-DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that reorder the text around them when it is displayed."""
+CONTROLS = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters except newlines and tabs, line separators, and characters that reorder the
+text around them when it is displayed.
+"""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """First characters of cells that spreadsheets evaluate; the last four are full-width."""
@@ -16,7 +18,7 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[2J.png")
     'a\\x1b[2J.png'
     """
-    return "".join(_escaped(each) if _is_control(each) else each for each in text)
+    return CONTROLS.sub(_escaped, text)
 
 
 def cell(text: str) -> str:
@@ -65,14 +67,8 @@ def predicted_cell(column: str, value: Any) -> Any:
     return value
 
 
-def _is_control(character: str) -> bool:
-    return (
-        unicodedata.category(character) in ("Cc", "Zl", "Zp") and character not in "\n\t"
-    ) or character in DIRECTIONS
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def _escaped(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode("ascii")
 
 
 def _is_number(text: str) -> bool:

@@ -243,6 +243,8 @@ def test_standard_output_may_be_closed(tmp_path):
         (["train", "data=penguins", "data.path=nowhere.csv"], 2),
         (["train", "-m", "data=penguins", "data.path=nowhere.csv,elsewhere.csv"], 2),
         (["train", "-m", "optimizer.lr=high,low"], 2),
+        (["train", "data=text_corpus", "data.root=.", "network=cnn"], 2),
+        (["train", "data=text_corpus", "data.root=.", "task=ctc"], 2),
         (["train", "run=nowhere"], 2),
         (["evaluate", "run=nowhere"], 2),
         (["predict", "run=nowhere", "input=a.png"], 2),

@@ -1,18 +1,20 @@
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from leyden.cli.predict import PRINTERS
 from leyden.config.compose import compose, freeze
 from leyden.runs.folder import RunFolder
+from leyden.serving.formats import FORMATS
 from leyden.tasks.classification import Classification
 from leyden.workflows.finished import load_run
 from leyden.workflows.train import train
@@ -85,7 +87,7 @@ def test_predict_and_evaluate_compute_the_same(precision, good_run, unseen, leyd
     done = leyden("predict", f"run={good_run}", f"input={unseen[0]}", "format=jsonl", word)
 
     predicted = [json.loads(line)["probability"] for line in done.out.splitlines()]
-    assert predicted == measured[: len(predicted)]
+    assert predicted == [round(value, 6) for value in measured[: len(predicted)]]
 
 
 def test_a_run_that_was_limited_predicts_every_file(good_run, unseen, leyden):
@@ -187,10 +189,17 @@ def test_probabilities_are_rounded_to_what_float32_holds(good_run, unseen, leyde
     assert list(map(float, shown)) == pytest.approx(unseen[2]["probability"], abs=1e-6)
 
 
-def test_numbers_keep_all_their_digits(capsys):
-    PRINTERS["csv"]([{"file": "a.csv row 2", "value": 1600003600.0}])
+def test_numbers_keep_all_their_digits():
+    rows = [{"file": "a.csv row 2", "value": 1600003600.0}]
 
-    assert "1600003600.0" in capsys.readouterr().out
+    assert FORMATS["csv"].encode(rows, texts=["file"]) == b"a.csv row 2,1600003600.0\r\n"
+
+
+def test_names_of_files_may_hold_bytes_that_are_not_text():
+    rows = [{"file": os.fsdecode(b"\xff.png"), "class": "cat"}]
+
+    for form in FORMATS.values():
+        assert b"udcff.png" in form.encode(rows, texts=["file"])
 
 
 @pytest.mark.slow
@@ -228,3 +237,38 @@ def test_wrong_inputs_are_user_errors(words, expected, good_run, leyden, tmp_pat
     assert expected in done.err
     assert done.err.count("\n") == 1
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["format=parquet"], "format=parquet is unknown. It is written to output=FILE.parquet."),
+        (["format=jsnl"], "Did you mean 'jsonl'"),
+        (["output=a.cvs"], "output=a.cvs has no known suffix, such as .csv. Did you mean 'csv'"),
+        (["output=a.csv", "format=jsonl"], "format=jsonl contradicts the suffix of output=a.csv"),
+        (["processes=0"], "processes=0: expected an integer from 1"),
+        (["top=all"], "top=all: expected an integer from 1"),
+        (["columns=age"], "0.png is not a table, so that it has no columns to keep"),
+        (["ouput=a.csv"], "Did you mean 'output'"),
+    ],
+)
+def test_wrong_words_are_user_errors(words, expected, good_run, leyden, tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "0.png")
+
+    done = leyden("predict", f"run={good_run}", "0.png", *words)
+
+    assert (done.code, done.out) == (2, "")
+    assert expected in done.err
+
+
+def test_the_rows_of_readable_files_are_written_before_the_error(good_run, unseen, leyden):
+    (file, *_) = sorted(unseen[0].iterdir())
+    Path("none.png").touch()
+
+    done = leyden("predict", f"run={good_run}", "none.png", file, "output=deep/a.jsonl", "top=2")
+
+    assert done.code == 2
+    assert "none.png can't be read: empty file" in done.err
+    (row,) = map(json.loads, Path("deep/a.jsonl").read_text().splitlines())
+    assert row["file"] == str(file)
+    assert row["top"][0] == {"class": row["class"], "probability": row["probability"]}

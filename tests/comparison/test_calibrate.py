@@ -11,9 +11,9 @@ from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RunFolder
+from leyden.serving.loading import load
 from leyden.workflows.evaluate import evaluate
 from leyden.workflows.finished import load_run
-from leyden.workflows.predict import predict
 from leyden.workflows.start import start
 
 QUICK = ("trainer=cpu", "trainer.max_epochs=2", "logger=[]", "callbacks=[checkpoint]")
@@ -74,7 +74,7 @@ def test_a_threshold_decides_what_is_predicted_and_measured(run, table):
     chosen = evaluate(run)
     assert chosen["test/auroc"] == pytest.approx(plain["test/auroc"], abs=1e-5)
     assert chosen["test/f1"] != plain["test/f1"]
-    rows = list(predict(run, [str(table)]))
+    rows = load(run).predict([str(table)])
     yes = [row["class"] == "yes" for row in rows]
     assert 0.05 < np.mean(yes) < 0.95
     probability = [

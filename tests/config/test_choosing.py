@@ -160,11 +160,15 @@ from leyden.data.look import Look
 
 
 def look_at_counts(data):
-    return Look(kind="image", target="number", side=data["side"], reason="cells are counted")
+    return Look(kind="image", target="number", side=len(data["name"]), reason="cells are counted")
 
 
 class Counts(ImageFolder):
     look = "{package}.sets.look_at_counts"
+
+
+class Blind(ImageFolder):
+    look = "{package}.sets.look_at_nothing"
 
 
 class Sounds(DataModule):
@@ -182,8 +186,8 @@ class Points(DataModule):
 def own(project: str) -> None:
     """Add data sets to the project."""
     Path("src", project, "sets.py").write_text(OWN.format(package=project))
-    for name in ("Counts", "Sounds", "Points"):
-        text = f"# Own.\n_target_: {project}.sets.{name}\nname: own\nside: 9\n"
+    for name in ("Counts", "Blind", "Sounds", "Points"):
+        text = f"# Own.\n_target_: {project}.sets.{name}\nname: own\n"
         Path("conf/data", f"{name.lower()}.yaml").write_text(text)
 
 
@@ -193,6 +197,12 @@ def test_own_data_may_be_looked_at_by_a_function_of_their_own() -> None:
 
     assert choice.words == ("network=resnet", "task=regression")
     assert choice.reason == "cells are counted"
+
+
+@pytest.mark.usefixtures("own")
+def test_a_look_that_does_not_exist_is_named() -> None:
+    with pytest.raises(UserError, match=r"look_at_nothing' of its class cannot be imported"):
+        compose(["data=blind"])
 
 
 @pytest.mark.usefixtures("own")
@@ -212,6 +222,8 @@ def test_own_data_without_a_look_get_the_first_network_that_takes_their_sizes() 
         (["data.target=kind", "task=regression"], r"but kind holds .*: task=classification\."),
         (["data.target=prise"], r"'prise', which the table does not have. Did you mean 'price'"),
         (["data.path=."], "is a folder"),
+        (["data.group=kind", "data.time=size"], "data: group and time both split the rows"),
+        (["data.header=7"], "data.header: expected"),
     ],
     ids=str,
 )

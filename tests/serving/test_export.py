@@ -1,14 +1,18 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 import leyden
 from leyden.comparison.calibrate import calibrate
+from leyden.config.build import build_node
 from leyden.config.compose import compose, freeze
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
@@ -67,6 +71,19 @@ def test_an_export_predicts_as_its_run(run, exported, digit):
     assert by_export["probability"] == pytest.approx(by_run["probability"], abs=TOLERANCES["fp32"])
 
 
+def test_the_most_probable_classes_are_listed_on_request(run, exported, digit):
+    (by_run,), (by_export,) = (leyden.load(each).predict(digit, top=3) for each in (run, exported))
+
+    for row in (by_run, by_export):
+        assert row.keys() == {"file", "class", "probability", "top"}
+        assert row["top"][0] == {name: row[name] for name in ("class", "probability")}
+        probabilities = [each["probability"] for each in row["top"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert [round(each, 6) for each in probabilities] == probabilities
+    assert [each["class"] for each in by_run["top"]] == [each["class"] for each in by_export["top"]]
+    assert len(leyden.load(exported).predict(digit, top=99)[0]["top"]) == 10
+
+
 def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
     pixels = np.asarray(Image.open(digit))[np.newaxis, np.newaxis]
     for path in (run, exported):
@@ -80,10 +97,14 @@ def test_files_and_arrays_have_the_same_predictions(run, exported, digit):
 
 def test_the_example_is_a_row_and_its_prediction(exported):
     record = json.loads((exported / "model.json").read_text())
-    (row,) = record["example"]["request"]["inputs"]
-    values = {"images": np.array([row["images"]], np.uint8)}
+    request, response = record["example"]["request"], record["example"]["response"]
+    network = leyden.load(exported)
+    inputs = network.artefact.reader.decode_rows(request["inputs"])
 
-    assert leyden.load(exported).predict(values) == record["example"]["response"]["predictions"]
+    assert network.predict(inputs.fields, top=request["top"]) == response["predictions"]
+    assert [len(row["top"]) for row in response["predictions"]] == [5]
+    assert response["model"] == {"name": record["name"], "version": record["version"]}
+    assert record["row"] == network.artefact.reader.row_schema
     assert record["task"] == "classification"
     assert record["metrics"]["test/accuracy"] > 0
     assert record["data_fingerprint"]
@@ -96,6 +117,16 @@ def test_a_fresh_process_needs_no_torch_and_little_memory(run, exported, digit):
     assert not measured["torch"]
     assert measured["MiB"] <= 200
     assert measured["rows"][0]["class"] == leyden.load(run).predict(digit)[0]["class"]
+
+
+@pytest.mark.parametrize("place", ["file/digits", "a" * 255])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run_is_read(tmp_path, place):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(UserError, match=f"{place} cannot be written"):
+        export("no run", tmp_path / place)
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_nothing_is_left_if_the_answers_differ(run, tmp_path, monkeypatch):
@@ -154,8 +185,10 @@ def test_damaged_exports_are_refused(tmp_path, content, message):
 
 
 def test_the_commands_export_and_predict(run, digit, leyden, tmp_path):
-    done = leyden("export", f"run={run}", f"to={tmp_path}/network")
+    done = leyden("export", f"run={run}", f"to={tmp_path}/network", "deploy=triton,kserve")
     assert done.code == 0, done.err
+    assert (tmp_path / "network" / "config.pbtxt").is_file()
+    assert (tmp_path / "network" / "inference_service.yaml").is_file()
     assert json.loads(done.out)["deviation"] <= TOLERANCES["fp32"]
 
     done = leyden("predict", f"export={tmp_path}/network", digit)
@@ -181,7 +214,63 @@ def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
         leyden.load(tmp_path / "network")
 
 
-@pytest.mark.parametrize("form", ["onnx", "pt2"])
+def test_weights_alone_rebuild_the_network(run, exported, digit, tmp_path):
+    folder = tmp_path / "network"
+    record = export(str(run), folder, form="safetensors")
+
+    (member,) = record["members"]
+    network = build_node(member["network"], "network").eval()
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    buffers = load_file(folder / "normalisation.safetensors")
+    pixels = torch.from_numpy(np.array(Image.open(digit)))[None, None]
+    with torch.inference_mode():
+        logits = network(images=pixels * buffers["images.scale"] + buffers["images.offset"])
+    probabilities = (logits / record["temperature"]).softmax(dim=1)
+
+    (expected,) = leyden.load(exported).predict(digit)
+    assert probabilities.max().item() == pytest.approx(expected["probability"], abs=1e-5)
+    assert "## Weights" in (folder / "README.md").read_text()
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "model.json").stat().st_mode
+    with pytest.raises(UserError, match=r"holds weights alone, .* format=onnx"):
+        leyden.load(folder)
+
+
+def test_weights_that_are_not_numbers_are_refused(run, tmp_path):
+    own_run = shutil.copytree(run, tmp_path / "run")
+    checkpoint = next((own_run / "checkpoints").glob("best*"))
+    content = torch.load(checkpoint, weights_only=True)
+    for tensor in content["state_dict"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(torch.nan)
+    torch.save(content, checkpoint)
+
+    with pytest.raises(UserError, match="reads back other weights"):
+        export(str(own_run), tmp_path / "network", form="safetensors")
+
+    assert not (tmp_path / "network").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["format=pt2", "deploy=triton"],
+            "deploy has no effect on format=pt2. Expected format=onnx",
+        ),
+        (["format=pt2", "precision=int8"], "precision=int8 has no effect on format=pt2"),
+        (["format=safetensors", "precision=fp16"], "Expected format=onnx or format=pt2"),
+        (["format=safetensors", "input=a.png"], "input has no effect"),
+        (["deploy=triton,kserv"], "deploy=kserv is unknown. Did you mean 'kserve'?"),
+    ],
+)
+def test_arguments_without_effect_are_refused(words, message, leyden):
+    done = leyden("export", "run=missing", *words)
+
+    assert done.code == 2
+    assert message in done.err
+
+
+@pytest.mark.parametrize("form", ["onnx", "pt2", "safetensors"])
 def test_no_path_of_this_machine_is_in_an_export(run, tmp_path, form):
     export(str(run), tmp_path / "network", form=form)
 

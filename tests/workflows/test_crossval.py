@@ -16,10 +16,10 @@ from leyden.config.compose import compose, freeze, select
 from leyden.errors import UserError
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RunFolder
+from leyden.serving.loading import load
 from leyden.workflows.crossval import crossval, ensemble_config, list_folds
 from leyden.workflows.evaluate import evaluate
 from leyden.workflows.finished import load_run
-from leyden.workflows.predict import predict
 from leyden.workflows.start import start
 
 QUICK = (
@@ -224,10 +224,12 @@ def test_numbers_are_averaged_in_their_own_unit(rows, tmp_path):
     folder = cross_validated(tmp_path / "crossval", *numbers(rows))
     lines = lines_of(folder.path / "oof.csv")
     errors = [float(line["value"]) - float(line["target"]) for line in lines]
-    by_fold = [list(predict(str(folder.path / f"fold-{fold}"), [str(rows)])) for fold in range(3)]
+    by_fold = [
+        list(load(str(folder.path / f"fold-{fold}")).predict([str(rows)])) for fold in range(3)
+    ]
     mean = np.mean([[row["value"] for row in own] for own in by_fold], axis=0)
 
-    averaged = [row["value"] for row in predict(str(folder.path), [str(rows)])]
+    averaged = [row["value"] for row in load(str(folder.path)).predict([str(rows)])]
 
     assert np.std(errors) < 2
     assert averaged == pytest.approx(mean, rel=0, abs=1e-4)
@@ -242,9 +244,11 @@ def test_probabilities_of_labels_are_averaged(tmp_path):
     file.write_text("\n".join(["kind,visit,state", *lines]))
     words = table_words(file, "data.target=state", "data.label_separator=';'", "task=multilabel")
     folder = cross_validated(tmp_path / "crossval", *words)
-    members = [list(predict(str(folder.path / f"fold-{fold}"), [str(file)])) for fold in range(3)]
+    members = [
+        list(load(str(folder.path / f"fold-{fold}")).predict([str(file)])) for fold in range(3)
+    ]
 
-    averaged = list(predict(str(folder.path), [str(file)]))
+    averaged = list(load(str(folder.path)).predict([str(file)]))
 
     for column in ("probability of cough", "probability of fever", "probability of pain"):
         mean = np.mean([[row[column] for row in own] for own in members], axis=0)
@@ -261,10 +265,10 @@ def test_a_pipe_is_read_for_every_member(rows, tmp_path):
     writer = threading.Thread(target=lambda: pipe.write_bytes(rows.read_bytes()))
     writer.start()
 
-    from_pipe = list(predict(str(folder.path), [str(pipe)]))
+    from_pipe = list(load(str(folder.path)).predict([str(pipe)]))
     writer.join()
 
-    from_file = list(predict(str(folder.path), [str(rows)]))
+    from_file = list(load(str(folder.path)).predict([str(rows)]))
     assert [row["value"] for row in from_pipe] == [row["value"] for row in from_file]
     assert from_pipe[0]["file"] == from_file[0]["file"].replace(str(rows), str(pipe))
 

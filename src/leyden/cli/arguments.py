@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from leyden.config.options import root_keys
 from leyden.errors import UserError, near
 
 MOST = 9999
@@ -81,10 +80,16 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
         key, equals, value = word.partition("=")
         if equals and key in own_keys:
             arguments.own.setdefault(key, []).append(value)
-        elif equals and key.isidentifier() and key not in root_keys() and near(key, own_keys):
+        elif equals and key.isidentifier() and near(key, own_keys) and not _is_root_key(key):
             raise UserError(f"{word} is not understood.{near(key, own_keys)}")
         elif equals or word.startswith("~"):
             arguments.overrides.append(word)
         else:
             arguments.bare.append(word)
     return arguments
+
+
+def _is_root_key(key: str) -> bool:
+    from leyden.config.options import root_keys  # some commands do not need the config
+
+    return key in root_keys()

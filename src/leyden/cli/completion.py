@@ -3,11 +3,13 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from leyden.cli.main import COMMANDS
 from leyden.errors import UserError, did_you_mean
+from leyden.serving.server.options import Options
 
 USAGE = """usage: leyden completion bash|zsh|fish
 
@@ -91,10 +93,31 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "schema": {"to": ()},
     "runs": {"path": (), "sort": ("time", "size"), "clean": ("failed",)},
     "evaluate": {"run": (), "changed_data": ("allow",)},
-    "predict": {"run": (), "input": (), "format": ("csv", "jsonl")},
+    "predict": {
+        "run": (),
+        "export": (),
+        "input": (),
+        "format": ("csv", "jsonl"),
+        "output": (),
+        "processes": (),
+        "top": (),
+        "columns": ("all",),
+    },
+    "export": {
+        "run": (),
+        "to": (),
+        "format": ("onnx", "pt2", "safetensors"),
+        "precision": ("fp32", "fp16", "int8"),
+        "deploy": ("triton", "kserve"),
+        "input": (),
+    },
+    "serve": {"run": (), "export": (), **{option.name: () for option in fields(Options)}},
     "consolidate": {"run": (), "to": ()},
 }
 """Own keys of each command, with their values if there are only a few."""
+
+WITHOUT_CONFIG = ("consolidate", "report", "runs", "schema", "serve")
+"""Commands that take no overrides of a config."""
 
 FLAGS = {
     "train": ("--cfg", "--help", "--rerun", "-m"),
@@ -160,7 +183,7 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
         yield from _paths(word)
     if command == "explain" and all("=" in each for each in before):
         yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
-    elif command not in ("consolidate", "report", "runs", "schema"):
+    elif command not in WITHOUT_CONFIG:
         yield from _keys(before, word)
 
 
@@ -169,7 +192,7 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
     if key in COMMAND_KEYS[command]:
         runs = [run for run in _runs(key) if run.startswith(value)]
         yield from (f"{each} " for each in (*runs, *COMMAND_KEYS[command][key]))
-        if key in ("run", "path", "input", "to") and not runs:
+        if key in ("run", "path", "input", "to", "export", "keys", "output") and not runs:
             yield from _paths(value)
         return
     from leyden.config.compose import select  # imports Hydra

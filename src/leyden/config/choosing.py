@@ -20,9 +20,9 @@ from leyden.config.fitting import networks_that_take, sizes_of
 from leyden.config.options import ROOT_CONFIG, groups
 from leyden.config.projects import conf_folders
 from leyden.config.static.members import read_attribute
-from leyden.config.static.targets import resolve
+from leyden.config.static.targets import bind, resolve
 from leyden.data.look import Look, Looker
-from leyden.errors import UserError, did_you_mean
+from leyden.errors import UserError, did_you_mean, first_line
 
 CHOSEN = ("network", "task")
 """Groups that are chosen for the data."""
@@ -115,6 +115,7 @@ class ChoosingLoader(ConfigLoaderImpl):
 
 
 def _choose(overrides: Sequence[str], load: Callable[..., DictConfig]) -> Choice:
+    """Choose for data that are composed of the overrides that do not depend on the choice."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     if set(CHOSEN) <= {each.key_or_group for each in parsed if not each.is_sweep_override()}:
         return Choice()
@@ -125,13 +126,13 @@ def _choose(overrides: Sequence[str], load: Callable[..., DictConfig]) -> Choice
         if each.key_or_group in options or each.key_or_group.split(".")[0] not in FOLLOWING
     ]
     config = load(overrides=independent)
-    options_of = config.hydra.runtime.choices
-    missing = [group for group in CHOSEN if options_of.get(group) == AUTO]
+    named = {group: config.hydra.runtime.choices.get(group) for group in CHOSEN}
+    missing = [group for group in CHOSEN if named[group] == AUTO]
     if not missing:
         return Choice()
     data = _known_values(config.get("data"))
     look = look_at(data)
-    row = _find_row(data, look, {g: options_of.get(g) for g in CHOSEN if g not in missing})
+    row = _find_row(data, look, {group: named[group] for group in CHOSEN if group not in missing})
     reason = look.reason if look else f"{row['network']} takes the sizes of the data"
     return Choice(words=tuple(f"{group}={row[group]}" for group in missing), reason=reason)
 
@@ -144,21 +145,35 @@ def look_at(data: Mapping[str, Any]) -> Look | None:
 
     Returns:
         What has been found; ``None`` if the class names no function that looks at its source, or if
-        a key is of a wrong type, which ``check`` reports.
+        ``check`` refuses the node.
 
     Raises:
-        UserError: If the source cannot be read.
+        UserError: If the function cannot be imported, or the source cannot be read.
     """
-    looker = None
-    with suppress(UserError):  # of a target that `check` refuses
-        looker = read_attribute(resolve(str(data.get("_target_"))).classes, "look")
-    if not isinstance(looker, str):
+    try:
+        target = resolve(str(data.get("_target_")))
+        bind(target, {**data, "_partial_": True}, where="data")
+    except UserError:  # which `check` reports
         return None
+    looker = read_attribute(target.classes, "look")
+    if looker is None:
+        return None
+    try:
+        return _import_looker(str(looker))(data)
+    except ValueError as error:
+        raise UserError(f"data: {error}") from error
+
+
+def _import_looker(looker: str) -> Looker:
     module, _, name = looker.rpartition(".")
-    look: Looker = getattr(import_module(module), name)
-    with suppress(LookupError, TypeError, ValueError):
-        return look(data)
-    return None
+    try:
+        look: Looker = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"data: look={looker!r} of its class cannot be imported: {first_line(error)}. Expected "
+            "the dotted name of a function."
+        ) from error
+    return look
 
 
 def read_table() -> Iterator[Row]:

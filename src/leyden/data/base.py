@@ -3,9 +3,8 @@
 import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from leyden.batch import Batch, DataSpec, as_tensors
+from leyden.batch import Batch, DataSpec
 from leyden.data import targets
 from leyden.data.batches.cached_rows import (
     CPU,
@@ -32,7 +31,7 @@ from leyden.data.cache.preparation import prepare
 from leyden.data.cache.prepared import Cache, read_cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport
 from leyden.data.features import Features, concatenate
-from leyden.data.inputs import Inputs, Reader
+from leyden.data.inputs import Reader
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.split_checks import check_splits, warn_of_unmeasured
 from leyden.data.splits import HoldOut, Population, Splits, Splitter
@@ -179,8 +178,7 @@ class DataModule(LightningDataModule, ABC):
             UserError: If this kind of data does not implement it.
         """
         raise UserError(
-            f"{type(self).__name__} cannot read files to predict on. Implement `reader`, or "
-            "`read_inputs` if the network is not to be exported."
+            f"{type(self).__name__} cannot read files to predict on. Implement `reader`."
         )
 
     def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -195,20 +193,6 @@ class DataModule(LightningDataModule, ABC):
         """
         raw = self.dataset(self.cached)[0, torch.from_numpy(rows)].inputs
         return {value.name: raw[value.name].numpy() for value in self.reader().values}
-
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read rows to predict on, chunk by chunk, with ``reader``.
-
-        Args:
-            paths: Paths of files, and of folders whose files are read.
-
-        Yields:
-            Raw fields ``(rows, ...)`` in the dtypes of the cache, as NumPy arrays.
-
-        Raises:
-            UserError: If a path does not exist, or a folder holds no file of this kind.
-        """
-        return map(partial(convert_inputs, convert=self.raw_fields), self.reader().read(paths))
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Convert predictions that are in units of the data, such as token ids, to plain values.
@@ -521,21 +505,6 @@ class DataModule(LightningDataModule, ABC):
             keep_on_device=self.keep_on_device,
             data=self,
         )
-
-
-def convert_inputs(
-    chunk: Inputs, *, convert: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-) -> Inputs:
-    """Return a chunk with other fields, if it has rows.
-
-    Args:
-        chunk: Chunk of a reader.
-        convert: Function of its fields as tensors ``(rows, ...)``.
-    """
-    if not chunk.names:
-        return chunk
-    fields = convert(as_tensors(chunk.fields))
-    return replace(chunk, fields={name: field.numpy() for name, field in fields.items()})
 
 
 def _check_node(key: str, value: Any, kind: type) -> None:

@@ -1,14 +1,16 @@
 """Values and fields of several networks that predict the same rows, in one mapping."""
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from leyden.data.inputs import Inputs, Reader
+import numpy as np
+
+from leyden.data.inputs import Arrays, Inputs, Limits, Reader, object_schema
+from leyden.data.parts import Counts, Part
+from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
 from leyden.schema import Field
 
@@ -56,54 +58,87 @@ class JoinedReader(Reader):
             for field in member.values
         )
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read files chunk by chunk, once for each member.
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the columns that some member reads."""
+        return list(dict.fromkeys(name for member in self.members for name in member.columns))
+
+    @property
+    def target(self) -> str | None:
+        """Name of what all members predict."""
+        return self.members[0].target
+
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List the files, which are the same for all members."""
+        return self.members[0].files(paths)
+
+    def table(self, path: Path) -> TableFile | None:
+        """Return a file as a table."""
+        return self.members[0].table(path)
+
+    def read_part(self, part: Part) -> Inputs:
+        """Read the rows of a part, once for each member.
 
         Raises:
-            UserError: If the members read different rows of the files.
+            UserError: If the members read different rows.
         """
-        with _pipes_copied(paths) as copies:
-            readers = (member.read(list(copies)) for member in self.members)
-            for chunks in zip(*readers, strict=True):
-                if any(list(chunk.names) != list(chunks[0].names) for chunk in chunks):
-                    raise different_rows(f"of {', '.join(paths)}")
-                yield Inputs(
-                    names=[_renamed(name, copies) for name in chunks[0].names],
-                    fields=join_fields([chunk.fields for chunk in chunks]),
-                    rejected=[
-                        replace(item, source=_renamed(item.source, copies))
-                        for item in chunks[0].rejected
-                    ],
-                )
+        chunks = [member.read_part(part) for member in self.members]
+        if any(list(chunk.names) != list(chunks[0].names) for chunk in chunks):
+            raise different_rows("of the files")
+        return replace(
+            chunks[0],
+            fields=join_fields([chunk.fields for chunk in chunks]),
+            counts=join_fields([chunk.counts for chunk in chunks]),
+        )
+
+    def check(self, counts: Counts, *, is_last: bool) -> None:
+        """Raise if a column has cells, but none that a member knows."""
+        for member, own in zip(self.members, separate_fields(counts), strict=False):
+            member.check(own, is_last=is_last)
+
+    def warnings(self, counts: Counts) -> Iterable[str]:
+        """Describe what members do not know; equal descriptions once."""
+        members = zip(self.members, separate_fields(counts), strict=False)
+        return dict.fromkeys(text for member, own in members for text in member.warnings(own))
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the properties of all members."""
+        own = [member.row_schema["properties"] for member in self.members]
+        return object_schema(ChainMap(*own))
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Decode JSON rows for each member; those that one of them rejects are rejected."""
+        return _join_inputs([member.decode_rows(rows) for member in self.members])
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read an uploaded file for each member."""
+        return _join_inputs([member.decode_file(name, content) for member in self.members])
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with the properties of all members."""
+        own = zip(self.members, separate_fields(values), strict=True)
+        return dict(ChainMap(*(member.encode_row(fields, row) for member, fields in own)))
+
+    def limited(self, limits: Limits) -> Self:
+        """Return a copy whose members reject inputs beyond some limits."""
+        members = [member.limited(limits) for member in self.members]
+        return replace(self, members=members, limits=limits)
 
 
-@contextmanager
-def _pipes_copied(paths: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Copy the content of pipes, such as ``/dev/stdin``, which can be read only once.
-
-    Yields:
-        The paths as they were given, by those to read.
-    """
-    with ExitStack() as copies:
-        readable = {}
-        for path in paths:
-            if Path(path).is_fifo():
-                copy = copies.enter_context(NamedTemporaryFile(prefix="leyden-"))
-                with Path(path).open("rb") as stream:
-                    shutil.copyfileobj(stream, copy)
-                copy.flush()
-                readable[copy.name] = path
-            else:
-                readable[path] = path
-        yield readable
-
-
-def _renamed(name: str, copies: Mapping[str, str]) -> str:
-    """Return the name of a row, or of a file, with the path of a copy as it was given."""
-    for copy, path in copies.items():
-        if copy != path and name.startswith(copy):
-            return path + name.removeprefix(copy)
-    return name
+def _join_inputs(inputs: Sequence[Inputs]) -> Inputs:
+    """Join what the members read of the same rows: those that all of them can read."""
+    common = set.intersection(*(set(own.names) for own in inputs))
+    fields = []
+    for own in inputs:
+        kept = np.array([name in common for name in own.names], bool)
+        fields.append({name: value[kept] for name, value in own.fields.items()})
+    rejected = {item.source: item for own in inputs for item in own.rejected}
+    return Inputs(
+        names=[name for name in inputs[0].names if name in common],
+        fields=join_fields(fields) if common else {},
+        rejected=list(rejected.values()),
+    )
 
 
 def different_rows(what: str) -> UserError:

@@ -23,6 +23,9 @@ RECORD, CARD = "model.json", "README.md"
 GRAPHS = {"onnx": "model.onnx", "pt2": "model.pt2"}
 """File of the graph by format."""
 
+WEIGHTS, NORMALISATION = "model.safetensors", "normalisation.safetensors"
+"""Files of an export of the weights alone, which has no graph."""
+
 Network = Callable[[Arrays], Arrays]
 """Computes the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
 
@@ -136,6 +139,8 @@ class Session:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.log_severity_level = 3  # errors
+        # threads that spin while they wait take the cores of other threads and processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

@@ -1,9 +1,11 @@
 """Exporting a finished run: a folder that predicts without torch, and is compared before."""
 
+import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -12,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from leyden.batch import as_tensors
@@ -24,18 +25,35 @@ from leyden.errors import UserError, first_line
 from leyden.files import write_aside
 from leyden.runs.folder import write_json
 from leyden.schema import Field
-from leyden.serving.artefact import CARD, FORMAT, GRAPHS, RECORD, Network, is_artefact, write_reader
+from leyden.serving.artefact import (
+    CARD,
+    FORMAT,
+    GRAPHS,
+    RECORD,
+    WEIGHTS,
+    Network,
+    is_artefact,
+    write_reader,
+)
 from leyden.serving.decompositions import DECOMPOSITIONS
-from leyden.serving.graph import Graph, compute_answers
+from leyden.serving.deployment import write_deployment
+from leyden.serving.graph import Graph, compute_answers, graph_inputs
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.precision import TOLERANCES, measure, quantise
 from leyden.serving.predictor import as_rows
 from leyden.serving.program import write_program
+from leyden.serving.weights import write_weights
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays, Reading
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
+
+VERSION_DIGITS = 12
+"""Digits of the SHA-256 of the graph, or of the weights, that name a version."""
+
+EXAMPLE_CLASSES = 5
+"""Number of the most probable classes in the example."""
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
@@ -51,6 +69,7 @@ def export(
     form: str = "onnx",
     precision: str = "fp32",
     inputs: Sequence[str] = (),
+    deploy: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the network of a run as a folder that predicts without torch.
@@ -60,10 +79,12 @@ def export(
     Args:
         run: Run folder or checkpoint.
         folder: The folder to write; an existing one is replaced if it is an exported network.
-        form: Format of the graph: ``onnx``, or ``pt2`` of ``torch.export``, which needs torch.
+        form: Format of the graph: ``onnx``, or ``pt2`` of ``torch.export``, which needs torch; or
+            ``safetensors`` for the weights alone, which are not compared on rows.
         precision: ``fp32``; ``fp16`` for half the size; or ``int8``, in ONNX alone, for matrix
             products with 8-bit weights. The metrics before and after are recorded.
         inputs: Files whose rows are compared; the validation rows of the run by default.
+        deploy: Servers for which a configuration is written: names in ``deployment.FILES``.
         overrides: Changes to the run's own config.
 
     Returns:
@@ -73,38 +94,91 @@ def export(
         UserError: If the run cannot be restored or exported, its data cannot be read, the answers
             differ, or the folder cannot be written.
     """
-    if folder.exists() and not is_artefact(folder):
-        raise UserError(f"to={folder} exists, and is not an exported network. Give another folder.")
-    finished = load_run(run, [*overrides, *FLOAT32])
-    task, data = finished.task.eval(), finished.data
-    batches = _real_batches(data, inputs)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with write_aside(folder) as aside:
-        aside.mkdir()
-        WRITERS[form](
-            _trace(task, data, batches[-1], half=precision == "fp16"),
-            aside / GRAPHS[form],
-            values=[value.name for value in data.reader().values],
-            answers=[answer.name for answer in task.reading.answers],
-        )
-        if precision == "int8":
-            quantise(aside / GRAPHS[form])
-        network = open_graph(aside)
-        record = {
-            **_describe(finished, data.reader(), task.reading),
-            "preprocessing": write_reader(data.reader(), aside),
-            "precision": precision,
-            "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
-            "example": _example(network, data.reader(), task.reading, batches[0]),
-        }
-        if precision != "fp32" and isinstance(data, DataModule) and not inputs:
-            checkpoint = partial(compute_answers, task, data)
-            record["metrics_before"] = measure(finished.config, task, data, checkpoint)
-            record["metrics"] = measure(finished.config, task, data, network)
+    with _replace_export(folder) as aside:
+        finished = load_run(run, [*overrides, *FLOAT32])
+        reader, reading = finished.data.reader(), finished.task.eval().reading
+        if form == "safetensors":
+            written = write_weights(finished, aside)
+            record = {**_describe(finished, reader, reading, file=aside / WEIGHTS), **written}
+        else:
+            record = _write_graph(finished, aside, form=form, precision=precision, files=inputs)
+        record["preprocessing"] = write_reader(reader, aside)
         write_json(aside / RECORD, record)
-        name = finished.folder.path.resolve().parent.name
-        card = model_card(record, name=name, config=to_plain(finished.config))
+        for server in deploy:
+            write_deployment(
+                server,
+                aside,
+                name=record["name"],
+                inputs=graph_inputs(reader),
+                outputs=reading.answers,
+            )
+        card = model_card(record, name=record["name"], config=to_plain(finished.config))
         (aside / CARD).write_text(card, encoding="utf-8")
+    return record
+
+
+@contextmanager
+def _replace_export(folder: Path) -> Iterator[Path]:
+    """Create an empty folder that replaces an exported network when the block ends.
+
+    Raises:
+        UserError: If the folder is something else, or cannot be created.
+    """
+    with ExitStack() as stack:
+        try:
+            if folder.exists() and not is_artefact(folder):
+                raise UserError(
+                    f"to={folder} exists, and is not an exported network. Give another folder."
+                )
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            aside = stack.enter_context(write_aside(folder))
+            aside.mkdir()
+        except OSError as error:
+            raise UserError(
+                f"to={folder} cannot be written: {error.strerror} ({error.filename}). Expected a "
+                "path in a folder that exists or can be created, and that you may write to."
+            ) from error
+        yield aside
+
+
+def _write_graph(
+    finished: FinishedRun, folder: Path, *, form: str, precision: str, files: Sequence[str]
+) -> dict[str, Any]:
+    """Write the graph of a run, and compare its answers with those of the checkpoint.
+
+    Args:
+        finished: The run.
+        folder: Folder of the graph.
+        form: ``onnx`` or ``pt2``.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        files: Files whose rows are compared; the validation rows by default.
+
+    Returns:
+        The content of ``model.json`` but for the preprocessing.
+    """
+    task, data, reader = finished.task, finished.data, finished.data.reader()
+    batches = _real_batches(data, files)
+    inputs = graph_inputs(reader)
+    WRITERS[form](
+        _trace(task, data, batches[-1], half=precision == "fp16"),
+        folder / GRAPHS[form],
+        values=[value.name for value in inputs],
+        answers=[answer.name for answer in task.reading.answers],
+    )
+    if precision == "int8":
+        quantise(folder / GRAPHS[form])
+    network = open_graph(folder)
+    record = {
+        **_describe(finished, reader, task.reading, file=folder / GRAPHS[form]),
+        "inputs": [asdict(field) for field in inputs],
+        "precision": precision,
+        "parity": _compare(task, data, network, batches, tolerance=TOLERANCES[precision]),
+    }
+    record["example"] = _example(record, network, reader, task.reading, batches)
+    if precision != "fp32" and not files:
+        before = measure(task, data, partial(compute_answers, task, data))
+        if before:
+            record |= {"metrics_before": before, "metrics": measure(task, data, network)}
     return record
 
 
@@ -120,7 +194,7 @@ def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> lis
         rows = next(chunks, None)
         if rows is None:
             raise UserError(f"No row of {', '.join(inputs)} can be read. Expected other files.")
-        count = len(next(iter(rows.values())))
+        count = _count_rows(rows)
         numbers = [np.arange(start, start + size) % count for start, size in enumerate(BATCHES)]
         return [{name: values[each] for name, values in rows.items()} for each in numbers]
     try:
@@ -147,8 +221,9 @@ def _trace(
         UserError: If the network cannot be traced.
     """
     graph = Graph(task, data, dtype=torch.float16 if half else torch.float32)
-    given = tuple(as_tensors(values)[name] for name in graph.values)
-    shapes = {"values": _dynamic_shapes(data.reader().values)}
+    tensors = as_tensors(values)
+    given = tuple(tensors[field.name] for field in graph.inputs)
+    shapes = {"values": _dynamic_shapes(graph.inputs)}
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch's own code
@@ -236,7 +311,7 @@ def _compare(
         answers, expected = network(values), compute_answers(task, data, values)
         deviation = task.reading.deviation(answers, expected)
         if not deviation <= tolerance:
-            rows = len(next(iter(values.values())))
+            rows = _count_rows(values)
             raise UserError(
                 f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
                 f"of {rows} rows; expected at most {tolerance:g}. Nothing was written. A network "
@@ -246,14 +321,19 @@ def _compare(
     return {"tolerance": tolerance, "deviation": largest, "batches": list(BATCHES)}
 
 
-def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[str, Any]:
+def _describe(
+    finished: FinishedRun, reader: Reader, reading: Reading, *, file: Path
+) -> dict[str, Any]:
     metrics = finished.folder.metrics
     packages = ("leyden", "torch", "onnx", "onnxruntime")
     return {
         "format": FORMAT,
+        "name": finished.folder.path.resolve().parent.name,
+        "version": hashlib.sha256(file.read_bytes()).hexdigest()[:VERSION_DIGITS],
         "kind": reader.kind,
         "task": reading.kind,
         "class_names": list(reading.names),
+        "row": reader.row_schema,
         "inputs": [asdict(field) for field in reader.values],
         "outputs": [asdict(field) for field in reading.answers],
         "reading": reading.to_json(),
@@ -263,18 +343,27 @@ def _describe(finished: FinishedRun, reader: Reader, reading: Reading) -> dict[s
     }
 
 
-def _example(network: Network, reader: Reader, reading: Reading, values: Arrays) -> dict[str, Any]:
-    """Return a row as JSON, and what is predicted for it."""
-    columns = reader.readable(reading.predict(network, values))
-    rows = {name: _as_json(array) for name, array in values.items()}
+def _example(
+    record: Mapping[str, Any],
+    network: Network,
+    reader: Reader,
+    reading: Reading,
+    batches: Sequence[Arrays],
+) -> dict[str, Any]:
+    """Return a request with one of the rows compared, and its response, as a server gives them."""
+    numbered = ((batch, row) for batch in batches for row in range(_count_rows(batch)))
+    rows = (reader.encode_row(batch, row) for batch, row in numbered)
+    # A text may consist of an unknown token alone, which spells nothing.
+    row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
+    columns = reading.predict(network, inputs.fields, top=EXAMPLE_CLASSES)
     return {
-        "request": {"inputs": list(as_rows(rows))},
-        "response": {"predictions": list(as_rows(columns))},
+        "request": {"inputs": [row], "top": EXAMPLE_CLASSES},
+        "response": {
+            "predictions": list(as_rows(reader.readable(columns))),
+            "model": {name: record[name] for name in ("name", "version")},
+        },
     }
 
 
-def _as_json(array: NDArray[Any]) -> Any:
-    """Return nested lists, with ``None`` for NaN, which JSON lacks."""
-    values = array.astype(object)
-    values[array != array] = None
-    return values.tolist()
+def _count_rows(values: Arrays) -> int:
+    return len(next(iter(values.values())))

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from leyden.batch import as_tensors
 from leyden.data.audio.spectrogram import LogMel
 from leyden.data.base import DataModule
+from leyden.data.inputs import Reader
+from leyden.schema import Field
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays
 from leyden.workflows.ensemble import EnsembleData
@@ -35,15 +37,30 @@ class Graph(nn.Module):
         self.normalisation = nn.ModuleDict(
             {name: _exportable(module) for name, module in data.normalisation().items()}
         )
-        self.values = tuple(value.name for value in data.reader().values)
+        self.inputs = graph_inputs(data.reader())
+        self._without_columns = [v for v in data.reader().values if v not in self.inputs]
         self._raw_fields, self._normalise = data.raw_fields, data.normalise
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        """Map the values of ``data.reader()``, in their order, to the answers of the task."""
-        raw = self._raw_fields(dict(zip(self.values, values, strict=True)))
+        """Map values, in the order of ``graph_inputs``, to the answers of the task."""
+        given = {field.name: value for field, value in zip(self.inputs, values, strict=True)}
+        for field in self._without_columns:
+            sizes = (size for size in field.shape if isinstance(size, int))
+            shape = values[0].shape[0], *sizes
+            given[field.name] = torch.zeros(shape, dtype=getattr(torch, field.dtype))
+        raw = self._raw_fields(given)
         modules = dict(self.normalisation.items())
         answers = self.task.answers(self._normalise(raw, modules))
         return tuple(answers[field.name] for field in self.task.reading.answers)
+
+
+def graph_inputs(reader: Reader) -> tuple[Field, ...]:
+    """Return the values of a reader that a graph takes.
+
+    Those without columns, such as the categories of a table of numbers, are left out, because many
+    servers and clients have no empty tensors.
+    """
+    return tuple(field for field in reader.values if 0 not in field.shape)
 
 
 @torch.inference_mode()

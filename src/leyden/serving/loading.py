@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from leyden.errors import UserError
-from leyden.serving.artefact import GRAPHS, Network, Session, is_artefact, read_artefact
+from leyden.serving.artefact import GRAPHS, WEIGHTS, Network, Session, is_artefact, read_artefact
 from leyden.serving.predictor import ArtefactPredictor, PathName, Predictor
 
 
@@ -61,8 +61,13 @@ def open_graph(folder: Path, *, threads: int | None = None) -> Network:
         threads: Threads of one call; ``None`` for one per core. torch has its own setting.
 
     Raises:
-        UserError: If the graph cannot be read, or a package is missing.
+        UserError: If there is no graph or it cannot be read, or if a package is missing.
     """
+    if (folder / WEIGHTS).is_file():
+        raise UserError(
+            f"{folder} holds weights alone, without a graph to predict with. Export the run with "
+            "format=onnx, or predict with the run itself."
+        )
     if (folder / GRAPHS["pt2"]).is_file():
         from leyden.serving.program import Program  # imports torch
 

@@ -3,9 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leyden.serving.artefact import NORMALISATION, RECORD, WEIGHTS
+
 LIMITS = (
     "Metrics hold for rows like those of the test split. Rows from another source, device, time or "
     "language can be predicted much worse; measure them before relying on predictions."
+)
+
+WEIGHTS_ALONE = (
+    f"`{WEIGHTS}` holds the weights of the checkpoint by the names of the network's `state_dict`, "
+    f"and `{NORMALISATION}` the buffers of the modules that normalise each input. `members` of "
+    f"`{RECORD}` has the arguments of each network and the statistics of its targets. The inputs "
+    "and answers above are those of a graph, which this folder does not hold."
 )
 
 
@@ -46,15 +55,24 @@ def model_card(record: Mapping[str, Any], *, name: str, config: Mapping[str, Any
                 *((f"version of {key}", value) for key, value in record["versions"].items()),
             ],
         ),
-        "## Parity",
-        f"The answers differ from those of the checkpoint in float32 by at most "
-        f"{record['parity']['deviation']:.2g}, on batches of "
-        f"{', '.join(map(str, record['parity']['batches']))} rows; "
-        f"{record['parity']['tolerance']:g} is tolerated.",
+        *_fidelity(record),
         "## Limits",
         LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _fidelity(record: Mapping[str, Any]) -> list[str]:
+    """Return the section on what is the same as in the checkpoint."""
+    parity = record.get("parity")
+    if parity is None:
+        return ["## Weights", WEIGHTS_ALONE]
+    return [
+        "## Parity",
+        f"The answers differ from those of the checkpoint in float32 by at most "
+        f"{parity['deviation']:.2g}, on batches of {', '.join(map(str, parity['batches']))} rows; "
+        f"{parity['tolerance']:g} is tolerated.",
+    ]
 
 
 def _numbers(record: Mapping[str, Any]) -> list[tuple[str, float]]:

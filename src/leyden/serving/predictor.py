@@ -3,18 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import chunks_with_rows
+from leyden.data.inputs import Reader, chunks_with_rows
 from leyden.errors import UserError
-from leyden.schema import Field
+from leyden.schema import PROBABILITY, Field
 from leyden.serving.artefact import Artefact, Network
-from leyden.tasks.readings import Arrays
+from leyden.tasks.readings import Arrays, Reading
 
 BATCH_SIZE = 64
+
+DECIMALS = 6
+"""Decimals of the probabilities in rows."""
 
 PathName: TypeAlias = str | PathLike[str]
 
@@ -23,44 +27,60 @@ class Predictor(ABC):
     """A trained network, as ``leyden.load`` returns it.
 
     Attributes:
-        classes: Names of the classes or labels by index; empty for other targets.
-        inputs: Description of the values that the network takes.
-        answers: Description of the arrays that it returns.
+        path: The checkpoint, or the folder of the exported network.
+        reader: Reads files as the values that the network takes.
+        reading: Reads its answers.
     """
 
-    classes: tuple[str, ...]
-    inputs: tuple[Field, ...]
-    answers: tuple[Field, ...]
+    path: Path
+    reader: Reader
+    reading: Reading
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes or labels by index; empty for other targets."""
+        return self.reading.names
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """Description of the values that the network takes."""
+        return self.reader.values
+
+    @property
+    def answers(self) -> tuple[Field, ...]:
+        """Description of the arrays that it returns."""
+        return self.reading.answers
 
     def predict(
-        self, inputs: PathName | Sequence[PathName] | NDArray[Any] | Arrays
+        self, inputs: PathName | Sequence[PathName] | NDArray[Any] | Arrays, *, top: int = 0
     ) -> list[dict[str, Any]]:
         """Predict files or arrays.
 
         Args:
             inputs: A file or folder, or several; or the values that ``self.inputs`` describes,
                 ``(rows, ...)`` by name. The name may be left out if there is one.
+            top: Number of the most probable classes to list under ``top``; 0 for no list.
 
         Returns:
             One dictionary per row, such as ``{"class": "cat", "probability": 0.9}``, with the
-            ``file`` of a row that was read from one.
+            ``file`` of a row that was read from one. Probabilities have 6 decimals.
 
         Raises:
             UserError: If some input cannot be read, or arrays are not as described.
         """
         if isinstance(inputs, Mapping):
-            return list(self.stream_values(self._checked(inputs)))
+            return list(self.stream_values(self._checked(inputs), top=top))
         if isinstance(inputs, np.ndarray):
-            return list(self.stream_values(self._checked({self.inputs[0].name: inputs})))
+            return list(self.stream_values(self._checked({self.inputs[0].name: inputs}), top=top))
         paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
-        return list(self.stream([fspath(path) for path in paths]))
+        return list(self.stream([fspath(path) for path in paths], top=top))
 
-    @abstractmethod
-    def stream(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Predict files chunk by chunk.
+    def stream(self, paths: Sequence[str], *, top: int = 0) -> Iterator[dict[str, Any]]:
+        """Predict files part by part.
 
         Args:
             paths: Files, or folders of files.
+            top: As for ``predict``.
 
         Yields:
             One dictionary per row: ``file``, and the columns of the task.
@@ -68,9 +88,13 @@ class Predictor(ABC):
         Raises:
             UserError: If some inputs cannot be read; raised after all other rows.
         """
+        for chunk in chunks_with_rows(self.reader.read(paths)):
+            predicted = self.stream_values(chunk.fields, top=top)
+            for name, row in zip(chunk.names, predicted, strict=True):
+                yield {"file": name, **row}
 
     @abstractmethod
-    def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
+    def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict values ``(rows, ...)`` by name, which are as ``inputs`` describes them."""
 
     def _checked(self, values: Arrays) -> Arrays:
@@ -105,28 +129,38 @@ class ArtefactPredictor(Predictor):
     def __init__(self, artefact: Artefact, network: Network) -> None:
         self.artefact = artefact
         self.network = network
-        self.classes = self.artefact.reading.names
-        self.inputs = self.artefact.reader.values
-        self.answers = self.artefact.reading.answers
+        self.path = artefact.path
+        self.reader = artefact.reader
+        self.reading = artefact.reading
 
-    def stream(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Predict files chunk by chunk."""
-        for chunk in chunks_with_rows(self.artefact.reader.read(paths)):
-            predicted = self.stream_values(chunk.fields)
-            for name, row in zip(chunk.names, predicted, strict=True):
-                yield {"file": name, **row}
-
-    def stream_values(self, values: Arrays) -> Iterator[dict[str, Any]]:
+    def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict values in batches."""
-        reader, reading = self.artefact.reader, self.artefact.reading
         for batch in _batches(values):
-            yield from as_rows(reader.readable(reading.predict(self.network, batch)))
+            columns = self.reading.predict(self.network, batch, top=top)
+            yield from as_rows(self.reader.readable(columns))
 
 
 def as_rows(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of columns of equal length."""
+    """Yield the rows of columns of equal length, as JSON holds them.
+
+    Example:
+        >>> list(as_rows({"class": ["cat"], "probability": [2 / 3]}))
+        [{'class': 'cat', 'probability': 0.666667}]
+    """
     for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
+        yield round_row(dict(zip(columns, values, strict=True)))
+
+
+def round_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Round the probabilities of a row, also those of its most probable classes."""
+    return {name: _rounded(name, value) for name, value in row.items()}
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if name == "top":
+        return [round_row(each) for each in value]
+    is_probability = name == "probability" or name.startswith(PROBABILITY)
+    return round(value, DECIMALS) if is_probability else value
 
 
 def _batches(values: Arrays) -> Iterator[Arrays]:

@@ -39,17 +39,26 @@ class Reading(ABC):
         """Description of the answers, each ``(batch, ...)``."""
 
     @abstractmethod
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
-        """Convert answers to named columns of ``batch`` plain values each."""
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:
+        """Convert answers to named columns of ``batch`` plain values each.
 
-    def predict(self, network: Callable[[Arrays], Arrays], values: Arrays) -> dict[str, list[Any]]:
+        Args:
+            answers: Arrays ``(batch, ...)`` by name.
+            top: Number of the most probable classes to list in the column ``top``; 0 for no such
+                column. Other tasks than classification ignore it.
+        """
+
+    def predict(
+        self, network: Callable[[Arrays], Arrays], values: Arrays, *, top: int = 0
+    ) -> dict[str, list[Any]]:
         """Predict a batch; a reading that needs the network several times overrides this.
 
         Args:
             network: Computes the answers for values.
             values: Arrays ``(batch, ...)`` by name.
+            top: As for ``columns``.
         """
-        return self.columns(network(values))
+        return self.columns(network(values), top=top)
 
     def deviation(self, answers: Arrays, expected: Arrays) -> float:
         """Return the largest difference of two answers, in probability."""
@@ -86,26 +95,42 @@ class ClassReading(Reading):
         """The probability of each class."""
         return (_probabilities("class", len(self.names)),)
 
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
-        """Return the predicted class and its probability.
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:
+        """Return the predicted class, its probability, and the most probable classes.
 
         Args:
             answers: ``probabilities`` of the classes, ``(batch, classes)`` float32.
+            top: Number of classes in the column ``top``, most probable first.
 
         Example:
             >>> reading = ClassReading(names=("cat", "dog"), threshold=0.2)
-            >>> reading.columns({"probabilities": np.array([[0.75, 0.25]])})
+            >>> answers = {"probabilities": np.array([[0.75, 0.25]])}
+            >>> reading.columns(answers)
             {'class': ['dog'], 'probability': [0.25]}
+            >>> reading.columns(answers, top=1)["top"]
+            [[{'class': 'cat', 'probability': 0.75}]]
         """
         probabilities = answers["probabilities"]
         if self.threshold is None:
             chosen = probabilities.argmax(axis=1)
         else:
             chosen = (probabilities[:, 1] >= self.threshold).astype(np.int64)
-        return {
+        columns: dict[str, list[Any]] = {
             "class": [self.names[index] for index in chosen.tolist()],
             "probability": probabilities[np.arange(len(chosen)), chosen].tolist(),
         }
+        return columns | {"top": self._top(probabilities, top)} if top else columns
+
+    def _top(self, probabilities: NDArray[np.float32], top: int) -> list[list[dict[str, Any]]]:
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        highest = np.take_along_axis(probabilities, order, axis=1)
+        return [
+            [
+                {"class": self.names[index], "probability": probability}
+                for index, probability in zip(*row, strict=True)
+            ]
+            for row in zip(order.tolist(), highest.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +150,12 @@ class LabelReading(Reading):
         """The probability of each label."""
         return (_probabilities("label", len(self.names)),)
 
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:  # noqa: ARG002
         """Return the labels of each row, and the probability of every label.
 
         Args:
             answers: ``probabilities`` of the labels, ``(batch, labels)`` float32.
+            top: Ignored.
         """
         probabilities = answers["probabilities"]
         labels = [
@@ -164,11 +190,12 @@ class NumberReading(Reading):
             ),
         )
 
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:  # noqa: ARG002
         """Return the numbers, rounded to the precision of float32.
 
         Args:
             answers: ``value``, ``(batch,)`` float64.
+            top: Ignored.
         """
         decimals = SIGNIFICANT - 1 - math.floor(math.log10(self.std))
         return {"value": [round(value, decimals) for value in answers["value"].tolist()]}
@@ -205,11 +232,12 @@ class TranscriptReading(Reading):
             ),
         )
 
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:  # noqa: ARG002
         """Return the decoded transcripts.
 
         Args:
             answers: ``log_probabilities``, ``(batch, steps, tokens)`` float32.
+            top: Ignored.
         """
         decode = greedy if self.beam_width == 1 else partial(beam_search, width=self.beam_width)
         rows = (decode(row) for row in answers["log_probabilities"])
@@ -246,11 +274,17 @@ class ContinuationReading(Reading):
         """The probability of each token after the text."""
         return (_probabilities("token after the text", self.vocab_size),)
 
-    def columns(self, answers: Arrays) -> dict[str, list[Any]]:
+    def columns(self, answers: Arrays, *, top: int = 0) -> dict[str, list[Any]]:  # noqa: ARG002
         """Return the id of the most probable next token as the column ``text``."""
         return {"text": answers["probabilities"].argmax(axis=1)[:, np.newaxis].tolist()}
 
-    def predict(self, network: Callable[[Arrays], Arrays], values: Arrays) -> dict[str, list[Any]]:
+    def predict(
+        self,
+        network: Callable[[Arrays], Arrays],
+        values: Arrays,
+        *,
+        top: int = 0,  # noqa: ARG002
+    ) -> dict[str, list[Any]]:
         """Continue each text by ``new_tokens`` tokens.
 
         Samples are others than those of torch, whose random generator differs.
@@ -258,6 +292,7 @@ class ContinuationReading(Reading):
         Args:
             network: Computes the ``probabilities`` of the next tokens.
             values: ``tokens``, ``(batch, length)`` int64, with 0 after each text.
+            top: Ignored.
 
         Returns:
             ``text``: token ids of each text and its continuation.

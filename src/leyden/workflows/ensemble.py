@@ -1,7 +1,6 @@
 """Ensembles: several networks of one config, each with its own fitted preprocessing, as one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from leyden.batch import Batch
-from leyden.data.base import DataModule, convert_inputs
+from leyden.data.base import DataModule
 from leyden.data.batches.loader import ResumableLoader
-from leyden.data.inputs import Inputs, Reader
+from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader, different_rows, join_fields, separate_fields
 from leyden.data.rows import Split
 from leyden.tasks.averaging import Averaging
@@ -174,14 +173,6 @@ class EnsembleData(LightningDataModule):
         if isinstance(self.reader(), JoinedReader):
             return join_fields([member.values_of(rows) for member in self.members])
         return self.members[0].values_of(rows)
-
-    def read_inputs(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read files to predict on, chunk by chunk.
-
-        Raises:
-            UserError: If the members read different rows of the files.
-        """
-        return map(partial(convert_inputs, convert=self.raw_fields), self.reader().read(paths))
 
 
 class _JoinedRows(Dataset[Batch]):

@@ -1,6 +1,6 @@
 """Measuring outputs that were computed elsewhere as if a task's network had computed them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,14 +25,14 @@ def task_of_outputs(config: Config, data: DataModule) -> Task:
         data: Its data, after ``setup``.
     """
     factory = build(config, "task", Task)
-    task: Task = call("task", factory, spec=data.spec, network=_GivenOutputs)
+    task: Task = call("task", factory, spec=data.spec, network=GivenOutputs)
     return task
 
 
 def measure_outputs(
     task: Task, data: DataModule, outputs: Mapping[Split, Tensor]
 ) -> dict[str, float]:
-    """Measure outputs by the loss and the metrics of a task, in float32 on the CPU.
+    """Measure outputs by the loss and the metrics of a task.
 
     Args:
         task: Task of ``task_of_outputs``.
@@ -43,23 +43,38 @@ def measure_outputs(
     Returns:
         Metrics by stage and name, such as ``test/accuracy``.
     """
-    settings: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
-    trainer = Trainer(**settings, **WRITES_NOTHING)
-    measures = {"val": trainer.validate, "test": trainer.test}
     metrics: dict[str, float] = {}
     for split, logits in outputs.items():
         batches = _Batches(logits, data.centred_targets(split), size=data.batch_size)
-        metrics |= only_loader(measures[split](task, batches, verbose=False))
+        metrics |= measure_batches(task, split, batches)
     return metrics
 
 
-class _GivenOutputs(nn.Module):
+def measure_batches(task: Task, split: Split, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure batches of a split, ``val`` or ``test``, whose only input is ``outputs``.
+
+    Args:
+        task: Task whose network is ``GivenOutputs``.
+        split: The split.
+        batches: Batches of outputs ``(batch, ...)`` float32, and the targets of their rows.
+
+    Returns:
+        Metrics by stage and name, computed in float32 on the CPU.
+    """
+    settings: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
+    trainer = Trainer(**settings, **WRITES_NOTHING)
+    measure = trainer.validate if split == "val" else trainer.test
+    return only_loader(measure(task, batches, verbose=False))
+
+
+class GivenOutputs(nn.Module):
     """Network whose inputs are its outputs."""
 
     def __init__(self, **sizes: Any) -> None:  # noqa: ARG002  # those of every network
         super().__init__()
 
     def forward(self, outputs: Tensor) -> Tensor:
+        """Return outputs ``(batch, ...)``."""
         return outputs
 
 

@@ -63,7 +63,7 @@ def test_inputs_are_read_from_files_and_folders_of_any_rate(tmp_path, choir, sin
     sing(tmp_path / "deep/b.ogg", rate=44100, seconds=3.0)
     sing(tmp_path / "a.flac", rate=8000, seconds=0.1)
 
-    (inputs,) = data.read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.flac"])
+    (inputs,) = data.reader().read([f"{tmp_path}/deep", f"{tmp_path}/a.flac"])
 
     assert inputs.names == [f"{tmp_path}/deep/b.ogg", f"{tmp_path}/a.flac"]
     waveforms = inputs.fields["waveforms"]
@@ -82,7 +82,7 @@ def test_missing_inputs_are_named(tmp_path, choir, given, message):
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UserError, match=message) as caught:
-        data.read_inputs([str(tmp_path / given)])
+        data.reader().read([str(tmp_path / given)])
 
     assert str(tmp_path / given) in str(caught.value)
 
@@ -92,7 +92,7 @@ def test_inputs_that_training_would_have_dropped_are_a_warning(tmp_path, choir, 
     silent = sing(tmp_path / "silent.wav", loudness=0.0)
     short = sing(tmp_path / "short.wav", seconds=0.01)
 
-    (inputs,) = data.read_inputs([str(silent), str(short), str(sing(tmp_path / "good.wav"))])
+    (inputs,) = data.reader().read([str(silent), str(short), str(sing(tmp_path / "good.wav"))])
 
     assert len(inputs.names) == 3
     assert [message.partition(": ")[0] for message in caplog.messages] == [

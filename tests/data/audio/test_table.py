@@ -281,9 +281,9 @@ def test_the_vocabulary_is_restored_from_a_checkpoint(tmp_path, corpus):
     other.load_state_dict(trained.state_dict())
 
     assert other.spec == trained.spec
-    (raw,) = other.read_inputs([str(tmp_path / "clips")])
+    (raw,) = other.reader().read([str(tmp_path / "clips")])
     assert len(raw.names) == 30
-    inputs = other.network_inputs(as_tensors(raw.fields))
+    inputs = other.network_inputs(other.raw_fields(as_tensors(raw.fields)))
     assert inputs["images"].shape[3] == inputs["frames"].max()
 
 

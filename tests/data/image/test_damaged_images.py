@@ -86,7 +86,7 @@ def damaged(whole, chance):
 
 
 @pytest.mark.parametrize("name", SEEDS)
-@pytest.mark.filterwarnings("default")  # of Pillow, about what is damaged
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_damaged_files_are_read_or_unreadable(tmp_path, name):
     whole, chance, path = encoded(name), random.Random(name), tmp_path / "a.png"
     path.write_bytes(whole)

@@ -75,7 +75,7 @@ def test_white_is_restored_from_a_checkpoint(tmp_path):
     state = torch.load(tmp_path / "state.pt", weights_only=True)
 
     same, tested = (ready(root, state=state) for root in (tmp_path / "old", other))
-    (inputs,) = tested.read_inputs([f"{other}/a/0.png"])
+    (inputs,) = tested.reader().read([f"{other}/a/0.png"])
 
     assert same.cached.path == trained.cached.path
     row = [file.source for file in tested.listing].index("a/0.png")
@@ -89,7 +89,7 @@ def test_prediction_needs_no_training_file(tmp_path):
     data = ImageFolder(name="f", root=f"{tmp_path}/gone", image_size=(6, 6), channels=1)
     data.load_state_dict(state)
 
-    (inputs,) = data.read_inputs([f"{tmp_path}/old/a/0.png"])
+    (inputs,) = data.reader().read([f"{tmp_path}/old/a/0.png"])
 
     assert inputs.fields["images"].max() == 900 // 4
 
@@ -115,7 +115,7 @@ def ink(root, count=10):
 
 def test_black_ink_on_transparency_is_visible_on_white(tmp_path, caplog):
     data = ready(ink(tmp_path), background="white")
-    (inputs,) = data.read_inputs([f"{tmp_path}/a/3.png"])
+    (inputs,) = data.reader().read([f"{tmp_path}/a/3.png"])
 
     assert set(np.unique(whole(data))) == {0, 255}
     assert not caplog.records

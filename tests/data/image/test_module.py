@@ -96,7 +96,7 @@ def test_inputs_are_read_from_files_and_folders(images, tmp_path):
     for name, colour in {"deep/b.png": "red", "deep/.no.png": "red", "a.png": "lime"}.items():
         Image.new("RGB", (9, 9), colour).save(tmp_path / name)
 
-    (inputs,) = Given(images).read_inputs([f"{tmp_path}/deep", f"{tmp_path}/a.png"])
+    (inputs,) = Given(images).reader().read([f"{tmp_path}/deep", f"{tmp_path}/a.png"])
 
     assert inputs.names == [f"{tmp_path}/deep/b.png", f"{tmp_path}/a.png"]
     pixels = inputs.fields["images"]
@@ -115,6 +115,6 @@ def test_missing_inputs_are_named(images, tmp_path, given, message):
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UserError, match=message) as caught:
-        Given(images).read_inputs([str(tmp_path / given)])
+        Given(images).reader().read([str(tmp_path / given)])
 
     assert str(tmp_path / given) in str(caught.value)

@@ -59,9 +59,9 @@ def test_raw_mails_and_tables_have_the_same_predictions(tmp_path):
     (tmp_path / "mail.eml").write_text(mail("spam-1", 3)["text"])
     (tmp_path / "mails.csv").write_text("subject,body\nspam-1 3,body of 3 xxx\n")
 
-    (inputs,) = data.read_inputs([str(tmp_path / "mail.eml"), str(tmp_path / "mails.csv")])
+    chunks = data.reader().read([str(tmp_path / "mail.eml"), str(tmp_path / "mails.csv")])
 
-    mail_file, table_row = inputs.fields["tokens"]
+    mail_file, table_row = (chunk.fields["tokens"][0] for chunk in chunks)
     assert np.array_equal(mail_file, table_row)
 
 

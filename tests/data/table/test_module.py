@@ -424,16 +424,17 @@ def test_a_checkpoint_is_enough_to_read_inputs(table, visits, tmp_path, write_cs
 
     other = Table(name="visits", path="gone.csv", target="state")
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    (inputs,) = other.read_inputs([str(path)])
+    (inputs,) = other.reader().read([str(path)])
 
     assert inputs.names[:2] == [f"{path} row 2", f"{path} row 3"]
     expected = data.dataset(data.cached)[(0, torch.arange(40))].inputs
     columns_of_training = write_csv(tmp_path / "same.csv", visits())
-    (again,) = other.read_inputs([str(columns_of_training)])
-    same = as_tensors(again.fields)
+    (again,) = other.reader().read([str(columns_of_training)])
+    same = other.raw_fields(as_tensors(again.fields))
     torch.testing.assert_close(same["numbers"][:40], expected["numbers"])
     assert torch.equal(same["categories"][:40], expected["categories"])
-    assert other.network_inputs(as_tensors(inputs.fields))["numbers"].isfinite().all()
+    raw = other.raw_fields(as_tensors(inputs.fields))
+    assert other.network_inputs(raw)["numbers"].isfinite().all()
 
 
 def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
@@ -441,12 +442,12 @@ def test_bad_files_to_predict_on(table, visits, tmp_path, write_csv, caplog):
     columns = visits(3)
     lacking = write_csv(tmp_path / "lacking.csv", {"agee": columns["age"]})
     with pytest.raises(UserError, match=r"no column 'age'.*agee"):
-        list(data.read_inputs([str(lacking)]))
+        list(data.reader().read([str(lacking)]))
     with pytest.raises(UserError, match="no row"):
-        list(data.read_inputs([str(write_csv(tmp_path / "none.csv", visits(0)))]))
+        list(data.reader().read([str(write_csv(tmp_path / "none.csv", visits(0)))]))
 
     odd = visits(3, age=["old", 5, 6], ward=["attic", "north", "attic"])
-    (inputs,) = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    (inputs,) = data.reader().read([str(write_csv(tmp_path / "odd.csv", odd))])
     raw = inputs.fields
 
     assert np.isnan(raw["numbers"][0, 0])
@@ -482,9 +483,9 @@ def test_words_for_truth_in_a_column_of_0_and_1_are_refused_with_the_kind_that_f
     path = write_csv(tmp_path / "new.csv", visits(2, coughs=["True", "False"]))
 
     with pytest.raises(UserError, match=r"expected numbers, got 'True'.*coughs=boolean"):
-        list(table(columns).read_inputs([str(path)]))
+        list(table(columns).reader().read([str(path)]))
 
-    (inputs,) = table(columns, columns={"coughs": "boolean"}).read_inputs([str(path)])
+    (inputs,) = table(columns, columns={"coughs": "boolean"}).reader().read([str(path)])
     assert np.isfinite(inputs.fields["numbers"]).all()
 
 
@@ -514,10 +515,10 @@ def test_impossible_values_to_predict_on_are_a_warning(table, visits, tmp_path, 
     data = table(visits(coughs=[0, 0, 0, 1] * 50))
     odd = visits(4, age=[30, 1e9, 30, 30], coughs=[0, 0, 5000, 1e300])
 
-    (inputs,) = data.read_inputs([str(write_csv(tmp_path / "odd.csv", odd))])
+    (inputs,) = data.reader().read([str(write_csv(tmp_path / "odd.csv", odd))])
     raw = inputs.fields
 
-    numbers = data.network_inputs(as_tensors(raw))["numbers"]
+    numbers = data.network_inputs(data.raw_fields(as_tensors(raw)))["numbers"]
     assert numbers.isfinite().all()
     assert numbers.abs().max() < 10
     assert "1 cells of age are outside" in caplog.text
@@ -529,7 +530,7 @@ def test_impossible_values_to_predict_on_are_a_warning(table, visits, tmp_path, 
 def test_possible_values_to_predict_on_are_not_a_warning(table, caplog):
     data = table()
 
-    list(data.read_inputs([str(data.file.path)]))
+    list(data.reader().read([str(data.file.path)]))
 
     assert caplog.messages == []
 
@@ -758,7 +759,9 @@ def test_a_column_of_unknown_cells_is_refused(table, visits, tmp_path, write_csv
     data = table()
 
     def read(**columns):
-        return list(data.read_inputs([str(write_csv(tmp_path / "new.csv", visits(3, **columns)))]))
+        return list(
+            data.reader().read([str(write_csv(tmp_path / "new.csv", visits(3, **columns)))])
+        )
 
     with pytest.raises(UserError, match=r"column ward is known: expected 'north', .*, got 'attic'"):
         read(ward=["attic", "attic", ""])

@@ -68,7 +68,7 @@ def test_a_root_that_does_not_exist_is_named(tmp_path):
 
 def test_predicted_ids_become_text(tmp_path):
     data = ready(write(tmp_path / "a.txt"))
-    (inputs,) = data.read_inputs([str(tmp_path / "a.txt")])
+    (inputs,) = data.reader().read([str(tmp_path / "a.txt")])
 
     written = data.readable({"text": [inputs.fields["tokens"][0].tolist()], "other": [1]})
 

@@ -1,12 +1,13 @@
 """Decoding of sound files of any format and sample rate to mono waveforms of one rate."""
 
+import io
 import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,20 @@ SOUND_FILES = FileType(
     noun="sound",
     suffixes=(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au"),
 )
+
+MAGIC = re.compile(
+    rb"(RIFF|RIFX|RF64)....WAVE|fLaC|OggS|FORM....AIF[FC]|\.snd|dns\.|\xff[\xe0-\xff]", re.DOTALL
+)
+"""Beginnings of files with these suffixes, after ID3 tags. libsndfile would try more formats."""
+
+LONGEST_MAGIC = 12
+"""Length in bytes of these beginnings."""
+
+FIRST_FRAME = 200
+"""Number of bytes in which the first frame of an MP3 file holds the mark."""
+
+STEREO_RATE = 2 * 48_000
+"""Samples of all channels, per second of the longest sound, that are decoded at most."""
 
 FULL_SCALE = 2**15
 """The cached value of a sample of 1."""
@@ -88,31 +103,38 @@ class Sound:
 
 
 def read_sound(
-    path: Path,
+    source: Path | bytes,
     *,
     sample_rate: int,
     seconds: float | None = None,
     max_seconds: float | None = None,
+    longest: float | None = None,
 ) -> Sound:
     """Decode a file or its middle, mix its channels and resample it.
 
     Lengths in headers are not trusted: memory is allocated only for samples that exist.
 
     Args:
-        path: The file.
+        source: The file, or its content.
         sample_rate: Rate of the waveform in Hz.
         seconds: Length of the middle to keep; ``None`` for the whole file.
         max_seconds: Stop decoding a whole file soon after this length.
+        longest: Refuse a longer file, before more of it is decoded; with many channels, it may be
+            that much shorter. ``None`` for any length.
 
     Raises:
-        UnreadableError: If the file is empty, truncated, of an impossible sample rate, or not a
-            sound.
+        UnreadableError: If the file is empty, truncated, of an impossible sample rate, too long, or
+            not a sound.
         UserError: If the library that reads sound is not installed.
     """
+    if isinstance(source, Path) and source.is_fifo():
+        source = source.read_bytes()  # it is read several times
     if seconds is None:
-        decoded = _decode_whole(path, sample_rate=sample_rate, max_seconds=max_seconds)
+        decoded = _decode_whole(
+            source, sample_rate=sample_rate, max_seconds=max_seconds, longest=longest
+        )
     else:
-        decoded = _decode_middle(path, sample_rate=sample_rate, seconds=seconds)
+        decoded = _decode_middle(source, sample_rate=sample_rate, seconds=seconds, longest=longest)
     samples = decoded.samples.clip(-LOUDEST, LOUDEST)
     waveform = _resampled(samples.mean(axis=1), decoded.rate, sample_rate)
     if len(waveform) == 0:
@@ -162,30 +184,43 @@ class _Decoded:
     subtype: str
 
 
-def _decode_whole(path: Path, *, sample_rate: int, max_seconds: float | None) -> _Decoded:
-    with _opened(path, sample_rate) as file:
-        rate, frames = file.samplerate, _frames(file)
-        most = math.inf if max_seconds is None else int(max_seconds * rate) + 1
-        samples = _read(file, most) if frames is None else _read_all(file, min(frames, most))
+def _decode_whole(
+    source: Path | bytes, *, sample_rate: int, max_seconds: float | None, longest: float | None
+) -> _Decoded:
+    with _opened(source, sample_rate) as file:
+        rate, frames = file.samplerate, _frames(file, source)
+        limit = _Limit.of(file, longest)
+        stop = math.inf if max_seconds is None else int(max_seconds * rate) + 1
+        if frames is None:
+            samples = _read(file, min(stop, limit.frames + 1))
+            limit.check(len(samples))
+        else:
+            limit.check(frames)
+            samples = _read_all(file, min(frames, stop))
         return _decoded(file, samples, frames or len(samples))
 
 
-def _decode_middle(path: Path, *, sample_rate: int, seconds: float) -> _Decoded:
+def _decode_middle(
+    source: Path | bytes, *, sample_rate: int, seconds: float, longest: float | None
+) -> _Decoded:
     def span(frames: int) -> tuple[int, int]:
         """Return the start and length of the middle with the margins that resampling needs."""
         margin = math.ceil(FILTER_CROSSINGS * max(1.0, rate / sample_rate))
         length = min(frames, math.ceil(seconds * rate) + 2 * margin)
         return (frames - length) // 2, length
 
-    with _opened(path, sample_rate) as file:
-        rate, frames = file.samplerate, _frames(file)
+    with _opened(source, sample_rate) as file:
+        rate, frames = file.samplerate, _frames(file, source)
+        limit = _Limit.of(file, longest)
         if frames is not None:
+            limit.check(frames)
             start, length = span(frames)
             if start:
                 file.seek(start)
             return _decoded(file, _read_all(file, length), frames)
-        frames = sum(map(len, _blocks(file, math.inf)))
-    with _opened(path, sample_rate) as file:  # libsndfile cannot rewind it
+        frames = sum(map(len, _blocks(file, limit.frames + 1)))
+        limit.check(frames)
+    with _opened(source, sample_rate) as file:  # libsndfile cannot rewind it
         start, length = span(frames)
         for _ in _blocks(file, start):
             pass
@@ -196,12 +231,43 @@ def _decoded(file: Any, samples: NDArray[np.float32], frames: int) -> _Decoded:
     return _Decoded(samples=samples, rate=file.samplerate, frames=frames, subtype=file.subtype)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Limit:
+    """Largest length of a file.
+
+    Attributes:
+        seconds: The length in seconds.
+        frames: The length in frames, which is less for many channels or a high rate.
+    """
+
+    seconds: float
+    frames: float
+
+    @classmethod
+    def of(cls, file: Any, longest: float | None) -> "_Limit":
+        """Compute the largest length of an open file; ``longest`` is in seconds."""
+        if longest is None:
+            return cls(seconds=math.inf, frames=math.inf)
+        rate = min(file.samplerate, STEREO_RATE / file.channels)
+        return cls(seconds=longest, frames=int(longest * rate))
+
+    def check(self, frames: int) -> None:
+        """Raise if a file is longer."""
+        if frames > self.frames:
+            raise UnreadableError(
+                f"longer than {self.seconds:g} s, or than as many samples in many channels"
+            )
+
+
 @contextmanager
-def _opened(path: Path, sample_rate: int) -> Iterator[Any]:
+def _opened(source: Path | bytes, sample_rate: int) -> Iterator[Any]:
     """Open a file, and convert all errors of the decoder to ``UnreadableError``."""
     soundfile = _library()
     try:
-        with soundfile.SoundFile(path) as file:
+        _check_magic(source)
+        with soundfile.SoundFile(
+            io.BytesIO(source) if isinstance(source, bytes) else source
+        ) as file:
             # After reading, soundfile seeks, which fails at the end of a file of unknown length.
             file.seekable = lambda: False
             _check_whole(file)
@@ -210,24 +276,44 @@ def _opened(path: Path, sample_rate: int) -> Iterator[Any]:
     except UnreadableError:
         raise
     except Exception as error:  # damaged headers cause MemoryError, OverflowError and others
-        raise UnreadableError(_reason(path, error)) from error
+        raise UnreadableError(_reason(source, error)) from error
 
 
-def _frames(file: Any) -> int | None:
+def _check_magic(source: Path | bytes) -> None:
+    """Raise unless a file begins like one of the formats, so that no other decoder sees it."""
+    with _stream(source) as content:
+        beginning = _after_tags(content, LONGEST_MAGIC)
+    if not MAGIC.match(beginning):
+        raise UnreadableError("empty file" if not beginning else "Format not recognised")
+
+
+def _stream(source: Path | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _after_tags(content: IO[bytes], length: int) -> bytes:
+    """Return the first bytes of a file after its ID3 tags."""
+    start = 0
+    while (header := content.read(10)).startswith(b"ID3") and len(header) == 10:
+        # The length of a tag is a number of four digits of 7 bits.
+        start += 10 + sum(digit << 7 * place for place, digit in enumerate(header[:5:-1]))
+        content.seek(start)
+    content.seek(start)
+    return content.read(length)
+
+
+def _frames(file: Any, source: Path | bytes) -> int | None:
     """Return the length of a file, or ``None`` if its header does not hold it.
 
     libsndfile then estimates that of an MP3 file from its first bit rate.
     """
-    is_estimate = file.format == "MP3" and not _tells_length(Path(file.name))
+    is_estimate = file.format == "MP3" and not _tells_length(source)
     return None if file.frames == UNKNOWN_FRAMES or is_estimate else int(file.frames)
 
 
-def _tells_length(mp3: Path) -> bool:
-    with mp3.open("rb") as content:
-        header = content.read(10)
-        if header.startswith(b"ID3"):  # the length of its tag is a number of four digits of 7 bits
-            content.seek(10 + sum(digit << 7 * place for place, digit in enumerate(header[:5:-1])))
-        first_frame = content.read(200)
+def _tells_length(mp3: Path | bytes) -> bool:
+    with _stream(mp3) as content:
+        first_frame = _after_tags(content, FIRST_FRAME)
     return any(tag in first_frame for tag in MP3_LENGTH_TAGS)
 
 
@@ -307,12 +393,12 @@ def _check_rate(found: int, wanted: int) -> None:
         raise UnreadableError(f"its rate of {found} Hz is too far from data.sample_rate={wanted}")
 
 
-def _reason(path: Path, error: Exception) -> str:
-    if not path.exists():
-        return f"no such file: {path}"
-    if path.is_file() and path.stat().st_size == 0:
-        return "empty file"
-    return first_line(error).removeprefix(f"Error opening {str(path)!r}: ")
+def _reason(source: Path | bytes, error: Exception) -> str:
+    if isinstance(source, Path) and isinstance(error, FileNotFoundError):
+        return f"no such file: {source}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return re.sub(r"^Error opening .*?: (?=[^:]+$)", "", first_line(error))
 
 
 def _library() -> Any:

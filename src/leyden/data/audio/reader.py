@@ -1,7 +1,9 @@
 """Reading of sound files to predict on, and padding of waveforms to batches."""
 
+import io
+import wave
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,15 +13,19 @@ from numpy.typing import NDArray
 
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
-from leyden.data.inputs import Inputs, Reader, read_files
+from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
+from leyden.data.parts import Part
 from leyden.schema import Field
 
 SHORTEST_FRAMES = 8
 """Frames of the shortest batch of recordings."""
 
+SOUND_FILE = "content of a sound file (WAV, FLAC, Ogg, Opus, MP3, AIFF or AU) of any sample rate"
+"""Description of a file in ``row_schema``."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class SoundReader(Reader):
+class SoundReader(FileReader):
     """Base of the readers of clips and of recordings of any length.
 
     Attributes:
@@ -27,30 +33,37 @@ class SoundReader(Reader):
         cleaning: Steps that warn of sounds which training would have dropped.
     """
 
+    key: ClassVar = "sound"
+    media: ClassVar = "audio"
+
     sample_rate: int
     cleaning: SoundCleaning = field(default_factory=SoundCleaning)
 
     @abstractmethod
-    def hear(self, path: Path) -> Sound:
+    def hear(self, source: Path | bytes) -> Sound:
         """Read a file, or the part of it that the network takes.
 
         Raises:
-            UnreadableError: If the file is damaged or not a sound.
+            UnreadableError: If the file is damaged, not a sound, or beyond the limits.
         """
 
-    @abstractmethod
-    def join(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
-        """Pad waveforms ``(samples,)`` to a batch ``(batch, ...)`` by name."""
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List sound files, and those below folders."""
+        return SOUND_FILES.inputs(paths)
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read sound files, and those below folders."""
+    def read_part(self, part: Part) -> Inputs:
+        """Decode sound files."""
 
-        def read(file: Path) -> NDArray[np.int16]:
-            sound = self.hear(file)
-            warn_of_fault(self.cleaning, sound, file)
+        def read(name: str, source: Path | bytes) -> NDArray[np.int16]:
+            sound = self.hear(source)
+            warn_of_fault(self.cleaning, sound, Path(name))
             return sound.waveform
 
-        return read_files(SOUND_FILES.inputs(paths), read, self.join)
+        return read_files(part, read, self.join)
+
+    def decode(self, source: Path | bytes) -> NDArray[np.int16]:
+        """Decode a sound to a waveform ``(samples,)``."""
+        return self.hear(source).waveform
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings, and those of the cleaning that concern a single sound."""
@@ -92,17 +105,31 @@ class ClipReader(SoundReader):
             ),
         )
 
-    def hear(self, path: Path) -> Sound:
-        """Read the middle of a file, or the whole file if it is shorter."""
-        return read_sound(path, sample_rate=self.sample_rate, seconds=self.seconds)
+    @property
+    def description(self) -> str:
+        """The formats and the length."""
+        return f"{SOUND_FILE}, of which the middle {self.seconds:g} s are used"
 
-    def join(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
+    def hear(self, source: Path | bytes) -> Sound:
+        """Read the middle of a file, or the whole file if it is shorter."""
+        return read_sound(
+            source,
+            sample_rate=self.sample_rate,
+            seconds=self.seconds,
+            longest=self.limits.seconds,
+        )
+
+    def join(self, items: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
         """Pad waveforms ``(samples,)`` with silence on both sides to clips of equal length."""
-        clips = np.zeros((len(waveforms), self.samples), dtype=np.int16)
-        for clip, waveform in zip(clips, waveforms, strict=True):
+        clips = np.zeros((len(items), self.samples), dtype=np.int16)
+        for clip, waveform in zip(clips, items, strict=True):
             start = (self.samples - len(waveform)) // 2
             clip[start : start + len(waveform)] = waveform
         return {"waveforms": clips}
+
+    def encode(self, values: Arrays, row: int) -> bytes:
+        """Encode a clip as WAV."""
+        return encode_wav(values["waveforms"][row], self.sample_rate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,15 +169,34 @@ class SpeechReader(SoundReader):
         """Samples of the shortest batch, of some frames, so that networks may reduce their rate."""
         return SHORTEST_FRAMES * self.hop
 
-    def hear(self, path: Path) -> Sound:
-        """Read a whole file."""
-        return read_sound(path, sample_rate=self.sample_rate)
+    @property
+    def description(self) -> str:
+        """The formats."""
+        return f"{SOUND_FILE}, which is read as a whole"
 
-    def join(self, waveforms: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
+    def hear(self, source: Path | bytes) -> Sound:
+        """Read a whole file."""
+        return read_sound(source, sample_rate=self.sample_rate, longest=self.limits.seconds)
+
+    def join(self, items: Sequence[NDArray[np.int16]]) -> dict[str, NDArray[Any]]:
         """Pad waveforms ``(samples,)`` to the longest; ``frames`` has their own lengths."""
-        samples = np.array([len(waveform) for waveform in waveforms])
-        padded = pad_rows(waveforms, least=self.least)
+        samples = np.array([len(waveform) for waveform in items])
+        padded = pad_rows(items, least=self.least)
         return {"waveforms": padded, "frames": 1 + samples // self.hop}
+
+    def encode(self, values: Arrays, row: int) -> bytes:
+        """Encode a recording as WAV, without the padding after its last frame."""
+        samples = int(values["frames"][row]) * self.hop - 1
+        return encode_wav(values["waveforms"][row, :samples], self.sample_rate)
+
+
+def encode_wav(waveform: NDArray[np.int16], sample_rate: int) -> bytes:
+    """Encode a waveform ``(samples,)`` as a WAV file of one channel and 16 bits."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setparams((1, waveform.itemsize, sample_rate, len(waveform), "NONE", "not compressed"))
+        file.writeframes(waveform.astype("<i2").tobytes())
+    return content.getvalue()
 
 
 def pad_rows(rows: Sequence[NDArray[Any]], *, least: int = 0) -> NDArray[Any]:

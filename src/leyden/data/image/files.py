@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,15 +32,20 @@ DEEP_FORMATS = ("PNG", "TIFF")
 
 MODES = {1: "L", 3: "RGB"}
 
+# Pillow warns of damaged metadata, which is harmless if the pixels can be read, and of sizes that
+# are refused here. `warnings.catch_warnings` is not safe in several threads.
+warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+
 FULL_WHITE = 2**16 - 1
 
 
 def read_image(
-    path: Path,
+    source: Path | bytes,
     shape: tuple[int, int, int],
     *,
     background: str = "black",
     white: int | None = None,
+    max_pixels: int | None = None,
 ) -> NDArray[np.uint8]:
     """Decode a file, turn it upright, convert its colours and resize it.
 
@@ -47,11 +53,12 @@ def read_image(
     distorted.
 
     Args:
-        path: The file.
+        source: The file, or its content.
         shape: ``(channels, height, width)`` of the result; one channel is grey, three are RGB.
         background: Colour behind transparent pixels.
         white: Value of 16-bit pixels that becomes 255, as do those above it; ``None`` for the
             largest value of the bits that the file uses.
+        max_pixels: Largest number of pixels of the file; ``None`` for ``Image.MAX_IMAGE_PIXELS``.
 
     Returns:
         Pixels of this shape.
@@ -60,7 +67,7 @@ def read_image(
         UnreadableError: If the file is empty, damaged, too large, or not an image.
     """
     channels, height, width = shape
-    image = _decode_upright(path, MODES[channels])
+    image = _decode_upright(source, MODES[channels], max_pixels)
     if _is_deep(image):
         image = _scale_to_8_bits(image, white or 2 ** _used_bits(image) - 1).convert(
             MODES[channels]
@@ -97,9 +104,17 @@ def find_white(paths: Iterable[Path]) -> int:
     return 2**grey - 1 if grey else FULL_WHITE
 
 
-def _decode_upright(path: Path, mode: str) -> Image.Image:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode pixels ``(channels, height, width)`` as a PNG file."""
+    content = io.BytesIO()
+    image = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(image)).save(content, format="PNG")
+    return content.getvalue()
+
+
+def _decode_upright(source: Path | bytes, mode: str, max_pixels: int | None) -> Image.Image:
     """Decode a file upright, and convert it to a mode unless it has 16 bits or transparency."""
-    with _open_image(path, FORMATS) as image:
+    with _open_image(source, FORMATS, max_pixels) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in {"I", "F"}:
             raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
@@ -109,30 +124,41 @@ def _decode_upright(path: Path, mode: str) -> Image.Image:
 
 
 @contextmanager
-def _open_image(path: Path, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
+def _open_image(
+    source: Path | bytes, formats: tuple[str, ...], max_pixels: int | None = None
+) -> Iterator[ImageFile.ImageFile]:
     """Open a file in Pillow; the body may only decode it.
 
     Raises:
-        UnreadableError: If Pillow raises any exception: damaged files cause errors of all types.
+        UnreadableError: If the image is too large, or Pillow raises any exception: damaged files
+            cause errors of all types.
     """
     try:
-        with warnings.catch_warnings():
-            # Damaged metadata is harmless if the pixels can be read.
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Pillow seeks in a file, which a pipe does not allow.
-            source = io.BytesIO(path.read_bytes()) if path.is_fifo() else path
-            with Image.open(source, formats=formats) as image:
-                yield image
+        # Pillow seeks in a file, which a pipe does not allow.
+        content = source.read_bytes() if isinstance(source, Path) and source.is_fifo() else source
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        with Image.open(stream, formats=formats) as image:
+            _check_size(image, max_pixels)
+            yield image
     except UnreadableError:
         raise
     except Exception as error:
-        raise UnreadableError(_reason(path, error)) from error
+        raise UnreadableError(_reason(source, error)) from error
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _check_size(image: Image.Image, max_pixels: int | None) -> None:
+    """Raise before any pixel is decoded: a small file may hold a huge image."""
+    most = min(max_pixels or math.inf, Image.MAX_IMAGE_PIXELS or math.inf)
+    if image.width * image.height > most:
+        raise UnreadableError(
+            f"{image.width} x {image.height} pixels may be a decompression bomb: expected at most "
+            f"{most} pixels"
+        )
+
+
+def _reason(source: Path | bytes, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "empty file" if path.is_file() and path.stat().st_size == 0 else "not an image"
+        return "empty file" if _is_empty(source) else "not an image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(
@@ -140,6 +166,12 @@ def _reason(path: Path, error: Exception) -> str:
     ):
         return str(error)
     return f"its decoder fails ({type(error).__name__}: {error})"
+
+
+def _is_empty(source: Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        return not source
+    return source.is_file() and source.stat().st_size == 0
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -1,9 +1,11 @@
 """Images in tables: each row names a file and its class."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leyden.data.image.listed import ListedImages
+from leyden.data.image.reader import ImageReader
 from leyden.data.sources.path_table import PathTable
 from leyden.data.sources.tables import TableFile
 from leyden.files import DataPath
@@ -40,8 +42,13 @@ class ImageTable(ListedImages):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.target = target
         self.listing = PathTable(
             TableFile(path=Path(path).expanduser(), encoding=encoding, separator=separator),
             columns={"path": image, "target": target, "group": group, "split": split_column},
             root=root,
         )
+
+    def reader(self) -> ImageReader:
+        """Return the reader of image files, with the name of the target."""
+        return replace(super().reader(), target=self.target)

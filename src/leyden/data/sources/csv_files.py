@@ -17,6 +17,9 @@ SEPARATORS = ",;\t|"
 STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
 """First line in which spreadsheets declare the separator."""
 
+BLOCK_BYTES = 1 << 24
+"""Number of bytes that are usually parsed at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:
@@ -48,8 +51,8 @@ class CsvFormat:
             pieces,
             separator,
             skip=lambda _: "skip",
-            block_size=self.block_bytes,
             autogenerate_column_names=not self.header,
+            block_size=self.block_bytes,
         ).schema.names
         return names if self.header else [f"column_{n}" for n in range(1, len(names) + 1)]
 
@@ -85,10 +88,10 @@ class CsvFormat:
             _end_with(end.encode(), pieces),
             separator,
             skip=skip,
-            block_size=self.block_bytes,
             types=dict.fromkeys(wanted, pyarrow().string()),
             column_names=list(names),
             skip_rows_after_names=header,
+            block_size=self.block_bytes,
         ):
             numbers = _number_rows(number, batch.num_rows, {row for row, _ in faults})
             yield RawRows(dict(zip(wanted, batch.columns, strict=True)), numbers)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -9,6 +10,11 @@ from typing import IO, Any
 from leyden.data.sources.arrow import Fault, RawRows, json_cell, string_array
 from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.values import normal
+
+ELEMENTS_PER_BLOCK = 1 << 14
+"""Number of elements of an array that are parsed together."""
+
+SPACE = re.compile(r"[ \t\n\r]*")
 
 Block = tuple[dict[int, dict[str, Any]], list[Fault]]
 """Objects by number of the line or element, and the lines or elements that are not objects."""
@@ -20,12 +26,15 @@ class JsonNumber(str):
     __slots__ = ()
 
 
+DECODER = json.JSONDecoder(parse_int=JsonNumber, parse_float=JsonNumber)
+
+
 @dataclass(frozen=True, kw_only=True)
 class JsonFormat:
     """Format of JSON files.
 
     Attributes:
-        may_be_array: Whether the file may be a single array, which is parsed in one piece.
+        may_be_array: Whether the file may be a single array.
         block_bytes: Number of bytes whose lines are parsed together.
     """
 
@@ -87,8 +96,9 @@ class JsonFormat:
         may_be_array = self.may_be_array
         while lines := stream.readlines(self.block_bytes):
             if may_be_array and lines[0].lstrip().startswith(b"["):
-                elements = _parse(b"".join([*lines, stream.read()]))
-                yield _block(enumerate(elements, start=1), _object)
+                elements = enumerate(_elements(b"".join([*lines, stream.read()])), start=1)
+                while block := list(itertools.islice(elements, ELEMENTS_PER_BLOCK)):
+                    yield _block(block, _object)
                 return
             may_be_array = False
             numbered = zip(lines, numbers, strict=False)  # in this order no number is lost
@@ -122,7 +132,46 @@ def _object(row: Any) -> dict[str, Any]:
 
 
 def _parse(content: bytes) -> Any:
-    return json.loads(content, parse_int=JsonNumber, parse_float=JsonNumber)
+    text = content.decode()
+    value, end = _parse_at(text, _skip_space(text, 0))
+    _expect_end(text, end)
+    return value
+
+
+def _elements(content: bytes) -> Iterator[Any]:
+    """Parse the elements of an array one after the other."""
+    text = content.decode()
+    place = _skip_space(text, _skip_space(text, 0) + 1)
+    is_last = text.startswith("]", place)
+    while not is_last:
+        value, place = _parse_at(text, place)
+        yield value
+        place = _skip_space(text, place)
+        is_last = text.startswith("]", place)
+        if not is_last:
+            if not text.startswith(",", place):
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, place)
+            place = _skip_space(text, place + 1)
+    _expect_end(text, place + 1)
+
+
+def _parse_at(text: str, place: int) -> tuple[Any, int]:
+    """Parse a value, and return the place after it."""
+    try:
+        return DECODER.raw_decode(text, place)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _skip_space(text: str, place: int) -> int:
+    space = SPACE.match(text, place)
+    assert space is not None
+    return space.end()
+
+
+def _expect_end(text: str, place: int) -> None:
+    if (place := _skip_space(text, place)) < len(text):
+        raise json.JSONDecodeError("Extra data", text, place)
 
 
 def _is_normal(name: str) -> bool:

@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
-from leyden.data.sources.csv_files import CsvFormat
+from leyden.data.sources.csv_files import BLOCK_BYTES, CsvFormat
 from leyden.data.sources.encodings import UNDECODABLE, as_utf8, check_encoding
 from leyden.data.sources.json_lines import JsonFormat
 from leyden.data.sources.parquet import ParquetFormat
@@ -35,6 +35,11 @@ BEGINNINGS = ((b"PAR1", ".parquet"), (b"{", ".jsonl"), (b"[", ".json"))
 """First bytes of files without a suffix, and the suffix of their format; CSV is the default."""
 
 GZIP = b"\x1f\x8b"
+
+COUNTED_BYTES = 1 << 21
+"""Number of bytes that are parsed at once where rows are counted."""
+
+Format = CsvFormat | JsonFormat | ParquetFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,7 @@ class TableFile:
             name of the file.
     """
 
-    block_bytes: ClassVar[int] = 1 << 24
+    block_bytes: ClassVar[int] = BLOCK_BYTES
     """Number of bytes of a text file that are parsed at once; no row may be longer."""
 
     path: Path
@@ -98,7 +103,11 @@ class TableFile:
         return list(self._columns(enough))
 
     def chunks(
-        self, columns: Sequence[str] | None = None, *, beside: Sequence[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        beside: Sequence[str] = (),
+        block_bytes: int = BLOCK_BYTES,
     ) -> Iterator[Chunk]:
         """Read some columns in chunks of bounded size.
 
@@ -108,20 +117,38 @@ class TableFile:
         Args:
             columns: Names of the columns to read; ``None`` for all.
             beside: Names of further columns to read; invalid cells in them do not reject a row.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: For the reasons of ``column_names``, or if a column is missing.
         """
         needed = None if columns is None else list(dict.fromkeys([*columns, *beside]))
-        names = self._columns(needed)
+        form = self._format_in(block_bytes)
+        names = self._columns(needed, form)
         wanted = list(names) if needed is None else needed
         if absent := [column for column in wanted if column not in names]:
             raise UserError(
                 f"{self._name} has no column {absent[0]!r}.{did_you_mean(absent[0], names)}"
             )
         with self._opened() as stream:
-            for raw in self._format.rows(stream, wanted, names):
+            for raw in form.rows(stream, wanted, names):
                 yield self._chunk(raw, {*beside} - {*(columns or ())})
+
+    def has_more_rows(self, rows: int) -> bool:
+        """Whether the file has more rows, of which little more than these are parsed.
+
+        Raises:
+            UserError: For the reasons of ``column_names``.
+        """
+        form = self._format_in(COUNTED_BYTES)
+        names = self._columns((), form)
+        counted = 0
+        with self._opened() as stream:
+            for raw in form.rows(stream, list(names)[:1], names):
+                counted += len(raw.row_numbers) + len(raw.faults)
+                if counted > rows:
+                    return True
+        return False
 
     @property
     def _name(self) -> str:
@@ -146,7 +173,7 @@ class TableFile:
         return f".{bare.rpartition('.')[2]}", bare != name
 
     @cached_property
-    def _format(self) -> CsvFormat | JsonFormat | ParquetFormat:
+    def _format(self) -> Format:
         suffix, packed = self._suffixes
         if suffix in SEPARATED:
             return CsvFormat(
@@ -164,6 +191,10 @@ class TableFile:
             f"{', '.join((*FILE_SUFFIXES, SEPARATED[-1]))}, with .gz after it if a text is "
             "compressed; save the table as one of these."
         )
+
+    def _format_in(self, block_bytes: int) -> CsvFormat | JsonFormat | ParquetFormat:
+        form = self._format
+        return form if isinstance(form, ParquetFormat) else replace(form, block_bytes=block_bytes)
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
@@ -187,14 +218,17 @@ class TableFile:
                 "intact copy in the format of its suffix."
             ) from error
 
-    def _columns(self, enough: Sequence[str] | None = None) -> dict[str, str]:
+    def _columns(
+        self, enough: Sequence[str] | None = None, form: Format | None = None
+    ) -> dict[str, str]:
         """Return the name in the file by name of the column.
 
         Args:
             enough: Names of the columns to find, if there are; other ones may be omitted.
+            form: Parser of the file; that of its suffix by default.
         """
         with self._opened() as stream:
-            written = self._format.names(stream, enough)
+            written = (form or self._format).names(stream, enough)
         if any(UNDECODABLE in name for name in written):
             raise UserError(
                 f"The column names of {self._name} are not valid {self.encoding}. "

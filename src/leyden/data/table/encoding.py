@@ -1,6 +1,6 @@
 """Encoding of cells as the cached arrays, and of these as network inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +195,11 @@ def code_table(known: Sequence[str], values: Sequence[str]) -> NDArray[np.int64]
         [1, 3, 0]
     """
     assert values[0] == MISSING
+    return np.array(list(map(code_finder(known), values)), dtype=np.int64)
+
+
+def code_finder(known: Sequence[str]) -> Callable[[str], int]:
+    """Return a function that maps a value to the code of the network; see ``code_table``."""
     codes: dict[str | None, int] = {value: number for number, value in enumerate(known, start=1)}
     find = matcher(known)
-    return np.array([codes.get(find(value), 0) for value in values], dtype=np.int64)
+    return lambda value: codes.get(find(value), 0)

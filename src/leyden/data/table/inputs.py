@@ -1,85 +1,33 @@
 """Rows of files to predict on, and warnings about cells that are unknown to the network."""
 
-import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leyden.data.cache.prepared import Cache
-from leyden.data.inputs import Inputs
-from leyden.data.sources.tables import Chunk, TableFile
-from leyden.data.table.cells import CellFormat, Cells
-from leyden.data.table.columns import Column, load_columns, no_known_cell
-from leyden.data.table.encoding import MISSING, Encoder, Layout
+from leyden.data.parts import CellCounts, Counts
+from leyden.data.sources.tables import Chunk
+from leyden.data.table.cells import CellFormat, Cells, Distinct
+from leyden.data.table.columns import Column, load_columns, no_known_cell, split_columns
+from leyden.data.table.encoding import MISSING, Encoder, code_finder
 from leyden.data.values import matcher
-from leyden.errors import UserError
-
-log = logging.getLogger(__name__)
 
 SHOWN = 5
 """Largest number of known values in an error message."""
 
-UNBOUNDED = (-math.inf, math.inf)
+ENOUGH = 100
+"""Number of unknown cells, if none is known, after which a column is refused before the last row.
+"""
 
 AS_MISSING, NEVER_SEEN = "count as missing", "were never seen in training"
 
 
-def read_rows(
-    files: Sequence[TableFile], statistics: Mapping[str, Any], written: CellFormat
-) -> Iterator[Inputs]:
-    """Encode the rows of files as in training.
-
-    All files are read twice, so that warnings and errors come before any prediction.
-
-    Args:
-        files: Files to predict on.
-        statistics: Fitted statistics.
-        written: Format of the cells.
-
-    Raises:
-        UserError: If a file lacks a column, no file has a row, or no cell of a column is known.
-    """
-    reading = _Reading(statistics, written)
-    columns = [column.name for column in reading.columns]
-    for file in files:
-        for chunk in file.chunks(columns):
-            reading.count(chunk)
-    if not reading.rows:
-        raise UserError(f"{', '.join(str(file.path) for file in files)}: no row to predict.")
-    reading.check()
-    for file in files:
-        for chunk in file.chunks(columns):
-            fields = reading.encode(chunk, Cells(chunk, written))[1]
-            yield Inputs(names=chunk.sources, fields=fields, rejected=chunk.rejected)
-
-
-@dataclass(kw_only=True)
-class _Counts:
-    """Counts of the cells of a fitted column in files to predict on.
-
-    Attributes:
-        bounds: Lowest and highest plausible value.
-        known: Number of cells that the network knows.
-        unknown: Number of other cells that are not missing.
-        example: The first unknown cell.
-        beyond: Number of implausible values.
-        extreme: The first implausible value.
-    """
-
-    bounds: tuple[float, float]
-    known: int = 0
-    unknown: int = 0
-    example: str = ""
-    beyond: int = 0
-    extreme: float = math.nan
-
-
-class _Reading:
-    """The fitted columns in files to predict on.
+class InputRows:
+    """Encodes rows to predict on as in training, and finds cells that the network does not know.
 
     Args:
         statistics: Fitted statistics.
@@ -87,74 +35,92 @@ class _Reading:
     """
 
     def __init__(self, statistics: Mapping[str, Any], written: CellFormat) -> None:
+        self._written = written
+        self._values = statistics["values"]
+        self._numbers, self._categories = split_columns(load_columns(statistics))
+        self._codes = {name: code_finder(known) for name, known in self._values.items()}
         fitted = statistics["numbers"]
         low, high = (
             (np.asarray(fitted["centres"]) + np.asarray(fitted[name])).tolist()
             for name in ("low", "high")
         )
-        self.rows = 0
-        self.columns = load_columns(statistics)
-        self._statistics = statistics
-        self._written = written
-        self._encoder = Encoder(self.columns)
-        bounds = zip(low, high, strict=True)  # of the numbers, which are the first columns
-        self._counts = [_Counts(bounds=next(bounds, UNBOUNDED)) for _ in self.columns]
+        self._bounds = list(zip(low, high, strict=True))
 
-    def count(self, chunk: Chunk) -> None:
-        """Count the cells of a chunk that the network knows, and those that it does not."""
-        self.rows += len(chunk.sources) + len(chunk.rejected)
+    @property
+    def columns(self) -> list[str]:
+        """Names of the fitted columns."""
+        return [column.name for column in (*self._numbers, *self._categories)]
+
+    def encode(self, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], Counts]:
+        """Return the fitted columns of a chunk, each ``(rows, columns)``, and the counts."""
         cells = Cells(chunk, self._written)
-        numbers, fields = self.encode(chunk, cells)
-        known = np.concatenate([~np.isnan(numbers), fields["categories"] > 0], axis=1)
-        for column, counts, are_known in zip(self.columns, self._counts, known.T, strict=True):
-            present = cells[column.name].places >= 0
-            unknown = np.flatnonzero(present & ~are_known)
-            counts.known += int(np.count_nonzero(present & are_known))
-            counts.unknown += len(unknown)
-            if len(unknown) and not counts.example:
-                counts.example = cells.text(column.name, int(unknown[0]))
-        for counts, values in zip(self._counts, numbers.T, strict=False):
-            low, high = counts.bounds
-            beyond = values[(values < low) | (values > high)]
-            if len(beyond) and not counts.beyond:
-                counts.extreme = beyond[0]
-            counts.beyond += len(beyond)
+        rows = len(chunk.sources)
+        numbers = Encoder(self._numbers).numbers(cells, rows)
+        categories = np.empty((rows, len(self._categories)), np.int64)
+        for codes, column in zip(categories.T, self._categories, strict=True):
+            codes[:] = self._encode(column.name, cells[column.name])
+        counts = [
+            *map(partial(_count_numbers, cells), self._numbers, numbers.T, self._bounds),
+            *map(partial(_count, cells), self._categories, categories.T > 0),
+        ]
+        named = dict(zip(self.columns, counts, strict=True))
+        return {"numbers": numbers, "categories": categories}, named
 
-    def check(self) -> None:
-        """Warn of cells that the network does not know.
+    def check(self, counts: Counts, *, is_last: bool) -> None:
+        """Raise if a column has cells, but no known one, see ``Reader.check``.
 
         Raises:
-            UserError: If a column has cells, but no known one.
+            UserError: If it has ``ENOUGH`` of them, or any in all rows.
         """
-        for column, counts in zip(self.columns, self._counts, strict=True):
-            if counts.unknown and not counts.known:
-                raise no_known_cell(column, self._expected(column), counts.example)
-            if counts.unknown:
-                log.warning(
-                    "%d cells of %s %s, such as %r",
-                    *(counts.unknown, column.name),
-                    *(AS_MISSING if column.is_number else NEVER_SEEN, counts.example),
-                )
-            if counts.beyond:
-                log.warning(
-                    "%d cells of %s are outside %.6g to %.6g and count as missing, such as %.6g",
-                    *(counts.beyond, column.name, *counts.bounds, counts.extreme),
+        for column in (*self._numbers, *self._categories):
+            found = counts.get(column.name, CellCounts())
+            if found.unknown >= (1 if is_last else ENOUGH) and not found.known:
+                raise no_known_cell(column, self._expected(column), found.example)
+
+    def warnings(self, counts: Counts) -> Iterator[str]:
+        """Describe cells that the network does not know, and implausible values."""
+        bounds = dict(zip((column.name for column in self._numbers), self._bounds, strict=True))
+        for name, found in counts.items():
+            if found.unknown:
+                fate = AS_MISSING if name in bounds else NEVER_SEEN
+                yield f"{found.unknown} cells of {name} {fate}, such as {found.example!r}"
+            if found.beyond:
+                low, high = bounds[name]
+                yield (
+                    f"{found.beyond} cells of {name} are outside {low:.6g} to {high:.6g} and "
+                    f"count as missing, such as {found.extreme:.6g}"
                 )
 
-    def encode(
-        self, chunk: Chunk, cells: Cells
-    ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-        """Return the numbers ``(rows, columns)`` of a chunk, and its fitted columns."""
-        rows = len(chunk.sources)
-        numbers = self._encoder.numbers(cells, rows)
-        categories = self._encoder.categories(cells, rows)
-        layout = Layout.of(self._statistics, self.columns, self._encoder.values)
-        return numbers, layout.values(numbers, categories)
+    def _encode(self, name: str, cells: Distinct) -> NDArray[np.int64]:
+        find = self._codes[name]
+        codes = [find(value) for value in cells.values.to_pylist()]
+        return cells.spread(np.array(codes, np.int64), find(MISSING))
 
     def _expected(self, column: Column) -> str:
-        if column.is_number:
-            return column.expected
-        return _describe_values(self._statistics["values"][column.name])
+        return column.expected if column.is_number else _describe_values(self._values[column.name])
+
+
+def _count(cells: Cells, column: Column, known: NDArray[np.bool_]) -> CellCounts:
+    """Count the cells ``(rows,)`` of a column that are not missing."""
+    present = cells[column.name].places >= 0
+    unknown = np.flatnonzero(present & ~known)
+    return CellCounts(
+        known=int(np.count_nonzero(present & known)),
+        unknown=len(unknown),
+        example=cells.text(column.name, int(unknown[0])) if len(unknown) else "",
+    )
+
+
+def _count_numbers(
+    cells: Cells, column: Column, numbers: NDArray[np.float64], bounds: tuple[float, float]
+) -> CellCounts:
+    """Count the numbers ``(rows,)`` of a column, and those that are implausible."""
+    beyond = numbers[(numbers < bounds[0]) | (numbers > bounds[1])]
+    return replace(
+        _count(cells, column, ~np.isnan(numbers)),
+        beyond=len(beyond),
+        extreme=float(beyond[0]) if len(beyond) else None,
+    )
 
 
 def unknown_cells(cached: Cache, statistics: Mapping[str, Any]) -> Iterator[str]:

@@ -204,7 +204,13 @@ class TableData(DataModule):
 
     def reader(self) -> TableReader:
         """Return the reader of tables with the fitted columns, which need not hold the target."""
-        return TableReader(statistics=self.statistics, written=self.written, file=self.input_file())
+        targets = self.roles.targets
+        return TableReader(
+            statistics=self.statistics,
+            written=self.written,
+            file=self.input_file(),
+            target=targets[0] if len(targets) == 1 else None,
+        )
 
     def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Measure numbers from the medians, in float64."""

@@ -19,10 +19,20 @@ def read_text(path: Path, encoding: str) -> str:
     """
     try:
         content = path.read_bytes()
-        encoding = encoding_of(content[:LONGEST_MARK], encoding)
-        text = content.decode(encoding)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
+    return decode_text(content, encoding)
+
+
+def decode_text(content: bytes, encoding: str) -> str:
+    """Decode the content of a file as ``read_text`` does.
+
+    Raises:
+        UnreadableError: If it is not text, or is not valid in its encoding.
+    """
+    try:
+        encoding = encoding_of(content[:LONGEST_MARK], encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         byte = content[error.start]
         raise UnreadableError(

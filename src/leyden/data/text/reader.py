@@ -1,20 +1,30 @@
 """Reading of texts to predict on, as token ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import islice
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.data.inputs import Inputs, Reader
+from leyden.data.inputs import (
+    Arrays,
+    Inputs,
+    Reader,
+    display_name,
+    number_rows,
+    object_schema,
+)
+from leyden.data.json_values import text_of
+from leyden.data.parts import FilePart, Part
 from leyden.data.rows import RejectedItem, UnreadableError
+from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile
 from leyden.data.text.cleaning import TextCleaning
-from leyden.data.text.files import TEXT_FILES, read_text
+from leyden.data.text.files import TEXT_FILES, decode_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
 from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
@@ -39,10 +49,13 @@ class TextReader(Reader):
         separator: Separator of cells in such tables; ``None`` for the likeliest.
         content: What other files hold.
         cleaning: Steps that change a text.
+        target: Name of the column that the network predicts, if it is one.
     """
 
     kind: ClassVar = "text"
     attachments: ClassVar = {"vocabulary": "tokenizer.json"}
+    rows_per_part: ClassVar = TEXTS_PER_CHUNK
+    block_bytes: ClassVar = BLOCK_BYTES
 
     vocabulary: str
     max_tokens: int
@@ -51,6 +64,7 @@ class TextReader(Reader):
     separator: str | None = None
     content: FileContent = "text"
     cleaning: TextCleaning = field(default_factory=TextCleaning)
+    target: str | None = None
 
     @property
     def values(self) -> tuple[Field, ...]:
@@ -70,10 +84,58 @@ class TextReader(Reader):
         """The tokenizer of the vocabulary."""
         return load_vocabulary(self.vocabulary)
 
-    def read(self, paths: Sequence[str]) -> Iterator[Inputs]:
-        """Read and clean texts; files may have any suffix."""
-        files = TEXT_FILES.inputs(paths)
-        return self._chunks(self._clean(item) for file in files for item in self._texts(file))
+    def files(self, paths: Sequence[str]) -> list[Path]:
+        """List files of any suffix, and those below folders."""
+        return TEXT_FILES.inputs(paths)
+
+    def table(self, path: Path) -> TableFile | None:
+        """Return a file as a table if it has the suffix of one."""
+        if not _is_table(path.name):
+            return None
+        return TableFile(
+            path=path, title=str(path), encoding=self.encoding, separator=self.separator
+        )
+
+    def read_part(self, part: Part) -> Inputs:
+        """Read and clean texts."""
+        if isinstance(part, FilePart):
+            if part.content is not None:
+                return self._join([self._decode_file(str(part.files[0]), part.content)])
+            return self._join(list(map(self._read_file, part.files)))
+        chunk = part.chunk()
+        contents = join_columns(chunk, self.columns)
+        texts = [
+            self._clean(Text(content=content, source=source))
+            for source, content in zip(chunk.sources, contents, strict=True)
+        ]
+        inputs = self._join(texts, part.kept(chunk))
+        return replace(inputs, rejected=[*inputs.rejected, *chunk.rejected])
+
+    @property
+    def row_schema(self) -> dict[str, Any]:
+        """An object with the text."""
+        return object_schema(
+            {
+                "text": {
+                    "type": "string",
+                    "description": f"text, of which the first {self.max_tokens} tokens are used",
+                }
+            }
+        )
+
+    def decode_rows(self, rows: Sequence[Any]) -> Inputs:
+        """Clean and encode the texts of JSON rows."""
+        return self._join([self._decode_row(name, row) for name, row in number_rows(rows)])
+
+    def decode_file(self, name: str, content: bytes) -> Inputs:
+        """Read an uploaded text, or a table of texts."""
+        if _is_table(name):
+            return super().decode_file(name, content)
+        return self._join([self._decode_file(display_name(name), content)])
+
+    def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
+        """Return a JSON row with the text that the tokens of a row spell."""
+        return {"text": self.tokenizer.decode(values["tokens"][row].tolist()).strip()}
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
@@ -95,6 +157,7 @@ class TextReader(Reader):
     def to_json(self) -> dict[str, Any]:
         """Return the settings."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
+        del own["limits"]
         return own | {"columns": list(self.columns), "cleaning": vars(self.cleaning)}
 
     @classmethod
@@ -102,38 +165,52 @@ class TextReader(Reader):
         """Build the reader from the result of ``to_json``."""
         return cls(**{**settings, "cleaning": TextCleaning(**settings["cleaning"])})
 
-    def _chunks(self, items: Iterator[Text | RejectedItem]) -> Iterator[Inputs]:
-        while chunk := list(islice(items, TEXTS_PER_CHUNK)):
-            texts = [item for item in chunk if isinstance(item, Text)]
-            yield Inputs(
-                names=[text.source for text in texts],
-                fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
-                rejected=[item for item in chunk if isinstance(item, RejectedItem)],
-            )
+    def _join(
+        self,
+        items: Sequence[Text | RejectedItem],
+        kept: Mapping[str, Sequence[str | None]] | None = None,
+    ) -> Inputs:
+        """Encode cleaned texts.
 
-    def _texts(self, file: Path) -> Iterator[Text | RejectedItem]:
-        if file.name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES):
-            table = TableFile(
-                path=file, title=str(file), encoding=self.encoding, separator=self.separator
-            )
-            for chunk in table.chunks(self.columns):
-                contents = join_columns(chunk, self.columns)
-                for source, content in zip(chunk.sources, contents, strict=True):
-                    yield Text(content=content, source=source)
-                yield from chunk.rejected
-            return
+        Args:
+            items: Texts, and those that cannot be read.
+            kept: Cells ``(items,)`` to keep, by column.
+        """
+        texts = [item for item in items if isinstance(item, Text)]
+        are_texts = [isinstance(item, Text) for item in items]
+        return Inputs(
+            names=[text.source for text in texts],
+            fields={"tokens": self.encode([t.content for t in texts])} if texts else {},
+            rejected=[item for item in items if isinstance(item, RejectedItem)],
+            kept={name: list(compress(cells, are_texts)) for name, cells in (kept or {}).items()},
+        )
+
+    def _decode_row(self, name: str, row: Any) -> Text | RejectedItem:
         try:
-            content = read_text(file, self.encoding)
+            return self._clean(Text(content=text_of(row, "text"), source=name))
         except UnreadableError as error:
-            yield RejectedItem(source=str(file), reason=str(error))
-        else:
-            text = subject_and_body(content) if self.content == "mail" else content
-            yield Text(content=text, source=str(file))
+            return RejectedItem(source=name, reason=str(error))
 
-    def _clean(self, item: Text | RejectedItem) -> Text | RejectedItem:
-        if isinstance(item, RejectedItem):
-            return item
+    def _decode_file(self, name: str, content: bytes) -> Text | RejectedItem:
+        try:
+            text = decode_text(content, self.encoding)
+        except UnreadableError as error:
+            return RejectedItem(source=name, reason=str(error))
+        text = subject_and_body(text) if self.content == "mail" else text
+        return self._clean(Text(content=text, source=name))
+
+    def _read_file(self, path: Path) -> Text | RejectedItem:
+        try:
+            return self._decode_file(str(path), path.read_bytes())
+        except OSError as error:
+            return RejectedItem(source=str(path), reason=error.strerror or str(error))
+
+    def _clean(self, item: Text) -> Text | RejectedItem:
         content, _ = self.cleaning.clean_text(item.content)
         if not content.strip():
             return RejectedItem(source=item.source, reason="holds no text")
         return replace(item, content=content)
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(FILE_SUFFIXES)

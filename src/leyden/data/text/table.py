@@ -4,6 +4,7 @@ import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import MISSING_CELLS, missing_warnings
 from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.module import TextData
+from leyden.data.text.reader import TextReader
 from leyden.data.text.rows import Text, join_columns, text_rows
 from leyden.data.values import canonical
 from leyden.errors import UserError
@@ -85,6 +87,10 @@ class TextTable(TextData):
     def read(self) -> Iterator[Rows]:
         """Read the tables split by split."""
         return text_rows(self._texts(), self.cleaning)
+
+    def reader(self) -> TextReader:
+        """Return the reader of text files and tables, with the name of the target."""
+        return replace(super().reader(), target=self.target)
 
     def _texts(self) -> Iterator[Text | RejectedItem]:
         columns = [*self.text_columns, self.target, *([self.group] if self.group else [])]

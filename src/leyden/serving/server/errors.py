@@ -1,0 +1,93 @@
+"""Errors of requests, and the JSON that answers them."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+DISCONNECTED = 499
+"""Status in the log of a request whose client has gone, as nginx calls it."""
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""Header of every response with status 503, in seconds."""
+
+
+class RequestError(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: Status of the response, from 400.
+        message: What was expected, what came, and the remedy.
+        headers: Further headers of the response.
+        details: Further members of the error, such as ``row``.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **details: Any
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.details = details
+
+
+def overloaded(message: str) -> RequestError:
+    """Return the error of a request that may be sent again later."""
+    return RequestError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=RETRY_AFTER)
+
+
+def error_body(message: str, **details: Any) -> bytes:
+    """Return the JSON that answers a request with an error.
+
+    Example:
+        >>> error_body("Expected a number.", row=3)
+        b'{"error": {"message": "Expected a number.", "row": 3}}'
+    """
+    return json.dumps({"error": {"message": message, **details}}).encode()
+
+
+def error_response(error: RequestError) -> Response:
+    """Return the response to a request with an error."""
+    return Response(
+        error_body(str(error), **error.details),
+        status_code=error.status,
+        headers=error.headers,
+        media_type="application/json",
+    )
+
+
+async def answer_client_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Answer an error that the request has caused."""
+    match error:
+        case RequestError():
+            return error_response(error)
+        case ClientDisconnect():  # nobody reads this
+            return error_response(RequestError(DISCONNECTED, "The client has gone."))
+        case RecursionError():
+            return error_response(
+                RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
+            )
+        case _:
+            return error_response(RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)))
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer an error that Starlette has raised, such as an unknown path."""
+    assert isinstance(error, HTTPException)
+    messages = {
+        HTTPStatus.NOT_FOUND: f"There is no {request.url.path}. /openapi.json describes all paths.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}.",
+    }
+    message = messages.get(HTTPStatus(error.status_code), str(error.detail))
+    return error_response(RequestError(error.status_code, message, headers=error.headers))
+
+
+async def answer_fault(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Answer an error of the program, whose traceback is in the log."""
+    return error_response(
+        RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed. See its log.")
+    )

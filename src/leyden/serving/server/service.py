@@ -1,0 +1,147 @@
+"""The network that is served: it decodes rows, queues them, and reads the answers."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from threading import Event
+from typing import Any, ParamSpec, TypeVar
+
+from leyden.data.inputs import Inputs, Limits, Reader, join_values
+from leyden.serving.artefact import Artefact, Network
+from leyden.serving.predictor import as_rows
+from leyden.serving.server.options import Options
+from leyden.serving.server.queue import RowQueue
+from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+SMALL = 8 * 2**10
+"""Largest size in bytes of a body that the event loop decodes: a thread would cost more."""
+
+
+class Service:
+    """An exported network that answers requests.
+
+    A request keeps the service that it has begun with, so that another one can replace it.
+
+    Args:
+        artefact: Description of the network.
+        network: Runs its graph; it is called by one thread.
+        options: Sizes of the queue, and limits.
+        pool: Threads that decode rows and read slow answers.
+        observe_batch: Called with the number of rows of each batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        artefact: Artefact,
+        network: Network,
+        options: Options,
+        pool: Executor,
+        observe_batch: Callable[[int], None],
+    ) -> None:
+        self.artefact = artefact
+        self.options = options
+        self._pool = pool
+        self._reader = artefact.reader.limited(
+            Limits(pixels=options.max_pixels, seconds=options.max_seconds, rows=options.max_rows)
+        )
+        self._queue = RowQueue(
+            network=network,
+            join=partial(join_values, artefact.reader.values),
+            batch_rows=options.batch_rows,
+            delay=options.delay_ms / 1000,
+            most_rows=options.queue_rows,
+            observe=observe_batch,
+        )
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Name and version of the network, which are in every response."""
+        return {name: self.artefact.record[name] for name in ("name", "version")}
+
+    @property
+    def queued_rows(self) -> int:
+        """Number of rows that wait for the network."""
+        return self._queue.rows
+
+    async def decode(self, function: Callable[[Reader], Result], *, size: int) -> Result:
+        """Decode a body, in a thread unless it is small.
+
+        Args:
+            function: Decodes the body, with a reader that has the limits of the server.
+            size: Size of the body in bytes.
+        """
+        if size <= SMALL:
+            return function(self._reader)
+        return await self._in_thread(function, self._reader)
+
+    async def answer(self, values: Arrays) -> Arrays:
+        """Return the raw answers of the graph, ``(rows, ...)`` by name.
+
+        Those of a request of more than ``batch_rows`` rows are padded with zeros to one shape.
+
+        Args:
+            values: Arrays ``(rows, ...)`` by name, as ``artefact.reader.values`` describes them.
+
+        Raises:
+            RequestError: If too many rows wait for the network.
+            UserError: If the network cannot compute these values.
+        """
+        parts = await self._queue.answer(values)
+        return join_values(self.artefact.reading.answers, parts)
+
+    async def predict(self, inputs: Inputs, *, top: int = 0) -> list[dict[str, Any]]:
+        """Return a prediction for each row.
+
+        Args:
+            inputs: Decoded rows.
+            top: Number of the most probable classes in each prediction; 0 for none.
+
+        Raises:
+            RequestError: If too many rows wait for the network.
+            UserError: If the network cannot compute these values.
+        """
+        if not inputs.names:
+            return []
+        reading = self.artefact.reading
+        if isinstance(reading, ContinuationReading):
+            return self._rows(await self._continue(inputs.fields))
+        parts = await self._queue.answer(inputs.fields)
+        if isinstance(reading, TranscriptReading):  # its search takes long
+            return await self._in_thread(self._read, parts, top)
+        return self._read(parts, top)
+
+    def _read(self, parts: Sequence[Arrays], top: int) -> list[dict[str, Any]]:
+        columns = (self.artefact.reading.columns(answers, top=top) for answers in parts)
+        return [row for each in columns for row in self._rows(each)]
+
+    def _rows(self, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+        return list(as_rows(self._reader.readable(columns)))
+
+    async def _continue(self, values: Arrays) -> dict[str, list[Any]]:
+        """Continue texts in a thread, whose calls of the network are queued like requests."""
+        loop = asyncio.get_running_loop()
+        abandoned = Event()
+
+        def network(values: Arrays) -> Arrays:
+            if abandoned.is_set():
+                raise asyncio.CancelledError
+            return asyncio.run_coroutine_threadsafe(self.answer(values), loop).result()
+
+        try:
+            return await self._in_thread(self.artefact.reading.predict, network, values)
+        finally:
+            abandoned.set()
+
+    async def _in_thread(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(function, *args, **kwargs))
