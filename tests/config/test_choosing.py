@@ -96,6 +96,7 @@ def test_words_of_the_user_win(houses: list[str]) -> None:
     assert chosen(*price, "network=ft_transformer") == "task=regression"
     assert chosen(*price, "task=classification") == "network=table_mlp"
     assert chosen(*price, "network=cnn", "task=ctc") == ""
+    assert chosen("data=ag_news", "network=causal_transformer") == "task=language_modelling"
     config = compose([*price, "network.dropout=0.3", "loss=huber", "loss.delta=2.0"])
     assert (config.network.dropout, config.loss.delta) == (0.3, 2.0)
 

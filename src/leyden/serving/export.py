@@ -32,12 +32,13 @@ from leyden.serving.artefact import (
     RECORD,
     WEIGHTS,
     Network,
+    graph_inputs,
     is_artefact,
     write_reader,
 )
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.deployment import write_deployment
-from leyden.serving.graph import Graph, compute_answers, graph_inputs
+from leyden.serving.graph import Graph, compute_answers
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.precision import TOLERANCES, measure, quantise
@@ -332,6 +333,8 @@ def _describe(
         "version": hashlib.sha256(file.read_bytes()).hexdigest()[:VERSION_DIGITS],
         "kind": reader.kind,
         "task": reading.kind,
+        "target": reader.target,
+        "unit": reader.unit,
         "class_names": list(reading.names),
         "row": reader.row_schema,
         "inputs": [asdict(field) for field in reader.values],

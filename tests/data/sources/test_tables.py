@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from leyden.data.sources import csv_files, json_lines
 from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
@@ -108,7 +109,7 @@ def test_missing_cells_are_null_but_quoted_empty_ones_are_not(tmp_path):
 
 
 def test_broken_lines_of_csv_are_reported_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(TableFile, "block_bytes", 64)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 64)
     lines = [f"{n},x" if n % 7 else f"{n},x,y" for n in range(2, 60)]
     (tmp_path / "a.csv").write_text("\n".join(["n,t", *lines]))
 
@@ -128,7 +129,7 @@ def test_a_file_of_only_broken_lines_reports_all_of_them(tmp_path):
 
 
 def test_broken_lines_of_json_are_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(TableFile, "block_bytes", 16)
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 16)
     lines = [b'{"a": "1"}', b'{"a": "2"', b"[3]", b"", b'{"a": "\xff"}', rb'{"a": "\ud800"}']
     (tmp_path / "a.jsonl").write_bytes(b"\n".join([*lines, b'{"a": "7"}']))
 

@@ -61,7 +61,7 @@ def test_every_format_is_looked_at(name, tmp_path):
 
 
 def test_a_large_table_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(look._Beginning, "block_bytes", 1 << 10)
+    monkeypatch.setattr(look, "SMALL_BLOCK", 1 << 10)
     lines = [f"{row},{row / 7}" for row in range(1000)]
     (tmp_path / "a.csv").write_text("\n".join(["n,x", *lines, 'never "closed', '"']))
 
@@ -69,6 +69,15 @@ def test_a_large_table_is_not_read_to_its_end(tmp_path, monkeypatch):
 
     assert found.target == "number"
     assert int(found.reason.split()[-2]) < 200
+
+
+def test_rows_may_be_longer_than_what_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(look, "SMALL_BLOCK", 64)
+    names = [f"gene_{column}" for column in range(100)]
+    rows = [",".join([*("0.5" for _ in names), f"{row / 7}"]) for row in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join([",".join([*names, "x"]), *rows]))
+
+    assert look_at_table({"path": str(tmp_path / "a.csv"), "target": "x"}).target == "number"
 
 
 def test_the_rows_that_are_looked_at_are_spread(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from leyden.data.text.vocabulary import (
     PADDING,
     SMALLEST,
     UNKNOWN,
+    bytes_of_tokens,
     encode,
     load_vocabulary,
     train_vocabulary,
@@ -39,6 +40,8 @@ def test_any_text_can_be_encoded_and_decoded(text):
 
     assert not {PADDING, UNKNOWN} & set(ids.tolist())
     assert tokenizer.decode(ids.tolist()).removeprefix(" ") == text
+    pieces = bytes_of_tokens(tokenizer)
+    assert b"".join(pieces[token] for token in ids).decode().removeprefix(" ") == text
 
 
 def test_case_is_kept_on_request():

@@ -139,14 +139,29 @@ def make_service():
 
 
 @pytest.fixture
-def make_client(make_service):
-    """Return a function that makes an asynchronous client of a server in this process."""
+def make_app(make_service):
+    """Return a function that makes the application of a server in this process."""
 
     def make(*, network=brightness, keys=(), **options):
         metrics = Metrics()
         service = make_service(network=network, metrics=metrics, **options)
-        app = create_app(service, metrics=metrics, options=service.options, keys=keys)
+        return create_app(service, metrics=metrics, options=service.options, keys=keys)
+
+    return make
+
+
+@pytest.fixture
+def client_of():
+    """Return a function that makes an asynchronous client of an application."""
+
+    def make(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://server")
 
     return make
+
+
+@pytest.fixture
+def make_client(make_app, client_of):
+    """Return a function that makes an asynchronous client of a server in this process."""
+    return lambda **options: client_of(make_app(**options))

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from raw_http import Load, error, exchange, post, status
+
 pytestmark = pytest.mark.slow
 
 TIMEOUT = 1.5
@@ -23,46 +25,6 @@ TIMEOUT = 1.5
 def strict(start_server, exported):
     """Return a server with little patience and few connections."""
     return start_server(f"export={exported}", f"timeout={TIMEOUT}", "max_connections=8")
-
-
-def exchange(server, *chunks, ends=False, pause=0.0):
-    """Send chunks of bytes over a connection of its own, and return all that comes back.
-
-    Args:
-        server: The server.
-        chunks: What is sent, one after another.
-        ends: Whether to close the own side after that.
-        pause: Seconds after each chunk.
-    """
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
-        for chunk in chunks:
-            connection.sendall(chunk)
-            time.sleep(pause)
-        if ends:
-            connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while part := connection.recv(65536):
-            received += part
-        return received
-
-
-def post(body, *headers, length=None):
-    lines = [
-        "POST /v1/predict HTTP/1.1",
-        "Host: server",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body) if length is None else length}",
-        *headers,
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def status(received):
-    return int(received.split(b" ", 2)[1])
-
-
-def error(received):
-    return json.loads(received.partition(b"\r\n\r\n")[2])["error"]["message"]
 
 
 def test_the_example_is_answered_as_recorded(server, example):
@@ -162,54 +124,6 @@ def test_too_many_connections_are_refused(strict):
     assert status(received) == 503
     assert b"Retry-After: 1" in received
     assert httpx.get(f"{strict.url}/healthz").status_code == 200
-
-
-class Load:
-    """Clients that send a request as soon as they have the answer to the last one.
-
-    Attributes:
-        answers: Status and version of the network of each answer.
-        lost: Requests that have been sent, and were not answered.
-    """
-
-    def __init__(self, server, request, *, clients=16):
-        self.answers = []
-        self.lost = []
-        self._port = server.port
-        self._sent = post(json.dumps(request).encode())
-        self._clients = clients
-
-    async def run(self, during):
-        """Run until a coroutine has ended, or the server accepts no more connections."""
-        done = asyncio.Event()
-        clients = [asyncio.create_task(self._client(done)) for _ in range(self._clients)]
-        await during
-        done.set()
-        await asyncio.gather(*clients)
-
-    async def _client(self, done):
-        while not done.is_set():
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            except ConnectionRefusedError:
-                return
-            closing = False
-            while not (closing or done.is_set()):
-                closing = await self._request(reader, writer)
-            writer.close()
-
-    async def _request(self, reader, writer):
-        """Send a request, and return whether the server closes the connection."""
-        writer.write(self._sent)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-            body = json.loads(await reader.readexactly(length))
-        except (OSError, EOFError) as error:
-            self.lost.append(error)
-            return True
-        self.answers.append((status(head), body.get("model", {}).get("version")))
-        return b"connection: close" in head
 
 
 def test_sigterm_answers_every_request(start_server, exported, example):

@@ -75,8 +75,9 @@ def read_image(
     elif image.mode == "RGBA":
         layer = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(layer, image).convert("RGB").convert(MODES[channels])
-    fitted = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, channels)
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -115,12 +116,12 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 def _decode_upright(source: Path | bytes, mode: str, max_pixels: int | None) -> Image.Image:
     """Decode a file upright, and convert it to a mode unless it has 16 bits or transparency."""
     with _open_image(source, FORMATS, max_pixels) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in {"I", "F"}:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode in {"I", "F"}:
             raise UnreadableError("32-bit pixels have no agreed range; save it with 8 or 16 bits")
-        if _is_deep(upright):
-            return upright
-        return upright.convert("RGBA" if upright.has_transparency_data else mode)
+        if _is_deep(image):
+            return image
+        return image.convert("RGBA" if image.has_transparency_data else mode)
 
 
 @contextmanager

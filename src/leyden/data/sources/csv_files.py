@@ -18,7 +18,7 @@ STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
 """First line in which spreadsheets declare the separator."""
 
 BLOCK_BYTES = 1 << 24
-"""Number of bytes that are usually parsed at once."""
+"""Number of bytes that are parsed at once by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class CsvFormat:
     separator: str | None
     header: bool | Sequence[str]
     comment: str | None
-    block_bytes: int
+    block_bytes: int = BLOCK_BYTES
 
     def names(self, stream: IO[bytes], _enough: Sequence[str] | None = None) -> list[str]:
         """Read the names of all columns from the first line, or number them if it is a row.

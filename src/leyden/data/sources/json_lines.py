@@ -11,6 +11,9 @@ from leyden.data.sources.arrow import Fault, RawRows, json_cell, string_array
 from leyden.data.sources.encodings import UNDECODABLE
 from leyden.data.values import normal
 
+BLOCK_BYTES = 1 << 24
+"""Number of bytes whose lines are parsed together by default."""
+
 ELEMENTS_PER_BLOCK = 1 << 14
 """Number of elements of an array that are parsed together."""
 
@@ -39,7 +42,7 @@ class JsonFormat:
     """
 
     may_be_array: bool
-    block_bytes: int
+    block_bytes: int = BLOCK_BYTES
 
     def names(self, stream: IO[bytes], enough: Sequence[str] | None = None) -> list[str]:
         """List the keys of all objects in the order in which they first occur.

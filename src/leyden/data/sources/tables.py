@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 from leyden.data.rows import RejectedItem
 from leyden.data.sources.arrow import Columns, RawRows, find_undecodable, pyarrow
@@ -80,9 +80,6 @@ class TableFile:
             name of the file.
     """
 
-    block_bytes: ClassVar[int] = BLOCK_BYTES
-    """Number of bytes of a text file that are parsed at once; no row may be longer."""
-
     path: Path
     encoding: str = "utf-8"
     separator: str | None = None
@@ -90,17 +87,20 @@ class TableFile:
     comment: str | None = None
     title: str | None = None
 
-    def column_names(self, enough: Sequence[str] | None = None) -> list[str]:
+    def column_names(
+        self, enough: Sequence[str] | None = None, *, block_bytes: int = BLOCK_BYTES
+    ) -> list[str]:
         """Return the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
 
         Args:
             enough: Names of the columns to find, if there are; other ones may be omitted.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: If the file is missing, damaged or of an unknown format, or two columns have
                 the same name.
         """
-        return list(self._columns(enough))
+        return list(self._columns(enough, self._format_in(block_bytes)))
 
     def chunks(
         self,
@@ -165,7 +165,14 @@ class TableFile:
 
     @cached_property
     def _suffixes(self) -> tuple[str, bool]:
-        """Suffix of the format, and whether the file is compressed."""
+        """Suffix of the format, and whether the file is compressed.
+
+        Raises:
+            UserError: If there is no such file.
+        """
+        if not self.path.exists() or self.path.is_dir():
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         name = self.path.name.lower()
         if not self.path.suffix:
             name = _suffix_of(self._file)
@@ -176,14 +183,9 @@ class TableFile:
     def _format(self) -> Format:
         suffix, packed = self._suffixes
         if suffix in SEPARATED:
-            return CsvFormat(
-                separator=self.separator,
-                header=self.header,
-                comment=self.comment,
-                block_bytes=self.block_bytes,
-            )
+            return CsvFormat(separator=self.separator, header=self.header, comment=self.comment)
         if suffix in JSON:
-            return JsonFormat(may_be_array=suffix == JSON[-1], block_bytes=self.block_bytes)
+            return JsonFormat(may_be_array=suffix == JSON[-1])
         if suffix in PARQUET and not packed:
             return ParquetFormat()
         raise UserError(
@@ -203,9 +205,6 @@ class TableFile:
         Raises:
             UserError: If the file is missing, damaged or of an unknown format or encoding.
         """
-        if not self.path.exists() or self.path.is_dir():
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         check_encoding(self.encoding)
         opened: Callable[..., Any] = gzip.open if self._suffixes[1] else open
         is_text = not isinstance(self._format, ParquetFormat)

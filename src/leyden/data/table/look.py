@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,21 @@ from typing import Any
 import numpy as np
 
 from leyden.data.look import Look
+from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import MISSING_CELLS, CellFormat, Cells
 from leyden.data.table.cleaning import TableCleaning
 from leyden.data.table.columns import Evidence
 from leyden.data.table.roles import Roles
 from leyden.data.table.rows import TableReading
+from leyden.errors import UserError
+from leyden.schema import TargetKind
+
+SMALL_BLOCK = 1 << 20
+"""Number of bytes of a text file of which the rows are looked at, unless a row is longer."""
 
 MOST_ROWS = 20_000
 """Number of rows that are looked at; they are evenly spaced in the first block of a file."""
-
-
-class _Beginning(TableFile):
-    """A table of which the first block is read, in milliseconds."""
-
-    block_bytes = 1 << 20
 
 
 def look_at_columns(data: Mapping[str, Any]) -> Look:
@@ -43,12 +44,20 @@ def look_at_table(data: Mapping[str, Any]) -> Look:
         UserError: If the file cannot be read, has no such columns, or the cells of a target are not
             what the options need.
     """
+    try:
+        return _look(data, block_bytes=SMALL_BLOCK)
+    except UserError:  # perhaps because a row is longer
+        return _look(data, block_bytes=BLOCK_BYTES)
+
+
+def _look(data: Mapping[str, Any], *, block_bytes: int) -> Look:
     known = look_at_columns(data)
     path = Path(str(data.get("path"))).expanduser()
     is_there = path.is_file() or path.is_dir()  # a pipe can be read only once
     if "target" not in data or not is_there:
         return known
-    reading = _reading(_Beginning(**_arguments(TableFile, data) | {"path": path}), data)
+    file = TableFile(**_arguments(TableFile, data) | {"path": path})
+    reading = _reading(file, data, block_bytes=block_bytes)
     chunk = next(iter(reading.chunks(reading.roles.targets)), None)
     if chunk is None or not chunk.sources:
         return known
@@ -57,18 +66,16 @@ def look_at_table(data: Mapping[str, Any]) -> Look:
     if not all(evidence.present for evidence in seen.values()):
         return known
     kind = reading.target_kind(seen)
-    if known.target:
-        return known
-    return replace(_look_at_target(reading, cells, seen), target=kind)
+    return known if known.target else _look_at_target(reading, cells, seen, kind)
 
 
-def _reading(file: TableFile, data: Mapping[str, Any]) -> TableReading:
+def _reading(file: TableFile, data: Mapping[str, Any], *, block_bytes: int) -> TableReading:
     missing = tuple(map(str, data.get("missing_cells", MISSING_CELLS)))
     roles = Roles.from_options(**_arguments(Roles.from_options, data))
     declared = {str(name): kind for name, kind in (data.get("columns") or {}).items()}
     return TableReading(
-        names=file.column_names(enough=[*roles.names, *declared]),
-        chunks=file.chunks,
+        names=file.column_names([*roles.names, *declared], block_bytes=block_bytes),
+        chunks=partial(file.chunks, block_bytes=block_bytes),
         written=CellFormat(**_arguments(CellFormat, data) | {"missing": missing}),
         roles=roles,
         declared=declared,
@@ -95,14 +102,17 @@ def _inspect(name: str, chunk: Chunk, cells: Cells, written: CellFormat) -> Evid
     return evidence
 
 
-def _look_at_target(reading: TableReading, cells: Cells, seen: Mapping[str, Evidence]) -> Look:
+def _look_at_target(
+    reading: TableReading, cells: Cells, seen: Mapping[str, Evidence], kind: TargetKind
+) -> Look:
     """Describe a single target."""
     (target,) = reading.roles.targets
     evidence, values = seen[target], len(cells[target].values)
     if target in reading.declared:
-        return Look(kind="table", reason=f"data.columns.{target}={reading.declared[target]}")
+        reason = f"data.columns.{target}={reading.declared[target]}"
+        return Look(kind="table", target=kind, reason=reason)
     numbers, dates = (count == evidence.present for count in (evidence.numbers, evidence.dates))
     noun = "numbers" if numbers else "dates" if dates else "values"
     reason = f"{target} holds {values:,} different {noun} in {evidence.present:,} rows"
-    decided_by = "data.target_type" if numbers or dates else ""
-    return Look(kind="table", reason=reason, decided_by=decided_by)
+    decided_by = "data.target_type" if numbers or dates or kind == "number" else ""
+    return Look(kind="table", target=kind, reason=reason, decided_by=decided_by)

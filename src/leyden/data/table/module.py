@@ -204,12 +204,14 @@ class TableData(DataModule):
 
     def reader(self) -> TableReader:
         """Return the reader of tables with the fitted columns, which need not hold the target."""
-        targets = self.roles.targets
+        target = self.roles.targets[0] if len(self.roles.targets) == 1 else None
+        declared = self.columns.get(target or "", "")
         return TableReader(
             statistics=self.statistics,
             written=self.written,
             file=self.input_file(),
-            target=targets[0] if len(targets) == 1 else None,
+            target=target,
+            unit=declared.partition(":")[2] if declared.startswith("numeric:") else None,
         )
 
     def raw_fields(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

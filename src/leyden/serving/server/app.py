@@ -11,8 +11,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from leyden.errors import UserError
+from leyden.serving.server import completions, inference_protocol
 from leyden.serving.server.bodies import (
     decode_files,
     decode_json,
@@ -62,7 +64,11 @@ def create_app(
     app.state.asks_for_keys = bool(keys)
     app.state.draining = False
     metrics.observe_queue(lambda: app.state.service.queued_rows)
+    # a plain route, because FastAPI would look for parameters and models, which it has none of
+    app.add_route("/v1/predict", predict, methods=["POST"])
     app.include_router(router)
+    app.include_router(inference_protocol.router)
+    app.include_router(completions.router)
     app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     for error in (RequestError, UserError, RecursionError, ClientDisconnect):
@@ -71,7 +77,8 @@ def create_app(
     app.add_exception_handler(Exception, answer_fault)
     app.add_middleware(LimitBodies, max_bytes=options.max_bytes)
     app.add_middleware(RequireKey, keys=keys)
-    app.add_middleware(ObserveRequests, metrics=metrics)
+    plain = frozenset(route.path for route in app.routes if type(route) is Route)
+    app.add_middleware(ObserveRequests, metrics=metrics, plain_routes=plain)
     return app
 
 
@@ -81,7 +88,6 @@ def current_service(request: Request) -> Service:
     return service
 
 
-@router.post("/v1/predict", summary="Predict rows or files")
 async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
     service = current_service(request)

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from collections.abc import Container
 from http import HTTPStatus
 from itertools import count
 from time import perf_counter
@@ -26,11 +27,13 @@ class ObserveRequests:
     Args:
         app: The application.
         metrics: Counts the requests.
+        plain_routes: Paths of routes of Starlette, which does not note them in the scope.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, plain_routes: Container[str]) -> None:
         self._app = app
         self._metrics = metrics
+        self._plain_routes = plain_routes
         self._prefix = secrets.token_hex(8)  # of this process
         self._numbers = count()
 
@@ -63,13 +66,15 @@ class ObserveRequests:
             self._record(scope, status, perf_counter() - start)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unknown")
+        path = scope["path"]
+        unnoted = path if path in self._plain_routes else "unknown"
+        route = str(getattr(scope.get("route"), "path", unnoted))
         self._metrics.observe_request(route, status, seconds)
         client = scope.get("client")
         fields = {
             "client": client and client[0],
             "method": scope["method"],
-            "path": scope["path"],
+            "path": path,
             "status": status,
             "ms": round(1000 * seconds, 2),
         }

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from leyden.serving.server.completions_openapi import describe_completions
+from leyden.serving.server.inference_openapi import describe_inference
 from leyden.serving.server.keys import OPEN
 
 ERRORS = {
@@ -50,6 +52,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     description = get_openapi(
         title=record["name"], version=record["version"], openapi_version="3.1.0", routes=app.routes
     )
+    description["paths"]["/v1/predict"] = {"post": _predict(record["example"])}
     components = description.setdefault("components", {})
     components["schemas"] = components.get("schemas", {}) | _schemas(record)
     if app.state.asks_for_keys:
@@ -59,7 +62,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["responses"] |= _errors(method)
             if app.state.asks_for_keys and path not in OPEN:
                 operation["security"] = [{"Key": []}]
-    description["paths"]["/v1/predict"]["post"] |= _predict(record["example"])
+    describe_inference(description, app.state.service.artefact)
+    describe_completions(description, app.state.service.artefact)
     return description
 
 
@@ -104,6 +108,9 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _predict(example: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "summary": "Predict rows or files",
+        "description": "Predicts the rows of a JSON request, or those of uploaded files.",
+        "operationId": "predict",
         "requestBody": {
             "required": True,
             "content": {
@@ -124,7 +131,6 @@ def _predict(example: Mapping[str, Any]) -> dict[str, Any]:
                     }
                 },
             },
-            **_errors("post"),
         },
     }
 

@@ -1,6 +1,7 @@
 """HTTP/1.1 on one connection, with a limit of the time for receiving a request."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,51 @@ from leyden.serving.server.errors import RETRY_AFTER, error_body
 
 LINGER = 2.0
 """Seconds in which a client may read an error before its connection is reset."""
+
+PIECE = 2**16
+"""Bytes of a response from which they are sent without waiting for more."""
+
+
+class ResponseTransport:
+    """A transport that sends the head and the body of a response together.
+
+    Args:
+        transport: The transport of the connection.
+        close: Function that closes the connection.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._close = close
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send data after what the event loop does now, in which more may come."""
+        if data and not self._parts:
+            self._loop.call_soon(self._flush)
+        if data:
+            self._parts.append(data)
+        if len(data) >= PIECE:
+            self._flush()
+
+    def write_eof(self) -> None:
+        """Send nothing more."""
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close the connection once all has been sent."""
+        self._flush()
+        self._close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Protocol(H11Protocol):
@@ -46,10 +92,14 @@ class Protocol(H11Protocol):
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
         self._refused = False
+        self._connection: asyncio.Transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse the connection if there are too many."""
-        super().connection_made(transport)
+        self._connection = transport
+        super().connection_made(
+            ResponseTransport(transport, close=self._close)  # type: ignore[arg-type]
+        )
         if len(self.connections) > self._max_connections:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections. Try again later.")
         else:
@@ -91,9 +141,16 @@ class Protocol(H11Protocol):
     def shutdown(self) -> None:
         """Close the connection, once the request that it has received is answered."""
         if self._refused:
-            self.transport.close()
+            self._connection.close()
         else:
             super().shutdown()
+
+    def on_response_complete(self) -> None:
+        """Limit the time for receiving a request that has begun meanwhile."""
+        super().on_response_complete()
+        if self._headers_begun:
+            self._unset_keepalive_if_required()
+            self._limit_receiving()
 
     def pause_writing(self) -> None:
         """Limit the time in which the client has to read the response."""
@@ -143,6 +200,17 @@ class Protocol(H11Protocol):
             if self.cycle is not None:  # whose application still waits for the request
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
+        self._linger()
+
+    def _close(self) -> None:
+        """Close the connection; a client that still sends has to read the response first."""
+        if self.conn.their_state is h11.SEND_BODY and not self._refused:
+            self._refused = True
+            self._linger()
+        else:
+            self._connection.close()
+
+    def _linger(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.abort)
