@@ -101,11 +101,12 @@ def test_a_sweep_is_one_line_unless_it_is_named(make, leyden, tmp_path):
 def test_states(make, leyden):
     make("digits/0", "running", loss=None).path.joinpath("metrics.csv").touch()
     held = make("digits/1", "running")
+    make("digits/2", None)  # such as a job that waits for a machine
 
     with held.held():
         table = lines(leyden("runs"))
 
-    assert [row[1] for row in table[1:]] == ["killed", "running"]
+    assert [row[1] for row in table[1:]] == ["killed", "running", "not"]
 
 
 def test_cleaning_removes_failed_starts_alone(make, leyden, tmp_path):

@@ -105,7 +105,9 @@ def _entry(path: Path) -> Entry:
 def _state(path: Path, result: Result) -> str:
     """Return the state of a run; one that was killed could not record it."""
     folder = RunFolder(path)
-    if result.state in ("running", "missing") and is_running(folder):
+    if result.state == "missing":
+        return "not started"
+    if result.state == "running" and is_running(folder):
         return "running"
     if result.state != "finished" and not has_results(result.path):
         return FAILED_START
