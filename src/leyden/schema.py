@@ -12,6 +12,9 @@ SEPARATOR = ";"
 PROBABILITY = "probability of "
 """Beginning of the name of a column of probabilities; the class or label follows."""
 
+TargetKind = Literal["class", "number", "labels", "transcript", "none"]
+"""What the targets of rows are: one class, one number, any number of labels, a text, or nothing."""
+
 Dtype = Literal["bool", "uint8", "int16", "int64", "float32", "float64"]
 
 DATATYPES: Mapping[str, str] = {
