@@ -30,13 +30,21 @@ if TYPE_CHECKING:  # servers of other data do without it
 
 router = APIRouter()
 
+PATH = "/v1/completions"
+
 SAMPLING = {
-    "max_tokens": ("new_tokens", 1),
-    "temperature": ("temperature", 0),
-    "top_k": ("top_k", 1),
-    "seed": ("sampling_seed", 0),
+    "max_tokens": ("new_tokens", "integer", 1),
+    "temperature": ("temperature", "number", 0),
+    "top_k": ("top_k", "integer", 1),
+    "seed": ("sampling_seed", "integer", 0),
 }
-"""Setting of the reading, and its least value, by member of a request."""
+"""Setting of the reading, its type in JSON, and its least value, by member of a request."""
+
+TYPES: Mapping[str, tuple[str, Any]] = {
+    "integer": ("an integer", int),
+    "number": ("a number", int | float),
+}
+"""Noun and Python's types, by type of JSON."""
 
 NEUTRAL = {
     "best_of": 1,
@@ -88,7 +96,7 @@ class Piece:
     finish_reason: str | None = None
 
 
-@router.post("/v1/completions", summary="Continue a text", tags=["Language models"])
+@router.post(PATH, summary="Continue a text", tags=["Language models"])
 async def complete(request: Request) -> Response:
     """Continue a prompt, token by token with ``stream``."""
     service = service_of(request)
@@ -139,8 +147,8 @@ def decode_completion(
     texts = cast("TextReader", reader)  # as that of every language model
     values = _encode_prompt(content.get("prompt"), texts)
     settings = {
-        setting: _number(content[name], name, least)
-        for name, (setting, least) in SAMPLING.items()
+        setting: _number(content[name], name, kind, least)
+        for name, (setting, kind, least) in SAMPLING.items()
         if name in content
     }
     longest = texts.max_tokens + reading.new_tokens - values["tokens"].shape[1]
@@ -188,8 +196,8 @@ def _encode_prompt(prompt: object, reader: "TextReader") -> Arrays:
     return inputs.fields
 
 
-def _number(value: Any, name: str, least: int) -> Any:
-    noun, types = ("a number", int | float) if name == "temperature" else ("an integer", int)
+def _number(value: Any, name: str, kind: str, least: int) -> Any:
+    noun, types = TYPES[kind]
     is_number = isinstance(value, types) and not isinstance(value, bool)
     if not is_number or not least <= value < math.inf:
         raise unprocessable(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
