@@ -132,8 +132,9 @@ def interpreter(site, tmp_path_factory):
     folder = tmp_path_factory.mktemp("without_torch")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     (packages,) = folder.glob("venv/lib/python*/site-packages")
-    (packages / "leyden").symlink_to(site / "leyden")
-    for name in ("numpy", "onnxruntime", "pillow"):
+    for path in site.iterdir():
+        (packages / path.name).symlink_to(path)
+    for name in ("filelock", "numpy", "onnxruntime", "pillow", "tqdm"):
         files = distribution(name).files
         assert files is not None
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
@@ -179,6 +180,31 @@ def test_an_artefact_predicts_where_torch_is_not_installed(
     }
     assert found["torch"] is None
     assert found["MiB"] <= 200
+
+
+def test_commands_run_where_torch_is_not_installed(artefact, interpreter, tmp_path):
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "image.png")
+
+    def run(*words):
+        return subprocess.run(
+            [interpreter, "-I", "-m", "leyden", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    predicted = run("predict", f"export={artefact}", "image.png")
+    written = run("predict", f"export={artefact}", "image.png", "output=rows.csv", "processes=2")
+    mistaken = run("predict", f"exprot={artefact}", "image.png")
+    refused = [run(*words) for words in (["train"], ["predict", "run=digits", "image.png"])]
+
+    assert predicted.stdout.startswith("file,class,probability\nimage.png,"), predicted.stderr
+    assert (tmp_path / "rows.csv").read_text() == predicted.stdout, written.stderr
+    assert "Did you mean 'export'?" in mistaken.stderr
+    for done in refused:
+        assert done.returncode == 2
+        assert "pip install leyden" in done.stderr
 
 
 def test_a_wheel_holds_the_page_of_the_server(site):

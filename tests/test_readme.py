@@ -14,14 +14,15 @@ import pytest
 from PIL import Image
 
 from leyden.config.check import check
-from leyden.config.compose import compose, freeze, groups
+from leyden.config.compose import compose, freeze
+from leyden.config.options import groups
 from leyden.config.shorthands import expand_shorthands
 from shipped import OPTIONS, SHOWN
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 }
 TEXT = "\n".join(PAGES.values())
 

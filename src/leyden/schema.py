@@ -10,6 +10,9 @@ SEPARATOR = ";"
 PROBABILITY = "probability of "
 """Beginning of the name of a column of probabilities; the class or label follows."""
 
+TargetKind = Literal["class", "number", "labels", "transcript", "none"]
+"""What the targets of rows are: one class, one number, any number of labels, a text, or nothing."""
+
 Dtype = Literal["bool", "uint8", "int16", "int64", "float32", "float64"]
 
 
@@ -23,6 +26,7 @@ class Field:
         shape: Its sizes; a name, such as ``batch``, stands for a size that may vary.
         meaning: What it holds, with units.
         least: Smallest value of its varying sizes other than ``batch``.
+        most: Largest value of them; ``None`` for no limit.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Field:
     shape: tuple[int | str, ...]
     meaning: str
     least: int = 0
+    most: int | None = None
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether an array of this shape is as described.
@@ -40,6 +45,9 @@ class Field:
             (True, False, False)
         """
         return len(shape) == len(self.shape) and all(
-            found == size if isinstance(size, int) else size == "batch" or found >= self.least
+            size in ("batch", found) or (isinstance(size, str) and self._allows(found))
             for size, found in zip(self.shape, shape, strict=True)
         )
+
+    def _allows(self, size: int) -> bool:
+        return self.least <= size and (self.most is None or size <= self.most)

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from leyden.cli.arguments import split
@@ -49,3 +51,10 @@ def test_keys_of_the_config_are_not_mistaken_for_own_keys():
     words = ["data=x", "name=x", "foo=x"]
 
     assert split(words, "date", "nam").overrides == words
+
+
+def test_mistakes_are_found_without_hydra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "leyden.config.compose", None)  # cannot be imported
+
+    with pytest.raises(UserError, match=r"runs=x is not understood. Did you mean 'run'"):
+        split(["runs=x"], "run")

@@ -4,14 +4,13 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 
-from leyden.config import compose as composing
+from leyden.config import options
 from leyden.config.compose import compose, to_plain
 from leyden.config.origins import (
     composed_origin,
     convert_errors,
     frozen_origin,
     is_chosen,
-    options_that_accept,
 )
 from leyden.errors import UserError
 
@@ -55,7 +54,7 @@ def test_experiment_comes_before_the_option(
 ) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("optimizer:\n  lr: high\n")
-    monkeypatch.setattr(composing, "conf_folders", lambda: [tmp_path])
+    monkeypatch.setattr(options, "conf_folders", lambda: [tmp_path])
     choices = {"experiment": "mine", "optimizer": "sgd", "debug": None}
 
     found = composed_origin("optimizer.lr", overrides=["experiment=mine"], choices=choices)
@@ -159,21 +158,3 @@ def test_other_errors_of_hydra_keep_their_text_in_one_line() -> None:
 def test_errors_of_other_libraries_are_not_converted() -> None:
     with pytest.raises(ValueError, match=r"^x$"), convert_errors([]):
         raise ValueError("x")
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected", "others"),
-    [
-        (("num_numbers", "cardinalities", "num_outputs"), ["ft_transformer", "table_mlp"], ["mlp"]),
-        (("input_shape", "num_outputs"), ["cnn", "linear", "mlp", "resnet"], ["table_mlp"]),
-        (("vocab_size", "num_outputs"), ["bag_mlp", "bag_of_tokens"], ["causal_transformer"]),
-        (("nothing_of_the_kind",), [], ["cnn"]),
-    ],
-)
-def test_options_that_accept_the_sizes_of_the_data(
-    sizes: tuple[str, ...], expected: list[str], others: list[str]
-) -> None:
-    found = options_that_accept("network", sizes)
-
-    assert set(expected) <= set(found)
-    assert not set(others) & set(found)

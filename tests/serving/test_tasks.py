@@ -54,11 +54,12 @@ def test_numbers_far_from_zero_are_predicted_in_their_unit(pets, tmp_path):
     record = exported(
         tmp_path,
         *("data=table", f"data.path={pets}", "data.target=price", "task=regression"),
-        *("network=table_mlp", "data.scaling=quantile"),
+        *("network=table_mlp", "data.scaling=quantile", "+data.columns.price='numeric:EUR'"),
     )
 
     by_run, by_export = both(tmp_path, pets)
 
+    assert (record["target"], record["unit"]) == ("price", "EUR")
     assert record["parity"]["deviation"] <= TOLERANCES["fp32"]
     assert by_export[0]["value"] == pytest.approx(1e9, abs=10)
     assert_measured(tmp_path, record, "val/rmse")

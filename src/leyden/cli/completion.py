@@ -187,7 +187,8 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
         if key in ("run", "path", "input", "to", "export", "keys", "output") and not runs:
             yield from _paths(value)
         return
-    from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra
+    from leyden.config.compose import select  # imports Hydra
+    from leyden.config.options import groups, path_keys_of_options
 
     name = key.lstrip("+~")
     if name.startswith("data.") and name in path_keys_of_options():
@@ -204,7 +205,8 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
 
 def _keys(before: Sequence[str], word: str) -> Iterator[str]:
     """Yield groups and keys up to the next dot, with the + or ~ at the start of the word."""
-    from leyden.config.compose import ACROSS_GROUPS, groups, keys  # imports Hydra
+    from leyden.config.compose import keys  # imports Hydra
+    from leyden.config.options import ACROSS_GROUPS, groups
 
     prefix = word[: len(word) - len(word.lstrip("+~"))]
     depth = word.count(".") + 1
@@ -218,7 +220,8 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 
 def _config(before: Sequence[str]) -> Any:
     """Compose the config of the options chosen so far, or read that of the run."""
-    from leyden.config.compose import compose, groups, load
+    from leyden.config.compose import compose, load
+    from leyden.config.options import groups
     from leyden.config.origins import convert_errors
     from leyden.config.shorthands import expand_shorthands
     from leyden.runs.folder import find_run

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from io import TextIOWrapper
 
 from leyden.cli.startup import importing
@@ -93,11 +94,20 @@ def _paragraph(error: BaseException) -> str:
 def _run(command: str, words: Sequence[str]) -> None:
     if command not in COMMANDS:
         raise UserError(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}")
-    module = import_module(f"leyden.cli.{command}")
-    if hasattr(module, "USAGE") and {"-h", "--help"} & set(words):
-        print(module.USAGE)
-    else:
-        module.run(words)
+    try:
+        module = import_module(f"leyden.cli.{command}")
+        if hasattr(module, "USAGE") and {"-h", "--help"} & set(words):
+            print(module.USAGE)
+        else:
+            module.run(words)
+    except ModuleNotFoundError as error:
+        if find_spec("torch"):
+            raise
+        raise UserError(
+            f"leyden {command} needs the package {error.name}, which is not installed. Without "
+            "torch, Leyden only serves exports and predicts with them. Install all that it needs "
+            "with pip install leyden."
+        ) from error
 
 
 def _help() -> str:

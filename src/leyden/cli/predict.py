@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 from leyden.cli.arguments import Arguments, split
 from leyden.cli.logs import quiet, tame_lightning
 from leyden.cli.startup import importing
-from leyden.config.origins import convert_errors
-from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
-from leyden.runs.folder import find_run
 
 if TYPE_CHECKING:
     from leyden.serving.predictor import Predictor
@@ -56,24 +53,23 @@ def run(words: Sequence[str]) -> None:
     top = arguments.integer("top", default=0)
     # An empty path would be the current folder.
     inputs = [path for path in (*arguments.own.get("input", []), *arguments.bare) if path]
-    with convert_errors(arguments.overrides):
-        open_network, settings = _network(arguments)
-        if not inputs:
-            raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
-        if processes > 1:
-            threads = max(1, len(os.sched_getaffinity(0)) // processes)
-            open_network = partial(open_network, threads=threads)
-        quiet()
-        with importing():
-            from leyden.serving.many import Options, Prediction
+    open_network, settings = _network(arguments)
+    if not inputs:
+        raise UserError("Nothing to predict. Expected input=PATH, a file or a folder of files.")
+    if processes > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // processes)
+        open_network = partial(open_network, threads=threads)
+    quiet()
+    with importing():
+        from leyden.serving.many import Options, Prediction
 
-        options = Options(form=form, top=top, keep=_columns(arguments))
-        prediction = Prediction(open_network, inputs, options=options, processes=processes)
-        if file is not None:
-            prediction.write(file, settings)
-            return
-        for content in prediction.stream():
-            sys.stdout.write(content.decode())
+    options = Options(form=form, top=top, keep=_columns(arguments))
+    prediction = Prediction(open_network, inputs, options=options, processes=processes)
+    if file is not None:
+        prediction.write(file, settings)
+        return
+    for content in prediction.stream():
+        sys.stdout.write(content.decode())
 
 
 def _destination(arguments: Arguments) -> tuple[str, Path | None]:
@@ -106,6 +102,9 @@ def _columns(arguments: Arguments) -> Any:
 def _network(arguments: Arguments) -> tuple[Callable[..., "Predictor"], dict[str, Any]]:
     """Return a function that loads the network, and what else determines the predictions."""
     if (export := arguments.one("export")) is None:
+        from leyden.config.shorthands import expand_shorthands  # imports Hydra, as runs need
+        from leyden.runs.folder import find_run
+
         chosen = arguments.required("run", "leyden predict run=runs/digits/TIME input=image.png")
         find_run(chosen)  # reports a wrong path before the slow import of torch
         overrides = expand_shorthands(arguments.overrides)
@@ -125,12 +124,14 @@ def _open_run(run: str, overrides: Sequence[str], *, threads: int | None = None)
     with importing():
         import torch
 
+        from leyden.config.origins import convert_errors
         from leyden.serving.run_predictor import RunPredictor
 
     tame_lightning()
     if threads is not None:
         torch.set_num_threads(threads)
-    return RunPredictor(run, overrides)
+    with convert_errors(overrides):
+        return RunPredictor(run, overrides)
 
 
 def _open_export(path: Path, *, threads: int | None = None) -> "Predictor":

@@ -167,6 +167,7 @@ def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> fl
     config, folder = job.config, job.folder
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
+    log_choice(job)
     if job.launcher == "joblib":
         join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
@@ -223,6 +224,12 @@ def log_to(folder: RunFolder, *, quiet: bool = False) -> None:
     """Log to a run folder, which may come from someone else."""
     folder.refuse_links_and_pipes()
     append_to(folder.log, quiet=quiet)
+
+
+def log_choice(job: Job) -> None:
+    """Log which options were chosen for the data of a job, and why."""
+    if job.choice:
+        log.info("chosen: %s", job.choice)
 
 
 def _monitored(config: Config, folder: RunFolder) -> float | None:

@@ -1,7 +1,7 @@
 """Origins of the values of a config, and hints for invalid overrides."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,10 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    ROOT_CONFIG,
-    compose,
-    config_files,
-    groups,
-    hint_at,
-    read_option,
-    replaced_keys,
-    to_plain,
-)
+from leyden.config.compose import compose, hint_at, replaced_keys, to_plain
 from leyden.config.nodes import is_node, value_at
-from leyden.config.static.targets import accepts, resolve
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, layers
+from leyden.config.static.targets import resolve
 from leyden.errors import UserError, did_you_mean, first_line, near
 
 
@@ -46,7 +37,7 @@ def composed_origin(
         file
         for group, inner in places
         for option in _chosen(group, choices)
-        for file, node in _layers(f"{group}/{option}")
+        for file, node in layers(f"{group}/{option}")
         if value_at(node, inner, default=...) is not ...
     )
     return next(setters, f"conf/{ROOT_CONFIG}.yaml")
@@ -80,17 +71,6 @@ def _without_flags(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_flags(child) for key, child in node.items()}
     return bool if isinstance(node, bool) else node
-
-
-def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
-    """List the options of a group whose class takes these arguments and requires no others."""
-    found = []
-    for option in groups().get(group, []):
-        node = read_option(f"{group}/{option}")
-        with suppress(UserError, KeyError):
-            if accepts(resolve(node["_target_"]), arguments, node):
-                found.append(option)
-    return found
 
 
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
@@ -143,18 +123,6 @@ def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
     return [option] if option else []
 
 
-def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the file of an option and its base files, by precedence, with their contents."""
-    node = read_option(config)
-    if not node:
-        return
-    yield f"conf/{config}.yaml", node
-    group = config.rpartition("/")[0]
-    for item in reversed(node.get("defaults", [])):
-        if isinstance(item, str):
-            yield from _layers(f"{group}/{item}")
-
-
 def _unknown_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     group, _, option = missing.rpartition("/")
@@ -202,7 +170,7 @@ def _unused_group(key: str, override: str) -> str:
     owners = [
         f"{group}={option}"
         for option in groups().get(group, ())
-        for _, node in _layers(f"{group}/{option}")
+        for _, node in layers(f"{group}/{option}")
         if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ()))
     ]
     return f"The override {override} needs {' or '.join(owners)}: nothing else has the group {key}."

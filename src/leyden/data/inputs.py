@@ -5,6 +5,7 @@ import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, pairwise
 from pathlib import Path
@@ -111,6 +112,11 @@ class Reader(ABC):
     @property
     def target(self) -> str | None:
         """Name of what the network predicts, if the data have one."""
+        return None
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of a predicted number, if it is known."""
         return None
 
     @abstractmethod
@@ -240,18 +246,20 @@ class Reader(ABC):
         if content.startswith(COMPRESSED) and self.limits.rows is not None:
             return reject_file(name, "compressed tables are refused; send CSV or JSON lines")
         suffix = SUFFIX.search(name.lower())
-        with NamedTemporaryFile(prefix="leyden-", suffix=suffix[0] if suffix else "") as copy:
-            copy.write(content)
-            copy.flush()
+        with NamedTemporaryFile(prefix="leyden-", suffix=suffix[0] if suffix else "") as file:
+            file.write(content)
+            file.flush()
             try:
-                inputs = self._read_limited(copy.name)
+                inputs = self._read_limited(file.name)
             except (UserError, UnreadableError, RecursionError) as error:
-                inputs = reject_file(copy.name, str(error))
-            return rename_inputs(inputs, copy.name, display_name(name))
+                inputs = reject_file(file.name, str(error))
+            return rename_inputs(inputs, file.name, display_name(name))
 
     def limited(self, limits: Limits) -> Self:
         """Return a copy that rejects inputs beyond some limits, before memory is used for them."""
-        return replace(self, limits=limits)
+        limited = copy(self)  # keeps what has been computed, such as a tokenizer
+        object.__setattr__(limited, "limits", limits)
+        return limited
 
     def has_more_rows(self, path: str, rows: int) -> bool:
         """Whether a file has more than some number of rows, of which little more are parsed."""

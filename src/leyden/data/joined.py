@@ -68,6 +68,11 @@ class JoinedReader(Reader):
         """Name of what all members predict."""
         return self.members[0].target
 
+    @property
+    def unit(self) -> str | None:
+        """Unit of the number that all members predict."""
+        return self.members[0].unit
+
     def files(self, paths: Sequence[str]) -> list[Path]:
         """List the files, which are the same for all members."""
         return self.members[0].files(paths)

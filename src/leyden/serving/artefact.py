@@ -13,6 +13,7 @@ import numpy as np
 from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader
 from leyden.errors import UserError, first_line
+from leyden.schema import Field
 from leyden.tasks.readings import READINGS, Arrays, Reading
 
 FORMAT = 1
@@ -25,6 +26,9 @@ GRAPHS = {"onnx": "model.onnx", "pt2": "model.pt2"}
 
 WEIGHTS, NORMALISATION = "model.safetensors", "normalisation.safetensors"
 """Files of an export of the weights alone, which has no graph."""
+
+TOP = 5
+"""Number of the most probable classes in a prediction for which a request states none."""
 
 Network = Callable[[Arrays], Arrays]
 """Computes the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
@@ -88,6 +92,15 @@ def read_artefact(path: Path) -> Artefact:
         raise UserError(
             f"{path / RECORD} is damaged: {first_line(error)}. Export the run again."
         ) from error
+
+
+def graph_inputs(reader: Reader) -> tuple[Field, ...]:
+    """Return the values of a reader that a graph takes.
+
+    Those without columns, such as the categories of a table of numbers, are left out, because many
+    servers and clients have no empty tensors.
+    """
+    return tuple(field for field in reader.values if 0 not in field.shape)
 
 
 def write_reader(reader: Reader, folder: Path, *, prefix: str = "") -> dict[str, Any]:

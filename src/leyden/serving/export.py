@@ -30,14 +30,16 @@ from leyden.serving.artefact import (
     FORMAT,
     GRAPHS,
     RECORD,
+    TOP,
     WEIGHTS,
     Network,
+    graph_inputs,
     is_artefact,
     write_reader,
 )
 from leyden.serving.decompositions import DECOMPOSITIONS
 from leyden.serving.deployment import write_deployment
-from leyden.serving.graph import Graph, compute_answers, graph_inputs
+from leyden.serving.graph import Graph, compute_answers
 from leyden.serving.loading import open_graph
 from leyden.serving.model_card import model_card
 from leyden.serving.precision import TOLERANCES, measure, quantise
@@ -51,9 +53,6 @@ from leyden.workflows.finished import FinishedRun, load_run
 
 VERSION_DIGITS = 12
 """Digits of the SHA-256 of the graph, or of the weights, that name a version."""
-
-EXAMPLE_CLASSES = 5
-"""Number of the most probable classes in the example."""
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
@@ -332,6 +331,8 @@ def _describe(
         "version": hashlib.sha256(file.read_bytes()).hexdigest()[:VERSION_DIGITS],
         "kind": reader.kind,
         "task": reading.kind,
+        "target": reader.target,
+        "unit": reader.unit,
         "class_names": list(reading.names),
         "row": reader.row_schema,
         "inputs": [asdict(field) for field in reader.values],
@@ -355,9 +356,9 @@ def _example(
     rows = (reader.encode_row(batch, row) for batch, row in numbered)
     # A text may consist of an unknown token alone, which spells nothing.
     row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
-    columns = reading.predict(network, inputs.fields, top=EXAMPLE_CLASSES)
+    columns = reading.predict(network, inputs.fields, top=TOP)
     return {
-        "request": {"inputs": [row], "top": EXAMPLE_CLASSES},
+        "request": {"inputs": [row], "top": TOP},
         "response": {
             "predictions": list(as_rows(reader.readable(columns))),
             "model": {name: record[name] for name in ("name", "version")},

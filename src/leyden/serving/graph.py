@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from leyden.batch import as_tensors
 from leyden.data.audio.spectrogram import LogMel
 from leyden.data.base import DataModule
-from leyden.data.inputs import Reader
-from leyden.schema import Field
+from leyden.serving.artefact import graph_inputs
 from leyden.tasks.base import Task
 from leyden.tasks.readings import Arrays
 from leyden.workflows.ensemble import EnsembleData
@@ -52,15 +51,6 @@ class Graph(nn.Module):
         modules = dict(self.normalisation.items())
         answers = self.task.answers(self._normalise(raw, modules))
         return tuple(answers[field.name] for field in self.task.reading.answers)
-
-
-def graph_inputs(reader: Reader) -> tuple[Field, ...]:
-    """Return the values of a reader that a graph takes.
-
-    Those without columns, such as the categories of a table of numbers, are left out, because many
-    servers and clients have no empty tensors.
-    """
-    return tuple(field for field in reader.values if 0 not in field.shape)
 
 
 @torch.inference_mode()

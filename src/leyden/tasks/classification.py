@@ -70,6 +70,8 @@ class Classification(Task):
             ``class_weights``.
     """
 
+    target_kind = "class"
+
     def __init__(
         self,
         *,

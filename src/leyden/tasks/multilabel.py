@@ -35,6 +35,8 @@ class Multilabel(Task):
         ValueError: If the targets of the data are not labels, or only one label.
     """
 
+    target_kind = "labels"
+
     def __init__(
         self, *, spec: DataSpec, loss: Loss, threshold: float = 0.5, **options: Any
     ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.schema import PROBABILITY, SEPARATOR, Field
+from leyden.tasks.continuation import Continuation
 from leyden.tasks.ctc_decoding import beam_search, greedy
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -297,28 +298,19 @@ class ContinuationReading(Reading):
         Returns:
             ``text``: token ids of each text and its continuation.
         """
-        lengths = (values["tokens"] != 0).sum(axis=1)
-        tokens = np.pad(values["tokens"], [(0, 0), (0, self.new_tokens)])
-        rows = np.arange(len(tokens))
-        generators = [np.random.default_rng(self.sampling_seed) for _ in rows]
+        texts = self.begin(values)
         for _ in range(self.new_tokens):
-            given = np.ascontiguousarray(tokens[:, : lengths.max() or 1])
-            probabilities = network({"tokens": given})["probabilities"]
-            drawn = map(self._sample, probabilities, generators)
-            tokens[rows, lengths] = list(drawn)
-            lengths = lengths + 1
-        return {
-            "text": [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
-        }
+            texts.extend(network(texts.values))
+        return {"text": texts.ids}
 
-    def _sample(self, probabilities: NDArray[np.float32], generator: np.random.Generator) -> int:
-        """Sample a token id from probabilities ``(vocab_size,)``."""
-        if self.temperature == 0:
-            return int(probabilities.argmax())
-        likely = np.argsort(-probabilities)[: self.top_k]
-        weights = probabilities[likely].astype(np.float64)
-        weights = (weights / weights.max()) ** (1 / self.temperature)
-        return int(generator.choice(likely, p=weights / weights.sum()))
+    def begin(self, values: Arrays) -> Continuation:
+        """Return the texts ``tokens``, ``(batch, length)`` int64, before their continuation."""
+        return Continuation(
+            values["tokens"],
+            temperature=self.temperature,
+            top_k=self.top_k,
+            seed=self.sampling_seed,
+        )
 
 
 def _exponentials(arrays: Arrays) -> Arrays:

@@ -18,7 +18,7 @@ from leyden.callbacks.idle_hooks import remove_idle_hooks
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.config.build import build, build_all, call, class_of
 from leyden.config.compose import Config
-from leyden.config.origins import options_that_accept
+from leyden.config.fitting import misfit
 from leyden.data.base import DataModule
 from leyden.errors import UserError, did_you_mean
 from leyden.strategies.synced_norm import sync_batch_norms
@@ -191,9 +191,4 @@ def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:
         inspect.signature(network).bind(**sizes)
     except TypeError as error:
         taken = inspect.signature(network.func).parameters
-        fitting = " or ".join(f"network={name}" for name in options_that_accept("network", sizes))
-        raise UserError(
-            f"network: {network.func.__name__} takes {', '.join(taken)}, but is given "
-            f"{', '.join(sizes)} by the data. Choose a network for this kind of data: "
-            f"{fitting or 'none in conf/network/ is'}."
-        ) from error
+        raise misfit(network.func.__name__, taken, sizes.keys()) from error

@@ -56,3 +56,15 @@ def test_rows_spell_their_tokens(reader):
     inputs = reader.decode_rows([{"text": "a cat"}, {"text": "x"}])
 
     assert [reader.encode_row(inputs.fields, row)["text"] for row in range(2)] == ["a cat", "x"]
+
+
+def test_only_the_beginning_of_a_long_text_is_encoded(reader):
+    short = reader.decode_rows([{"text": "a cat and a dog"}])
+    long = reader.decode_rows([{"text": "a cat and a dog " * 2**18}])
+
+    assert reader.longest < 200
+    assert long.fields["tokens"].tolist() == short.fields["tokens"].tolist()
+
+
+def test_a_reader_with_limits_shares_the_tokenizer(reader):
+    assert reader.limited(Limits(rows=1)).tokenizer is reader.tokenizer

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -7,10 +8,12 @@ from leyden.data.text.vocabulary import (
     PADDING,
     SMALLEST,
     UNKNOWN,
+    bytes_of_tokens,
     encode,
     load_vocabulary,
     train_vocabulary,
 )
+from leyden.errors import UserError
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "The Cat"] * 5
 
@@ -39,6 +42,8 @@ def test_any_text_can_be_encoded_and_decoded(text):
 
     assert not {PADDING, UNKNOWN} & set(ids.tolist())
     assert tokenizer.decode(ids.tolist()).removeprefix(" ") == text
+    pieces = bytes_of_tokens(tokenizer)
+    assert b"".join(pieces[token] for token in ids).decode().removeprefix(" ") == text
 
 
 def test_case_is_kept_on_request():
@@ -119,3 +124,11 @@ def test_the_tokenizer_is_the_one_that_was_trained():
     described = trained()
 
     assert json.loads(load_vocabulary(described).to_str()) == json.loads(described)
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    vocabulary = trained()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)  # cannot be imported
+
+    with pytest.raises(UserError, match="need the package tokenizers"):
+        load_vocabulary(vocabulary)

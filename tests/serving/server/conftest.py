@@ -72,17 +72,17 @@ def example(exported):
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory):
-    """Start ``leyden serve`` with some words on a free port; all servers are stopped at the end."""
+def start_command(tmp_path_factory):
+    """Start a command that serves on a free port; all servers are stopped at the end."""
     running = []
 
-    def start(*words, **environment):
+    def start(words, environment):
         log = tmp_path_factory.mktemp("server") / "log.jsonl"
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "leyden", "serve", "port=0", *map(str, words)],
+                words,
                 cwd=log.parent,
-                env=os.environ | environment,
+                env=environment,
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,
@@ -98,6 +98,17 @@ def start_server(tmp_path_factory):
             process.terminate()
     for process in running:
         process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def start_server(start_command):
+    """Start ``leyden serve`` with some words."""
+
+    def start(*words, **environment):
+        command = [sys.executable, "-m", "leyden", "serve", "port=0", *map(str, words)]
+        return start_command(command, os.environ | environment)
+
+    return start
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +128,16 @@ def make_service():
 
     def make(*, network=brightness, reader=IMAGES, reading=TONES, metrics=None, **options):
         response = {
-            "predictions": [{"class": "dark", "probability": 1.0}],
+            "predictions": [
+                {
+                    "class": "dark",
+                    "probability": 1.0,
+                    "top": [
+                        {"class": "dark", "probability": 1.0},
+                        {"class": "light", "probability": 0.0},
+                    ],
+                }
+            ],
             "model": {"name": "brightness", "version": "1"},
         }
         record = {
@@ -139,14 +159,29 @@ def make_service():
 
 
 @pytest.fixture
-def make_client(make_service):
-    """Return a function that makes an asynchronous client of a server in this process."""
+def make_app(make_service):
+    """Return a function that makes the application of a server in this process."""
 
     def make(*, network=brightness, keys=(), **options):
         metrics = Metrics()
         service = make_service(network=network, metrics=metrics, **options)
-        app = create_app(service, metrics=metrics, options=service.options, keys=keys)
+        return create_app(service, metrics=metrics, options=service.options, keys=keys)
+
+    return make
+
+
+@pytest.fixture
+def client_of():
+    """Return a function that makes an asynchronous client of an application."""
+
+    def make(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://server")
 
     return make
+
+
+@pytest.fixture
+def make_client(make_app, client_of):
+    """Return a function that makes an asynchronous client of a server in this process."""
+    return lambda **options: client_of(make_app(**options))

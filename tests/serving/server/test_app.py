@@ -35,6 +35,15 @@ async def test_rows_are_predicted_in_their_order(make_client):
     assert answer.json()["model"] == {"name": "brightness", "version": "1"}
 
 
+async def test_a_prediction_has_the_most_probable_classes_unless_none_are_wanted(make_client):
+    async with make_client() as client:
+        answer = await client.post("/v1/predict", json={"inputs": [LIGHT]})
+        without = await client.post("/v1/predict", json={"inputs": [LIGHT], "top": 0})
+
+    assert [each["class"] for each in answer.json()["predictions"][0]["top"]] == ["light", "dark"]
+    assert without.json()["predictions"] == [{"class": "light", "probability": 1.0}]
+
+
 async def test_files_are_predicted_under_their_names(make_client):
     files = [("a", ("dark.png", png([[0, 0]] * 2))), ("b", ("light.png", png([[255, 255]] * 2)))]
     async with make_client() as client:

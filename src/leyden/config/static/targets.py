@@ -6,7 +6,7 @@ its definition are trusted.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, Signature
@@ -20,6 +20,7 @@ from leyden.config.static.sources import (
     Function,
     Module,
     find_module,
+    lineage,
     lookup,
     signature_of,
 )
@@ -117,13 +118,23 @@ class Target:
         target: Dotted name, as given.
         canonical: Dotted name of the definition.
         signature: Signature, in which annotations and defaults are expressions of ``ast``.
-        is_class: Whether it is a class rather than a function.
+        definition: The definition itself.
     """
 
     target: str
     canonical: str
     signature: Signature
-    is_class: bool
+    definition: Class | Function
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class rather than a function."""
+        return isinstance(self.definition, Class)
+
+    @property
+    def classes(self) -> Iterator[Class]:
+        """The class and its bases, in the method resolution order; none for a function."""
+        return lineage(self.definition) if isinstance(self.definition, Class) else iter(())
 
 
 def resolve(target: str) -> Target:
@@ -147,7 +158,7 @@ def resolve(target: str) -> Target:
 @functools.cache  # building needs no second look at the sources
 def _definition(target: str) -> Target:
     found = _find(target)
-    return Target(target, found.canonical, signature_of(found), isinstance(found, Class))
+    return Target(target, found.canonical, signature_of(found), found)
 
 
 def _trusted() -> tuple[str, ...]:
@@ -209,17 +220,20 @@ def bind(target: Target, node: Mapping[str, Any], *, where: str) -> None:
         raise UserError(f"{target.target} lacks required arguments: set {', '.join(missing)}.")
 
 
-def accepts(target: Target, given: Collection[str], own: Collection[str]) -> bool:
+def accepts(target: Target, given: Collection[str], node: Mapping[str, Any]) -> bool:
     """Whether a target takes the given arguments and requires no others.
 
     Args:
         target: Class or function that will be called.
         given: Names of arguments that it must take.
-        own: Names of arguments that its config node sets.
+        node: Its config node, which sets other arguments.
     """
-    named = [p for p in target.signature.parameters.values() if p.kind not in _NAMELESS]
-    required = {p.name for p in named if p.default is Parameter.empty}
-    return set(given) <= {p.name for p in named} and required <= {*given, *own}
+    parameters = target.signature.parameters.values()
+    named = {p.name: p for p in parameters if p.kind not in _NAMELESS}
+    required = {name for name, p in named.items() if p.default is Parameter.empty}
+    is_open = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    own = {*node, *_by_position(target, node.get("_args_", ()), "")}
+    return (is_open or named.keys() >= set(given)) and required <= {*given, *own}
 
 
 def _by_position(target: Target, values: Sequence[Any], key: str) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class AudioData(SoundData):
 
     cleaning: AudioCleaning
     cleaning_type = AudioCleaning
+    look = "leyden.data.look.look_at_sounds"
 
     def __init__(self, *, seconds: float = 1.0, **options: Any) -> None:
         super().__init__(**options)

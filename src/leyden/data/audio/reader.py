@@ -155,6 +155,7 @@ class SpeechReader(SoundReader):
                 meaning=f"samples of one channel at {self.sample_rate} Hz, followed by zeros up to "
                 "the longest recording of the batch",
                 least=self.least,
+                most=self.most,
             ),
             Field(
                 name="frames",
@@ -168,6 +169,12 @@ class SpeechReader(SoundReader):
     def least(self) -> int:
         """Samples of the shortest batch, of some frames, so that networks may reduce their rate."""
         return SHORTEST_FRAMES * self.hop
+
+    @property
+    def most(self) -> int | None:
+        """Samples of the longest sound within the limits."""
+        longest = self.limits.seconds
+        return None if longest is None else sample_count(self.sample_rate, longest)
 
     @property
     def description(self) -> str:

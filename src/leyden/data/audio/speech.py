@@ -68,6 +68,7 @@ class SpeechData(SoundData):
 
     cleaning: SpeechCleaning
     cleaning_type = SpeechCleaning
+    look = "leyden.data.look.look_at_speech"
     class_names = ()
 
     def __init__(self, *, lowercase: bool = True, **options: Any) -> None:

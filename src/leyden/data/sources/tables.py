@@ -87,14 +87,20 @@ class TableFile:
     comment: str | None = None
     title: str | None = None
 
-    def column_names(self) -> list[str]:
+    def column_names(
+        self, enough: Sequence[str] | None = None, *, block_bytes: int = BLOCK_BYTES
+    ) -> list[str]:
         """Return the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
+
+        Args:
+            enough: Names of the columns to find, if there are; other ones may be omitted.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: If the file is missing, damaged or of an unknown format, or two columns have
                 the same name.
         """
-        return list(self._columns())
+        return list(self._columns(enough, self._format_in(block_bytes)))
 
     def chunks(
         self,
@@ -159,7 +165,14 @@ class TableFile:
 
     @cached_property
     def _suffixes(self) -> tuple[str, bool]:
-        """Suffix of the format, and whether the file is compressed."""
+        """Suffix of the format, and whether the file is compressed.
+
+        Raises:
+            UserError: If there is no such file.
+        """
+        if not self.path.exists() or self.path.is_dir():
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         name = self.path.name.lower()
         if not self.path.suffix:
             name = _suffix_of(self._file)
@@ -192,9 +205,6 @@ class TableFile:
         Raises:
             UserError: If the file is missing, damaged or of an unknown format or encoding.
         """
-        if not self.path.exists() or self.path.is_dir():
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         check_encoding(self.encoding)
         opened: Callable[..., Any] = gzip.open if self._suffixes[1] else open
         is_text = not isinstance(self._format, ParquetFormat)

@@ -33,6 +33,7 @@ class TableReader(Reader):
         written: Format of the cells.
         file: Format of the files; its path is replaced.
         target: Name of the column that the network predicts, if it is one.
+        unit: Unit of that column, if it is declared.
     """
 
     kind: ClassVar = "table"
@@ -41,6 +42,7 @@ class TableReader(Reader):
     written: CellFormat
     file: TableFile = field(default_factory=lambda: TableFile(path=Path()))
     target: str | None = None
+    unit: str | None = None
 
     @property
     def values(self) -> tuple[Field, ...]:
@@ -161,6 +163,7 @@ class TableReader(Reader):
             "written": vars(self.written),
             "file": file,
             "target": self.target,
+            "unit": self.unit,
         }
 
     @classmethod
@@ -177,4 +180,5 @@ class TableReader(Reader):
             written=CellFormat(**settings["written"]),
             file=TableFile(path=Path(), **settings["file"]),
             target=settings["target"],
+            unit=settings["unit"],
         )

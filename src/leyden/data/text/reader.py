@@ -27,7 +27,7 @@ from leyden.data.text.cleaning import TextCleaning
 from leyden.data.text.files import TEXT_FILES, decode_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
-from leyden.data.text.vocabulary import PADDING, encode, load_vocabulary
+from leyden.data.text.vocabulary import PADDING, bytes_of_tokens, encode, load_vocabulary
 from leyden.schema import Field
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class TextReader(Reader):
                 shape=("batch", "length"),
                 meaning=f"ids of tokenizer.json, at most {self.max_tokens}, then {PADDING} up to "
                 "the longest text of the batch",
+                most=self.max_tokens,
             ),
         )
 
@@ -83,6 +84,19 @@ class TextReader(Reader):
     def tokenizer(self) -> "Tokenizer":
         """The tokenizer of the vocabulary."""
         return load_vocabulary(self.vocabulary)
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of a text that are encoded, because a text of megabytes takes seconds.
+
+        They hold more than ``max_tokens`` tokens, and the whole word that the last one is from.
+        """
+        return 2 * self.max_tokens * max(map(len, self.token_bytes))
+
+    @cached_property
+    def token_bytes(self) -> list[bytes]:
+        """UTF-8 of each token, which may begin or end within a character."""
+        return bytes_of_tokens(self.tokenizer)
 
     def files(self, paths: Sequence[str]) -> list[Path]:
         """List files of any suffix, and those below folders."""
@@ -139,7 +153,8 @@ class TextReader(Reader):
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the token ids of one or more texts, ``(texts, longest)``."""
-        rows = encode(self.tokenizer, texts, max_tokens=self.max_tokens)
+        beginnings = [text[: self.longest] for text in texts]
+        rows = encode(self.tokenizer, beginnings, max_tokens=self.max_tokens)
         tokens = np.full((len(rows), max(map(len, rows))), PADDING, np.int64)
         for row, ids in zip(tokens, rows, strict=True):
             row[: len(ids)] = ids

@@ -26,6 +26,10 @@ UNKNOWN = 1
 SPECIAL_TOKENS = ("[padding]", "[unknown]")
 """Special tokens in the order of their ids."""
 
+PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+"""Bytes that the alphabet of GPT-2 writes as the character of the same number; the other bytes
+follow, in their order, as the characters from 256."""
+
 SMALLEST = 256 + len(SPECIAL_TOKENS)
 """Size of a vocabulary of single bytes."""
 
@@ -76,8 +80,9 @@ def load_vocabulary(vocabulary: str) -> "Tokenizer":
     tokens, merges = content["model"]["vocab"], content["model"]["merges"]
     if sorted(tokens.values()) != list(range(len(tokens))):
         raise ValueError("the ids of the vocabulary are not those of its tokens")
+    library = _library()
     try:
-        model = _library().models.BPE(tokens, [(left, right) for left, right in merges])
+        model = library.models.BPE(tokens, [(left, right) for left, right in merges])
     except Exception as error:  # the library raises plain Exception
         raise ValueError(first_line(error)) from error
     tokenizer = _tokenizer(model, lowercase=content["normalizer"] is not None)
@@ -114,6 +119,23 @@ def encode(
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     return [
         np.array(encoding.ids[:max_tokens] or [UNKNOWN], dtype=np.int32) for encoding in encodings
+    ]
+
+
+def bytes_of_tokens(tokenizer: "Tokenizer") -> list[bytes]:
+    """Return the UTF-8 of each token, by id; special tokens have none.
+
+    A token may hold a part of a character, so that the texts of tokens, each decoded on its own, do
+    not join to the text of all.
+    """
+    others = [byte for byte in range(256) if byte not in PRINTABLE]
+    numbers = {chr(byte): byte for byte in PRINTABLE}
+    numbers |= {chr(256 + index): byte for index, byte in enumerate(others)}
+    tokens = tokenizer.get_vocab()
+    ordered = sorted(tokens, key=tokens.__getitem__)
+    return [
+        b"" if token in SPECIAL_TOKENS else bytes(numbers[each] for each in token)
+        for token in ordered
     ]
 
 

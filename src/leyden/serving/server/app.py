@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from leyden.errors import UserError
+from leyden.serving.server import completions, inference_protocol
 from leyden.serving.server.bodies import (
     decode_files,
     decode_json,
@@ -66,6 +67,8 @@ def create_app(
     # a plain route, because FastAPI would look for parameters and models, which it has none of
     app.add_route("/v1/predict", predict, methods=["POST"])
     app.include_router(router)
+    app.include_router(inference_protocol.router)
+    app.include_router(completions.router)
     app.include_router(page_router())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     for error in (RequestError, UserError, RecursionError, ClientDisconnect):

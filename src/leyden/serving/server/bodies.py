@@ -12,6 +12,7 @@ from starlette.requests import Request
 from leyden.data.inputs import Inputs, Reader, join_values
 from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
+from leyden.serving.artefact import TOP
 from leyden.serving.server.errors import RequestError
 
 File = tuple[str, bytes]
@@ -44,7 +45,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
             HTTPStatus.BAD_REQUEST, f"The body is not JSON: {first_line(error)}."
         ) from None
     if not isinstance(content, dict):
-        raise _unprocessable(f"Expected a JSON object, got {_kind(content)}.")
+        raise _unprocessable(f"Expected a JSON object, got {kind_of(content)}.")
     return content
 
 
@@ -64,12 +65,12 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
             raise _unprocessable(f"{name!r:.80} is unknown.{did_you_mean(name, MEMBERS)}")
     rows = content.get("inputs")
     if not isinstance(rows, list):
-        raise _unprocessable(f"inputs: expected a list of rows, got {_kind(rows)}.")
-    _limit_rows(len(rows), max_rows)
+        raise _unprocessable(f"inputs: expected a list of rows, got {kind_of(rows)}.")
+    limit_rows(len(rows), max_rows)
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
         raise _unreadable(item, row=int(item.source.removeprefix("row ")))
-    return inputs, _read_top(content.get("top", 0))
+    return inputs, _read_top(content.get("top", TOP))
 
 
 async def read_files(request: Request, *, max_files: int) -> tuple[list[File], int]:
@@ -81,7 +82,7 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], i
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         files = [(upload.filename or "", await upload.read()) for upload in uploads]
-        top = form.get("top", "0")
+        top = form.get("top", str(TOP))
     if not files:
         raise _unprocessable("The form holds no file. Expected at least one.")
     return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)
@@ -100,7 +101,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
             raise _unreadable(item, file=name)
         parts.append(part)
     names = [row for part in parts for row in part.names]
-    _limit_rows(len(names), max_rows)
+    limit_rows(len(names), max_rows)
     fields = join_values(reader.values, [part.fields for part in parts if part.names])
     return Inputs(names=names, fields=fields)
 
@@ -111,7 +112,12 @@ def _read_top(top: object) -> int:
     return int(top)
 
 
-def _limit_rows(rows: int, most: int) -> None:
+def limit_rows(rows: int, most: int) -> None:
+    """Raise if a request has too many rows.
+
+    Raises:
+        RequestError: If it has.
+    """
     if rows > most:
         raise RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -142,7 +148,7 @@ def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Return what JSON calls a value."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return names.get(type(value), "null" if value is None else "a number")

@@ -9,6 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+INFERENCE_PROTOCOL = "/v2/"
+"""Beginning of the paths of the Open Inference Protocol, which states another body of errors."""
+
 DISCONNECTED = 499
 """Status in the log of a request whose client has gone, as nginx calls it."""
 
@@ -50,29 +53,34 @@ def error_body(message: str, **details: Any) -> bytes:
     return json.dumps({"error": {"message": message, **details}}).encode()
 
 
-def error_response(error: RequestError) -> Response:
-    """Return the response to a request with an error."""
-    return Response(
-        error_body(str(error), **error.details),
-        status_code=error.status,
-        headers=error.headers,
-        media_type="application/json",
-    )
+def error_response(error: RequestError, path: str) -> Response:
+    """Return the response to a request with an error.
+
+    Args:
+        error: The error.
+        path: Path of the request. Below ``/v2`` the body is ``{"error": "Expected …"}``, and what
+            cannot be processed has status 400.
+    """
+    body, status = error_body(str(error), **error.details), error.status
+    if f"{path}/".startswith(INFERENCE_PROTOCOL):
+        body = json.dumps({"error": str(error)}).encode()
+        if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            status = HTTPStatus.BAD_REQUEST
+    return Response(body, status_code=status, headers=error.headers, media_type="application/json")
 
 
-async def answer_client_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def answer_client_error(request: Request, error: Exception) -> Response:
     """Answer an error that the request has caused."""
     match error:
         case RequestError():
-            return error_response(error)
+            refused = error
         case ClientDisconnect():  # nobody reads this
-            return error_response(RequestError(DISCONNECTED, "The client has gone."))
+            refused = RequestError(DISCONNECTED, "The client has gone.")
         case RecursionError():
-            return error_response(
-                RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
-            )
+            refused = RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
         case _:
-            return error_response(RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)))
+            refused = RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    return error_response(refused, request.url.path)
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
@@ -84,11 +92,11 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {method}.",
     }
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))
-    return error_response(RequestError(error.status_code, message, headers=error.headers))
+    refused = RequestError(error.status_code, message, headers=error.headers)
+    return error_response(refused, request.url.path)
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Answer an error of the program, whose traceback is in the log."""
-    return error_response(
-        RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed. See its log.")
-    )
+    fault = RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed. See its log.")
+    return error_response(fault, request.url.path)

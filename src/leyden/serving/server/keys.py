@@ -17,7 +17,9 @@ from leyden.serving.server.errors import RequestError, error_response
 VARIABLE = "LEYDEN_API_KEYS"
 """Environment variable of the keys, separated by commas or white space."""
 
-OPEN = frozenset({"/healthz", "/readyz", *page.FILES})
+PROBES = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+
+OPEN = frozenset({*PROBES, *page.FILES})
 """Paths that need no key."""
 
 
@@ -61,7 +63,8 @@ class RequireKey:
                     HTTPStatus.UNAUTHORIZED,
                     "Expected an API key in the header Authorization: Bearer KEY, or X-API-Key.",
                     headers={"WWW-Authenticate": "Bearer"},
-                )
+                ),
+                scope["path"],
             )(scope, receive, send)
         else:
             await self._app(scope, receive, send)

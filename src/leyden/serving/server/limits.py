@@ -46,7 +46,7 @@ class LimitBodies:
         try:
             self._check(int(Headers(scope=scope).get("content-length", 0)))
         except RequestError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope["path"])(scope, receive, send)
             return
         try:
             await self._app(scope, receive_limited, send)
@@ -66,14 +66,19 @@ class LimitBodies:
 
 
 @asynccontextmanager
-async def in_time(seconds: float) -> AsyncIterator[None]:
+async def in_time(seconds: float, *, since: float | None = None) -> AsyncIterator[None]:
     """Cancel what the block waits for after some seconds.
+
+    Args:
+        seconds: Longest time.
+        since: When the time has begun, in seconds of the event loop; now by default.
 
     Raises:
         RequestError: If the block has been cancelled.
     """
+    start = asyncio.get_running_loop().time() if since is None else since
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(start + seconds):
             yield
     except TimeoutError:
         raise overloaded(f"The answer takes more than {seconds:g} s. Try again later.") from None

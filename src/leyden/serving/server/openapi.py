@@ -7,6 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from leyden.serving.artefact import TOP
+from leyden.serving.server.completions_openapi import describe_completions
+from leyden.serving.server.inference_openapi import describe_inference
 from leyden.serving.server.keys import OPEN
 
 ERRORS = {
@@ -35,9 +38,10 @@ ERROR = {
     "required": ["error"],
 }
 
-TOP = {
+TOP_CLASSES = {
     "type": "integer",
     "minimum": 0,
+    "default": TOP,
     "description": "Number of the most probable classes in each prediction.",
 }
 
@@ -60,6 +64,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["responses"] |= _errors(method)
             if app.state.asks_for_keys and path not in OPEN:
                 operation["security"] = [{"Key": []}]
+    describe_inference(description, app.state.service.artefact)
+    describe_completions(description, app.state.service.artefact)
     return description
 
 
@@ -72,14 +78,14 @@ def _schemas(record: Mapping[str, Any]) -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "inputs": {"type": "array", "items": _reference("Row")},
-                "top": TOP,
+                "top": TOP_CLASSES,
             },
             "required": ["inputs"],
             "additionalProperties": False,
         },
         "Upload": {
             "type": "object",
-            "properties": {"top": TOP},
+            "properties": {"top": TOP_CLASSES},
             "additionalProperties": {
                 "type": "string",
                 "format": "binary",

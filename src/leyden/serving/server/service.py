@@ -1,10 +1,9 @@
 """The network that is served: it decodes rows, queues them, and reads the answers."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from threading import Event
 from typing import Any, ParamSpec, TypeVar
 
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
@@ -107,35 +106,42 @@ class Service:
         """
         if not inputs.names:
             return []
+        parts = await self._queue.answer(inputs.fields)
+        return list(as_rows(await self.read(inputs.fields, parts, top=top)))
+
+    async def read(
+        self, values: Arrays, parts: Sequence[Arrays], *, top: int = 0
+    ) -> dict[str, list[Any]]:
+        """Return what answers mean, as columns of plain values.
+
+        Args:
+            values: Arrays ``(rows, ...)`` by name.
+            parts: Answers of the graph to them, in one part or several. A language model is called
+                again, for one token after another.
+            top: As for ``predict``.
+        """
         reading = self.artefact.reading
         if isinstance(reading, ContinuationReading):
-            return self._rows(await self._continue(inputs.fields))
-        parts = await self._queue.answer(inputs.fields)
+            columns = await self._continue(reading, values, join_values(reading.answers, parts))
+            return self._reader.readable(columns)
         if isinstance(reading, TranscriptReading):  # its search takes long
             return await self._in_thread(self._read, parts, top)
         return self._read(parts, top)
 
-    def _read(self, parts: Sequence[Arrays], top: int) -> list[dict[str, Any]]:
-        columns = (self.artefact.reading.columns(answers, top=top) for answers in parts)
-        return [row for each in columns for row in self._rows(each)]
+    def _read(self, parts: Sequence[Arrays], top: int) -> dict[str, list[Any]]:
+        columns = [self.artefact.reading.columns(answers, top=top) for answers in parts]
+        return self._reader.readable(
+            {name: [value for each in columns for value in each[name]] for name in columns[0]}
+        )
 
-    def _rows(self, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-        return list(as_rows(self._reader.readable(columns)))
-
-    async def _continue(self, values: Arrays) -> dict[str, list[Any]]:
-        """Continue texts in a thread, whose calls of the network are queued like requests."""
-        loop = asyncio.get_running_loop()
-        abandoned = Event()
-
-        def network(values: Arrays) -> Arrays:
-            if abandoned.is_set():
-                raise asyncio.CancelledError
-            return asyncio.run_coroutine_threadsafe(self.answer(values), loop).result()
-
-        try:
-            return await self._in_thread(self.artefact.reading.predict, network, values)
-        finally:
-            abandoned.set()
+    async def _continue(
+        self, reading: ContinuationReading, values: Arrays, answers: Arrays
+    ) -> dict[str, list[Any]]:
+        texts = reading.begin(values)
+        texts.extend(answers)
+        for _ in range(reading.new_tokens - 1):
+            texts.extend(await self.answer(texts.values))
+        return {"text": texts.ids}
 
     async def _in_thread(
         self,
