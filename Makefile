@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all soak fuzz bench lint types format lock tensorboard clean
+.PHONY: help setup train test test-all soak fuzz bench lint types format schema lock tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -63,6 +63,9 @@ types: $(STAMP) ## check types
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix --select I
 	$(BIN)/ruff format
+
+schema: $(STAMP) ## write conf/schema/*.json, by which editors complete and check conf/
+	$(BIN)/leyden schema
 
 lock: ## resolve the newest versions of dependencies and write constraints.txt
 	rm -rf $(VENV)-lock

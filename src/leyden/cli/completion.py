@@ -89,6 +89,9 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "baselines": {"folds": (), "repeats": ()},
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
+    "explain": {"run": ()},
+    "schema": {"to": ()},
+    "runs": {"path": (), "sort": ("time", "size"), "clean": ("failed",)},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {
         "run": (),
@@ -112,6 +115,9 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "consolidate": {"run": (), "to": ()},
 }
 """Own keys of each command, with their values if there are only a few."""
+
+WITHOUT_CONFIG = ("consolidate", "report", "runs", "schema", "serve")
+"""Commands that take no overrides of a config."""
 
 FLAGS = {
     "train": ("--cfg", "--help", "--rerun", "-m"),
@@ -175,7 +181,9 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command not in ("consolidate", "report", "serve"):
+    if command == "explain" and all("=" in each for each in before):
+        yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
+    elif command not in WITHOUT_CONFIG:
         yield from _keys(before, word)
 
 

@@ -68,7 +68,7 @@ def compose_and_check(overrides: Sequence[str]) -> tuple[Config, Config]:
     """
     source = compose(overrides, with_hydra=True)
     config = freeze(without_hydra(source))
-    _check(config, overrides, source.hydra.runtime.choices)
+    _check(config, overrides)
     return config, source
 
 
@@ -148,7 +148,7 @@ def current_job(source: Config, config: Config | None = None) -> Job:
     settings = HydraConfig.get()
     if config is None:
         config = freeze(source)
-        _check(config, settings.overrides.task, settings.runtime.choices)
+        _check(config, settings.overrides.task)
     folder, overrides, number = current_place()
     return Job(
         config=config,
@@ -200,8 +200,8 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
     return {override.key_or_group: override.value() for override in parse(overrides)}
 
 
-def _check(config: Config, overrides: Sequence[str], choices: Mapping[str, str | None]) -> None:
-    origin = partial(composed_origin, overrides=overrides, choices=choices)
+def _check(config: Config, overrides: Sequence[str]) -> None:
+    origin = partial(composed_origin, overrides=overrides)
     check(config, origin=origin)
     check_paths(config, origin=origin)
     check_targets(config, origin=origin)

@@ -20,6 +20,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from leyden.config import source_names
 from leyden.config.choosing import Choice, ChoosingLoader
 from leyden.config.data_paths import path_keys
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
@@ -28,6 +29,8 @@ from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, groups
 from leyden.config.projects import CONF, conf_folders
 from leyden.errors import UserError, did_you_mean, first_line, near
 from leyden.files import write_aside
+
+source_names.register()
 
 Config = DictConfig
 """Type of a config, for modules that do not import OmegaConf."""

@@ -243,6 +243,18 @@ class Task(LightningModule, ABC):
         if stage in MEASURED:
             self.metrics[f"{stage}_metrics"].update(predicted, targets)  # type: ignore[operator]
 
+    def confusion(self, stage: Stage) -> Tensor | None:  # noqa: ARG002
+        """Return how many rows of an epoch were predicted as what, before its metrics are reset.
+
+        Args:
+            stage: ``val`` or ``test``.
+
+        Returns:
+            Numbers of rows, int64: by target and predicted class, ``(classes, classes)``, or for
+            each label, ``(labels, 2, 2)``; ``None`` if the task predicts neither.
+        """
+        return None
+
     @property
     def modes(self) -> dict[str, Mode | None]:
         """Mode of each metric by logged name: ``min``, ``max`` or ``None`` if neither is better."""

@@ -164,6 +164,12 @@ class Classification(Task):
         stretched = torch.where(second < threshold, below, above)
         return torch.stack([1 - stretched, stretched], dim=1)
 
+    def confusion(self, stage: Stage) -> Tensor:
+        """Return the number of rows by target and predicted class, ``(classes, classes)``."""
+        metric = self.metrics[f"{stage}_metrics"]["auroc"]  # type: ignore[index]
+        assert isinstance(metric, ClassAUROC)
+        return metric.confusion()
+
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the classes, which all folds of data share."""
         return average_classes

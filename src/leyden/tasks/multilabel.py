@@ -84,6 +84,12 @@ class Multilabel(Task):
         """The labels of each row."""
         return LabelReading(names=self.spec.class_names, threshold=self.threshold)
 
+    def confusion(self, stage: Stage) -> Tensor:
+        """Return the number of rows without and with each label, ``(labels, 2, 2)``."""
+        metric = self.metrics[f"{stage}_metrics"]["f1"]  # type: ignore[index]
+        assert isinstance(metric, LabelF1)
+        return metric.confusion()
+
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the labels, which all folds of data share."""
         return average_labels

@@ -146,11 +146,11 @@ def resolve(target: str) -> Target:
     if not all(part.isidentifier() for part in target.split(".")):
         shown = f"{target!r:.{_LONGEST_HINT}}"
         raise UserError(f"_target_ {shown} is not a dotted name such as 'torch.optim.AdamW'.")
-    _refuse(target, target, trusted=_trusted(), public=target)
+    _refuse(target, target, trusted=trusted_names(), public=target)
     found = _definition(target)
     # Public classes may be defined in private modules, such as torch.optim.Muon.
     public = target if found.is_class else found.canonical
-    trusted = _trusted() if found.is_class else _trusted_functions()
+    trusted = trusted_names() if found.is_class else _trusted_functions()
     _refuse(target, found.canonical, trusted=trusted, public=public)
     return found
 
@@ -161,7 +161,8 @@ def _definition(target: str) -> Target:
     return Target(target, found.canonical, signature_of(found), found)
 
 
-def _trusted() -> tuple[str, ...]:
+def trusted_names() -> tuple[str, ...]:
+    """Return the names that a config may use as targets, with everything defined below them."""
     return (*TRUSTED, *(project.package for project in find_projects()))
 
 
@@ -253,7 +254,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     elif _within(name, DENIED):
         reason = f"{name!r} loads or downloads models. Choose the model in "
         reason += "Python instead, in a class of your own in leyden"
-    elif not _within(name, _trusted()):
+    elif not _within(name, trusted_names()):
         reason = f"{name!r} is not in a trusted package.{why_untrusted(name.partition('.')[0])} "
         reason += "Define it in src/NAME of your project and run the command in the project's "
         reason += "folder, or install a project that has the entry point leyden.project"
@@ -262,7 +263,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     else:
         return
     package = ".".join(name.split(".")[:2])
-    hint = "" if _within(name, _trusted()) else _hint(package, _trusted())
+    hint = "" if _within(name, trusted_names()) else _hint(package, trusted_names())
     raise UserError(f"_target_ {target!r} is refused: {reason}.{hint}")
 
 
@@ -299,5 +300,7 @@ def _fault(holder: Module, name: str) -> str:
         return (
             f"cannot be read: {name!r} is not a class or function in the source of {holder.name}."
         )
-    hint = _hint(name, holder.public(lambda name: _within(name, _trusted())) | holder.submodules())
+    hint = _hint(
+        name, holder.public(lambda name: _within(name, trusted_names())) | holder.submodules()
+    )
     return f"does not exist: {holder.name} has no {name!r}.{hint}"
