@@ -200,7 +200,7 @@ def find_distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    null = pa.scalar(None, pa.string())  # pyarrow tries to import pandas for None without a type
+    null = pa.scalar(None, pa.string())  # without a type pyarrow searches for dateutil each time
     trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
     absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
     plain = written.respell(pc.if_else(absent, null, trimmed))
