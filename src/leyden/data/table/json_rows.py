@@ -78,7 +78,9 @@ def _date(value: Any, column: Column, written: CellFormat) -> str:
     if not isinstance(value, str):
         raise wrong_type("a date as a string", value, column.name)
     text = normal(_text(value, column))
-    if text in ("", *written.missing) or not np.isnan(parse_dates(pa.array([text]), column.form)):
+    if text in ("", *written.missing) or not np.isnan(
+        parse_dates(pa.array([text], pa.string()), column.form)
+    ):
         return text
     form = column.form or "such as 2020-01-31 or 2020-01-31T12:00"
     raise UnreadableError(f"{column.name}: expected a date {form}, got {text[:40]!r}")
