@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run_is_read(tmp_p
 
 def test_nothing_is_left_if_the_answers_differ(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "leyden.serving.export.compute_answers",
+        "leyden.serving.parity.compute_answers",
         lambda *_: {"probabilities": np.zeros((1, 10))},
     )
 
