@@ -25,7 +25,7 @@ from leyden.serving import formats, many
 from leyden.serving import partial as partial_files
 from leyden.serving.export import export
 from leyden.serving.loading import open_export
-from leyden.serving.many import Options, PartPredictor, Prediction
+from leyden.serving.many import PartPredictor, Prediction, RowOptions
 from leyden.workflows.train import train
 
 ROWS = 600
@@ -66,7 +66,7 @@ def predict(exported, tmp_path, monkeypatch):
     table = write_table(tmp_path / "rows.csv")
 
     def run(name, *, inputs=table, processes=1, **options):
-        options = Options(form=name.rpartition(".")[2], **options)
+        options = RowOptions(form=name.rpartition(".")[2], **options)
         loaded = partial(open_export, exported, threads=1)
         prediction = Prediction(loaded, [str(inputs)], options=options, processes=processes)
         prediction.write(tmp_path / name, {})

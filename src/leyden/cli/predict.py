@@ -62,9 +62,9 @@ def run(words: Sequence[str]) -> None:
         open_network = partial(open_network, threads=threads)
     quiet()
     with importing():
-        from leyden.serving.many import Options, Prediction
+        from leyden.serving.many import Prediction, RowOptions
 
-    options = Options(form=form, top=top, keep=_columns(arguments))
+    options = RowOptions(form=form, top=top, keep=_columns(arguments))
     prediction = Prediction(open_network, inputs, options=options, processes=processes)
     if file is not None:
         prediction.write(file, settings)

@@ -30,7 +30,7 @@ Open = Callable[[], Predictor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class RowOptions:
     """Options that determine the predicted rows.
 
     Attributes:
@@ -73,7 +73,7 @@ class PartPredictor:
         options: Options of the rows.
     """
 
-    def __init__(self, predictor: Predictor, options: Options) -> None:
+    def __init__(self, predictor: Predictor, options: RowOptions) -> None:
         self._predictor = predictor
         self._options = options
         self._format = FORMATS[options.form]
@@ -157,7 +157,7 @@ class Prediction:
     """
 
     def __init__(
-        self, open_network: Open, paths: Sequence[str], *, options: Options, processes: int = 1
+        self, open_network: Open, paths: Sequence[str], *, options: RowOptions, processes: int = 1
     ) -> None:
         self._open = open_network
         self._predictor = open_network()
@@ -323,7 +323,7 @@ class Totals:
             raise unreadable(RejectedItem(source=source, reason=reason), others=self._unread - 1)
 
 
-def _start(open_network: Open, options: Options) -> PartPredictor:
+def _start(open_network: Open, options: RowOptions) -> PartPredictor:
     return PartPredictor(open_network(), options)
 
 
