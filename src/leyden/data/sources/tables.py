@@ -151,18 +151,25 @@ class TableFile:
     @cached_property
     def _copy(self) -> IO[bytes] | None:
         """Copy of the content of a pipe, because a table is read several times."""
-        return _copy_of(self.path) if self.path.exists() and not self.path.is_file() else None
+        return None if self.path.is_file() else _copy_of(self.path)
 
     @property
     def _file(self) -> Path:
+        """Path of the content.
+
+        Raises:
+            UserError: If the file is missing.
+        """
+        if not self.path.exists() or self.path.is_dir():
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         return Path(self._copy.name) if self._copy else self.path
 
     @cached_property
     def _suffixes(self) -> tuple[str, bool]:
         """Suffix of the format, and whether the file is compressed."""
-        name = self.path.name.lower()
-        if not self.path.suffix:
-            name = _suffix_of(self._file)
+        file = self._file
+        name = self.path.name.lower() if self.path.suffix else _suffix_of(file)
         bare = name.removesuffix(".gz")
         return f".{bare.rpartition('.')[2]}", bare != name
 
@@ -192,9 +199,6 @@ class TableFile:
         Raises:
             UserError: If the file is missing, damaged or of an unknown format or encoding.
         """
-        if not self.path.exists() or self.path.is_dir():
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         check_encoding(self.encoding)
         opened: Callable[..., Any] = gzip.open if self._suffixes[1] else open
         is_text = not isinstance(self._format, ParquetFormat)
