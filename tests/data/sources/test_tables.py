@@ -398,11 +398,6 @@ def test_a_missing_table_is_reported_before_its_format(tmp_path, name):
         read(tmp_path / name)
 
 
-def test_a_folder_is_no_table(tmp_path):
-    with pytest.raises(UserError, match=r"is a folder\. Give the path of a table file"):
-        read(tmp_path)
-
-
 GIVEN_UP = """
 import io, time
 from leyden.data.sources.csv_files import CsvFormat
