@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all soak fuzz bench lint types format lock tensorboard clean
+.PHONY: help setup train test test-all soak fuzz bench lint types format schema lock tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -46,8 +46,8 @@ soak: $(STAMP) ## kill a run 200 times and a cross-validation 10 times, and comp
 	  folds=3 network=mlp network.hidden_widths=[16] network.dropout=0.2 data.batch_size=64 \
 	  trainer.max_epochs=6 callbacks.checkpoint.save_every_steps=3
 
-fuzz: $(STAMP) ## read thousands of damaged files of every kind
-	OMP_NUM_THREADS=1 LEYDEN_FUZZ_ROUNDS=5000 $(BIN)/python -m pytest -n 2 -k damaged tests/data
+fuzz: $(STAMP) ## read thousands of damaged files of every kind, and send 10,000 damaged requests
+	OMP_NUM_THREADS=1 LEYDEN_FUZZ_ROUNDS=5000 $(BIN)/python -m pytest -n 2 -k damaged tests/data tests/serving
 
 bench: $(STAMP) ## run all benchmarks, in about an hour, and write benchmarks/RESULTS.md
 	for program in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$program || exit; done
@@ -63,6 +63,9 @@ types: $(STAMP) ## check types
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix --select I
 	$(BIN)/ruff format
+
+schema: $(STAMP) ## write conf/schema/*.json, by which editors complete and check conf/
+	$(BIN)/leyden schema
 
 lock: ## resolve the newest versions of dependencies and write constraints.txt
 	rm -rf $(VENV)-lock

@@ -75,7 +75,7 @@ class Load:
     """Clients that send a request as soon as they have the answer to the last one.
 
     Attributes:
-        answers: Status and version of the network of each answer.
+        answers: Status and body of each answer.
         lost: Requests that have been sent, and were not answered.
     """
 
@@ -115,5 +115,5 @@ class Load:
         except (OSError, EOFError) as error:
             self.lost.append(error)
             return True
-        self.answers.append((status(head), body.get("model", {}).get("version")))
+        self.answers.append((status(head), body))
         return b"connection: close" in head

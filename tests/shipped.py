@@ -7,7 +7,7 @@ marked ``release`` checks that the list is complete.
 import re
 from pathlib import Path
 
-from leyden.config.compose import groups
+from leyden.config.options import groups
 
 OPTIONS_PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from leyden.config.check import check
-from leyden.config.compose import compose, freeze, groups
+from leyden.config.compose import compose, freeze
+from leyden.config.options import groups
 from leyden.config.shorthands import expand_shorthands
 from shipped import OPTIONS, SHOWN
 

@@ -15,7 +15,7 @@ def where(measurements):
 
 
 def folder_of(tmp_path):
-    [folder] = (tmp_path / "runs/table").glob("*-baselines")
+    [folder] = (tmp_path / "runs/measurements").glob("*-baselines")
     return folder
 
 
@@ -36,7 +36,7 @@ def test_folds_are_those_of_a_cross_validation(leyden, tmp_path, where):
     with (folder_of(tmp_path) / "constant/folds.csv").open(newline="") as stream:
         baseline = list(csv.DictReader(stream))
     assert leyden("crossval", *where, "folds=3", "trainer.max_epochs=1", "logger=null").code == 0
-    [crossval] = (tmp_path / "runs/table").glob("*-crossval")
+    [crossval] = (tmp_path / "runs/measurements").glob("*-crossval")
     with (crossval / "folds.csv").open(newline="") as stream:
         networks = list(csv.DictReader(stream))
     for key in ("repeat", "fold", "n_train", "n_test"):
@@ -67,7 +67,7 @@ def test_resume_does_not_take_baselines_for_runs(leyden, tmp_path, where):
     assert leyden("train", "-m", *words, "resume=auto", "seed=0,1").code == 0
     assert leyden("crossval", *words, "folds=2", "resume=auto").code == 0
     assert all(path.read_bytes() == content for path, content in measured.items())
-    [job] = tmp_path.glob("runs/table/*-sweep/0_seed=0/job.json")
+    [job] = tmp_path.glob("runs/measurements/*-sweep/0_seed=0/job.json")
     assert "baselines" not in json.loads(job.read_text())["run"]
 
 
@@ -77,8 +77,8 @@ def test_a_failure_is_recorded(leyden, tmp_path):
         (tmp_path / "c" / f"{number}.txt").write_text(f"text {number} of a corpus")
     words = ("data=text_corpus", f"data.root={tmp_path}/c", "network=causal_transformer")
     result = leyden("baselines", *words, "task=language_modelling")
-    assert "targets of text_corpus are sequences" in result.err
-    [folder] = tmp_path.glob("runs/text_corpus/*-baselines")
+    assert "targets of c are sequences" in result.err
+    [folder] = tmp_path.glob("runs/c/*-baselines")
     states = [json.loads(file.read_text())["state"] for file in folder.glob("*/status.json")]
     assert set(states) == {"failed"}
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 import shutil
@@ -162,6 +163,8 @@ def test_all_rows_of_other_data_are_one_test_split(picture_run, pictures, leyden
     measured = json.loads(done.out)
     assert {name.partition("/")[0] for name in measured} == {"test"}
     assert measured["test/accuracy"] == 0
+    assert "dark   3     0.000" in done.err
+    assert not (picture_run / "classes.csv").exists()  # of other rows than the run's
 
 
 def test_other_data_may_lack_a_class_and_repeat_rows(picture_run, pictures, leyden, tmp_path):
@@ -185,3 +188,61 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_as_one(shared_run, leyden
 
     assert done.code == 2
     assert "earlier version of Leyden" in done.err
+
+
+def rows(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_figures_of_each_class_are_printed_and_written(own_run, leyden):
+    done = leyden("evaluate", f"run={own_run}")
+
+    assert done.code == 0, done.err
+    _, _, table = done.err.partition("classes of the test split:\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["class", *"0123456789"]
+    measured, classes = json.loads(done.out), rows(own_run / "classes.csv")
+    for split in ("val", "test"):
+        f1 = [float(row["f1"]) for row in classes if row["split"] == split]
+        assert sum(f1) / 10 == pytest.approx(measured[f"{split}/f1"], abs=1e-5)
+    confusion = [row for row in rows(own_run / "confusion.csv") if row["split"] == "test"]
+    hits = sum(int(row[row["target"]]) for row in confusion)
+    assert hits / 366 == pytest.approx(measured["test/accuracy"])
+    support = [int(row["support"]) for row in classes if row["split"] == "test"]
+    assert [sum(int(row[name]) for name in "0123456789") for row in confusion] == support
+
+
+@pytest.mark.slow  # trains
+def test_figures_of_labels(leyden, tmp_path):
+    lines = [f"{n * 7 % 40},{int(n * 7 % 40 > 20)},{n % 2},{n % 2}" for n in range(80)]
+    (tmp_path / "own.csv").write_text("\n".join(["a,high,odd,b", *lines]))
+    words = ("data=table", "data.path=own.csv", "data.target=[high,odd]", "task=multilabel")
+    words += ("network=table_mlp", "trainer.max_epochs=1", "logger=null", "trainer=cpu")
+    assert leyden("train", *words).code == 0
+    (run,) = tmp_path.glob("runs/own/*")
+
+    done = leyden("evaluate", f"run={run}")
+
+    assert done.code == 0, done.err
+    found = {(row["split"], row["class"]): row for row in rows(run / "classes.csv")}
+    assert set(found) == {(split, label) for split in ("val", "test") for label in ("high", "odd")}
+    f1 = [float(found["test", label]["f1"] or "nan") for label in ("high", "odd")]
+    assert np.nanmean(f1) == pytest.approx(json.loads(done.out)["test/f1"], abs=1e-5)
+    assert not (run / "confusion.csv").exists()  # labels do not exclude each other
+
+
+@pytest.mark.slow  # trains
+def test_a_run_of_numbers_has_no_classes(leyden, tmp_path):
+    (tmp_path / "own.csv").write_text(
+        "\n".join(["a,b", *(f"{n * 7 % 40},{n}.5" for n in range(60))])
+    )
+    words = ("data=table", "data.path=own.csv", "data.target=b", "task=regression")
+    words += ("network=table_mlp", "trainer.max_epochs=1", "logger=null", "trainer=cpu")
+    assert leyden("train", *words).code == 0
+    (run,) = tmp_path.glob("runs/own/*")
+
+    done = leyden("evaluate", f"run={run}")
+
+    assert done.code == 0, done.err
+    assert "classes of" not in done.err
+    assert not (run / "classes.csv").exists()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from leyden.cli.main import COMMANDS, main
-from leyden.config.compose import groups
+from leyden.config.options import groups
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -243,6 +243,8 @@ def test_standard_output_may_be_closed(tmp_path):
         (["train", "data=penguins", "data.path=nowhere.csv"], 2),
         (["train", "-m", "data=penguins", "data.path=nowhere.csv,elsewhere.csv"], 2),
         (["train", "-m", "optimizer.lr=high,low"], 2),
+        (["train", "data=text_corpus", "data.root=.", "network=cnn"], 2),
+        (["train", "data=text_corpus", "data.root=.", "task=ctc"], 2),
         (["train", "run=nowhere"], 2),
         (["evaluate", "run=nowhere"], 2),
         (["predict", "run=nowhere", "input=a.png"], 2),

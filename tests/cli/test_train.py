@@ -321,21 +321,35 @@ def test_a_wrong_value_in_a_runs_own_file_names_the_file(leyden, own_run):
         (["network=cnn", "network.channels=[0]"], "network: "),
     ],
 )
-def test_a_run_that_fails_says_why(words, expected, leyden, tmp_path):
+def test_a_run_that_fails_before_training_says_why_and_leaves_no_folder(
+    words, expected, leyden, tmp_path
+):
     done = leyden("train", *QUICK, *words)
 
     assert done.code == 2, done.err
     assert expected in done.err
-    found = status(only_run(tmp_path))
-    assert found["state"] == "failed"
-    assert found["error"]
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_folder_that_held_something_stays_if_a_run_in_it_fails(leyden, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").touch()
+
+    done = leyden("train", *QUICK, "network=cnn", "network.channels=[0]", "hydra.run.dir=mine")
+
+    assert done.code == 2, done.err
+    assert (tmp_path / "mine/notes.txt").is_file()
+    assert status(tmp_path / "mine")["state"] == "failed"
 
 
 def test_a_failed_run_can_be_fixed_and_continued(leyden, tmp_path):
-    assert leyden("train", *QUICK, "monitor=val/los").code == 2
+    words = ("monitor=val/los", "mode=min", "callbacks.checkpoint.save_every_steps=1")
+    assert leyden("train", *QUICK, *words).code == 2
     run = only_run(tmp_path)
+    assert status(run)["state"] == "failed"
+    assert status(run)["error"]
 
-    done = leyden("train", f"run={run}", "monitor=val/loss")
+    done = leyden("train", f"run={run}", "monitor=val/loss", "mode=null")
 
     assert done.code == 0, done.err
     assert status(run)["state"] == "finished"

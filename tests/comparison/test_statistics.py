@@ -14,6 +14,7 @@ from leyden.comparison.statistics import (
     summarise,
     t_quantile,
     t_tails,
+    wilson,
 )
 
 
@@ -23,6 +24,25 @@ def folds(*scores: float) -> Scores:
 
 def seeds(*scores: float) -> Scores:
     return {Replicate(seed=seed): score for seed, score in enumerate(scores)}
+
+
+# Newcombe 1998 (doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E), table I.
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_score_intervals_of_the_table(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(trials - successes, trials) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_no_trials_have_no_interval() -> None:
+    assert all(map(math.isnan, wilson(0, 0)))
 
 
 # NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2: upper critical values.

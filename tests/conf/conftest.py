@@ -95,7 +95,7 @@ def speech_text(root: Path) -> list[str]:
     audio_folder(root)
     rows = [f"{name}/{n}.wav,{name}" for name in ("rain", "wind") for n in range(20)]
     (root / "manifest.csv").write_text("\n".join(["path,transcript", *rows]))
-    return [f"data.path={root}/manifest.csv", "task=ctc"]
+    return [f"data.path={root}/manifest.csv"]
 
 
 def syllables(root: Path, marks: str) -> list[str]:
@@ -114,7 +114,7 @@ def mandarin_tones(root: Path) -> list[str]:
 
 
 def mandarin_strings(root: Path) -> list[str]:
-    return [*syllables(root, " "), "data.strings=100", "task=ctc"]
+    return [*syllables(root, " "), "data.strings=100"]
 
 
 def fashion_mnist(root: Path) -> list[str]:
@@ -132,13 +132,13 @@ def text_corpus(root: Path) -> list[str]:
     lines = [f"line {index} of the only text, {'la ' * (index % 7)}" for index in range(200)]
     (root / "song.txt").write_text("\n".join(lines))
     sizes = ["data.passage_characters=80", "data.cleaning.near_duplicates=false"]
-    return [f"data.root={root}/song.txt", "task=language_modelling", *sizes]
+    return [f"data.root={root}/song.txt", *sizes]
 
 
 def docstrings(root: Path) -> list[str]:
     for index in range(40):
         (root / f"module_{index}.py").write_text(f'"""Does task {index} and {index + 1}."""')
-    return [f"data.root={root}", "task=language_modelling"]
+    return [f"data.root={root}"]
 
 
 def spam(root: Path) -> list[str]:

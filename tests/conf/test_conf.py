@@ -11,21 +11,19 @@ from omegaconf import OmegaConf
 
 import shipped
 from leyden.config.check import check
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    CONF,
-    Config,
-    compose,
-    freeze,
-    keys,
-    to_plain,
-    with_overrides,
-)
+from leyden.config.compose import CONF, Config, compose, freeze, keys, to_plain, with_overrides
+from leyden.config.fitting import networks_for
 from leyden.config.nodes import target_nodes
+from leyden.config.options import ACROSS_GROUPS
 
 OPTIONS = [f"{group}={option}" for group, options in shipped.OPTIONS.items() for option in options]
 SHARED = [path.relative_to(CONF).as_posix() for path in sorted(CONF.rglob("_*.yaml"))]
-FILES = ["train.yaml", *(f"{option.replace('=', '/')}.yaml" for option in OPTIONS), *SHARED]
+FILES = [
+    "train.yaml",
+    "choices.yaml",
+    *(f"{option.replace('=', '/')}.yaml" for option in OPTIONS),
+    *SHARED,
+]
 WITHIN = {g: options for g, options in shipped.OPTIONS.items() if g not in ACROSS_GROUPS}
 
 
@@ -63,8 +61,22 @@ def composed(option: str) -> Config:
 @functools.cache
 def frozen(option: str) -> Config:
     """Freeze a composed config, which tests share and must not change."""
-    given = missing(option)
+    given = [*missing(option), *data_for(option)]
     return freeze(compose([option, *given]) if given else composed(option))
+
+
+def data_for(option: str) -> list[str]:
+    """Return an override that chooses data for a network that does not take the digits."""
+    group, _, network = option.partition("=")
+    if group != "network" or network in networks_for(to_plain(composed(""))["data"]):
+        return []
+    found = (data for data in shipped.OPTIONS["data"] if network in networks_for(node_of(data)))
+    return [f"data={next(found)}"]
+
+
+@functools.cache
+def node_of(data: str) -> dict[str, Any]:
+    return to_plain(composed(f"data={data}"))["data"]
 
 
 def test_all_files_are_found() -> None:
@@ -130,8 +142,9 @@ def accepted(target: Any) -> set[str]:
 @pytest.mark.parametrize(("old", "new"), SWAPS)
 def test_swapping_leaves_no_key_behind(old: str, new: str) -> None:
     swapped = with_overrides(frozen(old), [new, *missing(new)])
-    if new.startswith("task="):
-        swapped.loss = frozen(new).loss  # composition adds the loss of the task
+    for group in ("data", "network", "task", "loss"):  # composition chooses those that fit
+        if not new.startswith(f"{group}="):
+            swapped[group] = frozen(new)[group]
 
     assert set(keys(swapped)) == set(keys(frozen(new)))
     assert swapped == frozen(new)

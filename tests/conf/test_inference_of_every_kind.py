@@ -11,7 +11,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 
 import shipped
 from leyden.config.compose import compose, freeze
-from leyden.config.origins import options_that_accept
+from leyden.config.fitting import networks_that_take
 from leyden.runs.folder import RunFolder
 from leyden.serving.artefact import read_artefact
 from leyden.serving.export import export
@@ -38,7 +38,7 @@ def served(kind, tmp_path):
     data = build_data(freeze(compose(kind)))
     data.prepare_data()
     data.setup()
-    network = min(options_that_accept("network", data.network_sizes()))
+    network = min(networks_that_take(data.network_sizes()))
     train(freeze(compose([*DEBUG, *kind, f"network={network}"])), RunFolder(tmp_path / "run"))
     export(str(tmp_path / "run"), tmp_path / "network")
     command = [sys.executable, "-m", "leyden", "serve", "port=0", f"export={tmp_path}/network"]

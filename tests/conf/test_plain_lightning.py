@@ -28,7 +28,7 @@ def data(kind: list[str]) -> DataModule:
 @pytest.fixture(scope="module")
 def config(kind: list[str], data: DataModule) -> Config:
     """Return a config with the first network for this kind of data."""
-    short = ["task.new_tokens=2"] if "task=language_modelling" in kind else []
+    short = ["task.new_tokens=2"] if kind[0] in ("data=docstrings", "data=text_corpus") else []
     for network in OPTIONS["network"]:
         config = freeze(compose([*kind, *short, f"network={network}"]))
         try:

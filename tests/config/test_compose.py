@@ -8,13 +8,13 @@ from leyden.config.compose import (
     compose,
     freeze,
     from_plain,
-    groups,
     keys,
     load,
     save,
     to_plain,
     with_overrides,
 )
+from leyden.config.options import groups
 from leyden.errors import UserError
 
 

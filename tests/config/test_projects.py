@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from leyden.config import projects
-from leyden.config.compose import compose, groups
+from leyden.config.compose import compose
+from leyden.config.options import groups
 from leyden.config.projects import find_projects
 from leyden.config.static.targets import resolve
 from leyden.errors import UserError
@@ -56,7 +57,7 @@ def test_options_of_a_project_are_known_and_come_first(write: str) -> None:
 
     assert {"gauge", "mlp"} <= set(groups()["network"])
     assert compose(["network=gauge"]).network.depth == 3
-    assert compose([]).network.depth == 7
+    assert compose(["network=cnn"]).network.depth == 7
 
 
 @pytest.mark.parametrize("file", ["config.yaml", "meta.pt", "best.ckpt", "checkpoints/last.ckpt"])

@@ -220,6 +220,15 @@ def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
         leyden.load(tmp_path / "network")
 
 
+def test_a_graph_of_torch_needs_no_package_of_onnx(run, tmp_path, monkeypatch):
+    for name in ("onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    record = export(str(run), tmp_path / "network", form="pt2")
+
+    assert list(record["versions"]) == ["leyden", "torch"]
+
+
 def test_weights_alone_rebuild_the_network(run, exported, digit, tmp_path):
     folder = tmp_path / "network"
     record = export(str(run), folder, form="safetensors")

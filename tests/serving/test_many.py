@@ -174,10 +174,10 @@ def test_what_would_mix_or_replace_results_is_refused(predict, monkeypatch, tmp_
     with pytest.raises(KeyboardInterrupt):
         predict("cut.csv")
 
-    with pytest.raises(UserError, match=r"cut\.csv\.partial was begun with other options"):
+    with pytest.raises(UserError, match=r"cut\.csv\.partial was started with other options"):
         predict("cut.csv", top=2)
     os.utime(tmp_path / "rows.csv", (1, 1))
-    with pytest.raises(UserError, match=r"was begun with other inputs\. .* remove the folder"):
+    with pytest.raises(UserError, match=r"was started with other inputs\. .* remove the folder"):
         predict("cut.csv")
     assert done.exists()
 

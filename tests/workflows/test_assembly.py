@@ -27,6 +27,17 @@ def test_unsupported_settings_are_refused(word, expected, leyden):
     assert expected is None or expected in refused.err
 
 
+@pytest.mark.parametrize("cache", [".", "pets", "pets/cache"])
+def test_a_cache_among_the_files_of_the_data_is_refused(cache, leyden, tmp_path):
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+
+    refused = leyden("train", "data=image_folder", "data.root=pets", f"data.cache_dir={cache}")
+
+    assert refused.code == 2
+    assert "the folder of its own cache" in refused.err
+    assert [each.name for each in (tmp_path / "pets").iterdir()] == ["cat"]
+
+
 def test_clipping_with_a_fused_optimizer_in_float16_is_refused(leyden):
     words = ("network=linear", "trainer.gradient_clip_val=1", "trainer.max_epochs=1")
 

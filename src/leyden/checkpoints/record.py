@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEY = "leyden"
 """Key of the record in a checkpoint."""
@@ -33,7 +34,7 @@ class Learned:
     """
 
     data: dict[str, Any]
-    weights: dict[str, Tensor]
+    weights: "dict[str, Tensor]"
 
 
 def read_config(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,10 +68,12 @@ def read_learned(checkpoint: Mapping[str, Any]) -> list[Learned]:
 
 
 def _read_one(entries: Mapping[str, Any]) -> Learned:
+    import torch  # slow, and those who list runs need only the keys
+
     check_types({"data": dict, "state_dict": dict}, entries)
     data, weights = entries["data"], entries["state_dict"]
     check_types({"class_names": list, "statistics": dict, "target_counts": dict}, data)
-    check_types(dict.fromkeys(weights, Tensor), weights)
+    check_types(dict.fromkeys(weights, torch.Tensor), weights)
     named = {f"class_names[{number}]": name for number, name in enumerate(data["class_names"])}
     check_types(dict.fromkeys(named, str), named)
     return Learned(data=data, weights=weights)

@@ -90,8 +90,8 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
 
 
 def _is_root_key(key: str) -> bool:
-    try:  # Hydra, which some commands do not need
-        from leyden.config.compose import root_keys
+    try:  # PyYAML, which some commands do not need
+        from leyden.config.options import root_keys
     except ModuleNotFoundError:  # there is no config without it
         return False
     return key in root_keys()

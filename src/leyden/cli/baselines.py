@@ -7,7 +7,7 @@ from functools import partial
 
 from leyden.cli.arguments import split
 from leyden.cli.hydra_jobs import Job, compose_and_check, run_one
-from leyden.cli.train import import_torch, log_to
+from leyden.cli.train import import_torch, log_choice, log_to
 from leyden.comparison.results import read_results
 from leyden.comparison.table import RANKING, as_text, rank, write_csv
 from leyden.config.origins import convert_errors
@@ -58,6 +58,7 @@ def _run_job(job: Job, *, folds: int | None, repeats: int) -> None:
     from leyden.comparison.baselines.run import run_baselines
 
     log_to(job.folder)
+    log_choice(job)
     run_baselines(job.config, job.folder.path, folds=folds, repeats=repeats)
     rows = rank(read_results(job.folder.path))
     write_csv(rows, job.folder.path / RANKING)

@@ -89,6 +89,9 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "baselines": {"folds": (), "repeats": ()},
     "calibrate": {"run": (), "threshold": ("accuracy", "balanced_accuracy", "f1")},
     "report": {"path": (), "confirm": ()},
+    "explain": {"run": ()},
+    "schema": {"to": ()},
+    "runs": {"path": (), "sort": ("time", "size"), "clean": ("failed",)},
     "evaluate": {"run": (), "changed_data": ("allow",)},
     "predict": {
         "run": (),
@@ -112,6 +115,9 @@ COMMAND_KEYS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "consolidate": {"run": (), "to": ()},
 }
 """Own keys of each command, with their values if there are only a few."""
+
+WITHOUT_CONFIG = ("consolidate", "report", "runs", "schema", "serve")
+"""Commands that take no overrides of a config."""
 
 FLAGS = {
     "train": ("--cfg", "--help", "--rerun", "-m"),
@@ -175,7 +181,9 @@ def _of_command(command: str, before: Sequence[str], word: str) -> Iterator[str]
     yield from (f"{flag} " for flag in FLAGS.get(command, ("--help",)))
     if command == "predict":
         yield from _paths(word)
-    if command not in ("consolidate", "report", "serve"):
+    if command == "explain" and all("=" in each for each in before):
+        yield from (f"{each[:-1]} " if each[-1] == "=" else each for each in _keys(before, word))
+    elif command not in WITHOUT_CONFIG:
         yield from _keys(before, word)
 
 
@@ -187,7 +195,8 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
         if key in ("run", "path", "input", "to", "export", "keys", "output") and not runs:
             yield from _paths(value)
         return
-    from leyden.config.compose import groups, path_keys_of_options, select  # imports Hydra
+    from leyden.config.compose import select  # imports Hydra
+    from leyden.config.options import groups, path_keys_of_options
 
     name = key.lstrip("+~")
     if name.startswith("data.") and name in path_keys_of_options():
@@ -204,7 +213,8 @@ def _values(command: str, key: str, value: str, before: Sequence[str]) -> Iterat
 
 def _keys(before: Sequence[str], word: str) -> Iterator[str]:
     """Yield groups and keys up to the next dot, with the + or ~ at the start of the word."""
-    from leyden.config.compose import ACROSS_GROUPS, groups, keys  # imports Hydra
+    from leyden.config.compose import keys  # imports Hydra
+    from leyden.config.options import ACROSS_GROUPS, groups
 
     prefix = word[: len(word) - len(word.lstrip("+~"))]
     depth = word.count(".") + 1
@@ -218,7 +228,8 @@ def _keys(before: Sequence[str], word: str) -> Iterator[str]:
 
 def _config(before: Sequence[str]) -> Any:
     """Compose the config of the options chosen so far, or read that of the run."""
-    from leyden.config.compose import compose, groups, load
+    from leyden.config.compose import compose, load
+    from leyden.config.options import groups
     from leyden.config.origins import convert_errors
     from leyden.config.shorthands import expand_shorthands
     from leyden.runs.folder import find_run

@@ -11,7 +11,7 @@ from io import StringIO
 from leyden.cli.arguments import MOST, Arguments, split
 from leyden.cli.hydra_jobs import Job, run_one
 from leyden.cli.sweeps import OWN_KEYS, compose_one, expand_seeds, refuse_own_keys
-from leyden.cli.train import import_torch, join_pool, log_to, wants_resume
+from leyden.cli.train import import_torch, join_pool, log_choice, log_to, tidily, wants_resume
 from leyden.comparison.folds import as_text, write_intervals
 from leyden.config.check import check, forget_sources
 from leyden.config.compose import Config
@@ -102,7 +102,7 @@ def _start(arguments: Arguments) -> None:
     if resume and (unfinished := _earlier(whole, plan, finished=False)):
         _crossval(whole, unfinished, plan)
     else:
-        run_one(config, source, run_each)
+        run_one(config, source, tidily(run_each))
 
 
 def _continue(chosen: str, arguments: Arguments) -> None:
@@ -172,6 +172,8 @@ def run_job(job: Job, *, plan: Plan, resume: bool = False) -> float | None:
     place = None if earlier is None else earlier.path
     if not folder.config.exists():
         folder.write_job(job.overrides, number=job.number, run=place)
+    log_to(earlier or folder, quiet=sweeping)
+    log_choice(job)
     return _crossval(config, earlier or folder, plan, quiet=sweeping)
 
 

@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra import initialize_config_dir
+from hydra import main
 from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -20,8 +18,10 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from leyden.config.check import check, check_paths
-from leyden.config.compose import ROOT_CONFIG, Config, compose, config_dir, freeze, without_hydra
+from leyden.config.check import check, check_paths, check_targets
+from leyden.config.choosing import REASON
+from leyden.config.compose import Config, compose, config_dir, freeze, hydra_started, without_hydra
+from leyden.config.options import ROOT_CONFIG
 from leyden.config.origins import composed_origin
 from leyden.errors import UserError
 from leyden.runs.folder import RunFolder
@@ -41,6 +41,7 @@ class Job:
             of the command.
         launcher: Option of ``hydra/launcher`` that started the job.
         number: Index of the job in its sweep; ``None`` outside a sweep.
+        choice: Options that were chosen for its data, and why; an empty string if none were.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Job:
     overrides: Mapping[str, Any]
     launcher: str
     number: int | None
+    choice: str = ""
 
 
 Run = Callable[[Job], float | None]
@@ -66,7 +68,7 @@ def compose_and_check(overrides: Sequence[str]) -> tuple[Config, Config]:
     """
     source = compose(overrides, with_hydra=True)
     config = freeze(without_hydra(source))
-    _check(config, overrides, source.hydra.runtime.choices)
+    _check(config, overrides)
     return config, source
 
 
@@ -81,7 +83,7 @@ def run_one(config: Config, source: Config, run: Run) -> None:
     This is ``Hydra.run`` without composing the config again; see ``compose_and_check``.
     """
     source.hydra.mode = RunMode.RUN
-    with _errors_raised() as refused, initialize_config_dir(config_dir(), version_base="1.3"):
+    with _errors_raised() as refused, hydra_started() as hydra:
         callbacks = Callbacks(source)
         callbacks.on_run_start(config=source, config_name=ROOT_CONFIG)
         done = run_job(
@@ -89,7 +91,7 @@ def run_one(config: Config, source: Config, run: Run) -> None:
             source,
             job_dir_key="hydra.run.dir",
             job_subdir_key=None,
-            hydra_context=HydraContext(GlobalHydra.instance().config_loader(), callbacks),
+            hydra_context=HydraContext(hydra.config_loader, callbacks),
         )
         callbacks.on_run_end(config=source, config_name=ROOT_CONFIG, job_return=done)
         _ = done.return_value  # raises the error of a failed job
@@ -98,22 +100,20 @@ def run_one(config: Config, source: Config, run: Run) -> None:
 def run_hydra(run: Run) -> None:
     """Run Hydra's own command line on ``sys.argv``, as for ``--cfg`` and its other flags."""
     with _errors_raised() as refused:
-        _run_main(partial(_run_job, run=run, refused=refused))
+        task = partial(_run_job, run=run, refused=refused)
+        main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(task)()
 
 
-def run_sweep(task: Callable[[Config], float | None]) -> None:
-    """Run Hydra's sweeper on ``sys.argv``.
+def run_sweep(overrides: Sequence[str], task: Callable[[Config], float | None]) -> None:
+    """Run Hydra's sweeper.
 
     Args:
+        overrides: Overrides, some of them with several values.
         task: Runs one job, given its config as composed. If it raises, the other jobs of its batch
             run before the sweep ends.
     """
-    with _errors_raised():
-        _run_main(task)
-
-
-def _run_main(task: Callable[[Config], float | None]) -> None:
-    hydra.main(config_path=config_dir(), config_name=ROOT_CONFIG, version_base="1.3")(task)()
+    with _errors_raised(), hydra_started() as hydra:
+        hydra.multirun(ROOT_CONFIG, task, [*overrides, "hydra.mode=MULTIRUN"])
 
 
 def _run_job(
@@ -148,7 +148,7 @@ def current_job(source: Config, config: Config | None = None) -> Job:
     settings = HydraConfig.get()
     if config is None:
         config = freeze(source)
-        _check(config, settings.overrides.task, settings.runtime.choices)
+        _check(config, settings.overrides.task)
     folder, overrides, number = current_place()
     return Job(
         config=config,
@@ -156,6 +156,7 @@ def current_job(source: Config, config: Config | None = None) -> Job:
         overrides=overrides,
         launcher=settings.runtime.choices["hydra/launcher"],
         number=number,
+        choice=settings.runtime.choices.get(REASON, ""),
     )
 
 
@@ -199,10 +200,11 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
     return {override.key_or_group: override.value() for override in parse(overrides)}
 
 
-def _check(config: Config, overrides: Sequence[str], choices: Mapping[str, str | None]) -> None:
-    origin = partial(composed_origin, overrides=overrides, choices=choices)
+def _check(config: Config, overrides: Sequence[str]) -> None:
+    origin = partial(composed_origin, overrides=overrides)
     check(config, origin=origin)
     check_paths(config, origin=origin)
+    check_targets(config, origin=origin)
 
 
 @contextmanager

@@ -24,6 +24,9 @@ COMMANDS = {
     "calibrate": "fit the probabilities of a finished run to the frequencies of the classes",
     "export": "write a finished run as a folder that predicts without torch",
     "serve": "answer requests over HTTP with an export or a run",
+    "runs": "list runs and sweeps, name the best, and remove failed starts",
+    "explain": "print what a key of the config is, and which file and line has set it",
+    "schema": "write JSON schemas of conf/, by which editors complete and check its files",
     "consolidate": "write one ordinary checkpoint file from a sharded one",
     "completion": "print a script for tab completion in bash, zsh or fish",
 }

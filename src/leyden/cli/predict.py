@@ -14,6 +14,7 @@ from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
 
 if TYPE_CHECKING:
+    from leyden.data.parts import Keep
     from leyden.serving.predictor import Predictor
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [KEY=VALUE …]
@@ -92,7 +93,7 @@ def _destination(arguments: Arguments) -> tuple[str, Path | None]:
     return suffix, file
 
 
-def _columns(arguments: Arguments) -> Any:
+def _columns(arguments: Arguments) -> "Keep":
     """Return the columns to keep."""
     given = arguments.own.get("columns", [])
     names = [name.strip() for value in given for name in value.split(",") if name.strip()]

@@ -35,7 +35,14 @@ from leyden.cli.hydra_jobs import (
 from leyden.comparison.results import SWEEP, Result, read_result, read_results
 from leyden.comparison.table import RANKING, as_text, as_word, rank, write_csv
 from leyden.config.check import LARGEST_SEED
-from leyden.config.compose import Config, compose, to_plain, without_hydra, without_places
+from leyden.config.compose import (
+    Config,
+    choose_for,
+    compose,
+    to_plain,
+    without_hydra,
+    without_places,
+)
 from leyden.config.shorthands import quote
 from leyden.errors import UserError, describe, first_line
 from leyden.printable import printable
@@ -145,7 +152,9 @@ def compose_one(
     words = [*arguments.bare, *more, *arguments.overrides]
     if any(word.startswith("-") for word in arguments.bare):
         refuse_own_keys(arguments)
-        sys.argv = ["leyden", *words]  # which Hydra reads
+        chosen = choose_for([*more, *arguments.overrides]).words
+        # Hydra reads these.
+        sys.argv = ["leyden", *arguments.bare, *chosen, *more, *arguments.overrides]
         run_hydra(run)
         return None
     config, source = compose_and_check(words)
@@ -180,9 +189,9 @@ def sweep(arguments: Arguments, run: Run, *, kind: str, resume: bool) -> None:
     _claim(found)
     count = None if found.jobs is None else len(found.jobs)
     print(f"sweep folder: {os.path.relpath(found.folder)}", flush=True)
-    sys.argv = ["leyden", *arguments.bare, *_words_for_hydra(found)]  # which Hydra reads
     with stopped_by_signals(), _watched(found, count):
-        run_sweep(partial(_run_job, run=run, retries=retries, count=count))
+        task = partial(_run_job, run=run, retries=retries, count=count)
+        run_sweep(_words_for_hydra(found), task)
     _finish(found.folder, count)
 
 

@@ -9,7 +9,7 @@ from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
-from leyden.cli.hydra_jobs import Job, run_one, values_of
+from leyden.cli.hydra_jobs import Job, Run, run_one, values_of
 from leyden.cli.logs import append_to, tame_lightning
 from leyden.cli.startup import importing
 from leyden.cli.sweeps import OWN_KEYS, compose_one, expand_seeds, is_sweep, refuse_own_keys
@@ -20,6 +20,7 @@ from leyden.config.origins import convert_errors
 from leyden.config.shorthands import expand_shorthands
 from leyden.errors import UserError
 from leyden.ranks.environment import die_with_launcher, is_launched, rank
+from leyden.runs.failed_starts import removed_if_it_fails
 from leyden.runs.fixed_keys import claim
 from leyden.runs.folder import RUNS, RunFolder, existing_folder, new_folder, newest_run
 from leyden.runs.provenance import record_command
@@ -132,11 +133,12 @@ def _repeat(arguments: Arguments, *, jobs: "Jobs | None") -> None:
     source = _existing_run(arguments.required("run", example))
     config = load_config(source, arguments.overrides)
     folder = new_folder(config)
-    log_to(folder)
-    overrides = source.read_job().get("overrides", {})
-    folder.write_job(overrides | values_of(arguments.overrides))
-    log.info("repeating %s", source.path)
-    _train(config, folder, jobs=jobs)
+    with removed_if_it_fails(folder):
+        log_to(folder)
+        overrides = source.read_job().get("overrides", {})
+        folder.write_job(overrides | values_of(arguments.overrides))
+        log.info("repeating %s", source.path)
+        _train(config, folder, jobs=jobs)
 
 
 def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
@@ -150,7 +152,17 @@ def _start(arguments: Arguments, *, resume: bool, jobs: "Jobs | None") -> None:
         log_to(unfinished)
         _train(config, unfinished, jobs=jobs)
     else:
-        run_one(config, source, run_each)
+        run_one(config, source, tidily(run_each))
+
+
+def tidily(run: Run) -> Run:
+    """Return a function that runs a job, and removes its folder if nothing was trained in it."""
+
+    def run_tidily(job: Job) -> float | None:
+        with removed_if_it_fails(job.folder):
+            return run(job)
+
+    return run_tidily
 
 
 def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> float | None:
@@ -167,6 +179,7 @@ def run_job(job: Job, *, resume: bool = False, jobs: "Jobs | None" = None) -> fl
     config, folder = job.config, job.folder
     sweeping = job.number is not None
     log_to(folder, quiet=sweeping)
+    log_choice(job)
     if job.launcher == "joblib":
         join_pool(config)
     if resume and not folder.config.exists() and (earlier := _earlier(job)):
@@ -223,6 +236,12 @@ def log_to(folder: RunFolder, *, quiet: bool = False) -> None:
     """Log to a run folder, which may come from someone else."""
     folder.refuse_links_and_pipes()
     append_to(folder.log, quiet=quiet)
+
+
+def log_choice(job: Job) -> None:
+    """Log which options were chosen for the data of a job, and why."""
+    if job.choice:
+        log.info("chosen: %s", job.choice)
 
 
 def _monitored(config: Config, folder: RunFolder) -> float | None:

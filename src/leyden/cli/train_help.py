@@ -5,13 +5,15 @@ from textwrap import fill, indent
 
 from omegaconf import OmegaConf
 
-from leyden.config.compose import compose, groups
+from leyden.config.compose import compose
+from leyden.config.options import groups
 from leyden.config.projects import conf_folders
 
 USAGE = """usage: leyden train [GROUP=OPTION …] [KEY=VALUE …]
 
 Trains a network, then tests its best checkpoint. Without arguments, it trains a small CNN on
-handwritten digits with AdamW and a one-cycle schedule.
+handwritten digits with AdamW and a one-cycle schedule. The network and the task follow from the
+data unless they are given.
 
   run=RUN       continue this run in its own folder; with --rerun, repeat it in a new one
   resume=auto   continue the newest unfinished run or sweep of this config, or start a new one

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
 LEVEL = 0.95
@@ -191,6 +191,31 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(p * (len(tested) - rank), 1.0))
         adjusted[test] = largest
     return adjusted
+
+
+def wilson(successes: float, trials: float, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the score interval of a proportion, which also holds near 0 and 1.
+
+    Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference"
+    (doi:10.1080/01621459.1927.10502953), without correction for continuity.
+
+    Args:
+        successes: Number of successes.
+        trials: Number of independent trials; both ends are NaN if it is 0.
+        level: Confidence level, in (0, 1).
+
+    Example:
+        >>> low, high = wilson(9, 10)
+        >>> round(low, 4), round(high, 4)
+        (0.5958, 0.9821)
+    """
+    if not trials:
+        return math.nan, math.nan
+    share, squared = successes / trials, NormalDist().inv_cdf((1 + level) / 2) ** 2
+    middle = share + squared / (2 * trials)
+    margin = math.sqrt(squared / trials * (share * (1 - share) + squared / (4 * trials)))
+    whole = 1 + squared / trials
+    return max((middle - margin) / whole, 0.0), min((middle + margin) / whole, 1.0)
 
 
 def t_tails(t: float, degrees: float) -> float:

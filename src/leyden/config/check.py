@@ -7,19 +7,12 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from leyden.config.compose import (
-    NODES,
-    OF_TASK,
-    SCALARS,
-    Config,
-    groups,
-    keys,
-    root_keys,
-    select,
-    to_plain,
-)
+from leyden.config.choosing import look_at
+from leyden.config.compose import NODES, OF_TASK, SCALARS, Config, keys, select, to_plain
 from leyden.config.data_paths import path_keys
+from leyden.config.fitting import learned_by, misfit, sizes_of, takes, tasks_that_learn
 from leyden.config.nodes import Node, is_node, target_nodes, value_at
+from leyden.config.options import groups, root_keys
 from leyden.config.static.sources import find_module
 from leyden.config.static.targets import bind, is_of_lightning, resolve, stays_in_run_folder
 from leyden.errors import FaultyKeyError, UserError, did_you_mean, near, unexpected
@@ -54,6 +47,15 @@ COLLECTIONS = ("callbacks", "logger")
 
 MACHINE = ("trainer", "callbacks", "logger")
 """Keys below which classes of Lightning are allowed, as they write files and start processes."""
+
+TARGETS = {
+    "class": "one class per row",
+    "number": "one number per row",
+    "labels": "any number of labels per row",
+    "transcript": "transcripts",
+    "none": "texts without targets",
+}
+"""What a task learns, by the kind of its targets."""
 
 Origin = Callable[[str], str]
 """Returns which file or override has set a dotted key; an empty string if unknown."""
@@ -95,6 +97,8 @@ def check(
     for where, own, node in target_nodes(links, values):
         with _setter_named(origin, f"{where}._target_"):
             _check_node(where, node, is_chosen=partial(is_chosen, where, own))
+    with _setter_named(origin):
+        _check_fit(values.get("network"), values.get("data"))
 
 
 def _origin_of_link(links: Node, origin: Origin, key: str) -> str:
@@ -118,6 +122,33 @@ def check_paths(config: Config, *, origin: Origin = lambda key: "") -> None:  # 
             path = select(config, key)
             if isinstance(path, str) and not exists(path):
                 raise FaultyKeyError(key, f"{path} does not exist.{_near_path(Path(path))}")
+
+
+def check_targets(config: Config, *, origin: Origin = lambda key: "") -> None:  # noqa: ARG005
+    """Raise if a quick look at the data finds other targets than those that the task learns.
+
+    Args:
+        config: Frozen config.
+        origin: Function that returns where a key was set, for messages.
+
+    Raises:
+        UserError: If the targets are others, or the source cannot be read.
+    """
+    values = to_plain(config, resolve=True)
+    look, learned = look_at(values["data"]), learned_by(values["task"])
+    if look is None or None in (look.target, learned) or look.target == learned:
+        return
+    assert look.target is not None
+    fitting = " or ".join(f"task={name}" for name in tasks_that_learn(look.target))
+    name = values["task"]["_target_"].rpartition(".")[2]
+    is_open = look.decided_by and learned in ("class", "number")
+    otherwise = f"; or give {look.decided_by}={learned}" if is_open else ""
+    with _setter_named(origin):
+        raise FaultyKeyError(
+            "task",
+            f"{name} learns {TARGETS[str(learned)]}, but {look.reason}. Choose a task for such "
+            f"targets: {fitting or 'none in conf/task/ is'}{otherwise}.",
+        )
 
 
 def _near_path(path: Path) -> str:
@@ -249,6 +280,14 @@ def _check_node(where: str, node: Node, *, is_chosen: Callable[[], bool]) -> Non
             f"{where.rpartition('.')[0]}=OPTION or {where}={{_target_: …}} in this command; "
             f"otherwise, give {where}=null."
         )
+
+
+def _check_fit(network: Any, data: Any) -> None:
+    """Refuse a network that does not take the sizes of the data, if their class names them."""
+    sizes = sizes_of(data) if is_node(network) and is_node(data) else None
+    if sizes is not None and not takes(network, sizes):
+        target = resolve(network["_target_"])
+        raise misfit(target.canonical.rpartition(".")[2], target.signature.parameters, sizes)
 
 
 def forget_sources() -> None:

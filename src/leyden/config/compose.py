@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
@@ -17,20 +20,20 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from leyden.config import source_names
+from leyden.config.choosing import Choice, ChoosingLoader
 from leyden.config.data_paths import path_keys
 from leyden.config.links import DEEPEST, LARGEST, follow_links, holds_only_links
 from leyden.config.nodes import is_node
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, groups
 from leyden.config.projects import CONF, conf_folders
 from leyden.errors import UserError, did_you_mean, first_line, near
 from leyden.files import write_aside
 
+source_names.register()
+
 Config = DictConfig
 """Type of a config, for modules that do not import OmegaConf."""
-
-ROOT_CONFIG = "train"
-
-ACROSS_GROUPS = ("experiment", "debug")
-"""Groups whose options set keys of other groups."""
 
 OF_TASK = ("network", "loss", "parameter_groups", "optimizer", "scheduler")
 """Keys of nodes that only the task uses, by links such as ``${loss}``."""
@@ -71,59 +74,47 @@ def config_dir() -> str:
 def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> Config:
     """Compose ``conf/train.yaml`` as the command line does.
 
+    The network and the task are chosen for the data if neither an override nor a file names them.
+
     Args:
         overrides: Overrides, as on the command line.
         with_hydra: Whether to keep Hydra's own node.
 
     Raises:
+        UserError: If the source of the data cannot be read to choose a network and a task.
         hydra.errors.HydraException: If an override is invalid; ``origins.worded`` converts it to a
             ``UserError``.
     """
-    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
+    with hydra_started():
         return hydra_compose(ROOT_CONFIG, list(overrides), return_hydra_config=with_hydra)
+
+
+def choose_for(overrides: Sequence[str]) -> Choice:
+    """Choose the options that ``compose`` adds to overrides, some of which may have many values.
+
+    Raises:
+        UserError: If the source of the data cannot be read, or no row of ``choices.yaml`` fits.
+        hydra.errors.HydraException: If an override is invalid.
+    """
+    with hydra_started() as hydra:
+        loader = hydra.config_loader
+        assert isinstance(loader, ChoosingLoader)
+        return loader.choose(overrides)
+
+
+@contextmanager
+def hydra_started() -> Iterator[Hydra]:
+    """Start Hydra for a block, with a loader that chooses the network and the task."""
+    with initialize_config_dir(config_dir=config_dir(), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.config_loader = ChoosingLoader(hydra.config_loader.get_search_path())
+        yield hydra
 
 
 def without_hydra(config: Config) -> Config:
     """Return a copy of a config without Hydra's own node."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-
-
-def config_files() -> dict[str, Path]:
-    """Map names such as ``network/cnn`` to files; files of projects take precedence."""
-    return {
-        file.relative_to(folder).with_suffix("").as_posix(): file
-        for folder in reversed(conf_folders())
-        for file in sorted(folder.rglob("*.yaml"))
-    }
-
-
-def read_option(name: str) -> dict[str, Any]:
-    """Read the file of an option such as ``network/cnn``; an empty dict if there is none."""
-    files = (folder / f"{name}.yaml" for folder in conf_folders())
-    file = next((file for file in files if file.is_file()), None)
-    return (yaml.safe_load(file.read_text()) if file else None) or {}
-
-
-def groups() -> dict[str, list[str]]:
-    """Map the config groups to their options; files whose names begin with ``_`` are none."""
-    found: dict[str, list[str]] = {}
-    for name in sorted(config_files()):
-        group, _, option = name.rpartition("/")
-        if group and not option.startswith("_"):
-            found.setdefault(group, []).append(option)
-    return found
-
-
-def path_keys_of_options() -> set[str]:
-    """Return the keys that are paths in any option of ``data``."""
-    options = (read_option(f"data/{option}") for option in groups()["data"])
-    return {key for option in options for key in path_keys(option)}
-
-
-def root_keys() -> set[str]:
-    """Return the top-level keys of a config: those of ``train.yaml`` and the groups."""
-    found = {*read_option(ROOT_CONFIG), *(group.partition("/")[0] for group in groups())}
-    return found - {"defaults", "hydra", *ACROSS_GROUPS}
 
 
 def freeze(config: Config) -> Config:

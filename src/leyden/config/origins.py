@@ -1,7 +1,7 @@
 """Origins of the values of a config, and hints for invalid overrides."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,51 +10,34 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from leyden.config.compose import (
-    ACROSS_GROUPS,
-    ROOT_CONFIG,
-    compose,
-    config_files,
-    groups,
-    hint_at,
-    read_option,
-    replaced_keys,
-    to_plain,
-)
+from leyden.config.compose import compose, hint_at, replaced_keys, to_plain
 from leyden.config.nodes import is_node, value_at
-from leyden.config.static.targets import accepts, resolve
+from leyden.config.options import ACROSS_GROUPS, ROOT_CONFIG, config_files, groups, layers
+from leyden.config.setters import COMMAND_LINE, find_choosers, find_setters, overrides_of
+from leyden.config.static.targets import resolve
 from leyden.errors import UserError, did_you_mean, first_line, near
 
 
-def composed_origin(
-    key: str, *, overrides: Sequence[str], choices: Mapping[str, str | None]
-) -> str:
-    """Return what has set a dotted key of a composed config: an override or a file of ``conf/``.
+def composed_origin(key: str, *, overrides: Sequence[str]) -> str:
+    """Return what has set a dotted key of a composed config: an override, or a file with its line.
 
     Args:
         key: Dotted key, such as ``network.dropout``; overrides of a key inside or around it count
             too.
         overrides: Overrides of the command line.
-        choices: Chosen option of each group, as Hydra records them.
     """
-    if override := _override_of(key, overrides):
-        return f"the override {override}"
-    path = key.split(".")
-    places = [(group, path) for group in reversed(ACROSS_GROUPS)]
-    places += [("/".join(path[:depth]), path[depth:]) for depth in range(len(path), 0, -1)]
-    setters = (
-        file
-        for group, inner in places
-        for option in _chosen(group, choices)
-        for file, node in _layers(f"{group}/{option}")
-        if value_at(node, inner, default=...) is not ...
-    )
-    return next(setters, f"conf/{ROOT_CONFIG}.yaml")
+    group = key.replace(".", "/")
+    choosers = find_choosers(group, overrides) if group in groups() else []
+    setters = [*choosers, *find_setters(key, overrides)]
+    if not setters:
+        return f"conf/{ROOT_CONFIG}.yaml"
+    last = setters[-1]
+    return f"the override {last.text}" if last.place == COMMAND_LINE else last.place
 
 
 def frozen_origin(key: str, *, overrides: Sequence[str], path: Path) -> str:
     """Return what has set a dotted key of a run's config: an override or the file at ``path``."""
-    override = _override_of(key, overrides)
+    override = next(reversed(overrides_of(key, overrides)), None)
     return f"the override {override}" if override else str(path)
 
 
@@ -80,17 +63,6 @@ def _without_flags(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_flags(child) for key, child in node.items()}
     return bool if isinstance(node, bool) else node
-
-
-def options_that_accept(group: str, arguments: Collection[str]) -> list[str]:
-    """List the options of a group whose class takes these arguments and requires no others."""
-    found = []
-    for option in groups().get(group, []):
-        node = read_option(f"{group}/{option}")
-        with suppress(UserError, KeyError):
-            if accepts(resolve(node["_target_"]), arguments, node):
-                found.append(option)
-    return found
 
 
 def _files_of(key: str) -> Iterator[tuple[Path, Sequence[str]]]:
@@ -124,35 +96,6 @@ def convert_errors(overrides: Sequence[str]) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         message = _unknown_key(error, overrides) or " ".join(str(error).split())
         raise UserError(message) from error
-
-
-def _override_of(key: str, overrides: Sequence[str]) -> str | None:
-    for override in reversed(overrides):
-        name = override.lstrip("+~").split("=")[0]
-        around = key.startswith(f"{name}.") and name not in groups()
-        if name == key or name.startswith(f"{key}.") or around:
-            return override
-    return None
-
-
-def _chosen(group: str, choices: Mapping[str, str | None]) -> list[str]:
-    """List the chosen options of a group; all options if Hydra has not recorded a choice."""
-    if group not in choices:  # Hydra does not record choices that are lists
-        return [] if group in ACROSS_GROUPS else groups().get(group, [])
-    option = choices[group]
-    return [option] if option else []
-
-
-def _layers(config: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the file of an option and its base files, by precedence, with their contents."""
-    node = read_option(config)
-    if not node:
-        return
-    yield f"conf/{config}.yaml", node
-    group = config.rpartition("/")[0]
-    for item in reversed(node.get("defaults", [])):
-        if isinstance(item, str):
-            yield from _layers(f"{group}/{item}")
 
 
 def _unknown_option(error: MissingConfigException) -> str:
@@ -202,7 +145,7 @@ def _unused_group(key: str, override: str) -> str:
     owners = [
         f"{group}={option}"
         for option in groups().get(group, ())
-        for _, node in _layers(f"{group}/{option}")
+        for _, node in layers(f"{group}/{option}")
         if any(isinstance(item, dict) and inner in item for item in node.get("defaults", ()))
     ]
     return f"The override {override} needs {' or '.join(owners)}: nothing else has the group {key}."

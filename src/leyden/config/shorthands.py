@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from leyden.config.compose import ACROSS_GROUPS, NODES, groups, path_keys_of_options
+from leyden.config.compose import NODES
+from leyden.config.options import ACROSS_GROUPS, groups, path_keys_of_options
 from leyden.errors import UserError
 from leyden.files import exists
 

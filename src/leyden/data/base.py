@@ -71,6 +71,10 @@ class DataModule(LightningDataModule, ABC):
     cleaning_type: ClassVar[type[Cleaning]] = Cleaning
     """Class of the cleaning steps of this kind of data."""
 
+    look: ClassVar[str | None] = None
+    """Dotted name of the function that looks at the source before torch is imported: a ``Looker``
+    of ``leyden.data.look``, by which a run chooses its network and task."""
+
     input_names: ClassVar[Mapping[str, str]] = {}
     """Network input by raw field, if normalisation changes what the field holds."""
 

@@ -35,6 +35,8 @@ class RunFolder:
         folds: Counts of rows and metrics of each of its runs.
         predictions: Out-of-fold predictions.
         metrics: Final metrics by stage and name.
+        classes: Figures of each class, as `leyden evaluate` measured them.
+        confusion: Rows by target and predicted class, likewise.
         cleaning: Report of the cleaning of the run's data.
         status: State, times and error of the run.
         job: What the command or the sweep overrode, and the number in the sweep.
@@ -53,6 +55,8 @@ class RunFolder:
         self.folds = self.path / "folds.csv"
         self.predictions = self.path / "oof.csv"
         self.metrics = self.path / "metrics.json"
+        self.classes = self.path / "classes.csv"
+        self.confusion = self.path / "confusion.csv"
         self.cleaning = self.path / "cleaning.json"
         self.status = self.path / "status.json"
         self.job = self.path / "job.json"

@@ -13,8 +13,8 @@ import numpy as np
 from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader
 from leyden.errors import UserError, first_line
-from leyden.schema import Field
-from leyden.tasks.readings import READINGS, Arrays, Reading
+from leyden.schema import Arrays, Field
+from leyden.tasks.readings import READINGS, Reading
 
 FORMAT = 1
 """Version of the folder."""

@@ -1,4 +1,4 @@
-"""Exporting a finished run: a folder that predicts without torch, and is compared before."""
+"""Exporting a finished run as a folder that predicts without torch."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from leyden.data.inputs import Reader
 from leyden.errors import UserError, first_line
 from leyden.files import write_aside
 from leyden.runs.folder import write_json
-from leyden.schema import Field
+from leyden.schema import Arrays, Field, count_rows
 from leyden.serving.artefact import (
     CARD,
     FORMAT,
@@ -47,7 +48,7 @@ from leyden.serving.predictor import as_rows
 from leyden.serving.program import write_program
 from leyden.serving.weights import write_weights
 from leyden.tasks.base import Task
-from leyden.tasks.readings import Arrays, Reading
+from leyden.tasks.readings import Reading
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.finished import FinishedRun, load_run
 
@@ -56,6 +57,9 @@ VERSION_DIGITS = 12
 
 BATCHES = (1, 2, 7, 64)
 """Numbers of rows with which an export is compared with its checkpoint."""
+
+PACKAGES = ("leyden", "torch", "onnx", "onnxruntime")
+"""Packages whose versions are recorded; formats other than ONNX do not need the last two."""
 
 FLOAT32 = ("trainer.precision=32-true", "trainer.accelerator=cpu")
 """Overrides with which the checkpoint is compared: the precision of the graph."""
@@ -153,7 +157,7 @@ def _write_graph(
         files: Files whose rows are compared; the validation rows by default.
 
     Returns:
-        The content of ``model.json`` but for the preprocessing.
+        The content of ``model.json`` without the preprocessing.
     """
     task, data, reader = finished.task, finished.data, finished.data.reader()
     batches = _real_batches(data, files)
@@ -193,7 +197,7 @@ def _real_batches(data: DataModule | EnsembleData, inputs: Sequence[str]) -> lis
         rows = next(chunks, None)
         if rows is None:
             raise UserError(f"No row of {', '.join(inputs)} can be read. Expected other files.")
-        count = _count_rows(rows)
+        count = count_rows(rows)
         numbers = [np.arange(start, start + size) % count for start, size in enumerate(BATCHES)]
         return [{name: values[each] for name, values in rows.items()} for each in numbers]
     try:
@@ -310,7 +314,7 @@ def _compare(
         answers, expected = network(values), compute_answers(task, data, values)
         deviation = task.reading.deviation(answers, expected)
         if not deviation <= tolerance:
-            rows = _count_rows(values)
+            rows = count_rows(values)
             raise UserError(
                 f"The exported network differs from the checkpoint by {deviation:.2g} on a batch "
                 f"of {rows} rows; expected at most {tolerance:g}. Nothing was written. A network "
@@ -323,8 +327,15 @@ def _compare(
 def _describe(
     finished: FinishedRun, reader: Reader, reading: Reading, *, file: Path
 ) -> dict[str, Any]:
+    """Return the part of ``model.json`` that all formats have.
+
+    Args:
+        finished: The run.
+        reader: Its reader.
+        reading: Reading of its answers.
+        file: The graph or the weights, whose digest is the version.
+    """
     metrics = finished.folder.metrics
-    packages = ("leyden", "torch", "onnx", "onnxruntime")
     return {
         "format": FORMAT,
         "name": finished.folder.path.resolve().parent.name,
@@ -340,7 +351,7 @@ def _describe(
         "reading": reading.to_json(),
         "metrics": json.loads(metrics.read_text()) if metrics.is_file() else {},
         "data_fingerprint": finished.record.get(DATA_FINGERPRINT),
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: version(name) for name in PACKAGES if find_spec(name)},
     }
 
 
@@ -351,8 +362,8 @@ def _example(
     reading: Reading,
     batches: Sequence[Arrays],
 ) -> dict[str, Any]:
-    """Return a request with one of the rows compared, and its response, as a server gives them."""
-    numbered = ((batch, row) for batch in batches for row in range(_count_rows(batch)))
+    """Return a request with one of the compared rows, and the response of a server."""
+    numbered = ((batch, row) for batch in batches for row in range(count_rows(batch)))
     rows = (reader.encode_row(batch, row) for batch, row in numbered)
     # A text may consist of an unknown token alone, which spells nothing.
     row, inputs = next((row, inputs) for row in rows if (inputs := reader.decode_rows([row])).names)
@@ -364,7 +375,3 @@ def _example(
             "model": {name: record[name] for name in ("name", "version")},
         },
     }
-
-
-def _count_rows(values: Arrays) -> int:
-    return len(next(iter(values.values())))

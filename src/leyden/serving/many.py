@@ -52,7 +52,7 @@ class Predicted:
         rows: Number of rows.
         columns: Names of their columns; empty if there are no rows.
         unread: Number of items that cannot be read.
-        first_unread: Name of the first of them, and what is wrong with it.
+        first_unread: Name of the first of them, and why it cannot be read.
         counts: Counts of the cells of a table.
         content: The encoded rows.
     """
@@ -185,7 +185,7 @@ class Prediction:
 
         Args:
             file: The file.
-            settings: What else determines the rows, such as overrides of a config.
+            settings: Other settings that determine the rows, such as overrides of a config.
 
         Raises:
             UserError: If the file exists or cannot be written, it was begun with other inputs or
@@ -260,7 +260,7 @@ class Prediction:
                 yield number, predicted
 
     def _beginner(self, stack: ExitStack) -> Callable[[Part], Callable[[], Predicted]]:
-        """Return a function that begins with a part, and returns one that waits for it."""
+        """Return a function that submits a part, and returns one that waits for it."""
         if self._processes == 1:
             predict = PartPredictor(self._predictor, self._options)
             return lambda part: partial(predict, part)
@@ -276,7 +276,7 @@ class Prediction:
 
 
 class Totals:
-    """What all parts so far have in common.
+    """What is known of all parts so far.
 
     Args:
         findings: Collects what the inputs hold.

@@ -63,7 +63,7 @@ def model_card(record: Mapping[str, Any], *, name: str, config: Mapping[str, Any
 
 
 def _fidelity(record: Mapping[str, Any]) -> list[str]:
-    """Return the section on what is the same as in the checkpoint."""
+    """Return the section that compares the folder with the checkpoint."""
     parity = record.get("parity")
     if parity is None:
         return ["## Weights", WEIGHTS_ALONE]

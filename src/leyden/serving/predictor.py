@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from leyden.data.inputs import Reader, chunks_with_rows
 from leyden.errors import UserError
-from leyden.schema import PROBABILITY, Field
+from leyden.schema import PROBABILITY, Arrays, Field, count_rows, take_rows
 from leyden.serving.artefact import Artefact, Network
-from leyden.tasks.readings import Arrays, Reading
+from leyden.tasks.readings import Reading
 
 BATCH_SIZE = 64
 
@@ -179,9 +179,8 @@ def _names(paths: Sequence[Any]) -> list[str]:
 
 
 def _batches(values: Arrays) -> Iterator[Arrays]:
-    rows = len(next(iter(values.values()))) if values else 0
-    for start in range(0, rows, BATCH_SIZE):
-        yield {name: array[start : start + BATCH_SIZE] for name, array in values.items()}
+    for start in range(0, count_rows(values) if values else 0, BATCH_SIZE):
+        yield take_rows(values, start, start + BATCH_SIZE)
 
 
 def _checked_array(array: NDArray[Any], field: Field) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from leyden.monitor import Mode, mode_of
 from leyden.optim.decay_matrices import decay_matrices
 from leyden.optim.parameter_groups import ParameterGroups, check_groups
 from leyden.optim.schedules import ScheduleConfig, constant, schedule_of
+from leyden.schema import TargetKind
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.metrics import MeanLoss
 from leyden.tasks.readings import Reading
@@ -78,6 +79,10 @@ class Task(LightningModule, ABC):
     """
 
     network: nn.Module
+
+    target_kind: ClassVar[TargetKind | None] = None
+    """What targets have to be; data whose targets are known to be something else are refused before
+    they are read. ``None`` allows all."""
 
     predicts_targets: ClassVar[bool] = True
     """Whether predictions estimate the targets of rows, and so can be compared with them."""
@@ -237,6 +242,18 @@ class Task(LightningModule, ABC):
         """
         if stage in MEASURED:
             self.metrics[f"{stage}_metrics"].update(predicted, targets)  # type: ignore[operator]
+
+    def confusion(self, stage: Stage) -> Tensor | None:  # noqa: ARG002
+        """Return how many rows of an epoch were predicted as what, before its metrics are reset.
+
+        Args:
+            stage: ``val`` or ``test``.
+
+        Returns:
+            Numbers of rows, int64: by target and predicted class, ``(classes, classes)``, or for
+            each label, ``(labels, 2, 2)``; ``None`` if the task predicts neither.
+        """
+        return None
 
     @property
     def modes(self) -> dict[str, Mode | None]:

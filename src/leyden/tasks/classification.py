@@ -70,6 +70,8 @@ class Classification(Task):
             ``class_weights``.
     """
 
+    target_kind = "class"
+
     def __init__(
         self,
         *,
@@ -161,6 +163,12 @@ class Classification(Task):
         above = 0.5 + TINY + (second - threshold) / (2 * max(1 - threshold, TINY))
         stretched = torch.where(second < threshold, below, above)
         return torch.stack([1 - stretched, stretched], dim=1)
+
+    def confusion(self, stage: Stage) -> Tensor:
+        """Return the number of rows by target and predicted class, ``(classes, classes)``."""
+        metric = self.metrics[f"{stage}_metrics"]["auroc"]  # type: ignore[index]
+        assert isinstance(metric, ClassAUROC)
+        return metric.confusion()
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the classes, which all folds of data share."""

@@ -37,6 +37,8 @@ class CTC(Task):
         ValueError: If ``beam_width`` is below 1.
     """
 
+    target_kind = "transcript"
+
     def __init__(self, *, spec: DataSpec, loss: Loss, beam_width: int = 1, **options: Any) -> None:
         if not spec.tokens:
             raise UserError(

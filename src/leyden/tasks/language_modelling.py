@@ -44,6 +44,7 @@ class LanguageModelling(Task):
         ValueError: If ``new_tokens``, ``temperature`` or ``top_k`` is out of its range.
     """
 
+    target_kind = "none"
     predicts_targets: ClassVar[bool] = False
 
     def __init__(

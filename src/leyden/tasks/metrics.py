@@ -118,6 +118,13 @@ class ClassAUROC(MulticlassAUROC):
             areas = super().compute()
         return _mean_area(areas, torch.bincount(targets, minlength=len(areas)), len(targets))
 
+    def confusion(self) -> Tensor:
+        """Return the number of rows by target and most probable class, ``(classes, classes)``."""
+        predicted, targets = dim_zero_cat(self.preds).argmax(dim=1), dim_zero_cat(self.target)
+        cells = targets * self.num_classes + predicted
+        counts = torch.bincount(cells, minlength=self.num_classes**2)
+        return counts.reshape(self.num_classes, self.num_classes)
+
 
 class LabelAUROC(MultilabelAUROC):
     """AUROC of each label, averaged over labels, weighted by their rows; NaN if undefined."""
@@ -150,6 +157,11 @@ class ClassF1(MulticlassF1Score):
 class LabelF1(MultilabelF1Score):
     """Macro F1 over the labels in the targets or the predictions; NaN if there are none."""
 
+    tp: Tensor
+    fp: Tensor
+    tn: Tensor
+    fn: Tensor
+
     def __init__(self, *, num_labels: int, threshold: float) -> None:
         super().__init__(
             num_labels=num_labels,
@@ -162,6 +174,13 @@ class LabelF1(MultilabelF1Score):
     def compute(self) -> Tensor:
         """Return the average over labels, ``()``."""
         return super().compute().nanmean()
+
+    def confusion(self) -> Tensor:
+        """Return the number of rows without and with each label, ``(labels, 2, 2)``.
+
+        The second axis is whether the target has the label, the third whether it is predicted.
+        """
+        return torch.stack([self.tn, self.fp, self.fn, self.tp], dim=1).reshape(-1, 2, 2)
 
 
 def _mean_area(areas: Tensor, members: Tensor, rows: int) -> Tensor:

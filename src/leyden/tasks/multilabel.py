@@ -35,6 +35,8 @@ class Multilabel(Task):
         ValueError: If the targets of the data are not labels, or only one label.
     """
 
+    target_kind = "labels"
+
     def __init__(
         self, *, spec: DataSpec, loss: Loss, threshold: float = 0.5, **options: Any
     ) -> None:
@@ -81,6 +83,12 @@ class Multilabel(Task):
     def reading(self) -> LabelReading:
         """The labels of each row."""
         return LabelReading(names=self.spec.class_names, threshold=self.threshold)
+
+    def confusion(self, stage: Stage) -> Tensor:
+        """Return the number of rows without and with each label, ``(labels, 2, 2)``."""
+        metric = self.metrics[f"{stage}_metrics"]["f1"]  # type: ignore[index]
+        assert isinstance(metric, LabelF1)
+        return metric.confusion()
 
     def averaging(self, specs: Sequence[DataSpec]) -> Averaging:  # noqa: ARG002
         """Average the probabilities of the labels, which all folds of data share."""

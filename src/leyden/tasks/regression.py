@@ -32,6 +32,8 @@ class Regression(Task):
         ValueError: If the targets of the data are not numbers.
     """
 
+    target_kind = "number"
+
     def __init__(self, *, spec: DataSpec, loss: Loss, **options: Any) -> None:
         if spec.targets.get("kind") != "number":
             raise ValueError(

@@ -17,8 +17,9 @@ from torch import nn
 from leyden.callbacks.idle_hooks import remove_idle_hooks
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.config.build import build, build_all, call, class_of
-from leyden.config.compose import Config
-from leyden.config.origins import options_that_accept
+from leyden.config.compose import Config, select, to_plain
+from leyden.config.data_paths import path_keys
+from leyden.config.fitting import misfit
 from leyden.data.base import DataModule
 from leyden.errors import UserError, did_you_mean
 from leyden.strategies.synced_norm import sync_batch_norms
@@ -64,8 +65,20 @@ class SyncBatchNorm(TorchSyncBatchNorm):
 
 
 def build_data(config: Config) -> DataModule:
-    """Build the data module, which does not read any data yet."""
+    """Build the data module, which does not read any data yet.
+
+    Raises:
+        UserError: If the node is refused, or its cache would be among the files that it reads.
+    """
     data: DataModule = build(config, "data", DataModule)
+    cache = (data.cache_dir / str(data.name)).resolve()
+    for key in path_keys(to_plain(config)["data"]):
+        path = select(config, key)
+        if isinstance(path, str) and cache.is_relative_to(Path(path).resolve()):
+            raise UserError(
+                f"{key}={path} contains {cache}, the folder of its own cache, which would be read "
+                "as data the next time. Give another data.cache_dir or data.name."
+            )
     return data
 
 
@@ -191,9 +204,4 @@ def _check_fit(network: partial[nn.Module], sizes: Mapping[str, Any]) -> None:
         inspect.signature(network).bind(**sizes)
     except TypeError as error:
         taken = inspect.signature(network.func).parameters
-        fitting = " or ".join(f"network={name}" for name in options_that_accept("network", sizes))
-        raise UserError(
-            f"network: {network.func.__name__} takes {', '.join(taken)}, but is given "
-            f"{', '.join(sizes)} by the data. Choose a network for this kind of data: "
-            f"{fitting or 'none in conf/network/ is'}."
-        ) from error
+        raise misfit(network.func.__name__, taken, sizes.keys()) from error

@@ -14,7 +14,8 @@ import torch
 from leyden.checkpoints.io import SafeCheckpointIO
 from leyden.checkpoints.record import DATA_FINGERPRINT, KEY, MEMBERS, SPLIT_FINGERPRINT
 from leyden.config.check import LARGEST_SEED
-from leyden.config.compose import Config, from_plain, read_option, to_plain
+from leyden.config.compose import Config, from_plain, to_plain
+from leyden.config.options import read_option
 from leyden.data.base import DataModule
 from leyden.errors import UserError
 from leyden.files import open_aside

@@ -33,6 +33,6 @@ def test_sequences_are_refused(tmp_path):
     (tmp_path / "c").mkdir()
     for number in range(30):
         (tmp_path / "c" / f"{number}.txt").write_text(f"text {number} of a corpus")
-    where = (f"data.root={tmp_path}/c", f"data.cache_dir={tmp_path}")
-    with pytest.raises(UserError, match="targets of text_corpus are sequences"):
+    where = (f"data.root={tmp_path}/c", f"data.cache_dir={tmp_path}/cache")
+    with pytest.raises(UserError, match="targets of c are sequences"):
         measure("data=text_corpus", "task=language_modelling", "network=causal_transformer", *where)

@@ -303,7 +303,8 @@ def test_a_recording_that_is_not_a_regular_file_is_not_opened(tmp_path, corpus):
 
 
 def test_classification_of_transcripts_is_refused(corpus, leyden):
-    done = leyden("train", "data=speech_text", f"data.path={corpus}", "network=quartznet")
+    words = ("data=speech_text", f"data.path={corpus}", "network=quartznet")
+    done = leyden("train", *words, "task=classification")
 
     assert done.code == 2
     assert "task=ctc" in done.err

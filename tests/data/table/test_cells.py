@@ -1,4 +1,5 @@
 import math
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -179,3 +180,22 @@ def test_a_key_depends_on_no_other_row(rows, random):
 
     assert [whole[row] for row in rows] == keys(rows)
     assert [keys([row])[0] for row in rows] == keys(rows)
+
+
+def test_further_cells_are_parsed_without_a_search_for_packages(monkeypatch):
+    searched = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, *_):
+            searched.append(name)
+
+    written = CellFormat(missing=["-999"])
+    cells.parse_truths(cells.find_distinct(strings("1"), written).values)  # may search once
+    monkeypatch.setattr("sys.meta_path", [Finder, *sys.meta_path])
+
+    found = cells.find_distinct(strings("1", "-999.0", "NA"), written)
+    cells.parse_truths(found.values)
+
+    assert found.places.tolist() == [0, -1, 1]
+    assert searched == []

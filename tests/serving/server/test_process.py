@@ -147,25 +147,48 @@ def test_sigterm_answers_every_request(start_server, exported, example):
     assert len(load.answers) > 50
 
 
+def rename_classes(record):
+    """Return the record of a network whose classes have longer names."""
+    written = json.dumps(record).replace('"class": "', '"class": "digit ')
+    other = json.loads(written) | {"version": "renamed"}
+    other["reading"]["names"] = [f"digit {name}" for name in record["reading"]["names"]]
+    return other
+
+
 def test_sighup_replaces_the_network_under_load(start_server, exported, example, tmp_path):
     folder = shutil.copytree(exported, tmp_path / "digits")
     server = start_server(f"export={folder}")
     load = Load(server, example["request"])
     record = json.loads((folder / "model.json").read_text())
+    renamed = rename_classes(record)
+    graph = (folder / "model.onnx").read_bytes()
 
     async def replace():
-        await asyncio.sleep(0.5)
-        for version in ("second", "third"):
-            (folder / "model.json").write_text(json.dumps({**record, "version": version}))
+        steps = [
+            ("model.json", json.dumps(renamed).encode()),
+            ("model.onnx", graph[:1000]),  # cannot be read
+            ("model.onnx", graph),
+            ("model.json", b"{"),
+            ("model.json", json.dumps({**record, "version": "last"}).encode()),
+        ]
+        for done, (name, content) in enumerate(steps, start=1):
+            await asyncio.sleep(0.3)
+            (folder / name).write_bytes(content)
             server.process.send_signal(signal.SIGHUP)
-            await asyncio.sleep(1.5)
+            async with asyncio.timeout(30):
+                while sum("eplaced" in each["message"] for each in server.messages) < done:
+                    await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
 
     asyncio.run(load.run(replace()))
 
     assert load.lost == []
-    assert {answered for answered, _ in load.answers} == {200}
-    versions = [version for _, version in load.answers]
-    assert sorted(set(versions), key=versions.index) == [record["version"], "second", "third"]
+    assert {code for code, _ in load.answers} == {200}
+    versions = [body["model"]["version"] for _, body in load.answers]
+    assert sorted(set(versions), key=versions.index) == [record["version"], "renamed", "last"]
+    for version, (_, body) in zip(versions, load.answers, strict=True):
+        (prediction,) = body["predictions"]
+        assert prediction["class"].startswith("digit ") == (version == "renamed")
     assert server.stop() == 0
 
 
@@ -202,7 +225,7 @@ def test_keys_of_the_environment_and_of_a_file(start_server, exported, tmp_path)
 def test_other_addresses_are_warned_of(start_server, exported):
     server = start_server(f"export={exported}", "host=0.0.0.0")
 
-    assert [each["level"] for each in server.messages if "no API keys" in each["message"]] == [
+    assert [each["level"] for each in server.messages if "No API keys" in each["message"]] == [
         "warning"
     ]
 

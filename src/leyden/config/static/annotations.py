@@ -8,14 +8,15 @@ from typing import Any
 
 from leyden.config.nodes import is_node
 
-_SEQUENCES = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "frozenset"}
-_TUPLES = {"tuple", "Tuple"}
-_MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict"}
-_PATHS = {"Path", "PurePath", "PathLike", "DataPath"}
-_OBJECTS = {"Callable", "type", "Type", "Tensor", "Parameter", "Module", "Optimizer", "LRScheduler"}
-_OBJECTS |= {"Dataset", "DataLoader", "LightningModule", "LightningDataModule"}
+# Names of annotations, by the values that they accept.
+SEQUENCES = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "frozenset"}
+TUPLES = {"tuple", "Tuple"}
+MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict"}
+PATHS = {"Path", "PurePath", "PathLike", "DataPath"}
+OBJECTS = {"Callable", "type", "Type", "Tensor", "Parameter", "Module", "Optimizer", "LRScheduler"}
+OBJECTS |= {"Dataset", "DataLoader", "LightningModule", "LightningDataModule"}
 _WORDS = {"None": "null", "bool": "true or false", "int": "an int", "float": "a float"}
-_WORDS |= {"str": "a string"} | dict.fromkeys(_PATHS, "a path")
+_WORDS |= {"str": "a string"} | dict.fromkeys(PATHS, "a path")
 
 
 def mismatch(parameter: Parameter, value: Any) -> str:
@@ -66,7 +67,7 @@ def members(annotation: ast.expr) -> Iterator[ast.expr]:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             yield from (*members(left), *members(right))
         case ast.Subscript() if name in {"Union", "Optional"}:
-            for argument in _arguments(annotation):
+            for argument in arguments_of(annotation):
                 yield from members(argument)
             if name == "Optional":
                 yield ast.Constant(None)
@@ -81,7 +82,8 @@ def _parsed(text: str) -> ast.expr:
         return ast.Name(text)
 
 
-def _arguments(annotation: ast.expr) -> list[ast.expr]:
+def arguments_of(annotation: ast.expr) -> list[ast.expr]:
+    """Return what is between the brackets of an annotation; nothing if there are none."""
     if not isinstance(annotation, ast.Subscript):
         return []
     inner = annotation.slice
@@ -90,7 +92,7 @@ def _arguments(annotation: ast.expr) -> list[ast.expr]:
 
 def _fits(annotation: ast.expr, value: Any) -> bool:
     check = _CHECKS.get(name_of(annotation))
-    return check is None or check(_arguments(annotation), value)
+    return check is None or check(arguments_of(annotation), value)
 
 
 def _is_literal(choices: Sequence[ast.expr], value: Any) -> bool:
@@ -135,23 +137,23 @@ _CHECKS: dict[str, Callable[[Sequence[ast.expr], Any], bool]] = {
     "float": _is_number(int, float),
     "str": lambda _, value: isinstance(value, str),
     "Literal": _is_literal,
-    **dict.fromkeys(_SEQUENCES, _is_sequence),
-    **dict.fromkeys(_TUPLES, _is_tuple),
-    **dict.fromkeys(_MAPPINGS, _is_mapping),
-    **dict.fromkeys(_PATHS, lambda _, value: isinstance(value, (str, Path)) or is_node(value)),
-    **dict.fromkeys(_OBJECTS, _is_object),
+    **dict.fromkeys(SEQUENCES, _is_sequence),
+    **dict.fromkeys(TUPLES, _is_tuple),
+    **dict.fromkeys(MAPPINGS, _is_mapping),
+    **dict.fromkeys(PATHS, lambda _, value: isinstance(value, (str, Path)) or is_node(value)),
+    **dict.fromkeys(OBJECTS, _is_object),
 }
 
 
 def _in_words(annotation: ast.expr) -> str:
     name, source = name_of(annotation), ast.unparse(annotation)
     if name == "Literal":
-        return f"one of {', '.join(ast.unparse(choice) for choice in _arguments(annotation))}"
-    if name in _OBJECTS:
+        return f"one of {', '.join(ast.unparse(choice) for choice in arguments_of(annotation))}"
+    if name in OBJECTS:
         return f"a node with a _target_ ({source})"
-    for names, word in ((_SEQUENCES | _TUPLES, "a list"), (_MAPPINGS, "a mapping")):
+    for names, word in ((SEQUENCES | TUPLES, "a list"), (MAPPINGS, "a mapping")):
         if name in names:
-            return f"{word} ({source})" if _arguments(annotation) else word
+            return f"{word} ({source})" if arguments_of(annotation) else word
     return _WORDS.get(name, source)
 
 

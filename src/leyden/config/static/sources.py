@@ -249,29 +249,29 @@ def signature_of(found: Class | Function) -> Signature:
     """
     if isinstance(found, Function):
         return signatures.signature_of(found.node, method=False)
-    return _constructor(list(_lineage(found)))
+    return _constructor(list(lineage(found)))
 
 
-def _constructor(lineage: Sequence[Class]) -> Signature:
-    for place, definition in enumerate(lineage):
-        bases = (base.node for base in _lineage(definition))
+def _constructor(classes: Sequence[Class]) -> Signature:
+    for place, definition in enumerate(classes):
+        bases = (base.node for base in lineage(definition))
         signature = signatures.constructor_of(definition.node, bases)
         if signature is None:
             continue
         if call := signatures.super_call(definition.node):
             return signatures.inherit_parameters(
-                signature, _constructor(lineage[place + 1 :]), call
+                signature, _constructor(classes[place + 1 :]), call
             )
         return signature
     return Signature()
 
 
-def _lineage(found: Class) -> Iterator[Class]:
+def lineage(found: Class) -> Iterator[Class]:
     """Yield a class and its bases in the method resolution order, reading files lazily."""
     yield found
     names = (base for base in found.node.bases if name_of(base) not in _EMPTY_BASES)
     bases = [_base(found, name) for name in names]
-    lines = [*(list(_lineage(base)) for base in bases), bases]
+    lines = [*(list(lineage(base)) for base in bases), bases]
     while lines := [line for line in lines if line]:
         later = {base.canonical for line in lines for base in line[1:]}
         ready = (line[0] for line in lines if line[0].canonical not in later)

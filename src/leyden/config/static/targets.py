@@ -6,7 +6,7 @@ its definition are trusted.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, Signature
@@ -20,6 +20,7 @@ from leyden.config.static.sources import (
     Function,
     Module,
     find_module,
+    lineage,
     lookup,
     signature_of,
 )
@@ -117,13 +118,23 @@ class Target:
         target: Dotted name, as given.
         canonical: Dotted name of the definition.
         signature: Signature, in which annotations and defaults are expressions of ``ast``.
-        is_class: Whether it is a class rather than a function.
+        definition: The definition itself.
     """
 
     target: str
     canonical: str
     signature: Signature
-    is_class: bool
+    definition: Class | Function
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class rather than a function."""
+        return isinstance(self.definition, Class)
+
+    @property
+    def classes(self) -> Iterator[Class]:
+        """The class and its bases, in the method resolution order; none for a function."""
+        return lineage(self.definition) if isinstance(self.definition, Class) else iter(())
 
 
 def resolve(target: str) -> Target:
@@ -135,11 +146,11 @@ def resolve(target: str) -> Target:
     if not all(part.isidentifier() for part in target.split(".")):
         shown = f"{target!r:.{_LONGEST_HINT}}"
         raise UserError(f"_target_ {shown} is not a dotted name such as 'torch.optim.AdamW'.")
-    _refuse(target, target, trusted=_trusted(), public=target)
+    _refuse(target, target, trusted=trusted_names(), public=target)
     found = _definition(target)
     # Public classes may be defined in private modules, such as torch.optim.Muon.
     public = target if found.is_class else found.canonical
-    trusted = _trusted() if found.is_class else _trusted_functions()
+    trusted = trusted_names() if found.is_class else _trusted_functions()
     _refuse(target, found.canonical, trusted=trusted, public=public)
     return found
 
@@ -147,10 +158,11 @@ def resolve(target: str) -> Target:
 @functools.cache  # building needs no second look at the sources
 def _definition(target: str) -> Target:
     found = _find(target)
-    return Target(target, found.canonical, signature_of(found), isinstance(found, Class))
+    return Target(target, found.canonical, signature_of(found), found)
 
 
-def _trusted() -> tuple[str, ...]:
+def trusted_names() -> tuple[str, ...]:
+    """Return the names that a config may use as targets, with everything defined below them."""
     return (*TRUSTED, *(project.package for project in find_projects()))
 
 
@@ -209,17 +221,20 @@ def bind(target: Target, node: Mapping[str, Any], *, where: str) -> None:
         raise UserError(f"{target.target} lacks required arguments: set {', '.join(missing)}.")
 
 
-def accepts(target: Target, given: Collection[str], own: Collection[str]) -> bool:
+def accepts(target: Target, given: Collection[str], node: Mapping[str, Any]) -> bool:
     """Whether a target takes the given arguments and requires no others.
 
     Args:
         target: Class or function that will be called.
         given: Names of arguments that it must take.
-        own: Names of arguments that its config node sets.
+        node: Its config node, which sets other arguments.
     """
-    named = [p for p in target.signature.parameters.values() if p.kind not in _NAMELESS]
-    required = {p.name for p in named if p.default is Parameter.empty}
-    return set(given) <= {p.name for p in named} and required <= {*given, *own}
+    parameters = target.signature.parameters.values()
+    named = {p.name: p for p in parameters if p.kind not in _NAMELESS}
+    required = {name for name, p in named.items() if p.default is Parameter.empty}
+    is_open = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    own = {*node, *_by_position(target, node.get("_args_", ()), "")}
+    return (is_open or named.keys() >= set(given)) and required <= {*given, *own}
 
 
 def _by_position(target: Target, values: Sequence[Any], key: str) -> dict[str, Any]:
@@ -239,7 +254,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     elif _within(name, DENIED):
         reason = f"{name!r} loads or downloads models. Choose the model in "
         reason += "Python instead, in a class of your own in leyden"
-    elif not _within(name, _trusted()):
+    elif not _within(name, trusted_names()):
         reason = f"{name!r} is not in a trusted package.{why_untrusted(name.partition('.')[0])} "
         reason += "Define it in src/NAME of your project and run the command in the project's "
         reason += "folder, or install a project that has the entry point leyden.project"
@@ -248,7 +263,7 @@ def _refuse(target: str, name: str, *, public: str, trusted: tuple[str, ...]) ->
     else:
         return
     package = ".".join(name.split(".")[:2])
-    hint = "" if _within(name, _trusted()) else _hint(package, _trusted())
+    hint = "" if _within(name, trusted_names()) else _hint(package, trusted_names())
     raise UserError(f"_target_ {target!r} is refused: {reason}.{hint}")
 
 
@@ -285,5 +300,7 @@ def _fault(holder: Module, name: str) -> str:
         return (
             f"cannot be read: {name!r} is not a class or function in the source of {holder.name}."
         )
-    hint = _hint(name, holder.public(lambda name: _within(name, _trusted())) | holder.submodules())
+    hint = _hint(
+        name, holder.public(lambda name: _within(name, trusted_names())) | holder.submodules()
+    )
     return f"does not exist: {holder.name} has no {name!r}.{hint}"

@@ -22,6 +22,8 @@ class AudioFolder(AudioData):
         options: Options of ``AudioData``.
     """
 
+    look = "leyden.data.look.look_at_sound_files"
+
     def __init__(
         self,
         *,

@@ -66,6 +66,7 @@ class AudioData(SoundData):
 
     cleaning: AudioCleaning
     cleaning_type = AudioCleaning
+    look = "leyden.data.look.look_at_sounds"
 
     def __init__(self, *, seconds: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
@@ -113,6 +114,6 @@ class AudioData(SoundData):
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
     def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
-        sound = self.reader().hear(file.path)
+        sound = self.reader().decode_sound(file.path)
         found = self.cleaning.fault(sound)
         return sound.waveform, report_fault(found, source=file.source, split=file.split)

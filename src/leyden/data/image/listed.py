@@ -33,6 +33,8 @@ class ListedImages(ImageData):
         options: Options of ``ImageData``.
     """
 
+    look = "leyden.data.look.look_at_image_files"
+
     listing: LabelledFolder | PathTable
     """Files with their classes, split by split."""
 

@@ -32,6 +32,7 @@ class ImageData(DataModule):
 
     cleaning: ImageCleaning
     cleaning_type = ImageCleaning
+    look = "leyden.data.look.look_at_images"
 
     image_shape: tuple[int, int, int]
     """(channels, height, width) of every cached image."""

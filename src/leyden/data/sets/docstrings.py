@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
-from leyden.data.text.module import TextData
+from leyden.data.text.module import CorpusData
 from leyden.data.text.rows import Text, passages, text_rows
 from leyden.errors import UserError, first_line
 from leyden.files import DataPath, file_state
@@ -19,13 +19,13 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 OMITTED_FOLDERS = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
 
-class Docstrings(TextData):
+class Docstrings(CorpusData):
     """About 9,000 passages of technical English; passages of one module stay in one split.
 
     Args:
         root: Folder of Python modules; ``None`` for the standard library of the running Python.
         passage_characters: Maximum length of a passage in characters.
-        options: Options of ``TextData``.
+        options: Options of ``CorpusData``.
     """
 
     def __init__(

@@ -87,14 +87,20 @@ class TableFile:
     comment: str | None = None
     title: str | None = None
 
-    def column_names(self) -> list[str]:
+    def column_names(
+        self, enough: Sequence[str] | None = None, *, block_bytes: int = BLOCK_BYTES
+    ) -> list[str]:
         """Return the names of the columns, trimmed; the third is ``unnamed_3`` if it has no name.
+
+        Args:
+            enough: Names of the columns to find, if there are; other ones may be omitted.
+            block_bytes: Number of bytes of text that are parsed at once; no row may be longer.
 
         Raises:
             UserError: If the file is missing, damaged or of an unknown format, or two columns have
                 the same name.
         """
-        return list(self._columns())
+        return list(self._columns(enough, self._format_in(block_bytes)))
 
     def chunks(
         self,
@@ -151,25 +157,25 @@ class TableFile:
     @cached_property
     def _copy(self) -> IO[bytes] | None:
         """Copy of the content of a pipe, because a table is read several times."""
-        return None if self.path.is_file() else _copy_of(self.path)
+        return _copy_of(self.path) if self.path.exists() and not self.path.is_file() else None
 
     @property
     def _file(self) -> Path:
-        """Path of the content.
-
-        Raises:
-            UserError: If the file is missing.
-        """
-        if not self.path.exists() or self.path.is_dir():
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
         return Path(self._copy.name) if self._copy else self.path
 
     @cached_property
     def _suffixes(self) -> tuple[str, bool]:
-        """Suffix of the format, and whether the file is compressed."""
-        file = self._file
-        name = self.path.name.lower() if self.path.suffix else _suffix_of(file)
+        """Suffix of the format, and whether the file is compressed.
+
+        Raises:
+            UserError: If there is no such file.
+        """
+        if not self.path.exists() or self.path.is_dir():
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise UserError(f"The table {self._name} {found}. Give the path of a table file.")
+        name = self.path.name.lower()
+        if not self.path.suffix:
+            name = _suffix_of(self._file)
         bare = name.removesuffix(".gz")
         return f".{bare.rpartition('.')[2]}", bare != name
 

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -199,12 +200,13 @@ def find_distinct(column: "pa.StringArray", written: CellFormat) -> Distinct:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    null = pa.scalar(None, pa.string())  # without a type pyarrow searches for dateutil each time
     trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(column, "NFC"))
     absent = pc.is_in(trimmed, value_set=pa.array(["", *written.missing], pa.string()))
-    plain = written.respell(pc.if_else(absent, None, trimmed))
-    marks = parse_numbers(pa.array(written.missing, pa.string()))
+    plain = written.respell(pc.if_else(absent, null, trimmed))
+    marks = _parse_marks(tuple(written.missing))
     if not np.isnan(marks).all():  # -999 may also be written as -999.0
-        plain = pc.if_else(pa.array(np.isin(parse_numbers(plain), marks)), None, plain)
+        plain = pc.if_else(pa.array(np.isin(parse_numbers(plain), marks)), null, plain)
     encoded = plain.dictionary_encode()
     return Distinct(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
@@ -229,8 +231,16 @@ def parse_numbers(values: "pa.StringArray") -> NDArray[np.float64]:
     signed = pc.replace_substring(values, "\N{MINUS SIGN}", "-")
     signed = pc.replace_substring_regex(signed, r"^\(([\d.]+)\)$", r"-\1")
     are = pc.match_substring_regex(signed, NUMBER_OR_INFINITY)
-    unsigned = pc.utf8_ltrim(pc.if_else(are, signed, None), "+")
+    unsigned = pc.utf8_ltrim(pc.if_else(are, signed, pa.scalar(None, pa.string())), "+")
     return _floats(pc.cast(unsigned, pa.float64()))
+
+
+@lru_cache
+def _parse_marks(missing: tuple[str, ...]) -> NDArray[np.float64]:
+    """Parse the words that mean a missing cell as numbers ``(words,)``, as ``parse_numbers``."""
+    import pyarrow as pa
+
+    return parse_numbers(pa.array(missing, pa.string()))
 
 
 def have_leading_zeros(values: "pa.StringArray") -> NDArray[np.bool_]:
@@ -259,9 +269,9 @@ def parse_truths(values: "pa.StringArray") -> NDArray[np.float64]:
     import pyarrow.compute as pc
 
     lower = pc.utf8_lower(values)
-    true = pc.is_in(lower, value_set=pa.array(sorted(TRUE)))
-    known = pc.or_(true, pc.is_in(lower, value_set=pa.array(sorted(FALSE))))
-    worded = _floats(pc.if_else(known, true, None).cast(pa.float64()))
+    true = pc.is_in(lower, value_set=pa.array(sorted(TRUE), pa.string()))
+    known = pc.or_(true, pc.is_in(lower, value_set=pa.array(sorted(FALSE), pa.string())))
+    worded = _floats(pc.if_else(known, true, pa.scalar(None, pa.bool_())).cast(pa.float64()))
     parsed = parse_numbers(values)
     return np.where(np.isin(parsed, (0, 1)) & ~have_leading_zeros(values), parsed, worded)
 

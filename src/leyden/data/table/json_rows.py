@@ -34,8 +34,8 @@ def column_schema(column: Column, known: Sequence[str]) -> dict[str, Any]:
         return {"type": ["string", "null"], "description": f"date {form}; null if it is missing"}
     return {
         "type": ["string", "number", "boolean", "null"],
-        "description": "category; null if it is missing. Others than those of the training rows "
-        "count as unknown",
+        "description": "category; null if it is missing. Values that are not in the training "
+        "rows count as unknown",
         "examples": [value for value in known if value != MISSING][:MOST_EXAMPLES],
     }
 
@@ -78,7 +78,9 @@ def _date(value: Any, column: Column, written: CellFormat) -> str:
     if not isinstance(value, str):
         raise wrong_type("a date as a string", value, column.name)
     text = normal(_text(value, column))
-    if text in ("", *written.missing) or not np.isnan(parse_dates(pa.array([text]), column.form)):
+    if text in ("", *written.missing) or not np.isnan(
+        parse_dates(pa.array([text], pa.string()), column.form)
+    ):
         return text
     form = column.form or "such as 2020-01-31 or 2020-01-31T12:00"
     raise UnreadableError(f"{column.name}: expected a date {form}, got {text[:40]!r}")

@@ -26,7 +26,7 @@ from leyden.data.table.encoding import Layout
 from leyden.data.table.inputs import unknown_cells
 from leyden.data.table.normalise import CALENDAR_FEATURES, NormaliseNumbers, Scaling, fit_table
 from leyden.data.table.reader import TableReader
-from leyden.data.table.roles import Roles, TargetType
+from leyden.data.table.roles import Name, Roles, TargetType
 from leyden.data.table.rows import TableReading
 from leyden.data.table.screening import Training
 
@@ -63,16 +63,17 @@ class TableData(DataModule):
 
     cleaning: TableCleaning
     cleaning_type = TableCleaning
+    look = "leyden.data.table.look.look_at_columns"
 
     def __init__(
         self,
         *,
-        target: str | float | bool | Sequence[str | float | bool],
+        target: Name | Sequence[Name],
         target_type: TargetType = "auto",
         label_separator: str | None = None,
         columns: Mapping[str | int, str] | None = None,
-        group: str | float | bool | None = None,
-        time: str | float | bool | None = None,
+        group: Name | None = None,
+        time: Name | None = None,
         scaling: Scaling = "standard",
         max_categories: int = 1000,
         missing_cells: Sequence[str | float] = MISSING_CELLS,
@@ -81,12 +82,12 @@ class TableData(DataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.roles = Roles(
-            targets=tuple(map(str, _as_list(target))),
+        self.roles = Roles.from_options(
+            target=target,
             target_type=target_type,
             label_separator=label_separator,
-            group=None if group is None else str(group),
-            time=None if time is None else str(time),
+            group=group,
+            time=time,
         )
         self.written = CellFormat(
             missing=tuple(map(str, missing_cells)), decimal=decimal, thousands=thousands
@@ -257,7 +258,3 @@ class TableData(DataModule):
             if message not in self._warned:
                 self._warned.add(message)
                 log.warning("%s", message)
-
-
-def _as_list(target: Any) -> Sequence[Any]:
-    return target if isinstance(target, Sequence) and not isinstance(target, str) else [target]

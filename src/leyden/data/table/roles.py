@@ -1,6 +1,6 @@
 """The columns that are not inputs: targets, groups and times."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,8 +11,12 @@ from leyden.data.table.cells import Cells, Distinct, parse_truths
 from leyden.data.table.columns import Column, Evidence
 from leyden.data.values import merge_equal
 from leyden.errors import UserError
+from leyden.schema import TargetKind
 
 TargetType = Literal["auto", "class", "number"]
+
+Name = str | float | bool
+"""Name of a column in a config, which reads some names as numbers or truth values."""
 
 ReadTargets = Callable[[Cells], NDArray[Any]]
 """Reads the targets of a chunk.
@@ -57,6 +61,27 @@ class Roles:
                 "label_separator splits the cells of one target column, but target lists several"
             )
 
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        target: Name | Sequence[Name],
+        target_type: TargetType = "auto",
+        label_separator: str | None = None,
+        group: Name | None = None,
+        time: Name | None = None,
+    ) -> "Roles":
+        """Build roles from the options of ``TableData``, in which names may be numbers."""
+        is_list = isinstance(target, Sequence) and not isinstance(target, str)
+        names: Any = target if is_list else [target]
+        return cls(
+            targets=tuple(map(str, names)),
+            target_type=target_type,
+            label_separator=label_separator,
+            group=None if group is None else str(group),
+            time=None if time is None else str(time),
+        )
+
     @property
     def names(self) -> list[str]:
         """Names of the columns with a role."""
@@ -98,17 +123,33 @@ class Roles:
         Raises:
             UserError: If a target column has no value, or not the values that its role needs.
         """
+        kind = self.target_kind(target, seen)
         if self.label_separator is not None:
             number = self._label_numbers(labels)
             return lambda cells: self._read_labels(cells[target.name], number)
-        if len(self.targets) > 1:
-            self._check_truths(seen)
+        if kind == "labels":
             return self._read_truths
-        if seen[target.name].present == 0:
-            raise UserError(f"The target {target.name!r} has no cell that is not missing.")
-        if self._is_class(target, seen[target.name]):
+        if kind == "class":
             return lambda cells: _read_names(cells[target.name])
         return lambda cells: _read_numbers(target, cells[target.name])
+
+    def target_kind(self, target: Column, seen: Mapping[str, Evidence]) -> TargetKind:
+        """Return what the targets are.
+
+        Args:
+            target: First target column.
+            seen: Evidence of each target column.
+
+        Raises:
+            UserError: If a target column has no value, or not the values that its role needs.
+        """
+        if self.has_labels:
+            if len(self.targets) > 1:
+                self._check_truths(seen)
+            return "labels"
+        if seen[target.name].present == 0:
+            raise UserError(f"The target {target.name!r} has no cell that is not missing.")
+        return "class" if self._is_class(target, seen[target.name]) else "number"
 
     def read_groups(self, cells: Cells) -> NDArray[np.str_] | None:
         """Return the groups, str ``(rows,)``, empty if missing; ``None`` without a group column."""

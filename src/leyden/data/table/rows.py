@@ -18,6 +18,7 @@ from leyden.data.table.hints import Hint, find_hint
 from leyden.data.table.roles import ReadTargets, Roles
 from leyden.data.table.screening import INDEX_NAMES
 from leyden.errors import UserError, did_you_mean
+from leyden.schema import TargetKind
 
 
 class ReadChunks(Protocol):
@@ -65,6 +66,19 @@ class TableReading:
             declared={find("columns", name): kind for name, kind in self.declared.items()},
         )
 
+    def target_kind(self, seen: Mapping[str, Evidence]) -> TargetKind:
+        """Return what the targets are, by the rule by which they are read.
+
+        Args:
+            seen: Evidence of each target column, which may be that of some rows only.
+
+        Raises:
+            UserError: If the cells of a target column are not what its role or kind needs.
+        """
+        target = self._column(self.roles.targets[0], seen)
+        self._check_target(self._find_hint(target, seen), seen[target.name])
+        return self._roles(target).target_kind(target, seen)
+
     def rows(self) -> Iterator[Rows]:
         """Yield the rows in chunks, and finally a chunk without rows that has facts of the columns.
 
@@ -72,22 +86,18 @@ class TableReading:
             UserError: If the cells of a column are not what its role or kind needs.
         """
         seen, labels = self._inspect()
+        target = self.roles.targets[0]
         columns = {
             name: self._column(name, seen) for name in self.names if name != self.roles.group
         }
-        hints = {
-            name: hint
-            for name, evidence in seen.items()
-            if name not in self.declared
-            and (hint := find_hint(columns[name], evidence, self.written.missing))
-        }
-        self._check_target(hints, seen)
+        hints = {name: hint for name in seen if (hint := self._find_hint(columns[name], seen))}
+        self._check_target(hints.get(target), seen[target])
         inputs = [columns[name] for name in self.names if name in columns and self._is_input(name)]
         encoder = Encoder(inputs, {name: evidence.spellings for name, evidence in seen.items()})
         encoding = _Encoding(
             reading=self,
             label_names=self.roles.label_names(labels) if self.roles.has_labels else None,
-            read_targets=self._roles(columns).reader(columns[self.roles.targets[0]], seen, labels),
+            read_targets=self._roles(columns[target]).reader(columns[target], seen, labels),
             time=columns[self.roles.time] if self.roles.time else None,
             encoder=encoder,
         )
@@ -152,22 +162,26 @@ class TableReading:
             return Column.from_declaration(name, self.declared[name], position)
         return Column(name=name, kind=seen[name].kind, position=position)
 
-    def _roles(self, columns: Mapping[str, Column]) -> Roles:
+    def _roles(self, target: Column) -> Roles:
         """Return the roles with the target type of a declared kind."""
-        target = self.roles.targets[0]
-        if self.roles.target_type != "auto" or target not in self.declared:
+        if self.roles.target_type != "auto" or target.name not in self.declared:
             return self.roles
-        is_number = columns[target].kind in ("numeric", "date")
+        is_number = target.kind in ("numeric", "date")
         return replace(self.roles, target_type="number" if is_number else "class")
 
-    def _check_target(self, hints: Mapping[str, Hint], seen: Mapping[str, Evidence]) -> None:
+    def _find_hint(self, column: Column, seen: Mapping[str, Evidence]) -> Hint | None:
+        """Return a hint about a column whose kind is inferred, or ``None``."""
+        if column.name in self.declared:
+            return None
+        return find_hint(column, seen[column.name], self.written.missing)
+
+    def _check_target(self, hint: Hint | None, seen: Evidence) -> None:
         """Raise if the target holds numbers that only their format makes classes."""
-        target = self.roles.targets[0]
         is_free = self.roles.target_type == "auto" and not self.roles.has_labels
-        is_text = seen[target].kind == "categorical"
-        if is_free and is_text and target in hints and len(seen[target].sample) > MOST_CLASSES:
+        is_text = seen.kind == "categorical"
+        if is_free and is_text and hint and len(seen.sample) > MOST_CLASSES:
             raise UserError(
-                f"The target {target} {hints[target]}. To learn classes anyway: "
+                f"The target {self.roles.targets[0]} {hint}. To learn classes anyway: "
                 "data.target_type=class"
             )
 

@@ -23,6 +23,8 @@ class Table(TableData):
         options: Options of ``TableData``.
     """
 
+    look = "leyden.data.table.look.look_at_table"
+
     def __init__(
         self,
         *,

@@ -6,19 +6,19 @@ from typing import Any
 
 from leyden.data.rows import RejectedItem, Rows, UnreadableError
 from leyden.data.text.files import TEXT_FILES, read_text
-from leyden.data.text.module import TextData
+from leyden.data.text.module import CorpusData
 from leyden.data.text.rows import Text, passages, text_rows
 from leyden.errors import UserError
 from leyden.files import DataPath, file_state
 
 
-class TextCorpus(TextData):
+class TextCorpus(CorpusData):
     """Text files of any length, cut into passages.
 
     Args:
         root: Text file, or a folder of them.
         passage_characters: Largest number of characters in a passage.
-        options: Options of ``TextData``.
+        options: Options of ``CorpusData``.
 
     Raises:
         ValueError: If ``passage_characters`` is less than 1.

@@ -23,6 +23,8 @@ class TextFolder(TextData):
         options: Options of ``TextData``.
     """
 
+    look = "leyden.data.look.look_at_labelled_texts"
+
     def __init__(
         self,
         *,

@@ -28,7 +28,7 @@ from leyden.data.text.vocabulary import PADDING, SMALLEST, load_vocabulary, trai
 class TextData(DataModule):
     """Texts of any length; a subclass lists its texts and calls ``text_rows``.
 
-    The vocabulary is fitted on the training split.
+    The vocabulary is fitted on the training split. Texts without classes are ``CorpusData``.
 
     Args:
         vocab_size: Largest number of tokens in the vocabulary.
@@ -44,6 +44,7 @@ class TextData(DataModule):
 
     cleaning: TextCleaning
     cleaning_type = TextCleaning
+    look = "leyden.data.look.look_at_texts"
 
     text_columns: Sequence[str] = ("text",)
     """Columns that hold the text in tables to predict on."""
@@ -96,10 +97,12 @@ class TextData(DataModule):
         return {}
 
     def network_sizes(self) -> dict[str, Any]:
-        """Return the size of the vocabulary, and the number of classes if there are any."""
-        vocabulary = load_vocabulary(self.statistics["vocabulary"])
-        sizes = {"vocab_size": vocabulary.get_vocab_size()}
-        return sizes | ({"num_outputs": len(self.class_names)} if self.class_names else {})
+        """Return the size of the vocabulary and the number of classes."""
+        return {"vocab_size": self.known_tokens(), "num_outputs": len(self.class_names or ())}
+
+    def known_tokens(self) -> int:
+        """Return the number of tokens in the fitted vocabulary."""
+        return load_vocabulary(self.statistics["vocabulary"]).get_vocab_size()
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Decode predicted token ids in the column ``text``."""
@@ -150,3 +153,13 @@ class TextData(DataModule):
 
     def _derived_folder(self, kind: str, settings: dict[str, Any]) -> Path:
         return self.cache_dir / str(self.name) / f"{kind}-{store.fingerprint(settings)}"
+
+
+class CorpusData(TextData):
+    """Texts without classes, of which a language model learns every token."""
+
+    look = "leyden.data.look.look_at_corpus"
+
+    def network_sizes(self) -> dict[str, Any]:
+        """Return the size of the vocabulary."""
+        return {"vocab_size": self.known_tokens()}

@@ -47,6 +47,8 @@ class TextTable(TextData):
         UserError: If ``text`` is empty.
     """
 
+    look = "leyden.data.look.look_at_labelled_texts"
+
     def __init__(
         self,
         *,

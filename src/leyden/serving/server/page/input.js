@@ -1,4 +1,4 @@
-/** What people give: a typed row, files, or a recording. */
+/** Input: a typed row, files, or a recording. */
 
 import { byId } from "./elements.js";
 import { Fields, kindOfRow } from "./fields.js";
