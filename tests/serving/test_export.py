@@ -110,6 +110,10 @@ def test_the_example_is_a_row_and_its_prediction(exported):
     assert record["data_fingerprint"]
 
 
+def test_the_model_card_has_the_shapes_as_documented(exported):
+    assert "| images | uint8 | (batch, 1, 8, 8) | pixels" in (exported / "README.md").read_text()
+
+
 @pytest.mark.slow
 def test_a_fresh_process_needs_no_torch_and_little_memory(run, exported, digit):
     measured = in_a_fresh_process(exported, digit)
@@ -162,6 +166,8 @@ def test_only_an_export_is_replaced(run, tmp_path):
         (np.zeros((1, 8, 8), np.uint8), r"expected \(batch, 1, 8, 8\) uint8"),
         (np.zeros((1, 1, 8, 9), np.uint8), r"got \(1, 1, 8, 9\) uint8"),
         (np.zeros((1, 1, 8, 8)), r"got \(1, 1, 8, 8\) float64"),
+        ([{"image": 1}], "Expected paths of files, or arrays .* got a list of dict"),
+        ([], "got a list of nothing"),
     ],
 )
 def test_other_arrays_are_refused_by_name(exported, values, message):

@@ -166,6 +166,19 @@ def test_a_full_disk_keeps_the_parts(predict, monkeypatch, tmp_path):
     assert predict("a.csv").read_bytes() == whole
 
 
+def test_a_file_is_written_by_one_process(tmp_path):
+    first, second = (
+        partial_files.PartialFile(tmp_path / "rows.csv", formats.FORMATS["csv"]) for _ in range(2)
+    )
+
+    with (
+        first.held({"inputs": ""}),
+        pytest.raises(UserError, match="is being written by another process"),
+        second.held({"inputs": ""}),
+    ):
+        pass
+
+
 def test_what_would_mix_or_replace_results_is_refused(predict, monkeypatch, tmp_path):
     done = predict("done.csv")
     with pytest.raises(UserError, match=r"done\.csv exists\. Remove it"):

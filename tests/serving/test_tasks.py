@@ -95,6 +95,10 @@ def test_a_table_without_numbers(tmp_path):
     by_run, by_export = both(tmp_path, path)
 
     assert [row["class"] for row in by_export] == [row["class"] for row in by_run]
+    with pytest.raises(UserError, match="categories: -1 is negative"):
+        leyden.load(tmp_path / "network").predict(
+            {"numbers": np.empty((1, 0)), "categories": np.array([[-1]])}
+        )
 
 
 @pytest.mark.parametrize("network", ["bag_of_tokens", "transformer"])

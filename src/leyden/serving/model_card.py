@@ -81,7 +81,8 @@ def _numbers(record: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _field(field: Mapping[str, Any]) -> tuple[Any, ...]:
-    return field["name"], field["dtype"], tuple(field["shape"]), field["meaning"]
+    shape = ", ".join(map(str, field["shape"]))
+    return field["name"], field["dtype"], f"({shape})", field["meaning"]
 
 
 def _listed(names: Sequence[str], most: int = 20) -> str:

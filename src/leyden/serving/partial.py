@@ -131,7 +131,7 @@ class PartialFile:
         """Convert errors of the disk; parts that are written stay."""
         try:
             yield
-        except BrokenPipeError:
+        except (BrokenPipeError, Timeout):
             raise
         except OSError as error:
             raise UserError(

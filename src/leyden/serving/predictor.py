@@ -66,14 +66,14 @@ class Predictor(ABC):
             ``file`` of a row that was read from one. Probabilities have 6 decimals.
 
         Raises:
-            UserError: If some input cannot be read, or arrays are not as described.
+            UserError: If there is no input or it cannot be read, or arrays are not as described.
         """
         if isinstance(inputs, Mapping):
             return list(self.stream_values(self._checked(inputs), top=top))
         if isinstance(inputs, np.ndarray):
             return list(self.stream_values(self._checked({self.inputs[0].name: inputs}), top=top))
         paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
-        return list(self.stream([fspath(path) for path in paths], top=top))
+        return list(self.stream(_names(paths), top=top))
 
     def stream(self, paths: Sequence[str], *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict files part by part.
@@ -161,6 +161,21 @@ def _rounded(name: str, value: Any) -> Any:
         return [round_row(each) for each in value]
     is_probability = name == "probability" or name.startswith(PROBABILITY)
     return round(value, DECIMALS) if is_probability else value
+
+
+def _names(paths: Sequence[Any]) -> list[str]:
+    """Return paths as strings.
+
+    Raises:
+        UserError: If there is none, or something else.
+    """
+    if not paths or not all(isinstance(path, str | PathLike) for path in paths):
+        found = " and ".join(sorted({type(path).__name__ for path in paths})) or "nothing"
+        raise UserError(
+            "Expected paths of files, or arrays by name as inputs of the network describes them, "
+            f"got a list of {found}."
+        )
+    return [fspath(path) for path in paths]
 
 
 def _batches(values: Arrays) -> Iterator[Arrays]:

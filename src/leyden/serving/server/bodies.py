@@ -76,12 +76,18 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], i
     """Return the uploaded files of a form, and the number of the most probable classes.
 
     Raises:
-        RequestError: If there is no file, or the field ``top`` is not an integer.
+        RequestError: If there is no file, a field other than ``top``, or ``top`` is not an integer.
     """
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         files = [(upload.filename or "", await upload.read()) for upload in uploads]
         top = form.get("top", str(TOP))
+        for name, value in form.multi_items():
+            if isinstance(value, str) and name != "top":
+                raise unprocessable(
+                    f"The field {name!r:.80} is no file. Expected files, each with a file name, "
+                    "and top if it is needed."
+                )
     if not files:
         raise unprocessable("The form holds no file. Expected at least one.")
     return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)
