@@ -166,7 +166,8 @@ def test_only_an_export_is_replaced(run, tmp_path):
         (np.zeros((1, 8, 8), np.uint8), r"expected \(batch, 1, 8, 8\) uint8"),
         (np.zeros((1, 1, 8, 9), np.uint8), r"got \(1, 1, 8, 9\) uint8"),
         (np.zeros((1, 1, 8, 8)), r"got \(1, 1, 8, 8\) float64"),
-        ([{"image": 1}], "Expected paths of files, or arrays .* got a list of dict"),
+        ([{"image": 1}], "row 0: image: expected a string, got a number"),
+        ([1], "Expected paths of files, rows, or arrays .* got a list of int"),
         ([], "got a list of nothing"),
     ],
 )

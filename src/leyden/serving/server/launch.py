@@ -159,4 +159,4 @@ class Server(uvicorn.Server):
         except Exception as error:  # noqa: BLE001  # of any type: the old service stays
             LOG.error("The network is not replaced: %s", describe(error))  # noqa: TRY400
         else:
-            LOG.info("Replaced the network: %s", self._app.state.service.model)
+            LOG.info("The network is replaced.", extra={"fields": self._app.state.service.model})
