@@ -81,6 +81,7 @@ def test_training_commands_are_accepted(line):
 
 @pytest.mark.parametrize("line", OF_A_RUN)
 def test_commands_on_a_run_succeed(line, leyden, own_run, tmp_path):
+    shutil.copytree(ROOT / "docs" / "samples", tmp_path / "docs" / "samples")
     (tmp_path / "folder").mkdir()
     for name in ("image.png", "folder/other.png"):
         Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / name)

@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -289,7 +289,11 @@ def _suffix_of(file: Path) -> str:
     """Detect the format of a file from its first bytes, and return its suffix."""
     with file.open("rb") as stream:
         packed = stream.read(len(GZIP)) == GZIP
-    with gzip.open(file) if packed else file.open("rb") as stream:
+    beginning = b""
+    with (
+        suppress(OSError, EOFError, zlib.error),  # damage is reported when the table is read
+        gzip.open(file) if packed else file.open("rb") as stream,
+    ):
         beginning = stream.read(1 << 10).lstrip()
     suffix = next((suffix for start, suffix in BEGINNINGS if beginning.startswith(start)), ".csv")
     return f"{suffix}.gz" if packed else suffix
