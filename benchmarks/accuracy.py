@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from measure import command, spread, train, write_section
+from measure import run, spread, train, write_section
 
 NOTE = (
     "Each row is the whole command in processes of their own, imports and the test of the best "
@@ -85,7 +85,7 @@ def main() -> None:
 
 def _measured(experiment: Experiment, more: Sequence[str]) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:  # prepares the data
-        command(["train", *experiment.words, *more, "debug=smoke"], folder=Path(folder))
+        run(["train", *experiment.words, *more, "debug=smoke"], folder=Path(folder))
     measured = (train([*experiment.words, *more, word]) for word in experiment.repeats)
     results, runs = zip(*measured, strict=True)
     rows = []

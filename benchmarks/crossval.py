@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from measure import Measured, command, spread, write_section
+from measure import Measured, run, spread, write_section
 
 NOTE = (
-    "Seconds of the whole command, imports included, on prepared data; median (least to greatest). "
+    "Seconds of the whole run, imports included, on prepared data; median (least to greatest). "
     "One after the other, each fold has all cores; side by side, each has half of them."
 )
 
@@ -41,10 +41,7 @@ def main() -> None:
 
 def _run(*words: str) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
-        done = command(["crossval", *WORDS, *words], folder=Path(folder))
-    if done.returncode:
-        raise SystemExit(done.output)
-    return done
+        return run(["crossval", *WORDS, *words], folder=Path(folder))
 
 
 if __name__ == "__main__":

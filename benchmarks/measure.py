@@ -48,6 +48,30 @@ def command(words: Sequence[str], *, folder: Path) -> Measured:
     return _process(["-m", "leyden", *words], folder)
 
 
+def run(words: Sequence[str], *, folder: Path) -> Measured:
+    """Run a command as ``command`` does.
+
+    Raises:
+        SystemExit: If it fails, with its output.
+    """
+    done = command(words, folder=folder)
+    if done.returncode:
+        raise SystemExit(done.output)
+    return done
+
+
+def export(words: Sequence[str], *, folder: Path, name: str) -> Path:
+    """Train with these arguments in a folder, and return the folder of the exported network.
+
+    Raises:
+        SystemExit: If a command fails, with its output.
+    """
+    run(["train", f"name={name}", *words], folder=folder)
+    (path,) = (folder / "runs" / name).iterdir()
+    run(["export", f"run={path}", f"to={folder / name}"], folder=folder)
+    return folder / name
+
+
 def python(program: str, *words: str, folder: Path) -> Measured:
     """Run the source of a program in a folder, in a new process."""
     return _process(["-c", program, *words], folder)
@@ -82,9 +106,7 @@ def train(words: Sequence[str]) -> tuple[dict[str, float], Measured]:
         SystemExit: If the command fails, with its output.
     """
     with tempfile.TemporaryDirectory() as folder:
-        done = command(["train", *words], folder=Path(folder))
-        if done.returncode:
-            raise SystemExit(done.output)
+        done = run(["train", *words], folder=Path(folder))
         return metrics_of(Path(folder)), done
 
 
@@ -142,8 +164,8 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     """Format the median with the minimum and the maximum."""
     middle = statistics.median(values)
     if len(values) == 1:
-        return f"{middle:.{digits}f}"
-    return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+        return f"{middle:,.{digits}f}"
+    return f"{middle:,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
 def write_section(

@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from measure import command, python, write_section
+from measure import python, run, write_section
 
 PEAK_NOTE = "Maximum resident set size of the whole process, n = 1."
 
@@ -95,7 +95,7 @@ def commands() -> None:
     peaks = []
     for words in COMMANDS:
         with tempfile.TemporaryDirectory() as folder:
-            done = command(words.split(), folder=Path(folder))
+            done = run(words.split(), folder=Path(folder))
         peaks.append([f"`leyden {words}`", f"{done.peak_memory:.0f}"])
     write_section("Peak memory", PEAK_NOTE, ["command", "MiB"], peaks)
 

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import statistics
 import tempfile
 import threading
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from measure import Measured, command, write_section
+from measure import Measured, export, run, spread, write_section
 
 NOTE = (
     "`leyden predict export=… output=rows.csv` of synthetic rows: tables of 9 columns and a small "
@@ -23,6 +22,9 @@ NOTE = (
 TABLE_ROWS, IMAGES, ROUNDS, TENTH = 500_000, 20_000, 3, 10
 
 PROCESSES = (1, 2)
+
+BRIEF = ("trainer.max_epochs=1", "trainer=cpu")
+"""Arguments of a training whose result does not matter."""
 
 
 def main() -> None:
@@ -39,10 +41,10 @@ def tables(folder: Path) -> tuple[str, int, Path, Path, Path]:
     """Write tables, and train and export a network of them."""
     write_table(folder / "train.csv", 5000)
     words = [f"data.path={folder}/train.csv", "data.target=state", "network=table_mlp"]
-    export = trained(folder, "table", ["data=table", *words])
+    exported = export(["data=table", *words, *BRIEF], folder=folder, name="table")
     write_table(folder / "some.csv", TABLE_ROWS // TENTH)
     write_table(folder / "all.csv", TABLE_ROWS)
-    return "table", TABLE_ROWS, export, folder / "some.csv", folder / "all.csv"
+    return "table", TABLE_ROWS, exported, folder / "some.csv", folder / "all.csv"
 
 
 def images(folder: Path) -> tuple[str, int, Path, Path, Path]:
@@ -55,22 +57,14 @@ def images(folder: Path) -> tuple[str, int, Path, Path, Path]:
         "data.image_size=32",
         "network=cnn",
     ]
-    export = trained(folder, "images", words)
+    exported = export([*words, *BRIEF], folder=folder, name="images")
     write_images(folder / "some", IMAGES // TENTH)
     write_images(folder / "all", IMAGES)
-    return "images", IMAGES, export, folder / "some", folder / "all"
-
-
-def trained(folder: Path, name: str, words: list[str]) -> Path:
-    """Train one epoch, and return the exported network."""
-    run(["train", f"name={name}", "trainer.max_epochs=1", "trainer=cpu", *words], folder)
-    (path,) = (folder / "runs" / name).iterdir()
-    run(["export", f"run={path}", f"to={folder / name}"], folder)
-    return folder / name
+    return "images", IMAGES, exported, folder / "some", folder / "all"
 
 
 def measured(
-    name: str, count: int, export: Path, some: Path, everything: Path, *, folder: Path
+    name: str, count: int, exported: Path, some: Path, everything: Path, *, folder: Path
 ) -> list[list[str]]:
     """Return the rows of the results for one kind of inputs."""
     seconds: dict[int, list[float]] = {each: [] for each in PROCESSES}
@@ -80,7 +74,7 @@ def measured(
         for processes in PROCESSES:
             runs = {}
             for inputs in (some, everything):
-                words = [f"export={export}", f"input={inputs}", f"processes={processes}"]
+                words = [f"export={exported}", f"input={inputs}", f"processes={processes}"]
                 runs[inputs], peaks[processes, inputs] = watched(words, folder)
             seconds[processes].append(runs[everything].wall - runs[some].wall)
             cpu[processes].append(runs[everything].cpu - runs[some].cpu)
@@ -91,20 +85,14 @@ def measured(
             f"{count:,} {name}",
             str(ROUNDS),
             str(processes),
-            _spread([further / each for each in seconds[processes]]),
-            _spread([each / further * 1e6 for each in cpu[processes]]),
+            spread([further / each for each in seconds[processes]], 0),
+            spread([each / further * 1e6 for each in cpu[processes]], 0),
             f"{peaks[processes, some]:.0f}",
             f"{peaks[processes, everything]:.0f}",
-            ""
-            if processes == 1
-            else f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            "" if processes == 1 else spread(ratios),
         ]
         for processes in PROCESSES
     ]
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
 def watched(words: list[str], folder: Path) -> tuple[Measured, float]:
@@ -119,7 +107,7 @@ def watched(words: list[str], folder: Path) -> tuple[Measured, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    done = run(["predict", *words, "output=rows.csv"], folder)
+    done = run(["predict", *words, "output=rows.csv"], folder=folder)
     ended.set()
     watcher.join()
     (folder / "rows.csv").unlink()
@@ -138,18 +126,6 @@ def memory_below(parent: int) -> float:
     except OSError:  # it has ended
         pass
     return total
-
-
-def run(words: list[str], folder: Path) -> Measured:
-    """Run a command.
-
-    Raises:
-        SystemExit: If it fails, with its output.
-    """
-    done = command(words, folder=folder)
-    if done.returncode:
-        raise SystemExit(done.output)
-    return done
 
 
 def write_table(path: Path, count: int) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from leyden.data.sets.digits import Digits
 from leyden.serving.loading import open_export
-from measure import command, spread, write_section
+from measure import export, spread, write_section
 
 NOTE = (
     "The default CNN on the digits, exported with `leyden export`. One client process, beside the "
@@ -373,21 +373,6 @@ def free_port() -> int:
         return port
 
 
-def export(folder: Path) -> Path:
-    """Train the default network in a folder, and export it."""
-    for words in (
-        ["train", "trainer.max_epochs=3"],
-        ["export", f"run={folder}/runs/digits", f"to={folder}/digits"],
-    ):
-        if words[0] == "export":
-            (run,) = folder.glob("runs/digits/*")
-            words[1] = f"run={run}"
-        done = command(words, folder=folder)
-        if done.returncode:
-            raise SystemExit(done.output)
-    return folder / "digits"
-
-
 def digits(folder: Path) -> list[bytes]:
     """Return some digits as PNG files."""
     (rows,) = Digits(name="digits").read()
@@ -483,7 +468,7 @@ def main() -> None:
     """Measure all servers in turn, several times."""
     litserve = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LEYDEN_LITSERVE")
     with tempfile.TemporaryDirectory() as parent:
-        folder = export(Path(parent))
+        folder = export(["trainer.max_epochs=3"], folder=Path(parent), name="digits")
         files = digits(folder)
         measured: dict[str, list[Measured]] = {}
         for _ in range(ROUNDS):

@@ -15,7 +15,7 @@ from leyden.data.audio.reader import ClipReader
 from leyden.data.sets.mandarin_strings import MandarinStrings
 from leyden.data.sets.mandarin_tones import INITIALS
 from leyden.workflows.assembly import build_data
-from measure import command, metrics_of, write_section
+from measure import metrics_of, run, write_section
 
 SECONDS = 0.6
 MEDIALS = "ㄧㄨㄩ"
@@ -43,9 +43,7 @@ def trained() -> list[str]:
     """Train the experiment, and return its row of the table."""
     words = ["train", "experiment=mandarin_strings"]
     with tempfile.TemporaryDirectory() as folder:
-        done = command(words, folder=Path(folder))
-        if done.returncode:
-            raise SystemExit(done.output)
+        done = run(words, folder=Path(folder))
         metrics = metrics_of(Path(folder))
     name = f"`{' '.join(['leyden', *words])}`"
     return [name, "1", *_percent(metrics["test/cer"], metrics["test/wer"]), f"{done.cpu:.0f}"]
@@ -58,7 +56,7 @@ def baselines() -> Iterator[list[str]]:
     log_mel, reader = data.log_mel(), ClipReader(sample_rate=data.sample_rate, seconds=SECONDS)
 
     def features(path: Path) -> NDArray[np.float32]:
-        clips = reader.join([reader.hear(path).waveform])["waveforms"]
+        clips = reader.join([reader.decode_sound(path).waveform])["waveforms"]
         image = log_mel(torch.from_numpy(clips)).squeeze(1)
         return torch.nn.functional.adaptive_avg_pool1d(image, FRAMES).flatten().numpy()
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from measure import command, spread, write_section
+from measure import run, spread, write_section
 
 NOTE = (
     "CPU seconds for 8 runs of a linear network on the digits, one epoch each: median (least to "
@@ -35,10 +35,7 @@ def main() -> None:
 
 
 def _cpu(word: str, *, folder: Path) -> float:
-    done = command([*WORDS, word], folder=folder)
-    if done.returncode:
-        raise SystemExit(done.output)
-    return done.cpu
+    return run([*WORDS, word], folder=folder).cpu
 
 
 if __name__ == "__main__":

@@ -139,6 +139,15 @@ def shared_run(tmp_path_factory, leyden_process):
     return run
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, shared_run, leyden_process):
+    """Return the folder of an exported classifier of digits, which tests may read."""
+    folder = tmp_path_factory.mktemp("exports") / "digits"
+    done = leyden_process("export", f"run={shared_run}", f"to={folder}", cwd=folder.parent)
+    assert done.code == 0, done.err
+    return folder
+
+
 @pytest.fixture
 def own_run(shared_run, tmp_path):
     """Return a copy of the shared run that a test may change."""

@@ -119,14 +119,6 @@ def project(request, site, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def artefact(shared_run, leyden_process, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("artefact") / "digits"
-    done = leyden_process("export", f"run={shared_run}", f"to={folder}", cwd=folder.parent)
-    assert done.code == 0, done.err
-    return folder
-
-
-@pytest.fixture(scope="module")
 def interpreter(site, tmp_path_factory):
     """Return Python with the wheel and what an artefact of images needs, but without torch."""
     folder = tmp_path_factory.mktemp("without_torch")
@@ -158,11 +150,11 @@ def test_an_installed_wheel_trains_from_another_folder(site, tmp_path):
 
 
 def test_an_artefact_predicts_where_torch_is_not_installed(
-    artefact, interpreter, shared_run, tmp_path
+    exported, interpreter, shared_run, tmp_path
 ):
     Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "image.png")
     done = subprocess.run(
-        [interpreter, "-I", "-c", PREDICT, artefact, "image.png"],
+        [interpreter, "-I", "-c", PREDICT, exported, "image.png"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -182,7 +174,7 @@ def test_an_artefact_predicts_where_torch_is_not_installed(
     assert found["MiB"] <= 200
 
 
-def test_commands_run_where_torch_is_not_installed(artefact, interpreter, tmp_path):
+def test_commands_run_where_torch_is_not_installed(exported, interpreter, tmp_path):
     Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "image.png")
 
     def run(*words):
@@ -194,9 +186,9 @@ def test_commands_run_where_torch_is_not_installed(artefact, interpreter, tmp_pa
             check=False,
         )
 
-    predicted = run("predict", f"export={artefact}", "image.png")
-    written = run("predict", f"export={artefact}", "image.png", "output=rows.csv", "processes=2")
-    mistaken = run("predict", f"exprot={artefact}", "image.png")
+    predicted = run("predict", f"export={exported}", "image.png")
+    written = run("predict", f"export={exported}", "image.png", "output=rows.csv", "processes=2")
+    mistaken = run("predict", f"exprot={exported}", "image.png")
     refused = [run(*words) for words in (["train"], ["predict", "run=digits", "image.png"])]
 
     assert predicted.stdout.startswith("file,class,probability\nimage.png,"), predicted.stderr

@@ -1,8 +1,10 @@
-"""Descriptions of what a network takes and returns, which do not need torch."""
+"""Arrays that a network takes and returns, and their descriptions, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
 
 SEPARATOR = ";"
 """Separates the labels of a row where they are written as text."""
@@ -14,6 +16,29 @@ TargetKind = Literal["class", "number", "labels", "transcript", "none"]
 """What the targets of rows are: one class, one number, any number of labels, a text, or nothing."""
 
 Dtype = Literal["bool", "uint8", "int16", "int64", "float32", "float64"]
+
+DATATYPES: Mapping[str, str] = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "int16": "INT16",
+    "int64": "INT64",
+    "float32": "FP32",
+    "float64": "FP64",
+}
+"""Name of each dtype in the Open Inference Protocol."""
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+"""Arrays ``(rows, ...)`` by name."""
+
+
+def count_rows(values: Arrays) -> int:
+    """Return the number of rows of arrays ``(rows, ...)`` by name."""
+    return len(next(iter(values.values())))
+
+
+def take_rows(values: Arrays, start: int, end: int) -> Arrays:
+    """Return the rows from ``start`` up to ``end`` of arrays ``(rows, ...)`` by name."""
+    return {name: array[start:end] for name, array in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +60,11 @@ class Field:
     meaning: str
     least: int = 0
     most: int | None = None
+
+    @property
+    def sizes(self) -> list[int]:
+        """The shape with -1 for sizes that vary."""
+        return [size if isinstance(size, int) else -1 for size in self.shape]
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether an array of this shape is as described.

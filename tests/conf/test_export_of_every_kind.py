@@ -14,7 +14,8 @@ import shipped
 from leyden.config.compose import compose, freeze
 from leyden.config.fitting import networks_that_take
 from leyden.runs.folder import RunFolder
-from leyden.serving.export import BATCHES, FLOAT32, export
+from leyden.serving.export import FLOAT32, export
+from leyden.serving.parity import BATCHES
 from leyden.serving.precision import TOLERANCES, measure
 from leyden.workflows.assembly import build_data
 from leyden.workflows.finished import inference_trainer, load_run

@@ -2,13 +2,14 @@
 
 import re
 import subprocess
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
 
-from leyden.schema import Field
-from leyden.serving.deployment import TYPES, inference_service, triton_config, write_deployment
+from leyden.schema import Dtype, Field
+from leyden.serving.deployment import inference_service, triton_config, write_deployment
 
 PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
 
@@ -26,9 +27,12 @@ def test_varying_sizes_and_rows_of_one_number_have_dimensions_in_triton():
     assert dims == [("[ -1 ]", "}"), ("[ 1 ]", "  reshape { shape: [ ] }"), ("[ -1, 29 ]", "}")]
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", typing.get_args(Dtype))
 def test_every_dtype_has_a_type_of_triton(dtype):
-    assert f"data_type: {TYPES[dtype]}\n" in triton_config([field("x", dtype, 3)], [])
+    config = triton_config([field("x", dtype, 3)], [])
+
+    name = {"float32": "FP32", "float64": "FP64"}.get(dtype, dtype.upper())
+    assert f"data_type: TYPE_{name}\n" in config
 
 
 @pytest.mark.parametrize("name", ["My run_2", "2024", "-", "é", "x" * 100, "a." * 50])

@@ -110,6 +110,10 @@ def test_the_example_is_a_row_and_its_prediction(exported):
     assert record["data_fingerprint"]
 
 
+def test_the_model_card_has_the_shapes_as_documented(exported):
+    assert "| images | uint8 | (batch, 1, 8, 8) | pixels" in (exported / "README.md").read_text()
+
+
 @pytest.mark.slow
 def test_a_fresh_process_needs_no_torch_and_little_memory(run, exported, digit):
     measured = in_a_fresh_process(exported, digit)
@@ -131,7 +135,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run_is_read(tmp_p
 
 def test_nothing_is_left_if_the_answers_differ(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "leyden.serving.export.compute_answers",
+        "leyden.serving.parity.compute_answers",
         lambda *_: {"probabilities": np.zeros((1, 10))},
     )
 
@@ -162,6 +166,9 @@ def test_only_an_export_is_replaced(run, tmp_path):
         (np.zeros((1, 8, 8), np.uint8), r"expected \(batch, 1, 8, 8\) uint8"),
         (np.zeros((1, 1, 8, 9), np.uint8), r"got \(1, 1, 8, 9\) uint8"),
         (np.zeros((1, 1, 8, 8)), r"got \(1, 1, 8, 8\) float64"),
+        ([{"image": 1}], "row 0: image: expected a string, got a number"),
+        ([1], "Expected paths of files, rows, or arrays .* got a list of int"),
+        ([], "got a list of nothing"),
     ],
 )
 def test_other_arrays_are_refused_by_name(exported, values, message):
@@ -212,6 +219,15 @@ def test_a_graph_of_torch_predicts_the_same(run, exported, digit, tmp_path):
     (tmp_path / "network" / "model.pt2").write_bytes(b"")
     with pytest.raises(UserError, match="torch cannot read"):
         leyden.load(tmp_path / "network")
+
+
+def test_a_graph_of_torch_needs_no_package_of_onnx(run, tmp_path, monkeypatch):
+    for name in ("onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    record = export(str(run), tmp_path / "network", form="pt2")
+
+    assert list(record["versions"]) == ["leyden", "torch"]
 
 
 def test_weights_alone_rebuild_the_network(run, exported, digit, tmp_path):

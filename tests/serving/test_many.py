@@ -25,7 +25,7 @@ from leyden.serving import formats, many
 from leyden.serving import partial as partial_files
 from leyden.serving.export import export
 from leyden.serving.loading import open_export
-from leyden.serving.many import Options, PartPredictor, Prediction
+from leyden.serving.many import PartPredictor, Prediction, RowOptions
 from leyden.workflows.train import train
 
 ROWS = 600
@@ -66,7 +66,7 @@ def predict(exported, tmp_path, monkeypatch):
     table = write_table(tmp_path / "rows.csv")
 
     def run(name, *, inputs=table, processes=1, **options):
-        options = Options(form=name.rpartition(".")[2], **options)
+        options = RowOptions(form=name.rpartition(".")[2], **options)
         loaded = partial(open_export, exported, threads=1)
         prediction = Prediction(loaded, [str(inputs)], options=options, processes=processes)
         prediction.write(tmp_path / name, {})
@@ -166,6 +166,19 @@ def test_a_full_disk_keeps_the_parts(predict, monkeypatch, tmp_path):
     assert predict("a.csv").read_bytes() == whole
 
 
+def test_a_file_is_written_by_one_process(tmp_path):
+    first, second = (
+        partial_files.PartialFile(tmp_path / "rows.csv", formats.FORMATS["csv"]) for _ in range(2)
+    )
+
+    with (
+        first.held({"inputs": ""}),
+        pytest.raises(UserError, match="is being written by another process"),
+        second.held({"inputs": ""}),
+    ):
+        pass
+
+
 def test_what_would_mix_or_replace_results_is_refused(predict, monkeypatch, tmp_path):
     done = predict("done.csv")
     with pytest.raises(UserError, match=r"done\.csv exists\. Remove it"):
@@ -174,10 +187,10 @@ def test_what_would_mix_or_replace_results_is_refused(predict, monkeypatch, tmp_
     with pytest.raises(KeyboardInterrupt):
         predict("cut.csv")
 
-    with pytest.raises(UserError, match=r"cut\.csv\.partial was begun with other options"):
+    with pytest.raises(UserError, match=r"cut\.csv\.partial was started with other options"):
         predict("cut.csv", top=2)
     os.utime(tmp_path / "rows.csv", (1, 1))
-    with pytest.raises(UserError, match=r"was begun with other inputs\. .* remove the folder"):
+    with pytest.raises(UserError, match=r"was started with other inputs\. .* remove the folder"):
         predict("cut.csv")
     assert done.exists()
 

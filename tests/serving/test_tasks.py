@@ -95,6 +95,15 @@ def test_a_table_without_numbers(tmp_path):
     by_run, by_export = both(tmp_path, path)
 
     assert [row["class"] for row in by_export] == [row["class"] for row in by_run]
+    for name in ("run", "network"):
+        network = leyden.load(tmp_path / name)
+        (by_row,) = network.predict([{"a": "y"}])
+        (by_array,) = network.predict({"categories": np.array([[2]])})
+        assert by_row == by_array
+        with pytest.raises(UserError, match="row 1: has no key 'a'"):
+            network.predict([{"a": "y"}, {"b": "y"}])
+    with pytest.raises(UserError, match="categories: -1 is negative"):
+        network.predict({"categories": np.array([[-1]])})
 
 
 @pytest.mark.parametrize("network", ["bag_of_tokens", "transformer"])

@@ -14,6 +14,7 @@ from leyden.errors import UserError, did_you_mean
 from leyden.files import exists
 
 if TYPE_CHECKING:
+    from leyden.data.parts import Keep
     from leyden.serving.predictor import Predictor
 
 USAGE = """usage: leyden predict run=RUN input=PATH [PATH …] [KEY=VALUE …]
@@ -61,9 +62,9 @@ def run(words: Sequence[str]) -> None:
         open_network = partial(open_network, threads=threads)
     quiet()
     with importing():
-        from leyden.serving.many import Options, Prediction
+        from leyden.serving.many import Prediction, RowOptions
 
-    options = Options(form=form, top=top, keep=_columns(arguments))
+    options = RowOptions(form=form, top=top, keep=_columns(arguments))
     prediction = Prediction(open_network, inputs, options=options, processes=processes)
     if file is not None:
         prediction.write(file, settings)
@@ -92,7 +93,7 @@ def _destination(arguments: Arguments) -> tuple[str, Path | None]:
     return suffix, file
 
 
-def _columns(arguments: Arguments) -> Any:
+def _columns(arguments: Arguments) -> "Keep":
     """Return the columns to keep."""
     given = arguments.own.get("columns", [])
     names = [name.strip() for value in given for name in value.split(",") if name.strip()]

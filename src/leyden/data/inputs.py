@@ -20,12 +20,9 @@ from leyden.data.parts import CellCounts, Counts, FilePart, Keep, Part, file_par
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.schema import Field
+from leyden.schema import Arrays, Field
 
 log = logging.getLogger(__name__)
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Arrays ``(rows, ...)`` by name."""
 
 SUFFIX = re.compile(r"\.[a-z0-9]{1,9}(\.gz)?$", re.ASCII)
 """End of a lower-case file name that may name a format."""
@@ -225,7 +222,7 @@ class Reader(ABC):
 
     @abstractmethod
     def encode_row(self, values: Arrays, row: int) -> dict[str, Any]:
-        """Return a JSON row whose values are, but for rounding, those of one row.
+        """Return a JSON row that decodes to the values of one row, up to rounding.
 
         Args:
             values: Values ``(rows, ...)`` by name.
@@ -408,7 +405,7 @@ def shortened(reason: str) -> str:
 
 
 def reject_file(name: str, reason: str) -> Inputs:
-    """Return no row, because a file cannot be read."""
+    """Return a chunk without rows, whose rejected item is the file."""
     item = RejectedItem(source=display_name(name), reason=shortened(reason))
     return Inputs(names=[], fields={}, rejected=[item])
 

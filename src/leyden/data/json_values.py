@@ -20,7 +20,6 @@ JSON_TYPES: Mapping[type, str] = {
 }
 """Name of each type of JSON in messages."""
 
-
 MOST_KEYS = 200
 """Largest number of keys of a row, and length of each, that are compared with a missing one."""
 
@@ -89,5 +88,9 @@ def wrong_type(expected: str, value: Any, name: str | None = None) -> Unreadable
         'age: expected a number, got an array'
     """
     place = "" if name is None else f"{name}: "
-    found = JSON_TYPES.get(type(value), type(value).__name__)
-    return UnreadableError(f"{place}expected {expected}, got {found}")
+    return UnreadableError(f"{place}expected {expected}, got {json_type(value)}")
+
+
+def json_type(value: Any) -> str:
+    """Return the name of a value's type in messages."""
+    return JSON_TYPES.get(type(value), type(value).__name__)

@@ -13,8 +13,8 @@ import numpy as np
 from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader
 from leyden.errors import UserError, first_line
-from leyden.schema import Field
-from leyden.tasks.readings import READINGS, Arrays, Reading
+from leyden.schema import Arrays, Field
+from leyden.tasks.readings import READINGS, Reading
 
 FORMAT = 1
 """Version of the folder."""
@@ -169,6 +169,7 @@ class Session:
         """Compute the answers, ``(batch, ...)`` by name, for values ``(batch, ...)``."""
         given = {name: values[name] for name in self._inputs}
         try:
+            _check_indices(given)
             answers = self._session.run(self._outputs, given)
         except Exception as error:  # the runtime has its own errors
             raise UserError(
@@ -176,6 +177,17 @@ class Session:
                 f"values as {RECORD} describes them."
             ) from error
         return dict(zip(self._outputs, answers, strict=True))
+
+
+def _check_indices(values: Arrays) -> None:
+    """Check indices and lengths, because ONNX counts negative indices from the end.
+
+    Raises:
+        ValueError: If one is negative.
+    """
+    for name, array in values.items():
+        if array.dtype == np.int64 and array.min(initial=0) < 0:
+            raise ValueError(f"{name}: {array.min()} is negative")
 
 
 def _runtime() -> Any:

@@ -1,4 +1,4 @@
-"""Configurations with which other servers run an exported graph: Triton, and KServe on Kubernetes.
+"""Configurations for other servers of exported graphs: Triton, and KServe on Kubernetes.
 
 Both speak the Open Inference Protocol and take the values that the graph takes.
 """
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from leyden.schema import Dtype, Field
+from leyden.schema import DATATYPES, Field
 
 FILES = {"triton": "config.pbtxt", "kserve": "inference_service.yaml"}
 """File of each server, beside the graph."""
@@ -18,16 +18,6 @@ MOST_ROWS = 64
 
 DELAY_MICROSECONDS = 2000
 """Time for which Triton holds a request back to put it in a batch with others."""
-
-TYPES: dict[Dtype, str] = {
-    "bool": "TYPE_BOOL",
-    "uint8": "TYPE_UINT8",
-    "int16": "TYPE_INT16",
-    "int64": "TYPE_INT64",
-    "float32": "TYPE_FP32",
-    "float64": "TYPE_FP64",
-}
-"""Triton's name of each dtype."""
 
 
 def write_deployment(
@@ -77,10 +67,10 @@ def triton_config(inputs: Iterable[Field], outputs: Iterable[Field]) -> str:
 
 
 def _tensor(kind: str, field: Field) -> str:
-    sizes = [size if isinstance(size, int) else -1 for size in field.shape[1:]]
+    sizes = field.sizes[1:]
     lines = [
         f"name: {json.dumps(field.name)}",
-        f"data_type: {TYPES[field.dtype]}",
+        f"data_type: TYPE_{DATATYPES[field.dtype]}",
         f"dims: [ {', '.join(map(str, sizes or [1]))} ]",
         # Triton has no rows without a dimension: clients send (batch, 1).
         *([] if sizes else ["reshape { shape: [ ] }"]),
@@ -89,7 +79,7 @@ def _tensor(kind: str, field: Field) -> str:
 
 
 def inference_service(name: str) -> str:
-    r"""Return an ``InferenceService`` of KServe, which lets Triton run the graph.
+    r"""Return an ``InferenceService`` of KServe, which runs the graph in Triton.
 
     Args:
         name: Name of the run.

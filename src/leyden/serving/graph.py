@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from leyden.batch import as_tensors
 from leyden.data.audio.spectrogram import LogMel
 from leyden.data.base import DataModule
+from leyden.schema import Arrays
 from leyden.serving.artefact import graph_inputs
 from leyden.tasks.base import Task
-from leyden.tasks.readings import Arrays
 from leyden.workflows.ensemble import EnsembleData
 
 

@@ -30,7 +30,7 @@ Open = Callable[[], Predictor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class RowOptions:
     """Options that determine the predicted rows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Predicted:
         rows: Number of rows.
         columns: Names of their columns; empty if there are no rows.
         unread: Number of items that cannot be read.
-        first_unread: Name of the first of them, and what is wrong with it.
+        first_unread: Name of the first of them, and why it cannot be read.
         counts: Counts of the cells of a table.
         content: The encoded rows.
     """
@@ -73,7 +73,7 @@ class PartPredictor:
         options: Options of the rows.
     """
 
-    def __init__(self, predictor: Predictor, options: Options) -> None:
+    def __init__(self, predictor: Predictor, options: RowOptions) -> None:
         self._predictor = predictor
         self._options = options
         self._format = FORMATS[options.form]
@@ -157,7 +157,7 @@ class Prediction:
     """
 
     def __init__(
-        self, open_network: Open, paths: Sequence[str], *, options: Options, processes: int = 1
+        self, open_network: Open, paths: Sequence[str], *, options: RowOptions, processes: int = 1
     ) -> None:
         self._open = open_network
         self._predictor = open_network()
@@ -185,7 +185,7 @@ class Prediction:
 
         Args:
             file: The file.
-            settings: What else determines the rows, such as overrides of a config.
+            settings: Other settings that determine the rows, such as overrides of a config.
 
         Raises:
             UserError: If the file exists or cannot be written, it was begun with other inputs or
@@ -260,7 +260,7 @@ class Prediction:
                 yield number, predicted
 
     def _beginner(self, stack: ExitStack) -> Callable[[Part], Callable[[], Predicted]]:
-        """Return a function that begins with a part, and returns one that waits for it."""
+        """Return a function that submits a part, and returns one that waits for it."""
         if self._processes == 1:
             predict = PartPredictor(self._predictor, self._options)
             return lambda part: partial(predict, part)
@@ -276,7 +276,7 @@ class Prediction:
 
 
 class Totals:
-    """What all parts so far have in common.
+    """What is known of all parts so far.
 
     Args:
         findings: Collects what the inputs hold.
@@ -323,7 +323,7 @@ class Totals:
             raise unreadable(RejectedItem(source=source, reason=reason), others=self._unread - 1)
 
 
-def _start(open_network: Open, options: Options) -> PartPredictor:
+def _start(open_network: Open, options: RowOptions) -> PartPredictor:
     return PartPredictor(open_network(), options)
 
 

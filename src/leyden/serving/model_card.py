@@ -63,7 +63,7 @@ def model_card(record: Mapping[str, Any], *, name: str, config: Mapping[str, Any
 
 
 def _fidelity(record: Mapping[str, Any]) -> list[str]:
-    """Return the section on what is the same as in the checkpoint."""
+    """Return the section that compares the folder with the checkpoint."""
     parity = record.get("parity")
     if parity is None:
         return ["## Weights", WEIGHTS_ALONE]
@@ -81,7 +81,8 @@ def _numbers(record: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def _field(field: Mapping[str, Any]) -> tuple[Any, ...]:
-    return field["name"], field["dtype"], tuple(field["shape"]), field["meaning"]
+    shape = ", ".join(map(str, field["shape"]))
+    return field["name"], field["dtype"], f"({shape})", field["meaning"]
 
 
 def _listed(names: Sequence[str], most: int = 20) -> str:

@@ -23,7 +23,7 @@ Record = dict[str, Any]
 
 
 class PartialFile:
-    """A file that is written part by part, over several processes if the first ones are killed.
+    """A file that is written part by part, and continued by another process after a kill.
 
     Args:
         file: The file, which appears once it is complete.
@@ -39,14 +39,14 @@ class PartialFile:
 
     @contextmanager
     def held(self, job: Mapping[str, Any]) -> Iterator[None]:
-        """Begin with the file, or continue, while no other process does.
+        """Start or continue the file, while other processes are locked out.
 
         Args:
             job: What determines the content of the file, by name; values that JSON can hold. If
-                ``inputs`` is ``None``, they cannot be read again, and the file is begun anew.
+                ``inputs`` is ``None``, they cannot be read again, and the file is started anew.
 
         Raises:
-            UserError: If the file exists, another process writes it, it was begun by another job,
+            UserError: If the file exists, another process writes it, it was started by another job,
                 or it cannot be written.
         """
         if exists(str(self.file)) and not exists(str(self._complete)):
@@ -131,7 +131,7 @@ class PartialFile:
         """Convert errors of the disk; parts that are written stay."""
         try:
             yield
-        except BrokenPipeError:
+        except (BrokenPipeError, Timeout):
             raise
         except OSError as error:
             raise UserError(
@@ -149,8 +149,8 @@ class PartialFile:
             found = self._read_job()
             if names := [name for name in job if found.get(name) != job[name]]:
                 raise UserError(
-                    f"{self.folder} was begun with other {' and '.join(names)}. Repeat the command "
-                    "that began it, give another output=, or remove the folder."
+                    f"{self.folder} was started with other {' and '.join(names)}. Repeat the "
+                    "command that started it, give another output=, or remove the folder."
                 )
             if job["inputs"] is None:
                 self.clear()

@@ -1,4 +1,4 @@
-"""Graphs of lower precision, and the metrics that they cost."""
+"""Graphs of lower precision, and their metrics."""
 
 import math
 import warnings
@@ -16,13 +16,13 @@ from leyden.batch import Batch
 from leyden.data.base import DataModule
 from leyden.data.rows import SPLITS, Split
 from leyden.files import write_aside
+from leyden.schema import Arrays
 from leyden.serving.artefact import Network
 from leyden.tasks.base import Task
 from leyden.tasks.classification import Classification
 from leyden.tasks.ctc import CTC
 from leyden.tasks.language_modelling import LanguageModelling
 from leyden.tasks.multilabel import Multilabel
-from leyden.tasks.readings import Arrays
 from leyden.tasks.regression import Regression
 from leyden.workflows.ensemble import EnsembleData
 from leyden.workflows.outputs import GivenOutputs, measure_batches
@@ -38,7 +38,7 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def quantise(path: Path) -> None:
-    """Convert the weights of a graph in ONNX to int8, and its activations as it runs."""
+    """Convert the weights of a graph in ONNX to int8; activations are quantised as it runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with warnings.catch_warnings(), write_aside(path) as aside:
@@ -130,7 +130,7 @@ OUTPUTS: dict[type[Task], Callable[[Any, Arrays], NDArray[np.float32]]] = {
     Multilabel: _label_logits,
     Regression: _standardised,
 }
-"""Function by task that returns outputs of a network ``(batch, ...)`` which have some answers."""
+"""Function by task that computes outputs ``(batch, ...)`` of the network from its answers."""
 
 
 def _sampled_perplexity(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from leyden.data.inputs import Reader, chunks_with_rows
 from leyden.errors import UserError
-from leyden.schema import PROBABILITY, Field
-from leyden.serving.artefact import Artefact, Network
-from leyden.tasks.readings import Arrays, Reading
+from leyden.schema import PROBABILITY, Arrays, Field, count_rows, take_rows
+from leyden.serving.artefact import Artefact, Network, graph_inputs
+from leyden.tasks.readings import Reading
 
 BATCH_SIZE = 64
 
@@ -21,6 +21,9 @@ DECIMALS = 6
 """Decimals of the probabilities in rows."""
 
 PathName: TypeAlias = str | PathLike[str]
+
+Row: TypeAlias = Mapping[str, Any]
+"""A row as a client writes it, which JSON can hold."""
 
 
 class Predictor(ABC):
@@ -44,7 +47,7 @@ class Predictor(ABC):
     @property
     def inputs(self) -> tuple[Field, ...]:
         """Description of the values that the network takes."""
-        return self.reader.values
+        return graph_inputs(self.reader)
 
     @property
     def answers(self) -> tuple[Field, ...]:
@@ -52,13 +55,17 @@ class Predictor(ABC):
         return self.reading.answers
 
     def predict(
-        self, inputs: PathName | Sequence[PathName] | NDArray[Any] | Arrays, *, top: int = 0
+        self,
+        inputs: PathName | Sequence[PathName | Row] | NDArray[Any] | Arrays,
+        *,
+        top: int = 0,
     ) -> list[dict[str, Any]]:
-        """Predict files or arrays.
+        """Predict files, rows or arrays.
 
         Args:
-            inputs: A file or folder, or several; or the values that ``self.inputs`` describes,
-                ``(rows, ...)`` by name. The name may be left out if there is one.
+            inputs: A file or folder, or several; a list of rows, as ``self.reader.row_schema``
+                describes them, such as the columns of a table; or the values that ``self.inputs``
+                describes, ``(rows, ...)`` by name. The name may be left out if there is one.
             top: Number of the most probable classes to list under ``top``; 0 for no list.
 
         Returns:
@@ -66,14 +73,17 @@ class Predictor(ABC):
             ``file`` of a row that was read from one. Probabilities have 6 decimals.
 
         Raises:
-            UserError: If some input cannot be read, or arrays are not as described.
+            UserError: If there is no input or it cannot be read, or rows or arrays are not as
+                described.
         """
         if isinstance(inputs, Mapping):
             return list(self.stream_values(self._checked(inputs), top=top))
         if isinstance(inputs, np.ndarray):
             return list(self.stream_values(self._checked({self.inputs[0].name: inputs}), top=top))
-        paths = [inputs] if isinstance(inputs, str | PathLike) else inputs
-        return list(self.stream([fspath(path) for path in paths], top=top))
+        items: Sequence[Any] = [inputs] if isinstance(inputs, str | PathLike) else inputs
+        if items and all(isinstance(item, Mapping) for item in items):
+            return self._predict_rows(items, top=top)
+        return list(self.stream(_names(items), top=top))
 
     def stream(self, paths: Sequence[str], *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict files part by part.
@@ -97,6 +107,17 @@ class Predictor(ABC):
     def stream_values(self, values: Arrays, *, top: int = 0) -> Iterator[dict[str, Any]]:
         """Predict values ``(rows, ...)`` by name, which are as ``inputs`` describes them."""
 
+    def _predict_rows(self, rows: Sequence[Row], *, top: int) -> list[dict[str, Any]]:
+        """Predict rows.
+
+        Raises:
+            UserError: If one of them is not as described.
+        """
+        read = self.reader.decode_rows(rows)
+        for item in read.rejected:
+            raise UserError(f"{item.source}: {item.reason}.")
+        return list(self.stream_values(read.fields, top=top))
+
     def _checked(self, values: Arrays) -> Arrays:
         """Return arrays of the described names, dtypes and shapes.
 
@@ -115,7 +136,9 @@ class Predictor(ABC):
         if len({len(value) for value in checked.values()}) > 1:
             lengths = ", ".join(f"{name}: {len(value)}" for name, value in checked.items())
             raise UserError(f"Expected arrays with equal numbers of rows, got {lengths}.")
-        return checked
+        rows = count_rows(checked)
+        without_columns = (field for field in self.reader.values if field.name not in expected)
+        return checked | {each.name: np.empty((rows, 0), each.dtype) for each in without_columns}
 
 
 class ArtefactPredictor(Predictor):
@@ -163,10 +186,24 @@ def _rounded(name: str, value: Any) -> Any:
     return round(value, DECIMALS) if is_probability else value
 
 
+def _names(paths: Sequence[Any]) -> list[str]:
+    """Return paths as strings.
+
+    Raises:
+        UserError: If there is none, or something else.
+    """
+    if not paths or not all(isinstance(path, str | PathLike) for path in paths):
+        found = " and ".join(sorted({type(path).__name__ for path in paths})) or "nothing"
+        raise UserError(
+            "Expected paths of files, rows, or arrays by name as inputs of the network describes "
+            f"them, got a list of {found}."
+        )
+    return [fspath(path) for path in paths]
+
+
 def _batches(values: Arrays) -> Iterator[Arrays]:
-    rows = len(next(iter(values.values()))) if values else 0
-    for start in range(0, rows, BATCH_SIZE):
-        yield {name: array[start : start + BATCH_SIZE] for name, array in values.items()}
+    for start in range(0, count_rows(values) if values else 0, BATCH_SIZE):
+        yield take_rows(values, start, start + BATCH_SIZE)
 
 
 def _checked_array(array: NDArray[Any], field: Field) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Applying a function to many items in worker processes, in order and in bounded memory."""
+"""Mapping a function over items in worker processes, in order and in bounded memory."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _function: Callable[[Any], Any]
-"""Function of a worker process, which its first task finds built."""
+"""Function of a worker process; the initializer sets it."""
 
 
 class Workers(Generic[Item, Result]):
     """Worker processes, each of which builds the function once.
 
-    They neither outlive this process, nor react to Ctrl-C, which stops this process alone.
+    They end with this process, and ignore Ctrl-C, which stops this process alone.
 
     Args:
         start: Builds the function in a new process; it can be pickled.
@@ -37,12 +37,12 @@ class Workers(Generic[Item, Result]):
         )
 
     def submit(self, item: Item) -> Callable[[], Result]:
-        """Begin with an item, and return a function that waits for its result."""
+        """Submit an item, and return a function that waits for its result."""
         with _without_interrupts():  # new processes inherit the mask
             return self._pool.submit(_apply, item).result
 
     def close(self) -> None:
-        """Drop the items that have not begun, and wait for the others."""
+        """Cancel the items that have not started, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
 
@@ -52,9 +52,9 @@ def map_in_order(
     """Yield each item and its result in the order of the items.
 
     Args:
-        submit: Begins with an item, and returns a function that waits for its result.
-        items: The items, taken when they are needed.
-        ahead: Number of items to begin with before the first result is needed.
+        submit: Submits an item, and returns a function that waits for its result.
+        items: The items, consumed as they are needed.
+        ahead: Number of items that are submitted before their results are needed.
 
     Raises:
         UserError: If a worker process was killed.
@@ -87,7 +87,7 @@ def _apply(item: Any) -> Any:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone, also if it was killed."""
+    """End this process when its parent ends, even if it is killed."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])

@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from leyden.batch import as_tensors
 from leyden.errors import UserError, first_line
-from leyden.tasks.readings import Arrays
+from leyden.schema import Arrays
 
 NAMES = "leyden.json"
 """File within the archive that names the values and the answers."""

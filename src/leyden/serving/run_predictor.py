@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from leyden.batch import Batch, as_tensors
-from leyden.schema import PROBABILITY
+from leyden.schema import PROBABILITY, Arrays
 from leyden.serving.predictor import Predictor, as_rows
-from leyden.tasks.readings import Arrays, ClassReading
+from leyden.tasks.readings import ClassReading
 from leyden.workflows.finished import inference_trainer, load_run
 
 

@@ -26,8 +26,8 @@ def write_weights(finished: FinishedRun, folder: Path) -> dict[str, Any]:
         folder: Folder of the files.
 
     Returns:
-        What ``model.json`` says of the weights: ``members``, the arguments that build each network,
-        which are several for an ensemble, and the statistics of its targets; and the
+        The part of ``model.json`` on the weights: ``members``, the arguments that build each
+        network, of which an ensemble has several, and the statistics of its targets; and the
         ``temperature`` that divides the logits of classes.
 
     Raises:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 class Continuation:
     """Texts that grow by one token at a time.
 
-    It does not call the network: the caller computes the answers for ``values``, and hands them to
-    ``extend``, as often as it wants.
+    It does not call the network: for each token, the caller computes the answers for ``values`` and
+    passes them to ``extend``.
 
     Args:
-        tokens: Token ids of the texts, ``(batch, length)`` int64, with 0 after each text.
+        tokens: Token ids of the texts, ``(batch, length)`` int64, padded with 0.
         temperature: Divisor of the logarithms of the probabilities before sampling; 0 takes the
             most probable token.
         top_k: Number of the most probable tokens to sample from.

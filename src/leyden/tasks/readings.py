@@ -10,12 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import PROBABILITY, SEPARATOR, Field
+from leyden.schema import PROBABILITY, SEPARATOR, Arrays, Field
 from leyden.tasks.continuation import Continuation
 from leyden.tasks.ctc_decoding import beam_search, greedy
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Arrays ``(batch, ...)`` by name."""
 
 SIGNIFICANT = 7
 """Significant digits of a number, relative to the standard deviation of the targets."""
@@ -52,7 +49,7 @@ class Reading(ABC):
     def predict(
         self, network: Callable[[Arrays], Arrays], values: Arrays, *, top: int = 0
     ) -> dict[str, list[Any]]:
-        """Predict a batch; a reading that needs the network several times overrides this.
+        """Predict a batch; a reading that calls the network several times overrides this.
 
         Args:
             network: Computes the answers for values.
@@ -288,7 +285,7 @@ class ContinuationReading(Reading):
     ) -> dict[str, list[Any]]:
         """Continue each text by ``new_tokens`` tokens.
 
-        Samples are others than those of torch, whose random generator differs.
+        Samples differ from those of a run, because torch has another random generator.
 
         Args:
             network: Computes the ``probabilities`` of the next tokens.

@@ -20,7 +20,7 @@ CONTAINERS = {
 def read(path, *, seconds=0.5):
     data = AudioFolder(name="sounds", root="missing", sample_rate=RATE, seconds=seconds)
     reader = data.reader()
-    return reader.join([reader.hear(path).waveform])["waveforms"][0]
+    return reader.join([reader.decode_sound(path).waveform])["waveforms"][0]
 
 
 def tone(hertz, *, seconds=0.5, loudness=0.5):

@@ -1,6 +1,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pyarrow as pa
@@ -388,3 +390,29 @@ def test_a_row_that_is_malformed_and_in_another_encoding_costs_itself_alone(tmp_
         "a.csv row 3",
         "a.csv row 5",
     ]
+
+
+@pytest.mark.parametrize("name", ["rows", "rows.x"])
+def test_a_missing_table_is_reported_before_its_format(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name} does not exist"):
+        read(tmp_path / name)
+
+
+GIVEN_UP = """
+import io, time
+from leyden.data.sources.csv_files import CsvFormat
+
+class Slow(io.BytesIO):
+    def read(self, size=-1):
+        time.sleep(0.1)
+        return super().read(4)
+
+form = CsvFormat(separator=None, header=True, comment=None, block_bytes=8)
+print(form.names(Slow(b"a,b\\n" + 20 * b"1,2\\n")))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_may_end_while_a_table_is_read():
+    ended = subprocess.run([sys.executable, "-c", GIVEN_UP], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")

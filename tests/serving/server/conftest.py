@@ -57,15 +57,6 @@ class RunningServer:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, shared_run, leyden_process):
-    """Return the folder of an exported classifier of digits, which tests may read."""
-    folder = tmp_path_factory.mktemp("exports") / "digits"
-    done = leyden_process("export", f"run={shared_run}", f"to={folder}", cwd=folder.parent)
-    assert done.code == 0, done.err
-    return folder
-
-
-@pytest.fixture(scope="session")
 def example(exported):
     """Return the example in the record of the exported classifier."""
     return json.loads((exported / "model.json").read_text())["example"]

@@ -253,6 +253,10 @@ SENT = {
     "another boundary": (predict(b"--y\r\n\r\n\r\n--y--", content_type=BOUNDARY), 400),
     "an empty form": (form(), 422),
     "a form without an end": (predict(b"--x\r\n" + upload(GOOD), content_type=BOUNDARY), 422),
+    "a form with a misspelt field": (
+        form(upload(GOOD), b'Content-Disposition: form-data; name="tpo"\r\n\r\n1'),
+        422,
+    ),
     "a form without a file": (form(b'Content-Disposition: form-data; name="top"\r\n\r\n5'), 422),
     "a part without a name": (form(b"X: y\r\n\r\n"), 400),
     "a part with a long header": (form(b"X: " + b"a" * 100_000 + b"\r\n\r\n"), 400),

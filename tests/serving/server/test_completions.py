@@ -190,7 +190,7 @@ async def test_settings_are_those_of_the_export_by_default(make_reciter, client_
         ({"stream": 1}, "stream: expected true or false"),
         ({"stop": 3}, "stop: expected a string"),
         ({"stop": [""]}, "stop: expected strings of at least one character"),
-        ({"stop": ["a"] * 5}, "list of at most 4"),
+        ({"stop": ["a"] * 5}, "array of at most 4"),
         ({"n": 2}, "n: only 1 is supported"),
         ({"max_token": 3}, "Did you mean 'max_tokens'?"),
     ],

@@ -9,11 +9,6 @@ from leyden.serving.server.page import FILES
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("path", "media_type"),
     [

@@ -225,7 +225,7 @@ def test_keys_of_the_environment_and_of_a_file(start_server, exported, tmp_path)
 def test_other_addresses_are_warned_of(start_server, exported):
     server = start_server(f"export={exported}", "host=0.0.0.0")
 
-    assert [each["level"] for each in server.messages if "no API keys" in each["message"]] == [
+    assert [each["level"] for each in server.messages if "No API keys" in each["message"]] == [
         "warning"
     ]
 

@@ -52,7 +52,7 @@ async def test_texts_of_several_requests_are_continued_together(make_service):
     assert len(network.rows) < STEPS * len(texts)
 
 
-async def test_a_text_that_is_given_up_is_not_continued(make_service):
+async def test_the_text_of_a_cancelled_request_is_not_continued(make_service):
     network = Repeating(seconds=0.05)
     service = make_service(network=network, reader=READER, reading=READING, delay_ms=0)
 

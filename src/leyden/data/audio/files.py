@@ -307,11 +307,11 @@ def _frames(file: Any, source: Path | bytes) -> int | None:
 
     libsndfile then estimates that of an MP3 file from its first bit rate.
     """
-    is_estimate = file.format == "MP3" and not _tells_length(source)
+    is_estimate = file.format == "MP3" and not _states_length(source)
     return None if file.frames == UNKNOWN_FRAMES or is_estimate else int(file.frames)
 
 
-def _tells_length(mp3: Path | bytes) -> bool:
+def _states_length(mp3: Path | bytes) -> bool:
     with _stream(mp3) as content:
         first_frame = _after_tags(content, FIRST_FRAME)
     return any(tag in first_frame for tag in MP3_LENGTH_TAGS)

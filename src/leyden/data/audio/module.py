@@ -114,6 +114,6 @@ class AudioData(SoundData):
         return {"sample_rate": self.sample_rate, "seconds": self.seconds}
 
     def _decode(self, file: LabelledFile) -> tuple[NDArray[np.int16], RejectedItem | None]:
-        sound = self.reader().hear(file.path)
+        sound = self.reader().decode_sound(file.path)
         found = self.cleaning.fault(sound)
         return sound.waveform, report_fault(found, source=file.source, split=file.split)

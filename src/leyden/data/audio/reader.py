@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
-from leyden.data.inputs import Arrays, FileReader, Inputs, read_files
+from leyden.data.inputs import FileReader, Inputs, read_files
 from leyden.data.parts import Part
-from leyden.schema import Field
+from leyden.schema import Arrays, Field
 
 SHORTEST_FRAMES = 8
 """Frames of the shortest batch of recordings."""
@@ -40,7 +40,7 @@ class SoundReader(FileReader):
     cleaning: SoundCleaning = field(default_factory=SoundCleaning)
 
     @abstractmethod
-    def hear(self, source: Path | bytes) -> Sound:
+    def decode_sound(self, source: Path | bytes) -> Sound:
         """Read a file, or the part of it that the network takes.
 
         Raises:
@@ -55,7 +55,7 @@ class SoundReader(FileReader):
         """Decode sound files."""
 
         def read(name: str, source: Path | bytes) -> NDArray[np.int16]:
-            sound = self.hear(source)
+            sound = self.decode_sound(source)
             warn_of_fault(self.cleaning, sound, Path(name))
             return sound.waveform
 
@@ -63,7 +63,7 @@ class SoundReader(FileReader):
 
     def decode(self, source: Path | bytes) -> NDArray[np.int16]:
         """Decode a sound to a waveform ``(samples,)``."""
-        return self.hear(source).waveform
+        return self.decode_sound(source).waveform
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings, and those of the cleaning that concern a single sound."""
@@ -110,7 +110,7 @@ class ClipReader(SoundReader):
         """The formats and the length."""
         return f"{SOUND_FILE}, of which the middle {self.seconds:g} s are used"
 
-    def hear(self, source: Path | bytes) -> Sound:
+    def decode_sound(self, source: Path | bytes) -> Sound:
         """Read the middle of a file, or the whole file if it is shorter."""
         return read_sound(
             source,
@@ -181,7 +181,7 @@ class SpeechReader(SoundReader):
         """The formats."""
         return f"{SOUND_FILE}, which is read as a whole"
 
-    def hear(self, source: Path | bytes) -> Sound:
+    def decode_sound(self, source: Path | bytes) -> Sound:
         """Read a whole file."""
         return read_sound(source, sample_rate=self.sample_rate, longest=self.limits.seconds)
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 RECORDINGS_PER_CHUNK = 64
 
-Hear = Callable[[Path, float | None], Sound]
+DecodeSound = Callable[[Path, float | None], Sound]
 """Reads a file, stopping soon after some seconds unless they are ``None``."""
 
 
@@ -115,20 +115,21 @@ class SpeechData(SoundData):
             sample_rate=self.sample_rate, hop=self.log_mel().hop, cleaning=self.cleaning
         )
 
-    def hear(self, path: Path, max_seconds: float | None = None) -> Sound:
+    def decode_sound(self, path: Path, max_seconds: float | None = None) -> Sound:
         """Read a whole file, or the beginning of one that is longer than ``max_seconds``."""
         return read_sound(path, sample_rate=self.sample_rate, max_seconds=max_seconds)
 
     def read_utterances(
-        self, utterances: Iterable[Utterance], *, hear: Hear | None = None
+        self, utterances: Iterable[Utterance], *, decode_sound: DecodeSound | None = None
     ) -> Iterator[Rows]:
         """Decode utterances chunk by chunk, and run the cleaning steps that examine single ones.
 
         Args:
             utterances: The utterances, split by split.
-            hear: Replacement of ``hear``, such as one that caches files of many utterances.
+            decode_sound: Replacement of the method, such as one that caches files of many
+                utterances.
         """
-        read = partial(self._decode, hear=hear or self.hear)
+        read = partial(self._decode, decode_sound=decode_sound or self.decode_sound)
         for chunk in read_items(utterances, read, per_chunk=RECORDINGS_PER_CHUNK):
             waveforms, transcripts = zip(*chunk.values, strict=True) if chunk.values else ((), ())
             yield chunk.rows(
@@ -141,12 +142,12 @@ class SpeechData(SoundData):
         return {"sample_rate": self.sample_rate, "lowercase": self.lowercase}
 
     def _decode(
-        self, utterance: Utterance, *, hear: Hear
+        self, utterance: Utterance, *, decode_sound: DecodeSound
     ) -> tuple[tuple[NDArray[np.int16], NDArray[np.int32]], RejectedItem | None]:
         """Return the waveform and the transcript's code points, and the finding, if any."""
         transcript = clean_transcript(utterance.transcript, lowercase=self.lowercase)
         longest = self._longest(utterance.split)
-        sounds = [hear(path, longest) for path in utterance.paths]
+        sounds = [decode_sound(path, longest) for path in utterance.paths]
         row = self._joined(sounds, utterance.pause), code_points(transcript)
         return row, self._fault(utterance, transcript, sounds)
 

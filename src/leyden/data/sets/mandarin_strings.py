@@ -65,7 +65,7 @@ class MandarinStrings(SpeechData):
         Raises:
             UserError: If the clips are missing.
         """
-        return self.read_utterances(self.utterances(), hear=remember(self.hear))
+        return self.read_utterances(self.utterances(), decode_sound=remember(self.decode_sound))
 
     def assign(self, rows: Population) -> Splits:
         """Return the splits that the strings were drawn for."""

@@ -1,11 +1,14 @@
 """CSV tables; rows are numbered as in the file, including those that cannot be parsed."""
 
+import atexit
 import itertools
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import IO, Any
+from weakref import WeakSet
 
 from leyden.data.sources.arrow import Fault, RawRows, pyarrow, string_array
 from leyden.data.sources.encodings import join_pieces, read_pieces
@@ -19,6 +22,12 @@ STATED = re.compile(rb'"?sep=([!-~ \t])"?[ \t]*\r?\n', re.IGNORECASE)
 
 BLOCK_BYTES = 1 << 24
 """Number of bytes that are parsed at once by default."""
+
+LONGEST_READ = 2.0
+"""Seconds that the exit of the process waits for a read that has begun."""
+
+_streams: WeakSet[IO[bytes]] = WeakSet()
+"""Streams that threads of pyarrow may be reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +147,10 @@ def _parse(
 ) -> Any:
     """Open a streaming reader of a CSV file, whose cells are strings."""
     csv = pyarrow("csv")
+    stream = join_pieces(pieces)
+    _streams.add(stream)
     return csv.open_csv(
-        join_pieces(pieces),
+        stream,
         # Rows are numbered only if one thread parses.
         read_options=csv.ReadOptions(use_threads=False, **reading),
         parse_options=csv.ParseOptions(
@@ -153,6 +164,17 @@ def _parse(
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+@atexit.register
+def _wait_for_streams() -> None:
+    """Wait until pyarrow has left the streams of readers that were given up.
+
+    It reads ahead in a thread, which would abort the process if it called Python during its exit.
+    """
+    end = time.monotonic() + LONGEST_READ
+    while _streams and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _without_comments(lines: Iterable[bytes], mark: str) -> Iterator[bytes]:

@@ -34,8 +34,8 @@ def column_schema(column: Column, known: Sequence[str]) -> dict[str, Any]:
         return {"type": ["string", "null"], "description": f"date {form}; null if it is missing"}
     return {
         "type": ["string", "number", "boolean", "null"],
-        "description": "category; null if it is missing. Others than those of the training rows "
-        "count as unknown",
+        "description": "category; null if it is missing. Values that are not in the training "
+        "rows count as unknown",
         "examples": [value for value in known if value != MISSING][:MOST_EXAMPLES],
     }
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from leyden.data.inputs import Arrays, Inputs, Reader, number_rows, object_schema, read_each
+from leyden.data.inputs import Inputs, Reader, number_rows, object_schema, read_each
 from leyden.data.parts import Counts, Part, TablePart
 from leyden.data.sources.arrow import string_array
 from leyden.data.sources.tables import Chunk, TableFile
@@ -18,7 +18,7 @@ from leyden.data.table.columns import Column, load_columns, split_columns
 from leyden.data.table.encoding import MISSING
 from leyden.data.table.inputs import InputRows
 from leyden.data.table.json_rows import cells_of, column_schema, json_number
-from leyden.schema import Field
+from leyden.schema import Arrays, Field
 
 FITTED = ("centres", "low", "high")
 """Statistics of numbers that reading needs, one value per column each."""
@@ -114,7 +114,7 @@ class TableReader(Reader):
         )
 
     def decode_rows(self, rows: Sequence[Any]) -> Inputs:
-        """Encode JSON rows; a category that is not known is no fault."""
+        """Encode JSON rows; unknown categories do not reject a row."""
         columns = self._used
         return read_each(
             number_rows(rows), lambda row: cells_of(row, columns, self.written), self._encode

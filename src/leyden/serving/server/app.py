@@ -26,7 +26,7 @@ from leyden.serving.server.errors import (
     answer_client_error,
     answer_fault,
     answer_http_error,
-    overloaded,
+    refuse_while_draining,
 )
 from leyden.serving.server.keys import RequireKey
 from leyden.serving.server.limits import LimitBodies, in_time
@@ -35,7 +35,7 @@ from leyden.serving.server.observation import ObserveRequests
 from leyden.serving.server.openapi import describe
 from leyden.serving.server.options import Options
 from leyden.serving.server.page import page_router
-from leyden.serving.server.service import Service
+from leyden.serving.server.service import Service, service_of
 
 router = APIRouter()
 
@@ -82,15 +82,9 @@ def create_app(
     return app
 
 
-def current_service(request: Request) -> Service:
-    """Return the service that a request begins with."""
-    service: Service = request.app.state.service
-    return service
-
-
 async def predict(request: Request) -> Response:
     """Predict the rows of a JSON request, or those of uploaded files."""
-    service = current_service(request)
+    service = service_of(request)
     predictor = PREDICTORS.get(media_type(request))
     if predictor is None or "content-encoding" in request.headers:
         raise RequestError(
@@ -132,21 +126,20 @@ PREDICTORS = {"application/json": _predict_rows, "multipart/form-data": _predict
 @router.get("/v1/model", summary="Describe the network")
 async def model(request: Request) -> Response:
     """Return ``model.json`` without what only the server needs."""
-    record = current_service(request).artefact.record
+    record = service_of(request).artefact.record
     return as_json({name: value for name, value in record.items() if name not in INTERNAL})
 
 
-@router.get("/healthz", summary="Whether the process lives")
+@router.get("/healthz", summary="Whether the process is alive")
 async def health(request: Request) -> Response:  # noqa: ARG001
     """Answer while the event loop runs."""
     return as_json({"status": "alive"})
 
 
-@router.get("/readyz", summary="Whether requests are welcome")
+@router.get("/readyz", summary="Whether requests are accepted")
 async def readiness(request: Request) -> Response:
     """Refuse once the server is about to stop."""
-    if request.app.state.draining:
-        raise overloaded("The server is stopping.")
+    refuse_while_draining(request)
     return as_json({"status": "ready"})
 
 

@@ -10,10 +10,11 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from leyden.data.inputs import Inputs, Reader, join_values
+from leyden.data.json_values import json_type
 from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
 from leyden.serving.artefact import TOP
-from leyden.serving.server.errors import RequestError
+from leyden.serving.server.errors import RequestError, bad_request, unprocessable
 
 File = tuple[str, bytes]
 """Name that the client gives a file, and its content."""
@@ -41,11 +42,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_distinct
         )
     except ValueError as error:
-        raise RequestError(
-            HTTPStatus.BAD_REQUEST, f"The body is not JSON: {first_line(error)}."
-        ) from None
+        raise bad_request(f"The body is not JSON: {first_line(error)}.") from None
     if not isinstance(content, dict):
-        raise _unprocessable(f"Expected a JSON object, got {kind_of(content)}.")
+        raise unprocessable(f"Expected a JSON object, got {json_type(content)}.")
     return content
 
 
@@ -62,10 +61,10 @@ def decode_json(body: bytes, reader: Reader, *, max_rows: int) -> tuple[Inputs, 
     content = parse_json(body)
     for name in content:
         if name not in MEMBERS:
-            raise _unprocessable(f"{name!r:.80} is unknown.{did_you_mean(name, MEMBERS)}")
+            raise unprocessable(f"{name!r:.80} is unknown.{did_you_mean(name, MEMBERS)}")
     rows = content.get("inputs")
     if not isinstance(rows, list):
-        raise _unprocessable(f"inputs: expected a list of rows, got {kind_of(rows)}.")
+        raise unprocessable(f"inputs: expected an array of rows, got {json_type(rows)}.")
     limit_rows(len(rows), max_rows)
     inputs = reader.decode_rows(rows)
     for item in inputs.rejected:
@@ -77,14 +76,20 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], i
     """Return the uploaded files of a form, and the number of the most probable classes.
 
     Raises:
-        RequestError: If there is no file, or the field ``top`` is not an integer.
+        RequestError: If there is no file, a field other than ``top``, or ``top`` is not an integer.
     """
     async with request.form(max_files=max_files, max_fields=len(MEMBERS)) as form:
         uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         files = [(upload.filename or "", await upload.read()) for upload in uploads]
         top = form.get("top", str(TOP))
+        for name, value in form.multi_items():
+            if isinstance(value, str) and name != "top":
+                raise unprocessable(
+                    f"The field {name!r:.80} is no file. Expected files, each with a file name, "
+                    "and top if it is needed."
+                )
     if not files:
-        raise _unprocessable("The form holds no file. Expected at least one.")
+        raise unprocessable("The form holds no file. Expected at least one.")
     return files, _read_top(int(top) if isinstance(top, str) and DIGITS.fullmatch(top) else top)
 
 
@@ -108,7 +113,7 @@ def decode_files(files: Sequence[File], reader: Reader, *, max_rows: int) -> Inp
 
 def _read_top(top: object) -> int:
     if isinstance(top, bool) or not isinstance(top, int | float) or top != top // 1 or top < 0:
-        raise _unprocessable(f"top: expected an integer of at least 0, got {top!r:.80}.")
+        raise unprocessable(f"top: expected an integer of at least 0, got {top!r:.80}.")
     return int(top)
 
 
@@ -128,15 +133,11 @@ def limit_rows(rows: int, most: int) -> None:
 def _unreadable(item: RejectedItem, **details: Any) -> RequestError:
     reason = item.reason.removesuffix(".")
     begins = reason.startswith(item.source)
-    return _unprocessable(f"{reason}." if begins else f"{item.source}: {reason}.", **details)
-
-
-def _unprocessable(message: str, **details: Any) -> RequestError:
-    return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message, **details)
+    return unprocessable(f"{reason}." if begins else f"{item.source}: {reason}.", **details)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -144,11 +145,5 @@ def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r:.80} is there twice")
+        raise ValueError(f"the key {twice!r:.80} occurs twice")
     return members
-
-
-def kind_of(value: object) -> str:
-    """Return what JSON calls a value."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
-    return names.get(type(value), "null" if value is None else "a number")

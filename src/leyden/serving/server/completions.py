@@ -10,32 +10,41 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from leyden.data.inputs import Reader
 from leyden.errors import UserError, did_you_mean
+from leyden.schema import Arrays
 from leyden.serving.server.bodies import parse_json
-from leyden.serving.server.errors import RequestError, error_body
+from leyden.serving.server.errors import RequestError, error_body, unprocessable
 from leyden.serving.server.limits import in_time
 from leyden.serving.server.logs import REQUEST_ID
-from leyden.serving.server.service import Service
-from leyden.tasks.readings import Arrays, ContinuationReading
+from leyden.serving.server.service import Service, service_of
+from leyden.tasks.readings import ContinuationReading
 
 if TYPE_CHECKING:  # servers of other data do without it
     from leyden.data.text.reader import TextReader
 
 router = APIRouter()
 
+PATH = "/v1/completions"
+
 SAMPLING = {
-    "max_tokens": ("new_tokens", 1),
-    "temperature": ("temperature", 0),
-    "top_k": ("top_k", 1),
-    "seed": ("sampling_seed", 0),
+    "max_tokens": ("new_tokens", "integer", 1),
+    "temperature": ("temperature", "number", 0),
+    "top_k": ("top_k", "integer", 1),
+    "seed": ("sampling_seed", "integer", 0),
 }
-"""Setting of the reading, and its least value, by member of a request."""
+"""Setting of the reading, its type in JSON, and its least value, by member of a request."""
+
+TYPES: Mapping[str, tuple[str, Any]] = {
+    "integer": ("an integer", int),
+    "number": ("a number", int | float),
+}
+"""Noun and Python's types, by type of JSON."""
 
 NEUTRAL = {
     "best_of": 1,
@@ -87,10 +96,10 @@ class Piece:
     finish_reason: str | None = None
 
 
-@router.post("/v1/completions", summary="Continue a text", tags=["Language models"])
+@router.post(PATH, summary="Continue a text", tags=["Language models"])
 async def complete(request: Request) -> Response:
     """Continue a prompt, token by token with ``stream``."""
-    service: Service = request.app.state.service
+    service = service_of(request)
     reading = service.artefact.reading
     if not isinstance(reading, ContinuationReading):
         raise RequestError(
@@ -108,25 +117,15 @@ async def complete(request: Request) -> Response:
         "created": int(time.time()),
         "model": service.model["name"],
     }
-    if asked.stream:
-        return StreamingResponse(
-            _events(envelope, first, pieces),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
-        )
-    whole = [first, *[piece async for piece in pieces]]
-    prompt, completion = asked.values["tokens"].shape[1], whole[-1].tokens
-    text = Piece(
-        text="".join(piece.text for piece in whole),
-        tokens=completion,
-        finish_reason=whole[-1].finish_reason,
+    if not asked.stream:
+        whole = _join([first, *[piece async for piece in pieces]])
+        usage = _count_tokens(asked, whole)
+        return JSONResponse({**envelope, "choices": [_choice(whole)], "usage": usage})
+    return StreamingResponse(
+        _events(envelope, first, pieces),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache"},
     )
-    usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    return JSONResponse({**envelope, "choices": [_choice(text)], "usage": usage})
 
 
 def decode_completion(
@@ -148,14 +147,14 @@ def decode_completion(
     texts = cast("TextReader", reader)  # as that of every language model
     values = _encode_prompt(content.get("prompt"), texts)
     settings = {
-        setting: _number(content[name], name, least)
-        for name, (setting, least) in SAMPLING.items()
+        setting: _number(content[name], name, kind, least)
+        for name, (setting, kind, least) in SAMPLING.items()
         if name in content
     }
     longest = texts.max_tokens + reading.new_tokens - values["tokens"].shape[1]
     asked = replace(reading, **settings)
     if asked.new_tokens > longest:
-        _refuse(
+        raise unprocessable(
             f"max_tokens: expected at most {longest} after this prompt, got {asked.new_tokens}."
         )
     return CompletionRequest(
@@ -170,9 +169,11 @@ def decode_completion(
 def _check_members(content: Mapping[str, Any], model: str) -> None:
     for name, value in content.items():
         if name not in MEMBERS:
-            _refuse(f"{name!r:.80} is not supported.{did_you_mean(name, MEMBERS)}")
+            raise unprocessable(f"{name!r:.80} is not supported.{did_you_mean(name, MEMBERS)}")
         if name in NEUTRAL and value != NEUTRAL[name]:
-            _refuse(f"{name}: only {json.dumps(NEUTRAL[name])} is supported, got {value!r:.80}.")
+            raise unprocessable(
+                f"{name}: only {json.dumps(NEUTRAL[name])} is supported, got {value!r:.80}."
+            )
     if content.get("model", model) != model:
         raise RequestError(
             HTTPStatus.NOT_FOUND,
@@ -183,39 +184,43 @@ def _check_members(content: Mapping[str, Any], model: str) -> None:
 def _encode_prompt(prompt: object, reader: "TextReader") -> Arrays:
     """Return the tokens of a prompt, none of which is cut off."""
     if not isinstance(prompt, str):
-        _refuse(f"prompt: expected a string, got {prompt!r:.80}.")
+        raise unprocessable(f"prompt: expected a string, got {prompt!r:.80}.")
     most = reader.max_tokens
     longest = max(map(len, reader.token_bytes))  # encoding a prompt of megabytes takes seconds
     is_long = len(prompt) > most * longest
     if is_long or len(reader.tokenizer.encode(prompt, add_special_tokens=False)) > most:
-        _refuse(f"prompt: expected at most {most} tokens, got more.")
+        raise unprocessable(f"prompt: expected at most {most} tokens, got more.")
     inputs = reader.decode_rows([{"text": prompt}])
     for item in inputs.rejected:
-        _refuse(f"prompt: {item.reason}.")
+        raise unprocessable(f"prompt: {item.reason}.")
     return inputs.fields
 
 
-def _number(value: Any, name: str, least: int) -> Any:
-    noun, types = ("a number", int | float) if name == "temperature" else ("an integer", int)
+def _number(value: Any, name: str, kind: str, least: int) -> Any:
+    noun, types = TYPES[kind]
     is_number = isinstance(value, types) and not isinstance(value, bool)
     if not is_number or not least <= value < math.inf:
-        _refuse(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
+        raise unprocessable(f"{name}: expected {noun} of at least {least}, got {value!r:.80}.")
     return value
 
 
 def _boolean(value: object, name: str) -> bool:
     if not isinstance(value, bool):
-        _refuse(f"{name}: expected true or false, got {value!r:.80}.")
+        raise unprocessable(f"{name}: expected true or false, got {value!r:.80}.")
     return value
 
 
 def _read_stops(given: object) -> list[str]:
     stops = [given] if isinstance(given, str) else given
     if not isinstance(stops, list) or len(stops) > MOST_STOPS:
-        _refuse(f"stop: expected a string, or a list of at most {MOST_STOPS}, got {stops!r:.80}.")
+        raise unprocessable(
+            f"stop: expected a string, or an array of at most {MOST_STOPS}, got {stops!r:.80}."
+        )
     for stop in stops:
         if not isinstance(stop, str) or not stop:
-            _refuse(f"stop: expected strings of at least one character, got {stop!r:.80}.")
+            raise unprocessable(
+                f"stop: expected strings of at least one character, got {stop!r:.80}."
+            )
     return stops
 
 
@@ -282,6 +287,20 @@ def _overlap(text: str, stop: str) -> int:
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
 
 
+def _join(pieces: Sequence[Piece]) -> Piece:
+    """Return all pieces of a completion as one."""
+    return replace(pieces[-1], text="".join(piece.text for piece in pieces))
+
+
+def _count_tokens(asked: CompletionRequest, whole: Piece) -> dict[str, int]:
+    prompt = asked.values["tokens"].shape[1]
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": whole.tokens,
+        "total_tokens": prompt + whole.tokens,
+    }
+
+
 async def _events(
     envelope: Mapping[str, Any], first: Piece, rest: AsyncGenerator[Piece, None]
 ) -> AsyncIterator[bytes]:
@@ -312,7 +331,3 @@ def _choice(piece: Piece) -> dict[str, Any]:
         "finish_reason": piece.finish_reason,
         "logprobs": None,
     }
-
-
-def _refuse(message: str) -> NoReturn:
-    raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message)

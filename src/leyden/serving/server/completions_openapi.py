@@ -3,9 +3,8 @@
 from typing import Any
 
 from leyden.serving.artefact import Artefact
+from leyden.serving.server.completions import MOST_STOPS, PATH, SAMPLING
 from leyden.tasks.readings import ContinuationReading
-
-PATH = "/v1/completions"
 
 CHOICE = {
     "type": "object",
@@ -43,7 +42,7 @@ RESPONSE = {
 
 
 def describe_completions(description: dict[str, Any], artefact: Artefact) -> None:
-    """Complete the description of the path, or remove it if the network is no language model.
+    """Complete the description of the path, or remove it if the network is not a language model.
 
     Args:
         description: Description as OpenAPI.
@@ -85,20 +84,21 @@ def _request(model: str, reading: ContinuationReading) -> dict[str, Any]:
         "properties": {
             "model": {"const": model},
             "prompt": {"type": "string"},
-            "max_tokens": {"type": "integer", "minimum": 1, "default": reading.new_tokens},
-            "temperature": {
-                "type": "number",
-                "minimum": 0,
-                "default": reading.temperature,
-                "description": "0 takes the most probable token.",
-            },
-            "top_k": {"type": "integer", "minimum": 1, "default": reading.top_k},
-            "seed": {"type": "integer", "minimum": 0, "default": reading.sampling_seed},
-            "stop": {"anyOf": [stop, {"type": "array", "items": stop, "maxItems": 4}]},
+            **_sampling(reading),
+            "stop": {"anyOf": [stop, {"type": "array", "items": stop, "maxItems": MOST_STOPS}]},
             "stream": {"type": "boolean", "default": False},
         },
         "required": ["prompt"],
     }
+
+
+def _sampling(reading: ContinuationReading) -> dict[str, dict[str, Any]]:
+    properties = {
+        name: {"type": kind, "minimum": least, "default": getattr(reading, setting)}
+        for name, (setting, kind, least) in SAMPLING.items()
+    }
+    properties["temperature"]["description"] = "0 takes the most probable token."
+    return properties
 
 
 def _example(

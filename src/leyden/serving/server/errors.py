@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 INFERENCE_PROTOCOL = "/v2/"
-"""Beginning of the paths of the Open Inference Protocol, which states another body of errors."""
+"""Beginning of the paths of the Open Inference Protocol, which defines another body of errors."""
 
 DISCONNECTED = 499
-"""Status in the log of a request whose client has gone, as nginx calls it."""
+"""Status that the log has for a request whose client has disconnected, as in nginx."""
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Header of every response with status 503, in seconds."""
@@ -24,7 +24,7 @@ class RequestError(Exception):
 
     Args:
         status: Status of the response, from 400.
-        message: What was expected, what came, and the remedy.
+        message: What was expected, what was given, and the remedy.
         headers: Further headers of the response.
         details: Further members of the error, such as ``row``.
     """
@@ -38,9 +38,29 @@ class RequestError(Exception):
         self.details = details
 
 
+def bad_request(message: str) -> RequestError:
+    """Return the error of a request that is not as a protocol requires."""
+    return RequestError(HTTPStatus.BAD_REQUEST, message)
+
+
+def unprocessable(message: str, **details: Any) -> RequestError:
+    """Return the error of a request whose values cannot be read; see ``RequestError``."""
+    return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, message, **details)
+
+
 def overloaded(message: str) -> RequestError:
     """Return the error of a request that may be sent again later."""
     return RequestError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers=RETRY_AFTER)
+
+
+def refuse_while_draining(request: Request) -> None:
+    """Raise if the server is about to stop.
+
+    Raises:
+        RequestError: If it is.
+    """
+    if request.app.state.draining:
+        raise overloaded("The server is stopping.")
 
 
 def error_body(message: str, **details: Any) -> bytes:
@@ -75,7 +95,7 @@ async def answer_client_error(request: Request, error: Exception) -> Response:
         case RequestError():
             refused = error
         case ClientDisconnect():  # nobody reads this
-            refused = RequestError(DISCONNECTED, "The client has gone.")
+            refused = RequestError(DISCONNECTED, "The client has disconnected.")
         case RecursionError():
             refused = RequestError(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.")
         case _:

@@ -17,22 +17,27 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from leyden.data.inputs import Reader
+from leyden.data.json_values import json_type
 from leyden.errors import did_you_mean
+from leyden.schema import Arrays
 from leyden.serving.artefact import Artefact, graph_inputs
-from leyden.serving.server.bodies import DIGITS, kind_of, limit_rows, parse_json
-from leyden.serving.server.errors import INFERENCE_PROTOCOL, RequestError, overloaded
+from leyden.serving.server.bodies import DIGITS, limit_rows, parse_json
+from leyden.serving.server.errors import (
+    INFERENCE_PROTOCOL,
+    RequestError,
+    bad_request,
+    refuse_while_draining,
+)
 from leyden.serving.server.limits import in_time
-from leyden.serving.server.service import Service
+from leyden.serving.server.service import Service, service_of
 from leyden.serving.server.tensors import (
     BinaryData,
     Output,
-    bad_request,
     describe_field,
     read_parameters,
     read_tensor,
     write_tensor,
 )
-from leyden.tasks.readings import Arrays
 
 router = APIRouter(prefix=INFERENCE_PROTOCOL.rstrip("/"), tags=["Open Inference Protocol"])
 
@@ -47,7 +52,7 @@ class InferenceRequest:
     """A request to infer.
 
     Attributes:
-        id: What the client calls it; ``None`` if it has no name.
+        id: Id that the client gave it; ``None`` if it gave none.
         values: Arrays ``(rows, ...)`` by name.
         outputs: Names of the outputs to return, and whether each is returned as binary data.
     """
@@ -64,17 +69,16 @@ async def describe_server() -> dict[str, Any]:
     return {"name": "leyden", "version": version("leyden"), "extensions": EXTENSIONS}
 
 
-@router.get("/health/live", summary="Whether the process lives")
+@router.get("/health/live", summary="Whether the process is alive")
 async def live() -> Response:
     """Answer while the event loop runs."""
     return Response()
 
 
-@router.get("/health/ready", summary="Whether requests are welcome")
+@router.get("/health/ready", summary="Whether requests are accepted")
 async def ready(request: Request) -> Response:
     """Refuse once the server is about to stop."""
-    if request.app.state.draining:
-        raise overloaded("The server is stopping.")
+    refuse_while_draining(request)
     return Response()
 
 
@@ -90,7 +94,7 @@ async def describe_model(request: Request) -> dict[str, Any]:
 async def model_ready(request: Request) -> dict[str, Any]:
     """Refuse once the server is about to stop."""
     service = _find_model(request)
-    await ready(request)
+    refuse_while_draining(request)
     return {"name": service.model["name"], "ready": True}
 
 
@@ -148,11 +152,11 @@ def decode_request(
     """
     end = _json_end(json_size, body)
     content = parse_json(body[:end])
-    name = content.get("id")
-    if not isinstance(name, str | None):
-        raise bad_request(f"id: expected a string, got {kind_of(name)}.")
+    request_id = content.get("id")
+    if not isinstance(request_id, str | None):
+        raise bad_request(f"id: expected a string, got {json_type(request_id)}.")
     return InferenceRequest(
-        id=name,
+        id=request_id,
         values=_read_inputs(content, reader, BinaryData(body[end:]), max_rows=max_rows),
         outputs=_read_outputs(content, outputs),
     )
@@ -164,7 +168,7 @@ def _find_model(request: Request) -> Service:
     Raises:
         RequestError: If it is not the one that is served.
     """
-    service: Service = request.app.state.service
+    service = service_of(request)
     served = service.model
     for part, value in request.path_params.items():
         if value != served[part]:
@@ -190,7 +194,7 @@ def _json_end(json_size: str | None, body: bytes) -> int:
 def _read_inputs(
     content: Mapping[str, Any], reader: Reader, binary: BinaryData, *, max_rows: int
 ) -> Arrays:
-    """Return the inputs of a request as arrays, beside those without columns."""
+    """Return the inputs of a request as arrays, and empty ones for those without columns."""
     fields = {field.name: field for field in graph_inputs(reader)}
     described = _by_name(content.get("inputs"), "inputs", list(fields))
     missing = [name for name in fields if name not in described]
@@ -238,17 +242,17 @@ def _by_name(described: object, member: str, known: Sequence[str]) -> dict[str, 
     """Return the objects of a list by their names.
 
     Raises:
-        RequestError: If it is not such a list, or a name is unknown or there twice.
+        RequestError: If it is not such a list, or a name is unknown or occurs twice.
     """
     if not isinstance(described, list) or not all(isinstance(each, dict) for each in described):
-        raise bad_request(f"{member}: expected a list of objects.")
+        raise bad_request(f"{member}: expected an array of objects.")
     found: dict[str, Mapping[str, Any]] = {}
     for each in described:
         name = each.get("name")
         if not isinstance(name, str) or name not in known:
             raise bad_request(f"{member}: {name!r:.80} is unknown.{did_you_mean(str(name), known)}")
         if name in found:
-            raise bad_request(f"{member}: {name} is there twice.")
+            raise bad_request(f"{member}: {name} occurs twice.")
         found[name] = each
     return found
 

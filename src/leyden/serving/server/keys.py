@@ -1,4 +1,4 @@
-"""API keys, and ASGI middleware that asks for one."""
+"""API keys, and ASGI middleware that requires one."""
 
 import hmac
 import os

@@ -40,8 +40,8 @@ LAST = 0.3
 def serve(folder: Path, options: Options, *, announce: Callable[[str], None]) -> None:
     """Serve an exported network until SIGTERM or SIGINT.
 
-    SIGTERM stops the server once all requests are answered, SIGINT (Ctrl-C) likewise. SIGHUP loads
-    the folder again.
+    SIGTERM and SIGINT (Ctrl-C) stop the server once all requests are answered. SIGHUP loads the
+    folder again.
 
     Args:
         folder: Folder that ``leyden export`` wrote.
@@ -65,7 +65,7 @@ def serve(folder: Path, options: Options, *, announce: Callable[[str], None]) ->
         log_as_json()
         address, port = listener.getsockname()[:2]
         if not keys and not ip_address(address).is_loopback:
-            LOG.warning("There are no API keys: everybody who reaches %s is answered", address)
+            LOG.warning("No API keys are set: anyone who can reach %s can send requests", address)
         url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
         Server(app, listener, options=options, load=load, on_start=partial(announce, url)).run(
             sockets=[listener]
@@ -133,7 +133,7 @@ class Server(uvicorn.Server):
         yield
 
     def _drain(self) -> None:
-        """Answer all requests with ``Connection: close``, then stop; at once the second time."""
+        """Stop after answering all requests with ``Connection: close``; at once when repeated."""
         if self._app.state.draining:
             self.should_exit = self.force_exit = True
             return
@@ -153,10 +153,10 @@ class Server(uvicorn.Server):
             self._reloading = asyncio.get_running_loop().create_task(self._replace_service())
 
     async def _replace_service(self) -> None:
-        """Replace the service by one that answers its example; the old one stays otherwise."""
+        """Replace the service, or keep the old one if the new one does not answer its example."""
         try:
             self._app.state.service = await asyncio.to_thread(self._load)
-        except Exception as error:  # noqa: BLE001  # the old one stays whatever it is
+        except Exception as error:  # noqa: BLE001  # of any type: the old service stays
             LOG.error("The network is not replaced: %s", describe(error))  # noqa: TRY400
         else:
-            LOG.info("Replaced the network: %s", self._app.state.service.model)
+            LOG.info("The network is replaced.", extra={"fields": self._app.state.service.model})

@@ -15,7 +15,7 @@ BODIES = 16
 
 
 class LimitBodies:
-    """Refuses bodies that are too large, and those for which there is no memory at present.
+    """Refuses bodies that are too large, and bodies while others fill the memory.
 
     Args:
         app: The application.
@@ -67,14 +67,14 @@ class LimitBodies:
 
 @asynccontextmanager
 async def in_time(seconds: float, *, since: float | None = None) -> AsyncIterator[None]:
-    """Cancel what the block waits for after some seconds.
+    """Cancel the block after some seconds.
 
     Args:
         seconds: Longest time.
-        since: When the time has begun, in seconds of the event loop; now by default.
+        since: Start of the time, in seconds of the event loop; now by default.
 
     Raises:
-        RequestError: If the block has been cancelled.
+        RequestError: If the block was cancelled.
     """
     start = asyncio.get_running_loop().time() if since is None else since
     try:

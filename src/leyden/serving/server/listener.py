@@ -46,10 +46,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def refuse_new_connections(listener: socket.socket) -> None:
-    """Let no connection begin, while those that have begun can still be accepted.
+    """Drop new connections, while those that have been made can still be accepted.
 
-    A socket that is closed resets connections that the kernel has made and nobody has accepted,
-    although clients may have sent their requests. On systems other than Linux this does nothing.
+    Closing the socket would reset connections that are made and not yet accepted, although their
+    clients may have sent requests. It does nothing on systems other than Linux.
     """
     if sys.platform != "linux":
         return

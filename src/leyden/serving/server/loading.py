@@ -1,4 +1,4 @@
-"""Loading a network to serve, which has to answer the example in its record."""
+"""Loading a network to serve, and checking its answer to the example in its record."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from leyden.serving.server.options import Options
 from leyden.serving.server.service import Service
 
 TOLERANCE = 1e-3
-"""Largest difference, of numbers beyond 1 relative to them."""
+"""Largest absolute difference of two numbers, and relative to those above 1."""
 
 
 def load_service(
@@ -29,7 +29,7 @@ def load_service(
     The arguments are those of ``Service``.
 
     Raises:
-        UserError: If the network cannot be loaded without torch, or answers otherwise.
+        UserError: If the network cannot be loaded without torch, or gives another answer.
     """
     artefact = read_artefact(folder)
     graph = folder / GRAPHS["onnx"]
@@ -73,7 +73,7 @@ def check_example(artefact: Artefact, network: Network) -> None:
 
 
 def _agree(found: Any, expected: Any) -> bool:
-    """Whether two predictions are equal but for rounding; only what is found is compared."""
+    """Whether two predictions are equal up to rounding; members that were not found are ignored."""
     if isinstance(found, dict):
         return all(_agree(value, expected[name]) for name, value in found.items())
     if isinstance(found, float):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What ``leyden serve`` takes beside the network.
+    """Options of ``leyden serve`` other than the network.
 
     Attributes:
         host: Address to listen on.

@@ -17,7 +17,7 @@ LINGER = 2.0
 """Seconds in which a client may read an error before its connection is reset."""
 
 PIECE = 2**16
-"""Bytes of a response from which they are sent without waiting for more."""
+"""Size in bytes from which data is sent without buffering."""
 
 
 class ResponseTransport:
@@ -35,7 +35,7 @@ class ResponseTransport:
         self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Send data after what the event loop does now, in which more may come."""
+        """Buffer data, and send it in the next iteration of the event loop unless it is large."""
         if data and not self._parts:
             self._loop.call_soon(self._flush)
         if data:
@@ -44,7 +44,7 @@ class ResponseTransport:
             self._flush()
 
     def write_eof(self) -> None:
-        """Send nothing more."""
+        """Send what is buffered, and close this side of the connection."""
         self._flush()
         self._transport.write_eof()
 
@@ -65,8 +65,8 @@ class ResponseTransport:
 class Protocol(H11Protocol):
     """uvicorn's protocol, which does not limit the time for receiving headers and bodies.
 
-    It also answers clients that close their side once they have sent a request, and sends every
-    error as JSON.
+    It also answers clients that close their side after sending a request, and sends all errors as
+    JSON.
 
     Args:
         config: Configuration of uvicorn.
@@ -114,7 +114,7 @@ class Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Receive a part of a request."""
         if self._refused:
-            return  # what is left of a request that has been answered with an error
+            return  # the rest of a request that was refused
         super().data_received(data)
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._limit_receiving()

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from leyden.schema import Arrays, count_rows, take_rows
 from leyden.serving.artefact import Network
 from leyden.serving.server.errors import overloaded
-from leyden.tasks.readings import Arrays
 
 BATCH_BYTES = 32 * 2**20
 """Largest size of the values of a batch of several rows: the network needs many times as much."""
@@ -16,14 +16,14 @@ BATCH_BYTES = 32 * 2**20
 
 @dataclass(eq=False, kw_only=True)
 class Entry:
-    """Rows of one request, at most a batch, that wait for their answers.
+    """Rows of one request, at most a batch, that wait for answers.
 
     Attributes:
         values: Arrays ``(rows, ...)`` by name.
         rows: Number of rows.
         row_bytes: Size of a row in bytes.
-        arrived: When they arrived, in seconds of the event loop.
-        answers: The answers to come, ``(rows, ...)`` by name, or their error.
+        arrived: Time of arrival, in seconds of the event loop.
+        answers: Future of the answers, ``(rows, ...)`` by name.
     """
 
     values: Arrays
@@ -162,7 +162,7 @@ class RowQueue:
         loop = asyncio.get_running_loop()
         try:
             parts = await loop.run_in_executor(self._thread, self._answers, batch)
-        except Exception as error:  # noqa: BLE001  # whose it is, is found out
+        except Exception as error:  # noqa: BLE001  # of one entry, found below
             if len(batch) > 1:
                 for entry in batch:
                     await self._compute([entry])
@@ -184,13 +184,3 @@ class RowQueue:
             parts.append(take_rows(answers, start, start + entry.rows))
             start += entry.rows
         return parts
-
-
-def count_rows(values: Arrays) -> int:
-    """Return the number of rows of arrays ``(rows, ...)`` by name."""
-    return len(next(iter(values.values())))
-
-
-def take_rows(values: Arrays, start: int, end: int) -> Arrays:
-    """Return some rows of arrays ``(rows, ...)`` by name."""
-    return {name: array[start:end] for name, array in values.items()}

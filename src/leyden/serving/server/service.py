@@ -6,12 +6,15 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from starlette.requests import Request
+
 from leyden.data.inputs import Inputs, Limits, Reader, join_values
+from leyden.schema import Arrays
 from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
 from leyden.serving.server.options import Options
 from leyden.serving.server.queue import RowQueue
-from leyden.tasks.readings import Arrays, ContinuationReading, TranscriptReading
+from leyden.tasks.readings import ContinuationReading, TranscriptReading
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -20,10 +23,16 @@ SMALL = 8 * 2**10
 """Largest size in bytes of a body that the event loop decodes: a thread would cost more."""
 
 
+def service_of(request: Request) -> "Service":
+    """Return the service of the application when a request begins."""
+    service: Service = request.app.state.service
+    return service
+
+
 class Service:
     """An exported network that answers requests.
 
-    A request keeps the service that it has begun with, so that another one can replace it.
+    A request keeps the service that it began with, so that another one can replace it.
 
     Args:
         artefact: Description of the network.

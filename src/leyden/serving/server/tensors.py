@@ -3,26 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import Field
-from leyden.serving.server.bodies import kind_of
-from leyden.serving.server.errors import RequestError
-
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "int16": "INT16",
-    "int64": "INT64",
-    "float32": "FP32",
-    "float64": "FP64",
-}
-"""Name of each dtype."""
+from leyden.data.json_values import json_type
+from leyden.schema import DATATYPES, Field
+from leyden.serving.server.errors import RequestError, bad_request
 
 ELEMENTS: Mapping[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 """Types of the JSON values that a tensor holds, by the kind of its dtype."""
@@ -105,7 +94,7 @@ class Tensor:
             else:
                 return elements
         raise self._refused(
-            f"expected a flat list, or lists nested as its shape {list(self.shape)}"
+            f"expected a flat array, or arrays nested as its shape {list(self.shape)}"
         )
 
     @property
@@ -121,7 +110,7 @@ def describe_field(field: Field) -> dict[str, Any]:
     return {
         "name": field.name,
         "datatype": DATATYPES[field.dtype],
-        "shape": [size if isinstance(size, int) else -1 for size in field.shape],
+        "shape": field.sizes,
     }
 
 
@@ -155,7 +144,7 @@ def read_tensor(described: Mapping[str, Any], field: Field, binary: "BinaryData"
         raise bad_request(f"{field.name}: expected either data or {BINARY_SIZE}, got both.")
     content = described.get("data") if size is None else binary.take(size)
     if not isinstance(content, list | bytes):
-        raise bad_request(f"{field.name}: expected data as a list, got {kind_of(content)}.")
+        raise bad_request(f"{field.name}: expected data as an array, got {json_type(content)}.")
     return Tensor(field=field, shape=tuple(shape), content=content)
 
 
@@ -175,7 +164,7 @@ class BinaryData:
         """Return the next piece.
 
         Raises:
-            RequestError: If there are fewer bytes, or the size is no number of bytes.
+            RequestError: If there are fewer bytes, or the size is not a number of bytes.
         """
         if type(size) is not int or not 0 <= size <= self.rest:
             raise bad_request(
@@ -221,11 +210,6 @@ def write_tensor(name: str, output: Output, *, binary: bool) -> tuple[dict[str, 
         )
     data = output.ravel().tolist() if isinstance(output, np.ndarray) else list(output)
     return {**described, "data": data}, b""
-
-
-def bad_request(message: str) -> RequestError:
-    """Return the error of a request that the protocol does not allow."""
-    return RequestError(HTTPStatus.BAD_REQUEST, message)
 
 
 def _binary(output: Output) -> bytes:

@@ -69,7 +69,7 @@ function buildPreview(file, url) {
   return [];
 }
 
-/** Return an element that goes if the browser does not know the format of its file. */
+/** Return an element that is removed if the browser does not know the format of its file. */
 function removedIfBroken(tag, properties) {
   const preview = element(tag, properties);
   preview.onerror = () => preview.remove();

@@ -1,4 +1,4 @@
-/** What people give: a typed row, files, or a recording. */
+/** Input: a typed row, files, or a recording. */
 
 import { byId } from "./elements.js";
 import { Fields, kindOfRow } from "./fields.js";
@@ -9,7 +9,7 @@ const HEADINGS = { audio: "Sounds", image: "Images", table: "Row", text: "Text" 
 const DROP_HINTS = {
   audio: "Drop sound files here",
   image: "Drop images here, or paste one",
-  table: "Or predict the rows of files: CSV, JSON lines or Parquet",
+  table: "Or predict the rows of files: CSV or JSON lines",
   text: "Or predict files: a text each, or tables of texts",
 };
 const EXAMPLE_FILES = { audio: ["example.wav", "audio/wav"], image: ["example.png", "image/png"] };

@@ -1,6 +1,6 @@
-/** Hands samples to the page in blocks, in the thread of the sound. */
+/** Sends blocks of samples to the page; runs in the audio thread. */
 
-const SAMPLES = 2048; // of a block; a multiple of the 128 that a call brings
+const SAMPLES = 2048; // per block; a multiple of the 128 samples of a call
 
 class Recorder extends AudioWorkletProcessor {
   block = new Float32Array(SAMPLES);

@@ -16,7 +16,7 @@ export function canRecord() {
  *
  * @param onBlock Called with the seconds so far and the largest amplitude, 0 to 1, of a block.
  * @returns A function that ends the recording and returns its file.
- * @throws Error with a message for people if there is no microphone.
+ * @throws Error with a message to show if there is no microphone.
  */
 export async function record(onBlock) {
   const stream = await openMicrophone();
