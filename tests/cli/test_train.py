@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from leyden.cli.train import metrics_table
 from leyden.config.compose import load
 from leyden.runs.folder import RunFolder
 
@@ -95,9 +97,24 @@ def test_the_log_and_the_cleaning_report_are_kept(shared_run):
     log = (shared_run / "train.log").read_text()
 
     assert "epoch 2/2" in log
-    assert "test/accuracy" in log
+    assert re.search(r"^  metric +train +val +test$", log, re.M)
+    assert re.search(r"^  accuracy +0\.\d{4}  0\.\d{4}$", log, re.M)
     report = json.loads((shared_run / "cleaning.json").read_text())
     assert report["rows_kept"] == 1797
+
+
+def test_the_metrics_fit_a_terminal():
+    names = ("loss", "a_metric_with_a_long_name", "error")
+    metrics = {f"{split}/{name}": -12345.6789 for split in ("val", "test") for name in names}
+
+    lines = metrics_table(metrics | {"train/loss": math.nan}).splitlines()
+
+    assert lines[0].split() == ["metric", "train", "val", "test"]
+    assert [line.split() for line in lines[2:]] == [
+        ["error", "-12345.6789", "-12345.6789"],
+        ["loss", "nan", "-12345.6789", "-12345.6789"],
+    ]
+    assert max(map(len, lines)) <= 80
 
 
 def test_status_records_when_and_how_a_run_ended(shared_run):

@@ -56,9 +56,22 @@ def append_to(file: Path, *, quiet: bool = False) -> None:
 
 
 def _shown_on(stream: TextIO) -> logging.Handler:
-    handler = logging.StreamHandler(stream)
+    handler = _AboveBars(stream)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(prefix)s%(message)s", "%H:%M:%S"))
     return handler
+
+
+class _AboveBars(logging.StreamHandler[TextIO]):
+    """Writes records above the progress bar, if there is one in the terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not sys.stderr.isatty():
+            super().emit(record)
+            return
+        from tqdm import tqdm  # not needed outside terminals
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
 
 
 def tame_lightning() -> None:

@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from multiprocessing import parent_process
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from leyden.cli.arguments import Arguments, split
@@ -248,12 +249,33 @@ def _monitored(config: Config, folder: RunFolder) -> float | None:
     return folder.read_metrics().get(str(config.monitor))
 
 
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Format metrics as a table with a row per metric and a column per split.
+
+    >>> print(metrics_table({"train/loss": 0.5, "test/loss": 0.25, "test/f1": 1.0}))
+      metric  train   test
+      f1              1.0000
+      loss    0.5000  0.2500
+    """
+    from leyden.comparison.table import aligned  # imports numpy
+    from leyden.data.rows import SPLITS
+
+    by_name: dict[str, dict[str, str]] = {}
+    for key in sorted(metrics):
+        split, _, name = key.partition("/")
+        by_name.setdefault(name, {})[split] = f"{metrics[key]:.4f}"
+    splits = [split for split in SPLITS if any(split in cells for cells in by_name.values())]
+    rows = [
+        [name, *(cells.get(split, "") for split in splits)]
+        for name, cells in sorted(by_name.items())
+    ]
+    return indent(aligned([["metric", *splits], *rows]), "  ")
+
+
 def _report(folder: RunFolder) -> None:
     """Log the final metrics of a run and the path of its folder."""
-    metrics = folder.read_metrics()
-    shown = "\n".join(f"  {name:<16} {metrics[name]:.4f}" for name in sorted(metrics))
     path = os.path.relpath(folder.path)
-    log.info("metrics:\n%s", shown)
+    log.info("metrics:\n%s", metrics_table(folder.read_metrics()))
     for warning in folder.read_cleaning_warnings():
         log.warning("cleaning: %s", warning)
     log.info("run folder: %s", path)

@@ -30,6 +30,15 @@ def is_launched() -> bool:
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
+def shows_progress() -> bool:
+    """Whether this process draws progress bars.
+
+    Standard error has to be a terminal, which ranks and the processes of a pool share: only the
+    first rank draws, and no process of a pool, so that there is one bar at a time.
+    """
+    return rank() == 0 and parent_process() is None and sys.stderr.isatty()
+
+
 def trust_config(config: Path) -> None:
     """Make the ranks that this process starts trust the config file that it has written."""
     os.environ[CONFIG_DIGEST] = _digest(config)

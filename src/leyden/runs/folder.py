@@ -147,8 +147,8 @@ class RunFolder:
             state: The new state.
             error: What ended the run, unless it finished.
             notes: Facts about the run, in JSON's types; empty ones are left out. ``warnings`` say
-                what was not measured, ``mode`` whether lower (``min``) or higher (``max``) values
-                of the monitored metric are better.
+                what was not measured or not learned, ``mode`` whether lower (``min``) or higher
+                (``max``) values of the monitored metric are better.
         """
         before, now = self.read_status(), datetime.now(UTC)
         stamp = now.isoformat(timespec="milliseconds")

@@ -8,6 +8,7 @@ import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
+from leyden.callbacks.progress import EpochProgress
 from leyden.checkpoints.record import DATA_FINGERPRINT, SPLIT_FINGERPRINT, describe_data_change
 from leyden.config.compose import from_plain, select
 from leyden.config.data_paths import path_keys
@@ -66,7 +67,7 @@ def measure(
     finished = load_run(run, overrides)
     trainer = inference_trainer(finished, settings=NUMERICS + LIMITS)
     counts = _Confusions()
-    trainer.callbacks.append(counts)  # type: ignore[attr-defined]
+    trainer.callbacks.extend([counts, EpochProgress()])  # type: ignore[attr-defined]
     change = ""
     if other := _other_data(finished):
         log.warning("measuring all rows of %s as one test split", other)

@@ -35,6 +35,7 @@ from leyden.workflows.assembly import (
     is_sharded,
     set_global_state,
 )
+from leyden.workflows.convergence import warn_of_short_run
 from leyden.workflows.evaluate import only_loader
 from leyden.workflows.hardware import peak_memory, reset_peak_memory
 
@@ -88,7 +89,9 @@ def _fit_and_test(
     data.setup("fit")
     _report_data(data, folder)
     task, trainer = _fit(config, folder, data, request)
+    short = warn_of_short_run(trainer, next(_all(trainer, MetricHistory), None))
     metrics, warnings = _measure(trainer, task, data, folder)
+    warnings += short
     for warning in warnings:
         log.warning(warning)
     _log_final(config, folder, trainer, metrics)

@@ -179,6 +179,22 @@ def test_a_prepared_cache_is_not_prepared_again(tmp_path):
     assert again.arrays["x"].tolist() == [[3]]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_terminals_show_how_many_rows_were_read(terminal, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+
+    prepare(
+        tmp_path / "cache",
+        lambda: iter([chunk_of(1, 2), chunk_of(3)]),
+        steps=Cleaning(),
+        class_names=None,
+    )
+
+    shown = capsys.readouterr().err
+    assert ("cleaning: 3.00row" in shown) == terminal
+    assert terminal or shown == ""
+
+
 def test_eight_processes_at_once_prepare_once_and_read_the_same(tmp_path):
     journal = tmp_path / "journal"
 

@@ -5,12 +5,14 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from leyden.data.cache.array_files import ROWS_AT_ONCE, ArrayFiles
 from leyden.data.cache.prepared import ARRAYS, COLUMNS, META, REPORT, SOURCES
@@ -23,6 +25,7 @@ from leyden.data.identity import Keys, hash_names, mix_keys, separate_repeats
 from leyden.data.rows import GIVEN_SPLITS, Ragged, RejectedItem, Rows
 from leyden.data.values import canonical, merge_equal
 from leyden.errors import UserError
+from leyden.ranks.environment import shows_progress
 
 
 def prepare(
@@ -48,15 +51,48 @@ def prepare(
 
     def write(unfinished: Path) -> None:
         rows = _WrittenRows(unfinished, class_names)
-        for chunk in read():
-            if not steps.unreadable:
-                _require_readable(chunk.rejected)
-            rows.add(chunk)
-        if "splits" not in rows.columns:
-            raise UserError(_nothing_readable(rows.rejected))
-        rows.finish(steps)
+        with _Progress() as progress:
+            for chunk in read():
+                if not steps.unreadable:
+                    _require_readable(chunk.rejected)
+                rows.add(chunk)
+                progress.read(len(chunk.targets))
+            if "splits" not in rows.columns:
+                raise UserError(_nothing_readable(rows.rejected))
+            progress.clean()
+            rows.finish(steps)
 
     write_once(folder, write)
+
+
+class _Progress(ExitStack):
+    """Progress bar over the rows of a source.
+
+    It begins after the first rows, because a download before them has a bar of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: tqdm[NoReturn] | None = None
+
+    def read(self, count: int) -> None:
+        """Count rows that were read."""
+        if self._bar is None:
+            bar = tqdm(
+                desc="reading",
+                disable=not shows_progress(),
+                unit="row",
+                unit_scale=True,
+                leave=False,
+                dynamic_ncols=True,
+            )
+            self._bar = self.enter_context(bar)
+        self._bar.update(count)
+
+    def clean(self) -> None:
+        """Show that the rows are being cleaned."""
+        if self._bar is not None:
+            self._bar.set_description_str("cleaning")
 
 
 class _WrittenRows:

@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 from leyden.errors import UserError
+from leyden.ranks.environment import shows_progress
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,8 @@ def _receive(response: HTTPResponse, file: RemoteFile, part: Path, *, resumed: b
             initial=start,
             unit="B",
             unit_scale=True,
-            disable=None,  # shown if stderr is a terminal
+            disable=not shows_progress(),
+            dynamic_ncols=True,
         ) as bar,
     ):
         for chunk in _chunks(response):
