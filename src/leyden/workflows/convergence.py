@@ -49,8 +49,8 @@ def warn_of_short_run(trainer: Trainer, history: MetricHistory | None) -> list[s
     name, before, after = found
     return [
         f"The run may have been too short: {name} was still improving when it ended after "
-        f"{len(rows)} epochs and {steps} optimizer steps (from {before:.4g} to {after:.4g} over "
-        "the last two thirds, averaged). Continue with `leyden train run=RUN "
+        f"{len(rows)} epochs and {steps} optimizer steps: its mean was {before:.4g} over the "
+        f"second third and {after:.4g} over the last. Continue with `leyden train run=RUN "
         f"trainer.{limit}={3 * getattr(trainer, limit)}`, or give trainer.{limit}=… to a new run."
     ]
 
