@@ -14,7 +14,7 @@ FEW_STEPS = 200
 
 A step of Adam moves a weight by about the learning rate at most (Kingma & Ba 2015,
 arXiv:1412.6980, section 2.1). Few-sample fine-tuning is limited in the same way: by the number of
-steps, not of epochs (Zhang et al. 2021, arXiv:2006.05987, section 6).
+steps, not of epochs (Zhang et al. 2021, arXiv:2006.05987).
 """
 
 ANNEALED = 0.05
