@@ -1,10 +1,8 @@
-"""Arrays that a network takes and returns, and their descriptions, without torch."""
+"""Descriptions of the arrays that a network takes and returns, without torch and NumPy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
-
-from numpy.typing import NDArray
+from typing import Literal
 
 SEPARATOR = ";"
 """Separates the labels of a row where they are written as text."""
@@ -26,19 +24,6 @@ DATATYPES: Mapping[str, str] = {
     "float64": "FP64",
 }
 """Name of each dtype in the Open Inference Protocol."""
-
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
-"""Arrays ``(rows, ...)`` by name."""
-
-
-def count_rows(values: Arrays) -> int:
-    """Return the number of rows of arrays ``(rows, ...)`` by name."""
-    return len(next(iter(values.values())))
-
-
-def take_rows(values: Arrays, start: int, end: int) -> Arrays:
-    """Return the rows from ``start`` up to ``end`` of arrays ``(rows, ...)`` by name."""
-    return {name: array[start:end] for name, array in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.arrays import Arrays
 from leyden.data.json_values import file_of
 from leyden.data.parts import CellCounts, Counts, FilePart, Keep, Part, file_parts, table_parts
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import Inputs, Limits, Reader, object_schema
 from leyden.data.parts import Counts, Part
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 
 def join_fields(fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader
 from leyden.errors import UserError, first_line
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 from leyden.tasks.readings import READINGS, Reading
 
 FORMAT = 1

@@ -11,13 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from leyden.arrays import Arrays, count_rows
 from leyden.checkpoints.record import DATA_FINGERPRINT
 from leyden.config.compose import to_plain
 from leyden.data.inputs import Reader
 from leyden.errors import UserError
 from leyden.files import write_aside
 from leyden.runs.folder import write_json
-from leyden.schema import Arrays, count_rows
 from leyden.serving.artefact import (
     CARD,
     FORMAT,

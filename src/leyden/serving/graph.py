@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leyden.arrays import Arrays
 from leyden.batch import as_tensors
 from leyden.data.audio.spectrogram import LogMel
 from leyden.data.base import DataModule
-from leyden.schema import Arrays
 from leyden.serving.artefact import graph_inputs
 from leyden.tasks.base import Task
 from leyden.workflows.ensemble import EnsembleData

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from leyden.arrays import Arrays, count_rows
 from leyden.data.base import DataModule
 from leyden.errors import UserError
-from leyden.schema import Arrays, count_rows
 from leyden.serving.artefact import Network
 from leyden.serving.graph import compute_answers
 from leyden.tasks.base import Task

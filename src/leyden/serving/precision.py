@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from leyden.arrays import Arrays
 from leyden.batch import Batch
 from leyden.data.base import DataModule
 from leyden.data.rows import SPLITS, Split
 from leyden.files import write_aside
-from leyden.schema import Arrays
 from leyden.serving.artefact import Network
 from leyden.tasks.base import Task
 from leyden.tasks.classification import Classification

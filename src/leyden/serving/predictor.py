@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.arrays import Arrays, count_rows, take_rows
 from leyden.data.inputs import Reader, chunks_with_rows
 from leyden.errors import UserError
-from leyden.schema import PROBABILITY, Arrays, Field, count_rows, take_rows
+from leyden.schema import PROBABILITY, Field
 from leyden.serving.artefact import Artefact, Network, graph_inputs
 from leyden.tasks.readings import Reading
 
@@ -124,10 +125,11 @@ class Predictor(ABC):
         Raises:
             UserError: If an array is missing or of another shape, or there are others.
         """
-        expected = {field.name: field for field in self.inputs}
-        if set(values) != set(expected):
+        needed = [field.name for field in self.inputs]
+        expected = {field.name: field for field in self.reader.values}  # also those without columns
+        if not set(needed) <= set(values) <= set(expected):
             raise UserError(
-                f"The network takes the arrays {', '.join(expected)}, got "
+                f"The network takes the arrays {', '.join(needed)}, got "
                 f"{', '.join(map(str, values)) or 'none'}."
             )
         checked = {
@@ -137,8 +139,8 @@ class Predictor(ABC):
             lengths = ", ".join(f"{name}: {len(value)}" for name, value in checked.items())
             raise UserError(f"Expected arrays with equal numbers of rows, got {lengths}.")
         rows = count_rows(checked)
-        without_columns = (field for field in self.reader.values if field.name not in expected)
-        return checked | {each.name: np.empty((rows, 0), each.dtype) for each in without_columns}
+        missing = (field for name, field in expected.items() if name not in checked)
+        return checked | {each.name: np.empty((rows, 0), each.dtype) for each in missing}
 
 
 class ArtefactPredictor(Predictor):

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from leyden.arrays import Arrays
 from leyden.batch import as_tensors
 from leyden.errors import UserError, first_line
-from leyden.schema import Arrays
 
 NAMES = "leyden.json"
 """File within the archive that names the values and the answers."""

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from leyden.arrays import Arrays
 from leyden.batch import Batch, as_tensors
-from leyden.schema import PROBABILITY, Arrays
+from leyden.schema import PROBABILITY
 from leyden.serving.predictor import Predictor, as_rows
 from leyden.tasks.readings import ClassReading
 from leyden.workflows.finished import inference_trainer, load_run

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
+from leyden.arrays import Arrays
 from leyden.batch import as_tensors
 from leyden.data.base import DataModule
 from leyden.errors import UserError, first_line
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 from leyden.serving.graph import Graph
 from leyden.tasks.base import Task
 from leyden.workflows.ensemble import EnsembleData

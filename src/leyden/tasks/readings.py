@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.schema import PROBABILITY, SEPARATOR, Arrays, Field
+from leyden.arrays import Arrays
+from leyden.schema import PROBABILITY, SEPARATOR, Field
 from leyden.tasks.continuation import Continuation
 from leyden.tasks.ctc_decoding import beam_search, greedy
 

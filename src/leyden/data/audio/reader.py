@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.arrays import Arrays
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.inputs import FileReader, Inputs, read_files
 from leyden.data.parts import Part
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 SHORTEST_FRAMES = 8
 """Frames of the shortest batch of recordings."""

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import FileReader
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 # Pillow is slow to import, so that the functions that use it are imported where they are called.
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import Inputs, Reader, number_rows, object_schema, read_each
 from leyden.data.parts import Counts, Part, TablePart
 from leyden.data.sources.arrow import string_array
@@ -18,7 +19,7 @@ from leyden.data.table.columns import Column, load_columns, split_columns
 from leyden.data.table.encoding import MISSING
 from leyden.data.table.inputs import InputRows
 from leyden.data.table.json_rows import cells_of, column_schema, json_number
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 FITTED = ("centres", "low", "high")
 """Statistics of numbers that reading needs, one value per column each."""

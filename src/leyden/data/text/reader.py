@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import (
     Inputs,
     Reader,
@@ -27,7 +28,7 @@ from leyden.data.text.files import TEXT_FILES, decode_text
 from leyden.data.text.mail import subject_and_body
 from leyden.data.text.rows import TEXTS_PER_CHUNK, Text, join_columns
 from leyden.data.text.vocabulary import PADDING, bytes_of_tokens, encode, load_vocabulary
-from leyden.schema import Arrays, Field
+from leyden.schema import Field
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import Reader
 from leyden.errors import UserError, did_you_mean
-from leyden.schema import Arrays
 from leyden.serving.server.bodies import parse_json
 from leyden.serving.server.errors import RequestError, error_body, unprocessable
 from leyden.serving.server.limits import in_time

@@ -16,10 +16,10 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from leyden.arrays import Arrays
 from leyden.data.inputs import Reader
 from leyden.data.json_values import json_type
 from leyden.errors import did_you_mean
-from leyden.schema import Arrays
 from leyden.serving.artefact import Artefact, graph_inputs
 from leyden.serving.server.bodies import DIGITS, limit_rows, parse_json
 from leyden.serving.server.errors import (

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from leyden.schema import Arrays, count_rows, take_rows
+from leyden.arrays import Arrays, count_rows, take_rows
 from leyden.serving.artefact import Network
 from leyden.serving.server.errors import overloaded
 
