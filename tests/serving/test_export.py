@@ -300,6 +300,7 @@ def test_values_that_the_graph_cannot_take_are_refused(exported):
         leyden.load(exported).network({"images": np.zeros((1, 2), np.uint8)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_lower_precision_records_what_it_costs(digit, tmp_path, precision):
     run = trained(tmp_path / "run", "network=mlp")
@@ -317,6 +318,7 @@ def test_lower_precision_records_what_it_costs(digit, tmp_path, precision):
     assert leyden.load(tmp_path / "network").predict(digit)
 
 
+@pytest.mark.slow
 def test_calibrated_probabilities_are_exported(digit, tmp_path):
     run = trained(tmp_path / "run", "network=linear")
     (before,) = leyden.load(run).predict(digit)
