@@ -303,11 +303,14 @@ def test_five_kills_change_nothing(exported, large, undisturbed, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_no_process(exported, tmp_path):
-    larger = write_table(tmp_path / "rows.csv", rows=400_000)  # of which some are left
-    words = command(exported, larger, "a.csv", "processes=2")
+def test_an_interrupt_leaves_no_process(exported, large, tmp_path):
+    words = command(exported, large, "a.csv", "processes=2")
     with subprocess.Popen(
-        words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["env", "--default-signal=INT", *words],  # which jobs in the background of a shell ignore
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         wait_until(lambda: list(tmp_path.glob("a.csv.partial/*.part")))
         workers = children(process)
