@@ -54,7 +54,7 @@ def images(folder: Path) -> tuple[str, int, Path, Path, Path]:
     words = [
         "data=image_folder",
         f"data.root={folder}/labelled",
-        "data.image_size=32",
+        "data.image_size=[32,32]",
         "network=cnn",
     ]
     exported = export([*words, *BRIEF], folder=folder, name="images")
