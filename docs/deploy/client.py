@@ -22,7 +22,7 @@ ATTEMPTS = 5
 """Number of times that a request is sent at most."""
 
 PAUSE = 1.0
-"""Seconds until a request is sent again, unless the server says how many."""
+"""Seconds until a request is sent again, unless the server states how many."""
 
 
 class PredictionError(Exception):

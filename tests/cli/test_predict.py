@@ -245,7 +245,10 @@ def test_wrong_inputs_are_user_errors(words, expected, good_run, leyden, tmp_pat
         (["format=parquet"], "format=parquet is unknown. It is written to output=FILE.parquet."),
         (["format=jsnl"], "Did you mean 'jsonl'"),
         (["output=a.cvs"], "output=a.cvs has no known suffix, such as .csv. Did you mean 'csv'"),
-        (["output=a.csv", "format=jsonl"], "format=jsonl contradicts the suffix of output=a.csv"),
+        (
+            ["output=a.csv", "format=jsonl"],
+            "does not match the suffix of output=a.csv",
+        ),
         (["processes=0"], "processes=0: expected an integer from 1"),
         (["top=all"], "top=all: expected an integer from 1"),
         (["columns=age"], "0.png is not a table, so that it has no columns to keep"),

@@ -137,7 +137,7 @@ def test_a_real_run_is_listed(leyden, shared_run):
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        ([], "There is no folder runs here"),
+        ([], "The folder runs does not exist here"),
         (["path=rums"], "Did you mean 'runs'?"),
         (["clean=all"], "Expected clean=failed"),
         (["sort=val/los"], "Did you mean 'val/loss'"),

@@ -92,6 +92,6 @@ def split(words: Sequence[str], *own_keys: str) -> Arguments:
 def _is_root_key(key: str) -> bool:
     try:  # PyYAML, which some commands do not need
         from leyden.config.options import root_keys
-    except ModuleNotFoundError:  # there is no config without it
+    except ModuleNotFoundError:  # without it, no config can be read
         return False
     return key in root_keys()

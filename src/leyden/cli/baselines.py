@@ -46,7 +46,7 @@ def run(words: Sequence[str]) -> None:
         folds = arguments.integer("folds", default=5, least=2)
     repeats = arguments.integer("repeats", default=1)
     if folds is None and repeats > 1:
-        raise UserError(f"repeats={repeats} divides the rows into folds. Give folds=K too.")
+        raise UserError(f"repeats={repeats} repeats a division into folds. Give folds=K too.")
     arguments.overrides = expand_shorthands(arguments.overrides)
     with convert_errors(arguments.overrides):
         composed = compose_and_check([FOLDER, *arguments.overrides])

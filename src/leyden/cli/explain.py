@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> None:
     """Run the command.
 
     Raises:
-        UserError: If no key is given, there is no such key, or the config is refused.
+        UserError: If no key is given, the key does not exist, or the config is refused.
     """
     if not words:
         print(USAGE)

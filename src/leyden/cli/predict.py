@@ -89,7 +89,7 @@ def _destination(arguments: Arguments) -> tuple[str, Path | None]:
             f"output={output} has no known suffix, such as .csv.{did_you_mean(suffix, WRITTEN)}"
         )
     if form not in (None, suffix):
-        raise UserError(f"format={form} contradicts the suffix of output={output}. Give only one.")
+        raise UserError(f"format={form} does not match the suffix of output={output}. Give one.")
     return suffix, file
 
 

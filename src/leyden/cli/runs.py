@@ -65,7 +65,7 @@ def _folder(given: str | None) -> Path:
         return folder
     if given is None:
         raise UserError(
-            f"There is no folder {RUNS} here. Give the command where runs were started, or "
+            f"The folder {RUNS} does not exist here. Run the command where runs were started, or "
             "path=FOLDER."
         )
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()

@@ -12,7 +12,7 @@ USAGE = """usage: leyden schema [to=conf/schema]
 
 Writes JSON schemas of the files in conf/, by which editors complete keys, show what they mean, and
 mark mistakes. They are derived from the classes that the files name, those of the project in the
-current folder included: give the command again when a class or an option is added.
+current folder included: run the command again when a class or an option is added.
 
 Prints the settings that map the schemas to the files, for .vscode/settings.json; other editors with
 the language server of YAML take the same ones."""

@@ -23,7 +23,7 @@ _COUNTS = ("hits", "false_alarms", "misses")
 
 
 class Figure(NamedTuple):
-    """A figure and its 95 % interval; NaN if there are no rows that it is a share of."""
+    """A proportion and its 95 % confidence interval; NaN if no row counts towards it."""
 
     value: float
     low: float

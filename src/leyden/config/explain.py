@@ -149,7 +149,7 @@ def _explain_key(
     value = value_at(plain, end.split("."), default=...)
     parameter, meaning = _parameter(plain, end.split("."))
     if value is ... and parameter is None and not setters[end]:
-        raise UserError(f"There is no key {key} in this config.{hint_at(key, config)}")
+        raise UserError(f"The key {key} does not exist in this config.{hint_at(key, config)}")
     return Explanation(
         key=key,
         value=None if value is ... else _value(config, end, value),

@@ -33,8 +33,8 @@ class Entry:
 def find_entry(file: Path, path: Sequence[str]) -> Entry | None:
     """Find the key at a path of keys in a file; ``None`` if the file does not set it.
 
-    A key of which the file replaces a parent by a value that is no mapping, such as null, is found
-    at that parent.
+    If the file replaces a parent of the key by a value that is not a mapping, such as null, the key
+    is found at that parent.
     """
     text = file.read_text(encoding="utf-8")
     node, found = yaml.compose(text, yaml.SafeLoader), None

@@ -150,6 +150,7 @@ class Reader(ABC):
         for are_tables, group in groupby(files, key=lambda file: self.table(file) is not None):
             if are_tables:
                 for table in filter(None, map(self.table, group)):
+                    # All rows of a file have the same columns: those of the first table.
                     keep = table.column_names() if keep == "all" else keep
                     yield from table_parts(
                         table,

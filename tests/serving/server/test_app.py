@@ -209,8 +209,8 @@ async def test_faults_of_the_program_are_no_secrets(make_client):
         ("GET", "/v1/predict", 405, "does not take GET"),
         ("OPTIONS", "/v1/predict", 405, "does not take OPTIONS"),
         ("DELETE", "/healthz", 405, "does not take DELETE"),
-        ("GET", "/v1/predict/", 404, "There is no /v1/predict/"),
-        ("GET", "/docs", 404, "There is no /docs"),
+        ("GET", "/v1/predict/", 404, "/v1/predict/ does not exist"),
+        ("GET", "/docs", 404, "/docs does not exist"),
     ],
 )
 async def test_other_paths_and_methods(make_client, method, path, status, expected):

@@ -168,7 +168,7 @@ class TableFile:
         """Suffix of the format, and whether the file is compressed.
 
         Raises:
-            UserError: If there is no such file.
+            UserError: If the file does not exist.
         """
         if not self.path.exists() or self.path.is_dir():
             found = "is a folder" if self.path.is_dir() else "does not exist"

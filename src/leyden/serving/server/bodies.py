@@ -85,7 +85,7 @@ async def read_files(request: Request, *, max_files: int) -> tuple[list[File], i
         for name, value in form.multi_items():
             if isinstance(value, str) and name != "top":
                 raise unprocessable(
-                    f"The field {name!r:.80} is no file. Expected files, each with a file name, "
+                    f"The field {name!r:.80} is not a file. Expected files, each with a file name, "
                     "and top if it is needed."
                 )
     if not files:

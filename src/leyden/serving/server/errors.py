@@ -108,7 +108,7 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path, method = f"{request.url.path:.200}", f"{request.method:.20}"
     messages = {
-        HTTPStatus.NOT_FOUND: f"There is no {path}. /openapi.json describes all paths.",
+        HTTPStatus.NOT_FOUND: f"{path} does not exist. /openapi.json describes all paths.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {method}.",
     }
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))

@@ -52,7 +52,7 @@ def _complete(operation: dict[str, Any], path: str, artefact: Artefact) -> None:
     }
     if "{name}" in path:
         errors["404"] = {
-            "description": "There is no such model or version.",
+            "description": "The model or version does not exist.",
             "content": _json("InferenceError"),
         }
         operation["parameters"] = [
