@@ -1,18 +1,16 @@
 """Mapping a function over items in worker processes, in order and in bounded memory."""
 
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
 from leyden.errors import UserError
+from leyden.ranks.environment import die_with_launcher
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -78,20 +76,12 @@ def map_in_order(
 
 def _begin(start: Callable[[], Callable[[Any], Any]]) -> None:
     global _function  # the only state that tasks of a process share
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    die_with_launcher()
     _function = start()
 
 
 def _apply(item: Any) -> Any:
     return _function(item)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, even if it is killed."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 @contextmanager
