@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from leyden.arrays import pad_rows
 from leyden.batch import Batch, as_tensors
-from leyden.data.audio.reader import SpeechReader, pad_rows
+from leyden.data.audio.reader import SpeechReader
 from leyden.data.audio.transcripts import token_numbers
 from leyden.data.cache.prepared import Cache
 

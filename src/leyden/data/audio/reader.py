@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.arrays import Arrays
+from leyden.arrays import Arrays, pad_rows
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
 from leyden.data.inputs import FileReader, Inputs, read_files
@@ -205,12 +205,3 @@ def encode_wav(waveform: NDArray[np.int16], sample_rate: int) -> bytes:
         file.setparams((1, waveform.itemsize, sample_rate, len(waveform), "NONE", "not compressed"))
         file.writeframes(waveform.astype("<i2").tobytes())
     return content.getvalue()
-
-
-def pad_rows(rows: Sequence[NDArray[Any]], *, least: int = 0) -> NDArray[Any]:
-    """Pad rows ``(length,)`` with zeros to ``(batch, longest)``, or to ``(batch, least)``."""
-    longest = max(least, *(len(row) for row in rows))
-    joined = np.zeros((len(rows), longest), dtype=rows[0].dtype)
-    for row, values in zip(joined, rows, strict=True):
-        row[: len(values)] = values
-    return joined

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from leyden.arrays import Arrays
+from leyden.arrays import Arrays, pad_rows
 from leyden.data.inputs import (
     Inputs,
     Reader,
@@ -155,10 +155,7 @@ class TextReader(Reader):
         """Return the token ids of one or more texts, ``(texts, longest)``."""
         beginnings = [text[: self.longest] for text in texts]
         rows = encode(self.tokenizer, beginnings, max_tokens=self.max_tokens)
-        tokens = np.full((len(rows), max(map(len, rows))), PADDING, np.int64)
-        for row, ids in zip(tokens, rows, strict=True):
-            row[: len(ids)] = ids
-        return tokens
+        return pad_rows(rows).astype(np.int64)
 
     def readable(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Decode predicted token ids in the column ``text``."""

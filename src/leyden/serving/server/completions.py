@@ -186,8 +186,7 @@ def _encode_prompt(prompt: object, reader: "TextReader") -> Arrays:
     if not isinstance(prompt, str):
         raise unprocessable(f"prompt: expected a string, got {prompt!r:.80}.")
     most = reader.max_tokens
-    longest = max(map(len, reader.token_bytes))  # encoding a prompt of megabytes takes seconds
-    is_long = len(prompt) > most * longest
+    is_long = len(prompt) > reader.longest  # encoding a prompt of megabytes takes seconds
     if is_long or len(reader.tokenizer.encode(prompt, add_special_tokens=False)) > most:
         raise unprocessable(f"prompt: expected at most {most} tokens, got more.")
     inputs = reader.decode_rows([{"text": prompt}])
