@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from leyden.data import parts
-from leyden.data.inputs import flag_last, join_values, read_files
+from leyden.data.inputs import flag_last, join_values
 from leyden.data.parts import CellCounts, FilePart, file_parts, table_parts
+from leyden.data.readers import read_files
 from leyden.data.rows import UnreadableError
 from leyden.data.sources.tables import TableFile
 from leyden.schema import Field

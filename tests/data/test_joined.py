@@ -1,8 +1,8 @@
 import numpy as np
 
 from leyden.data.image.reader import ImageReader
-from leyden.data.inputs import Limits
 from leyden.data.joined import JoinedReader
+from leyden.data.readers import Limits
 from leyden.data.table.cells import CellFormat
 from leyden.data.table.reader import TableReader
 

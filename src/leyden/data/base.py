@@ -31,7 +31,7 @@ from leyden.data.cache.preparation import prepare
 from leyden.data.cache.prepared import Cache, read_cache
 from leyden.data.cleaning.steps import Cleaning, CleaningReport
 from leyden.data.features import Features, concatenate
-from leyden.data.inputs import Reader
+from leyden.data.readers import Reader
 from leyden.data.rows import SPLITS, Rows, Split
 from leyden.data.split_checks import check_splits, warn_of_unmeasured
 from leyden.data.splits import HoldOut, Population, Splits, Splitter

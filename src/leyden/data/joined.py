@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Inputs, Limits, Reader, object_schema
+from leyden.data.inputs import Inputs
 from leyden.data.parts import Counts, Part
+from leyden.data.readers import Limits, Reader, object_schema
 from leyden.data.sources.tables import TableFile
 from leyden.errors import UserError
 from leyden.schema import Field

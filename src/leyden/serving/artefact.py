@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader
+from leyden.data.readers import Reader
 from leyden.errors import UserError, first_line
 from leyden.schema import Field
 from leyden.tasks.readings import READINGS, Reading

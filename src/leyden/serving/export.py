@@ -14,7 +14,7 @@ from typing import Any
 from leyden.arrays import Arrays, count_rows
 from leyden.checkpoints.record import DATA_FINGERPRINT
 from leyden.config.compose import to_plain
-from leyden.data.inputs import Reader
+from leyden.data.readers import Reader
 from leyden.errors import UserError
 from leyden.files import write_aside
 from leyden.runs.folder import write_json

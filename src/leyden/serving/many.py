@@ -12,8 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from leyden.data.inputs import Findings, Inputs, flag_last, unreadable
+from leyden.data.inputs import Inputs, flag_last, unreadable
 from leyden.data.parts import CellCounts, Keep, Part
+from leyden.data.readers import Findings
 from leyden.data.rows import RejectedItem
 from leyden.errors import UserError
 from leyden.files import file_state

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.arrays import Arrays, count_rows, take_rows
-from leyden.data.inputs import Reader, chunks_with_rows
+from leyden.data.inputs import chunks_with_rows
+from leyden.data.readers import Reader
 from leyden.errors import UserError
 from leyden.schema import PROBABILITY, Field
 from leyden.serving.artefact import Artefact, Network, graph_inputs

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from leyden.batch import Batch
 from leyden.data.base import DataModule
 from leyden.data.batches.loader import ResumableLoader
-from leyden.data.inputs import Reader
 from leyden.data.joined import JoinedReader, different_rows, join_fields, separate_fields
+from leyden.data.readers import Reader
 from leyden.data.rows import Split
 from leyden.tasks.averaging import Averaging
 from leyden.tasks.base import Task

@@ -6,7 +6,7 @@ import soundfile
 
 from leyden.data.audio.files import UNKNOWN_FRAMES
 from leyden.data.audio.reader import ClipReader, SpeechReader
-from leyden.data.inputs import Limits
+from leyden.data.readers import Limits
 
 RATE = 16000
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from leyden.data.image.reader import ImageReader
-from leyden.data.inputs import Limits
+from leyden.data.readers import Limits
 
 READER = ImageReader(shape=(3, 8, 8))
 

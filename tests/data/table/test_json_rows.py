@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from leyden.data.inputs import Limits
+from leyden.data.readers import Limits
 from leyden.data.table.cells import CellFormat
 from leyden.data.table.reader import TableReader
 

@@ -1,6 +1,6 @@
 import pytest
 
-from leyden.data.inputs import Limits
+from leyden.data.readers import Limits
 from leyden.data.text.reader import TextReader
 from leyden.data.text.vocabulary import SMALLEST, train_vocabulary
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from leyden.arrays import Arrays, pad_rows
 from leyden.data.audio.cleaning import SoundCleaning, warn_of_fault
 from leyden.data.audio.files import SOUND_FILES, Sound, read_sound, sample_count
-from leyden.data.inputs import FileReader, Inputs, read_files
+from leyden.data.inputs import Inputs
 from leyden.data.parts import Part
+from leyden.data.readers import FileReader, read_files
 from leyden.schema import Field
 
 SHORTEST_FRAMES = 8

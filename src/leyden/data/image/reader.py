@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import FileReader
+from leyden.data.readers import FileReader
 from leyden.schema import Field
 
 # Pillow is slow to import, so that the functions that use it are imported where they are called.

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Inputs, Reader, number_rows, object_schema, read_each
+from leyden.data.inputs import Inputs, read_each
 from leyden.data.parts import Counts, Part, TablePart
+from leyden.data.readers import Reader, number_rows, object_schema
 from leyden.data.sources.arrow import string_array
 from leyden.data.sources.tables import Chunk, TableFile
 from leyden.data.table.cells import CellFormat

@@ -11,15 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leyden.arrays import Arrays, pad_rows
-from leyden.data.inputs import (
-    Inputs,
-    Reader,
-    display_name,
-    number_rows,
-    object_schema,
-)
+from leyden.data.inputs import Inputs, display_name
 from leyden.data.json_values import text_of
 from leyden.data.parts import FilePart, Part
+from leyden.data.readers import Reader, number_rows, object_schema
 from leyden.data.rows import RejectedItem, UnreadableError
 from leyden.data.sources.csv_files import BLOCK_BYTES
 from leyden.data.sources.tables import FILE_SUFFIXES, TableFile

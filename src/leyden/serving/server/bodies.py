@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from leyden.data.inputs import Inputs, Reader, join_values
+from leyden.data.inputs import Inputs, join_values
 from leyden.data.json_values import json_type
+from leyden.data.readers import Reader
 from leyden.data.rows import RejectedItem
 from leyden.errors import did_you_mean, first_line
 from leyden.serving.artefact import TOP

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Reader
+from leyden.data.readers import Reader
 from leyden.errors import UserError, did_you_mean
 from leyden.serving.server.bodies import parse_json
 from leyden.serving.server.errors import RequestError, error_body, unprocessable

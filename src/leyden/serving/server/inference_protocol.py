@@ -17,8 +17,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Reader
 from leyden.data.json_values import json_type
+from leyden.data.readers import Reader
 from leyden.errors import did_you_mean
 from leyden.serving.artefact import Artefact, graph_inputs
 from leyden.serving.server.bodies import DIGITS, limit_rows, parse_json

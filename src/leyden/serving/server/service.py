@@ -9,7 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 from starlette.requests import Request
 
 from leyden.arrays import Arrays
-from leyden.data.inputs import Inputs, Limits, Reader, join_values
+from leyden.data.inputs import Inputs, join_values
+from leyden.data.readers import Limits, Reader
 from leyden.serving.artefact import Artefact, Network
 from leyden.serving.predictor import as_rows
 from leyden.serving.server.options import Options
